@@ -1,0 +1,42 @@
+"""What a layer of a network still knows of a photo, found by inverting it.
+
+    >>> import invwidgets as iw
+    >>> r = iw.invert("coffee", layer="blocks.2", seeds=4)
+    >>> r.gallery()
+
+Names load on first use, so that importing this package costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "invert": "inversion.invert",
+    "prepare": "inversion.job",
+    "InversionSettings": "inversion.settings",
+    "Phase": "inversion.settings",
+    "preset": "inversion.presets",
+    "Reconstruction": "inversion.reconstruction",
+    "representation": "representations.registry",
+    "Selection": "selection",
+    "select": "selection",
+    "photos": "images",
+    "read_photo": "images",
+    "list_models": "models",
+    "InvwidgetsError": "errors",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"invwidgets has no {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,295 @@
+"""The shell: ``invwidgets photos | models | layers | invert``. ``--help`` loads no torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from . import __version__
+from .errors import BadSettingError, InvwidgetsError, OutputError
+
+if TYPE_CHECKING:
+    from .inversion.engine import Step
+    from .inversion.reconstruction import Reconstruction
+
+_PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".pdf", ".svg", ".webp")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the shell command; 0 on success, 2 for bad input, 130 if interrupted before a result."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except InvwidgetsError as error:
+        print(f"invwidgets: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("invwidgets: interrupted before the first step", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # a reader such as head has gone; say nothing more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        self.exit(2, f"{self.prog}: {message}\n{self.format_usage()}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="invwidgets",
+        description="Show what a layer of a network still knows of a photo, by inverting it.",
+    )
+    parser.add_argument("--version", action="version", version=f"invwidgets {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _simple(commands, "photos", "list the bundled photos", _photos)
+    _simple(commands, "models", "list the networks", _models)
+    layers = _simple(commands, "layers", "list a network's layers in execution order", _layers)
+    layers.add_argument("model", help="a name of 'invwidgets models', or timm/NAME")
+    layers.add_argument("--weights", default="random", help="pretrained, random (default) or PATH")
+    layers.add_argument("--size", help="pixels of the image: SIDE or HEIGHTxWIDTH")
+    invert = commands.add_parser("invert", help="turn noise into what a layer knows of a photo")
+    _invert_options(invert)
+    return parser
+
+
+def _simple(
+    commands: Any, name: str, about: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=run)
+    return command
+
+
+def _invert_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "photo", nargs="?", help="a file, or a name of 'invwidgets photos'; none to maximise a unit"
+    )
+    add("--model", default="efficientnet_lite0", help="default: %(default)s")
+    add("--weights", default="pretrained", help="pretrained (default), random, or a file's PATH")
+    add("--layer", help="a name of 'invwidgets layers MODEL'; default: the last layer")
+    add("--region", metavar="R0:R1,C0:C1", help="rows and columns of feature cells, half-open")
+    add(
+        "--channels",
+        metavar="SPEC",
+        help="0,3,8:16 | group:1 | group:2/4 | color:top | color:bottom",
+    )
+    add("--seeds", default="4", help="how many random starts, or a list like 3,7 (default: 4)")
+    add("--steps", type=int, help="updates in all (default: the preset's)")
+    add("--size", metavar="PX", help="SIDE or HEIGHTxWIDTH (default: the network's)")
+    add("--preset", default="default", help="default | cvpr2015 | ijcv2016")
+    add("--beta", type=float, help="the exponent β of the total variation, at least 1")
+    add("--tv", type=float, metavar="X", help="the weight of the total variation, λ_V")
+    add("--alpha", type=float, metavar="X", help="the weight of the α-norm, λ_α")
+    add("--objective", default="inversion", help="inversion | maximise | caricature")
+    add("--unit", metavar="LAYER:CHANNEL", help="the unit to maximise")
+    add("--device", default="auto", help="auto | cpu | cuda | mps")
+    add("--out", metavar="FILE", help="the picture (.png, .pdf, .svg) or animation (.gif)")
+    add("--save", metavar="FILE", help="the whole result, for Reconstruction.load")
+    add("--json", action="store_true", help="print one JSON object last on stdout")
+    parser.set_defaults(run=_invert)
+
+
+def _photos(options: argparse.Namespace) -> int:
+    from .images import photos
+
+    _print_rows(options.json, [{"name": name} for name in photos()])
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    from .models import list_models
+
+    rows = [
+        {"name": c.name, "size": f"{c.size[0]}x{c.size[1]}", "about": c.about}
+        for c in list_models()
+    ]
+    rows.append({"name": "timm/NAME", "size": "", "about": "any image network of timm"})
+    _print_rows(options.json, rows)
+    return 0
+
+
+def _layers(options: argparse.Namespace) -> int:
+    from .images import parse_size
+    from .representations.registry import representation
+
+    phi = representation(options.model, weights=options.weights)
+    layers = phi.layers(parse_size(options.size) if options.size else None)
+    if options.json:
+        print(json.dumps([layer.describe() for layer in layers]))
+        return 0
+    rows = [
+        {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "shape": "×".join(str(n) for n in layer.shape),
+            "stride": "" if layer.stride is None else f"{layer.stride[0]:g}",
+            "receptive field": "" if layer.receptive_field is None
+            else "×".join(str(n) for n in layer.receptive_field),
+            "offset": "" if layer.offset is None else ",".join(str(n) for n in layer.offset),
+            "sees": "the whole image" if layer.is_global else "",
+            "also": ", ".join(layer.aliases),
+        }
+        for layer in layers
+    ]  # fmt: skip
+    _print_rows(False, rows)
+    return 0
+
+
+def _invert(options: argparse.Namespace) -> int:
+    out = _writable(options.out, _PICTURES)
+    save = _writable(options.save, None)
+    from .inversion.invert import invert
+
+    given = {"beta": options.beta, "tv_weight": options.tv, "alpha_weight": options.alpha}
+    progress = _Progress(sys.stderr)
+    result = invert(
+        options.photo,
+        options.model,
+        options.layer,
+        weights=options.weights,
+        region=options.region,
+        channels=options.channels,
+        seeds=_seeds(options.seeds),
+        steps=options.steps,
+        size=options.size,
+        preset=options.preset,
+        objective=options.objective,
+        unit=options.unit,
+        device=options.device,
+        frames=24 if out is not None and out.suffix == ".gif" else 0,
+        on_ready=progress.begin,
+        callback=progress.update,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    progress.close()
+    if out is not None:
+        _write_picture(result, out)
+    if save is not None:
+        result.save(save)
+    if options.json:
+        print(json.dumps(result.summary()))
+    else:
+        _print_result(result, out, save)
+    return 0
+
+
+def _seeds(text: str) -> int | list[int]:
+    try:
+        if "," in text:
+            return [int(part) for part in text.split(",") if part.strip()]
+        return int(text)
+    except ValueError:
+        raise BadSettingError(f"seeds {text!r}: give how many, or a list like 3,7") from None
+
+
+def _writable(text: str | None, endings: tuple[str, ...] | None) -> Path | None:
+    """A place to write to, found out before the run."""
+    if text is None:
+        return None
+    path = Path(text)
+    if endings is not None and path.suffix.lower() not in endings:
+        raise OutputError(f"--out {text!r}: give a file that ends in {', '.join(endings)}")
+    if path.is_dir():
+        raise OutputError(f"{text!r} is a folder: give a file's name in it")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {str(path.parent)!r} does not exist: make it first")
+    target = path if path.exists() else path.parent
+    if not os.access(target, os.W_OK):
+        raise OutputError(f"{str(target)!r} is not writable: choose another place")
+    return path
+
+
+def _write_picture(result: Reconstruction, path: Path) -> None:
+    if path.suffix.lower() == ".gif":
+        result.animation(path)
+        return
+    try:
+        result.gallery().savefig(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error}; choose another place") from None
+
+
+def _print_result(result: Reconstruction, *written: Path | None) -> None:
+    rows = []
+    for index, seed in enumerate(result.seeds):
+        row = {"seed": str(seed)}
+        if result.relative_error is not None:
+            row["relative error"] = f"{100 * result.relative_error[index]:.2f} %"
+        if result.psnr is not None and result.ssim is not None:
+            row["PSNR"] = f"{result.psnr[index]:.2f} dB"
+            row["SSIM"] = f"{result.ssim[index]:.3f}"
+        rows.append(row)
+    _print_rows(False, rows)
+    stopped = ", stopped early" if result.stopped else ""
+    weights = f", {result.weights_note}" if result.weights_note else ""
+    print(
+        f"{result.model}{weights}, {result.layer}: {result.steps} steps "
+        f"in {result.seconds:.1f} s{stopped}"
+    )
+    for seed in sorted({seed for _, seed in result.reverted}):
+        print(f"seed {seed} diverged and went on from its best image, more slowly")
+    for path in written:
+        if path is not None:
+            print(f"wrote {path}")
+
+
+def _print_rows(as_json: bool, rows: list[dict[str, str]]) -> None:
+    if as_json:
+        print(json.dumps(rows))
+        return
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
+    for row in [{name: name for name in names}, *rows]:
+        cells = (row[name].ljust(width) for name, width in zip(names, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+class _Progress:
+    """A bar with the time left on a terminal, a quiet line each tenth elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.bar: Any = None
+        self.total = 0
+        self.began = time.perf_counter()
+
+    def begin(self, steps: int) -> None:
+        self.total = steps
+        if self.stream.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=steps, unit="step", file=self.stream, dynamic_ncols=True)
+
+    def update(self, step: Step) -> None:
+        done = step.index + 1
+        if self.bar is not None:
+            self.bar.update(1)
+            if done % 5 == 0 or done == self.total:
+                self.bar.set_postfix_str(self._data(step))
+        elif done == self.total or done % max(1, self.total // 10) == 0:
+            left = step.seconds / done * (self.total - done)
+            line = f"step {done}/{self.total}  {self._data(step)}  {left:.0f} s left"
+            print(line, file=self.stream, flush=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    @staticmethod
+    def _data(step: Step) -> str:
+        data = float(step.energies["data"].mean())
+        return f"error {100 * max(data, 0) ** 0.5:.1f} %" if data >= 0 else f"response {-data:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

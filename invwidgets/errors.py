@@ -1,0 +1,60 @@
+"""Every error a user can meet. Each message names what was asked, what there is, and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InvwidgetsError(ValueError):
+    """The base class: catches all that this package raises on purpose."""
+
+
+class BadImageError(InvwidgetsError):
+    """A photo that cannot be read, or is not an image this package can take."""
+
+
+class UnknownNameError(InvwidgetsError):
+    """A photo, model, layer, preset or other name that does not exist."""
+
+
+class WeightsError(InvwidgetsError):
+    """Weights that are not there, do not fit, or may not be loaded."""
+
+
+class SelectionError(InvwidgetsError):
+    """A region or a channel subset that the features do not have."""
+
+
+class BadSettingError(InvwidgetsError):
+    """A setting outside its range."""
+
+
+class RepresentationError(InvwidgetsError):
+    """A network that cannot be run or cut as asked."""
+
+
+class OutputError(InvwidgetsError):
+    """A place that cannot be written to, or a file that is not a saved result."""
+
+
+class OutOfMemoryError(InvwidgetsError):
+    """More memory than the machine, the container or the accelerator has."""
+
+
+class DeviceError(InvwidgetsError):
+    """A device that is not there."""
+
+
+def unknown_name(kind: str, given: str, known: Iterable[str], where: str = "") -> UnknownNameError:
+    """The error for a name that is not in ``known``, with the closest names offered.
+
+    >>> print(unknown_name("photo", "cofee", ["coffee", "camera"]))
+    no photo 'cofee'; did you mean 'coffee'? There are: coffee, camera
+    """
+    names = list(known)
+    close = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else "."
+    listed = ", ".join(names) if len(names) <= 12 else f"{names[0]} … {names[-1]} ({len(names)})"
+    place = f" in {where}" if where else ""
+    return UnknownNameError(f"no {kind} {given!r}{place}{hint} There are: {listed}")

@@ -1,0 +1,51 @@
+"""A run as a GIF: the seeds side by side, sharpening from noise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..errors import OutputError
+from ..inversion.reconstruction import Reconstruction
+
+_GAP = 4
+
+
+def save_animation(
+    result: Reconstruction, path: str | os.PathLike[str], seconds: float = 4.0
+) -> None:
+    """Write the kept frames as a looping GIF that rests on its last picture.
+
+    Raises ``OutputError`` if no frames were kept or the place cannot be written.
+    """
+    if not len(result.frames):
+        raise OutputError("no pictures of the run were kept: run again with frames=24")
+    pictures = [Image.fromarray(_side_by_side(frame)) for frame in result.frames.numpy()]
+    each = max(20, round(1000 * seconds / len(pictures)))
+    durations = [each] * (len(pictures) - 1) + [1500]
+    try:
+        pictures[0].save(
+            Path(path), "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
+        )
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {os.fspath(path)!r}: {error}; choose another place"
+        ) from None
+
+
+def _side_by_side(frame: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    seeds, _, height, width = frame.shape
+    columns = min(seeds, 5 if seeds != 9 else 3)
+    rows = -(-seeds // columns)
+    sheet = np.full(
+        (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3), 255, np.uint8
+    )
+    for index, image in enumerate(frame):
+        top = _GAP + index // columns * (height + _GAP)
+        left = _GAP + index % columns * (width + _GAP)
+        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return sheet

@@ -1,0 +1,43 @@
+"""What every figure shares: made without pyplot, drawn by Agg, one look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..images import to_uint8
+
+INK = "#1f2328"
+FAINT = "#656d76"
+ACCENT = "#0969da"
+COLORS = ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57606a", "#0a7d91")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` × ``height`` inches, headless, at 120 dots an inch."""
+    figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def show_image(axes: Axes, image: Tensor | np.ndarray[Any, Any], caption: str = "") -> None:
+    """One picture (3, H, W) in [0, 1], its caption beneath."""
+    pixels = to_uint8(image) if isinstance(image, Tensor) else image
+    axes.imshow(pixels, interpolation="antialiased")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xlabel(caption, fontsize=8.5, color=INK, labelpad=5, linespacing=1.4)
+
+
+def set_title(figure: Figure, title: str, note: str, width: float, height: float) -> None:
+    """A heading at the upper left, and a fainter line of facts below it; sizes in inches."""
+    left = 0.15 / width
+    figure.text(left, 1 - 0.12 / height, title, fontsize=11, weight="bold", color=INK, va="top")
+    figure.text(left, 1 - 0.36 / height, note, fontsize=8.5, color=FAINT, va="top")

@@ -1,0 +1,40 @@
+"""Pictures side by side in a matplotlib Figure, made without pyplot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+__all__ = ["panels"]
+
+
+def panels(
+    pictures: Sequence[NDArray[Any]], titles: Sequence[str] | None = None, height: float = 3.2
+) -> Figure:
+    """A row of pictures, (H, W) grey or (H, W, 3) in [0, 1], all `height` inches high.
+
+    Example::
+
+        panels([photo, hog_glyph_image(features)], ["photo", "HOG"]).savefig("hog.png")
+    """
+    shapes = [np.asarray(picture).shape for picture in pictures]
+    widths = [height * shape[1] / shape[0] for shape in shapes]
+    gap, head = 0.08, 0.3 if titles else 0.0
+    total = sum(widths) + gap * (len(widths) + 1)
+    figure = Figure(figsize=(total, height + head + gap))
+    FigureCanvasAgg(figure)
+    left = gap
+    for i, picture in enumerate(pictures):
+        box = (left / total, gap / 2 / (height + head + gap), widths[i] / total)
+        axes = figure.add_axes((*box, height / (height + head + gap)))
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
+        axes.set_axis_off()
+        if titles:
+            axes.set_title(titles[i], fontsize=10, pad=4)
+        left += widths[i] + gap
+    return figure

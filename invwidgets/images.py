@@ -1,0 +1,268 @@
+"""Photos in, tensors out, and back: read, check, crop, resize; tensor <-> picture.
+
+    >>> photo = read_photo("coffee", size=224)
+    >>> photo.shape, photo.min() >= 0, photo.max() <= 1
+    (torch.Size([3, 224, 224]), tensor(True), tensor(True))
+
+A photo is a float32 tensor (3, H, W), RGB, in [0, 1].
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from .errors import BadImageError, BadSettingError, unknown_name
+
+PhotoSource: TypeAlias = (
+    "str | os.PathLike[str] | bytes | Image.Image | np.ndarray[Any, Any] | Tensor"
+)
+Size: TypeAlias = "int | tuple[int, int]"
+
+MAX_PIXELS = 178_956_970  # where Pillow itself calls a file a decompression bomb
+
+
+@cache
+def photos() -> tuple[str, ...]:
+    """The names of the bundled photos; their sources and licences are in ``invwidgets/photos``.
+
+    >>> "coffee" in photos()
+    True
+    """
+    folder = resources.files(__package__) / "photos"
+    return tuple(sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".png")))
+
+
+def photo_name(source: PhotoSource) -> str:
+    """What to call a photo in a figure: a bundled photo's name, a file's stem, or ``image``."""
+    if isinstance(source, str | os.PathLike):
+        return Path(source).stem
+    return "image"
+
+
+def read_photo(source: PhotoSource, size: Size | None = None, fit: str = "crop") -> Tensor:
+    """Read any photo as a float32 tensor (3, H, W), RGB, in [0, 1].
+
+    >>> read_photo("chelsea", size=(120, 160)).shape
+    torch.Size([3, 120, 160])
+
+    Parameters
+    ----------
+    source: the name of a bundled photo, a path, the bytes of a file, a PIL image, a numpy array
+        (H, W), (H, W, 1|3|4) of uint8, uint16 or floats in [0, 1], or a tensor (3|1, H, W) or
+        (1, 3|1, H, W) of the same types. Transparent pixels are laid over white, EXIF rotation is
+        applied, 16-bit greys keep their depth.
+    size: pixels, ``side`` or ``(height, width)``; None keeps the photo's own size.
+    fit: ``"crop"`` cuts the centre to the wanted shape before resizing, ``"stretch"`` does not.
+
+    Raises ``BadImageError`` for what cannot be read, ``UnknownNameError`` for an unknown name.
+    """
+    if fit not in ("crop", "stretch"):
+        raise BadSettingError(f"fit={fit!r}: it is 'crop' (keeps proportions) or 'stretch'")
+    if isinstance(source, Tensor):
+        image = _from_tensor(source)
+    elif isinstance(source, np.ndarray):
+        image = _from_array(source)
+    elif isinstance(source, Image.Image):
+        with _reading("the PIL image"):
+            image = _from_pil(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        image = _from_file(io.BytesIO(bytes(source)), f"the {len(source)} bytes given", size)
+    elif isinstance(source, str | os.PathLike):
+        image = _from_path(source, size)
+    else:
+        raise BadImageError(
+            f"a {type(source).__name__} is not a photo: give a bundled name "
+            f"({', '.join(photos())}), a path, bytes, a PIL image, a numpy array or a tensor"
+        )
+    if image.shape[-1] < 1 or image.shape[-2] < 1:
+        raise BadImageError(f"an image of shape {tuple(image.shape)} has no pixels")
+    return image if size is None else resize(image, parse_size(size), fit)
+
+
+def parse_size(size: Size | str) -> tuple[int, int]:
+    """``224``, ``(192, 256)`` or ``"192x256"`` (height × width) as (height, width) in pixels."""
+    try:
+        if isinstance(size, str):
+            sides = [int(part) for part in size.lower().split("x")]
+        elif isinstance(size, int):
+            sides = [size]
+        else:
+            sides = [int(side) for side in size]
+        height, width = sides if len(sides) == 2 else (sides[0], *sides)
+    except (TypeError, ValueError):
+        raise BadSettingError(f"size {size!r}: give a side like 224, or HEIGHTxWIDTH") from None
+    if not (1 <= height <= 16384 and 1 <= width <= 16384):
+        raise BadSettingError(f"size {size!r}: each side is between 1 and 16384 pixels")
+    return height, width
+
+
+def resize(image: Tensor, size: tuple[int, int], fit: str = "crop") -> Tensor:
+    """Resize (3, H, W) to ``size`` with antialiasing (bicubic), cropping the centre if asked to."""
+    if fit == "crop":
+        image = _centre_crop(image, size[0] / size[1])
+    if tuple(image.shape[-2:]) == size:
+        return image.contiguous()
+    resized = torch.nn.functional.interpolate(
+        image[None], size=size, mode="bicubic", align_corners=False, antialias=True
+    )
+    return resized[0].clamp_(0, 1)
+
+
+def to_uint8(images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Images (..., 3, H, W) in [0, 1] as uint8 pixels (..., H, W, 3), clipped and rounded."""
+    pixels = images.detach().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return pixels.movedim(-3, -1).cpu().numpy()
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """One image (3, H, W) in [0, 1] as a PIL picture."""
+    return Image.fromarray(to_uint8(image))
+
+
+def _centre_crop(image: Tensor, aspect: float) -> Tensor:
+    height, width = image.shape[-2:]
+    crop_height = min(height, max(1, round(width / aspect)))
+    crop_width = min(width, max(1, round(height * aspect)))
+    top, left = (height - crop_height) // 2, (width - crop_width) // 2
+    return image[:, top : top + crop_height, left : left + crop_width]
+
+
+def _from_path(source: str | os.PathLike[str], size: Size | None) -> Tensor:
+    name = os.fspath(source)
+    if name in photos():
+        data = (resources.files(__package__) / "photos" / f"{name}.png").read_bytes()
+        return _from_file(io.BytesIO(data), name, size)
+    path = Path(name)
+    if not path.exists() and isinstance(source, str) and path.parent == Path() and not path.suffix:
+        raise unknown_name("photo", name, photos())
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadImageError(
+            f"photo {name!r} cannot be read: {error.strerror}; give a readable file, or one of the "
+            f"bundled photos: {', '.join(photos())}"
+        ) from None
+    return _from_file(io.BytesIO(data), repr(name), size)
+
+
+def _from_file(file: io.BytesIO, name: str, size: Size | None) -> Tensor:
+    if not file.getbuffer().nbytes:
+        raise BadImageError(f"{name} is empty: give a PNG, JPEG, WebP or other picture file")
+    with _reading(name):
+        picture = Image.open(file)
+        if size is not None:  # a JPEG decodes at a fraction of its size: time and memory saved
+            longest = max(parse_size(size))
+            picture.draft(None, (3 * longest, 3 * longest))
+        return _from_pil(picture)
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Pillow's many ways to fail, as one clear error."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    except BadImageError:
+        raise
+    except Image.DecompressionBombError:
+        raise BadImageError(
+            f"{name} would decompress to more than {MAX_PIXELS // 10**6} megapixels; "
+            "scale it down first"
+        ) from None
+    except UnidentifiedImageError:
+        raise BadImageError(
+            f"{name} is not an image that can be read: give a PNG, JPEG, WebP or other picture file"
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError) as error:
+        raise BadImageError(
+            f"{name} is damaged or cut short ({error}); save or download it again"
+        ) from None
+
+
+def _from_pil(picture: Image.Image) -> Tensor:
+    if picture.width * picture.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
+        return _from_deep_grey(np.asarray(picture))
+    if picture.has_transparency_data:
+        layered = picture.convert("RGBA")
+        white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(white, layered)
+    return _unit_range(torch.from_numpy(np.array(picture.convert("RGB")))).movedim(-1, 0)
+
+
+def _from_deep_grey(grey: np.ndarray[Any, Any]) -> Tensor:
+    """16-bit greys, also when the file format widened them to 32 bits; floats in [0, 1]."""
+    if grey.dtype.kind != "f":
+        if grey.min() < 0 or grey.max() > 65535:
+            raise BadImageError(f"grey values from {grey.min()} to {grey.max()}: at most 16 bits")
+        grey = grey.astype(np.float32) / 65535
+    return _checked(torch.from_numpy(np.ascontiguousarray(grey, dtype=np.float32))[None])
+
+
+def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
+        raise BadImageError(
+            f"an array of shape {array.shape} is not one image: give (H, W), (H, W, 3) or (H, W, 4)"
+        )
+    if array.dtype.kind not in "buif":
+        raise BadImageError(f"an array of {array.dtype} is not an image: give uint8, or floats")
+    array = np.ascontiguousarray(array)
+    if array.dtype == np.uint16:
+        array = array.astype(np.float32) / 65535
+    image = _unit_range(torch.from_numpy(array)).movedim(-1, 0)
+    if image.shape[0] == 4:
+        image = image[:3] * image[3:] + (1 - image[3:])
+    return _checked(image)
+
+
+def _from_tensor(tensor: Tensor) -> Tensor:
+    image = tensor.detach().cpu()
+    if image.ndim == 4 and image.shape[0] == 1:
+        image = image[0]
+    if image.ndim == 2:
+        image = image[None]
+    if image.ndim != 3 or image.shape[0] not in (1, 3):
+        raise BadImageError(
+            f"a tensor of shape {tuple(tensor.shape)} is not one image: give (3, H, W) or (1, H, W)"
+        )
+    return _checked(_unit_range(image))
+
+
+def _unit_range(image: Tensor) -> Tensor:
+    if image.dtype == torch.uint8:
+        return image.float() / 255
+    if image.dtype == torch.bool or image.is_floating_point():
+        return image.float()
+    raise BadImageError(f"an image of {image.dtype}: give uint8, uint16, or floats in [0, 1]")
+
+
+def _checked(image: Tensor) -> Tensor:
+    """(1|3, H, W) floats as (3, H, W), refused where they are not in [0, 1]."""
+    if image.numel():
+        low, high = float(image.min()), float(image.max())
+        if not bool(torch.isfinite(image).all()):
+            raise BadImageError("the image holds NaN or infinite values; replace them first")
+        if low < -1e-3 or high > 1 + 1e-3:
+            raise BadImageError(
+                f"float values from {low:.4g} to {high:.4g}: floats are in [0, 1]; "
+                "give uint8 for 0 to 255"
+            )
+    return image.clamp(0, 1).expand(3, *image.shape[-2:]).contiguous()

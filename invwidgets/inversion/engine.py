@@ -1,0 +1,204 @@
+"""The search itself: a generator of steps that knows nothing of who watches.
+
+    >>> for step in run(representation, target, Selection(), settings):
+    ...     if step.seconds > 10:
+    ...         break                      # to stop is to cease iterating
+
+min over x of  C · data(Φ(x)) + λ_α R_α(x) + λ_V R_{V^β}(x)   (CVPR15, equation 1; IJCV16,
+equation 1), for all seeds at once. Energies are summed over seeds, never averaged, and every
+state is kept by seed, so that seeds never touch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import priors
+from ..objectives import Objective, make_objective
+from ..representations.base import Representation
+from ..selection import Selection
+from .optimizers import make_optimizer
+from .settings import InversionSettings, Phase
+from .starts import jitter_generators, start_images
+
+KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound")
+Knobs = Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update of all seeds.
+
+    ``energies`` holds (S,) by term ("data", "alpha", "tv"; unweighted, of the iterate before the
+    update) and "total"; ``reverted`` (S,) is True where a seed diverged and went back to its best
+    image; ``changes`` are the knobs that moved since the last step. ``iterate`` is the engine's own
+    canvas, (S, 3, H + jitter, W + jitter), valid until the next step.
+    """
+
+    index: int
+    iterate: Tensor
+    energies: dict[str, Tensor]
+    seconds: float
+    reverted: Tensor
+    changes: tuple[tuple[str, Any], ...]
+    size: tuple[int, int]
+    mean_color: Tensor
+
+    @property
+    def images(self) -> Tensor:
+        """The pictures (S, 3, H, W) in [0, 1], clipped: a copy made when it is asked for."""
+        return raw_images(self.iterate, self.size, self.mean_color).clamp_(0, 1)
+
+
+def raw_images(iterate: Tensor, size: tuple[int, int], mean_color: Tensor) -> Tensor:
+    """The iterate's middle as images, not clipped: z / 255 + mean colour."""
+    top, left = ((c - s) // 2 for c, s in zip(iterate.shape[-2:], size, strict=True))
+    centre = iterate[..., top : top + size[0], left : left + size[1]]
+    return centre / 255 + mean_color[:, None, None]
+
+
+def to_iterate(images: Tensor, mean_color: Tensor) -> Tensor:
+    """Images in [0, 1] as iterates, 255 · (x − mean colour)."""
+    return 255 * (images - mean_color[:, None, None])
+
+
+def run(
+    representation: Representation,
+    target: Tensor,
+    selection: Selection,
+    settings: InversionSettings,
+    knobs: Knobs | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    photo: Tensor | None = None,
+) -> Iterator[Step]:
+    """Search, yielding every step.
+
+    Parameters
+    ----------
+    representation, target, selection: Φ, Φ₀ (1, …) and M. With the objective ``maximise`` the
+        target is the response to normalise by, a tensor of one number.
+    settings: already resolved (device, threads and micro-batch are taken as they are).
+    knobs: read once a step; may set any of ``KNOBS`` from its next step on.
+    size: (height, width) of the images, the representation's own by default.
+    photo: (3, H, W), where the start ``photo`` begins.
+    """
+    size = size or representation.size
+    mean = representation.mean_color
+    canvas = (size[0] + settings.jitter, size[1] + settings.jitter)
+    origin = None if photo is None else to_iterate(_grown(photo.to(mean), settings.jitter), mean)
+    z = start_images(settings.start, settings.seeds, canvas, origin).to(mean.device)
+    z = z.contiguous(memory_format=torch.channels_last)
+    objective = make_objective(settings.objective, target, selection)
+    optimizer = make_optimizer(settings.optimizer, z)
+    generators = jitter_generators(settings.seeds)
+    values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS}
+    rate_factors = torch.ones(len(z), device=z.device)
+    best, best_energy = z.clone(), torch.full((len(z),), torch.inf, device=z.device)
+    began = time.perf_counter()
+    for index, (phase, within) in enumerate(_steps(settings.phases)):
+        changes = _read(knobs, values)
+        if changes:
+            best_energy.fill_(torch.inf)  # energies of other weights do not compare
+        if phase.restart and within == 0:
+            optimizer.forget()
+        shifts = _shifts(generators, phase.jitter, settings.jitter)
+        weights = values | {"tv_weight": values["tv_weight"] * settings.tv_factor(index)}
+        energies, gradient = _energies(
+            representation, objective, weights, z, shifts, size, settings
+        )
+        total = energies["total"]
+        broken = ~(torch.isfinite(total) & torch.isfinite(gradient.sum((1, 2, 3))))
+        if bool(broken.any()):
+            z[broken] = best[broken]
+            gradient[broken] = 0
+            rate_factors[broken] *= 0.3
+            optimizer.forget(broken)
+        better = total < best_energy  # never true of NaN
+        best_energy = torch.where(better, total, best_energy)
+        best[better] = z[better]
+        optimizer.update(z, gradient, rate_factors * phase.rate_at(within))
+        _bound(z, values["bound"], mean)
+        seconds = time.perf_counter() - began
+        yield Step(index, z, energies, seconds, broken, changes, size, mean)
+
+
+def _energies(
+    representation: Representation,
+    objective: Objective,
+    values: Mapping[str, Any],
+    z: Tensor,
+    shifts: Tensor,
+    size: tuple[int, int],
+    settings: InversionSettings,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Every term by seed, and the gradient of their weighted sum, a micro-batch at a time."""
+    many = settings.micro_batch or len(z)
+    gradient = torch.empty_like(z)
+    parts = []
+    with torch.enable_grad():
+        for start in range(0, len(z), many):
+            seeds = slice(start, start + many)
+            iterate = z[seeds].detach().requires_grad_(True)
+            crop = priors.jittered(iterate, shifts[seeds], size)
+            data = objective.energy(
+                representation(crop / 255 + representation.mean_color[:, None, None])
+            )
+            terms = {"data": data}
+            total = data * values["data_weight"]
+            if values["alpha_weight"]:
+                terms["alpha"] = priors.alpha_norm(iterate, values["alpha"], settings.alpha_kind)
+                total = total + terms["alpha"] * values["alpha_weight"]
+            if values["tv_weight"]:
+                terms["tv"] = priors.total_variation(iterate, values["beta"])
+                total = total + terms["tv"] * values["tv_weight"]
+            terms["total"] = total
+            (gradient[seeds],) = torch.autograd.grad(total.sum(), iterate)
+            parts.append({name: term.detach() for name, term in terms.items()})
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, gradient
+
+
+def _steps(phases: tuple[Phase, ...]) -> Iterator[tuple[Phase, int]]:
+    for phase in phases:
+        for within in range(phase.steps):
+            yield phase, within
+
+
+def _read(knobs: Knobs | None, values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Take over the knobs that moved; say which."""
+    moved = [] if knobs is None else list(knobs().items())
+    changes = tuple((name, value) for name, value in moved if values[name] != value)
+    values.update(changes)
+    return changes
+
+
+def _shifts(generators: list[torch.Generator], jitter: int, margin: int) -> Tensor:
+    """Each seed's own shift (S, 2) of its crop; in the middle of the canvas without jitter."""
+    middle = (margin - jitter) // 2
+    if not jitter:
+        return torch.full((len(generators), 2), margin // 2)
+    return middle + torch.stack(
+        [torch.randint(0, jitter + 1, (2,), generator=g) for g in generators]
+    )
+
+
+def _bound(z: Tensor, limit: float | str | None, mean: Tensor) -> None:
+    if limit == "picture":
+        low = to_iterate(torch.zeros(3, 1, 1, device=mean.device), mean)
+        torch.maximum(z, low, out=z)
+        torch.minimum(z, low + 255, out=z)
+    elif limit is not None:
+        priors.bound(z, float(limit))
+
+
+def _grown(photo: Tensor, margin: int) -> Tensor:
+    """A photo (3, H, W) continued by its border to the canvas, (1, 3, H + margin, W + margin)."""
+    before = margin // 2
+    pads = (before, margin - before, before, margin - before)
+    return torch.nn.functional.pad(photo[None], pads, mode="replicate")

@@ -1,0 +1,82 @@
+"""One call: a photo in, a reconstruction out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import OutOfMemoryError
+from ..images import PhotoSource
+from ..models import DEFAULT_MODEL
+from ..representations.base import Representation
+from .engine import Knobs, Step
+from .job import prepare
+from .reconstruction import Reconstruction
+from .recorder import Recorder
+from .resources import cpu_threads
+
+
+def invert(
+    photo: PhotoSource | None = None,
+    model: str | nn.Module | Representation = DEFAULT_MODEL,
+    layer: str | None = None,
+    *,
+    callback: Callable[[Step], Any] | None = None,
+    knobs: Knobs | None = None,
+    on_ready: Callable[[int], Any] | None = None,
+    **options: Any,
+) -> Reconstruction:
+    """Search for images whose features at a layer equal the photo's.
+
+    >>> r = invert("coffee", layer="blocks.2", seeds=4)
+    >>> r.images.shape, max(r.relative_error) < 0.3
+    (torch.Size([4, 3, 224, 224]), True)
+
+    Parameters
+    ----------
+    photo: anything ``read_photo`` takes; not needed to maximise a unit.
+    model, layer, weights, mean, std: as ``representation`` takes them.
+    region, channels: the selection, as ``select`` takes them.
+    seeds: how many random starts (seeds 0 …), or a list of seeds.
+    steps: in all; the preset's own number by default.
+    size: pixels, a side or (height, width); the network's own by default.
+    fit: ``"crop"`` or ``"stretch"`` the photo to the size.
+    preset: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``; or give whole ``settings``.
+    objective: ``"inversion"``, ``"maximise"`` (with ``unit="LAYER:CHANNEL"``) or ``"caricature"``.
+    callback: called with every ``Step``; a true answer stops the run.
+    knobs: as the engine takes them.
+    on_ready: called once with the number of steps, when all is loaded and the search begins.
+    Further keywords change single settings, such as ``tv_weight=0.1`` or ``beta=1.5``.
+
+    Interrupted from the keyboard, it returns what was reached, with ``stopped`` set.
+
+    Raises ``InvwidgetsError`` with what was given, what there is, and the remedy.
+    Source: CVPR15, equation 1; IJCV16, sections 2 and 3.
+    """
+    job = prepare(photo, model, layer, **options)
+    recorder = Recorder(job)
+    if on_ready is not None:
+        on_ready(job.settings.steps)
+    stopped = False
+    try:
+        with cpu_threads(job.settings.threads):
+            for step in job.run(knobs):
+                recorder.add(step)
+                if callback is not None and callback(step):
+                    stopped = step.index + 1 < job.settings.steps
+                    break
+    except KeyboardInterrupt:
+        if recorder.last is None:
+            raise
+        stopped = True
+    except torch.OutOfMemoryError as error:
+        at_once = job.resolved["micro_batch"]
+        raise OutOfMemoryError(
+            f"{job.resolved['device']} ran out of memory with {at_once} seeds at once "
+            f"({str(error).splitlines()[0]}); give micro_batch={max(1, at_once // 2)}, fewer "
+            "seeds or a smaller size"
+        ) from None
+    return recorder.result(stopped)

@@ -1,0 +1,142 @@
+"""One run, made ready: what ``invert`` does in the foreground and a session in the background.
+
+>>> job = prepare("coffee", layer="blocks.2", seeds=2)
+>>> for step in job.run():
+...     print(step.index, step.energies["data"])
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import BadSettingError, UnknownNameError
+from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
+from ..models import DEFAULT_MODEL
+from ..representations.base import Region, Representation
+from ..representations.registry import representation as find_representation
+from ..selection import ChannelSpec, Selection, centre_region, select
+from .engine import Knobs, Step, run
+from .presets import preset as make_preset
+from .resources import cpu_threads, plan_memory, resolve_device
+from .settings import InversionSettings, parse_seeds
+
+_FRAME_SIDE = 160  # pixels of an animation's pictures
+_FRAME_SEEDS = 9
+_CHUNK = 8  # images whose features are taken at once, where no gradient is needed
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run made ready: all is resolved, checked and computed but the search itself."""
+
+    representation: Representation
+    photo: Tensor | None
+    photo_name: str
+    target: Tensor
+    selection: Selection
+    settings: InversionSettings
+    size: tuple[int, int]
+    resolved: dict[str, Any]
+
+    def run(self, knobs: Knobs | None = None) -> Iterator[Step]:
+        """The engine's steps."""
+        return run(
+            self.representation,
+            self.target,
+            self.selection,
+            self.settings,
+            knobs,
+            size=self.size,
+            photo=self.photo,
+        )
+
+
+def prepare(
+    photo: PhotoSource | None = None,
+    model: str | nn.Module | Representation = DEFAULT_MODEL,
+    layer: str | None = None,
+    *,
+    weights: str | os.PathLike[str] = "pretrained",
+    region: str | Region | None = None,
+    channels: ChannelSpec = None,
+    seeds: int | list[int] | tuple[int, ...] | range = 4,
+    steps: int | None = None,
+    size: Size | str | None = None,
+    fit: str = "crop",
+    preset: str = "default",
+    objective: str = "inversion",
+    unit: str | None = None,
+    settings: InversionSettings | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    **changes: Any,
+) -> Job:
+    """Check everything a run needs, and compute its target; parameters as ``invert``'s."""
+    if unit is not None:
+        layer, channels, objective = _unit(unit, layer, channels, objective)
+    elif objective == "maximise":
+        raise BadSettingError("maximise: say which unit, as unit='LAYER:CHANNEL'")
+    representation = find_representation(model, layer, weights, mean=mean, std=std)
+    wanted = parse_size(size) if size is not None else representation.size
+    info = representation.layer_info(wanted)
+    if settings is None:
+        settings = make_preset(preset, representation, objective, steps, **changes)
+    else:
+        settings = settings.replace(**changes)
+        settings = settings if steps is None else settings.with_steps(steps)
+    settings = settings.replace(seeds=parse_seeds(seeds))
+    device = resolve_device(settings.device)
+    if device != representation.mean_color.device:
+        representation = representation.to(device)
+    selection = select(representation, region, channels, wanted)
+    picture = None
+    if settings.objective == "maximise":
+        if selection.region is None and len(info.shape) == 3:
+            selection = Selection(centre_region(info, 1), selection.channels)
+        target = largest_response(representation, selection)
+    elif photo is None:
+        raise BadSettingError(f"{settings.objective} needs a photo: one of {', '.join(photos())}")
+    else:
+        picture = read_photo(photo, wanted, fit)
+        target = representation.target(picture)
+    with cpu_threads(settings.threads) as threads:
+        at_once = plan_memory(representation, settings, wanted)
+    resolved = {
+        "device": str(device),
+        "dtype": "float32",
+        "threads": threads,
+        "micro_batch": at_once,
+        "size": list(wanted),
+    }
+    settings = settings.replace(micro_batch=at_once, device=str(device), threads=threads)
+    name = photo_name(photo) if photo is not None and picture is not None else ""
+    return Job(representation, picture, name, target, selection, settings, wanted, resolved)
+
+
+def largest_response(representation: Representation, selection: Selection) -> Tensor:
+    """The unit's largest response to any bundled photo, anywhere in its map: IJCV16's Z."""
+    channels = Selection(channels=selection.channels)
+    responses = [
+        channels.of(representation.target(read_photo(name, representation.size))).max()
+        for name in photos()
+    ]
+    return torch.stack(responses).max().reshape(1)
+
+
+def _unit(
+    unit: str, layer: str | None, channels: ChannelSpec, objective: str
+) -> tuple[str, ChannelSpec, str]:
+    name, _, channel = unit.rpartition(":")
+    if not name or not channel.isdigit():
+        raise UnknownNameError(f"unit {unit!r}: write LAYER:CHANNEL, such as blocks.5:12")
+    if objective not in ("maximise", "inversion"):
+        raise BadSettingError(f"unit {unit!r} goes with the objective maximise, not {objective}")
+    if (layer not in (None, name)) or channels is not None:
+        raise BadSettingError(f"unit {unit!r} names its layer and channel: leave the others out")
+    return name, int(channel), "maximise"

@@ -1,0 +1,110 @@
+"""The settings of the papers, and ours, by a representation's depth.
+
+What the papers published by layer is here by relative depth (0 at the first layer, 1 at the
+last), so that it means something on networks they did not use:
+
+* ``cvpr2015``: λ_TV is 1 up to a quarter of the depth (AlexNet's conv1 to conv2), 10 up to
+  0.55 (conv3 to conv5), 100 beyond;
+* ``ijcv2016``: C is 300 up to a quarter, 100 up to 0.55, 20 up to 0.8, 1 beyond; the jitter is a
+  quarter of the layer's stride.
+
+Ours, ``default``, glides from 10 to 0.05 units a step; λ_V is 0.002 at the first layer and grows
+thirtyfold to the last, since the less the features say, the more the prior must. The numbers
+are from ``benchmarks/quality.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import unknown_name
+from ..priors import TV_RANGE
+from ..representations.base import Representation
+from .settings import InversionSettings, Phase
+
+PRESETS = ("default", "cvpr2015", "ijcv2016")
+
+CVPR2015_ENERGY = 14250.4  # σ² per pixel: 27098.12² / 227², the start's norm squared
+
+
+def preset(
+    name: str,
+    representation: Representation,
+    objective: str = "inversion",
+    steps: int | None = None,
+    **changes: Any,
+) -> InversionSettings:
+    """A preset's settings for a representation, with some of them changed.
+
+    >>> preset("ijcv2016", representation, tv_weight=2.0).steps
+    350
+
+    Raises ``UnknownNameError`` for a preset or a setting that does not exist.
+    """
+    makers = {"default": _default, "cvpr2015": _cvpr2015, "ijcv2016": _ijcv2016}
+    if name not in makers:
+        raise unknown_name("preset", name, PRESETS)
+    settings = makers[name](representation, objective).replace(preset=name, objective=objective)
+    if objective == "caricature":
+        settings = settings.replace(start="photo")
+    if steps is not None:
+        settings = settings.with_steps(steps)
+    return settings.replace(**changes)
+
+
+def _default(representation: Representation, objective: str) -> InversionSettings:
+    if objective != "inversion":
+        return InversionSettings(
+            phases=(Phase(250, 6.0, 0.3, jitter=_jitter(representation, 2)),),
+            data_weight=10.0,
+            alpha_weight=1.0,
+            tv_weight=1.0,
+            bound=160.0,
+        )
+    return InversionSettings(
+        phases=(Phase(200, 10.0, 0.05),),
+        tv_weight=0.002 * 30**representation.depth,
+        tv_boost=30.0,
+    )
+
+
+def _cvpr2015(representation: Representation, objective: str) -> InversionSettings:
+    depth = representation.depth
+    tv = 1.0 if depth <= 0.25 else 10.0 if depth <= 0.55 else 100.0
+    rates = (0.004, 100), (0.0004, 200), (0.00004, 100)
+    return InversionSettings(
+        optimizer="momentum",
+        phases=tuple(Phase(steps, rate, restart=True) for rate, steps in rates),
+        data_weight=1.0,
+        alpha_kind="element",
+        alpha_weight=8e-10 / 2 / CVPR2015_ENERGY * 80.0**6,
+        beta=2.0,
+        tv_weight=tv / 2 / CVPR2015_ENERGY * TV_RANGE**2,
+        bound=None,
+        start="cvpr2015",
+    )
+
+
+def _ijcv2016(representation: Representation, objective: str) -> InversionSettings:
+    depth = representation.depth
+    weight = 300.0 if depth <= 0.25 else 100.0 if depth <= 0.55 else 20.0 if depth <= 0.8 else 1.0
+    rate = 0.05 * 80.0**2 / 6
+    return InversionSettings(
+        optimizer="adagrad-momentum",
+        phases=(
+            Phase(300, rate, jitter=_jitter(representation, 4)),
+            Phase(50, rate / 10),
+        ),
+        data_weight=weight,
+        alpha_weight=1.0,
+        tv_weight=1.0,
+        bound=160.0,
+        start="ijcv2016",
+    )
+
+
+def _jitter(representation: Representation, share: int) -> int:
+    """A part of the layer's stride, as IJCV16's jitter is, in whole pixels."""
+    stride = representation.layer_info().stride
+    largest = min(representation.size)
+    return 0 if stride is None else min(int(max(stride)) // share, largest // 8)

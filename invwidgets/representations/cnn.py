@@ -1,0 +1,246 @@
+"""A network cut at a layer: nothing after the layer is computed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from ..errors import RepresentationError, SelectionError, unknown_name
+from ..models import Network, frozen_copy
+from .base import Layer, Region, Representation
+from .folding import drop_dead_code, fold_batch_norms
+from .layers import TracedLayer, trace_layers
+from .receptive_field import ReceptiveField
+
+_SAME = 1e-3  # relative difference up to which a rewritten network is the same network
+
+
+class NetworkRepresentation(Representation):
+    """A network of the zoo, or your own, cut at one of its layers.
+
+    >>> phi = NetworkRepresentation(load_network("efficientnet_lite0"), "blocks.2")
+    >>> phi(torch.rand(2, 3, 224, 224)).shape
+    torch.Size([2, 40, 28, 28])
+
+    Raises ``UnknownNameError`` for a layer that the network does not have.
+    """
+
+    def __init__(self, network: Network, layer: str | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.name, self.size, self.weights = network.name, network.size, network.weights
+        mean = torch.tensor(network.mean)
+        self.mean_color: Tensor
+        self.std: Tensor
+        self.register_buffer("mean_color", mean)
+        self.register_buffer("std", torch.tensor(network.std))
+        traced = _traced(network, network.size)
+        self.layer = layer or traced[-1].info.name
+        self._index = find_layer(self.layer, network, traced).info.index
+        name = traced[self._index].info.name
+        self.trunk = _trunk(network, name)
+        self.eval()
+
+    @property
+    def digest(self) -> str:
+        return self.network.digest
+
+    def at(self, layer: str) -> NetworkRepresentation:
+        return NetworkRepresentation(self.network, layer)
+
+    def layers(self, size: tuple[int, int] | None = None) -> tuple[Layer, ...]:
+        return tuple(t.info for t in _traced(self.network, size or self.size))
+
+    def layer_info(self, size: tuple[int, int] | None = None) -> Layer:
+        return self._layer(size or self.size).info
+
+    def receptive_field(
+        self, region: Region | None = None, size: tuple[int, int] | None = None
+    ) -> ReceptiveField:
+        layer = self._layer(size or self.size)
+        if region is not None:
+            check_region(region, layer.info)
+        return layer.receptive_field(region)
+
+    def forward(self, images: Tensor) -> Tensor:
+        size = (images.shape[-2], images.shape[-1])
+        features = self.trunk((images - self.mean_color[:, None, None]) / self.std[:, None, None])
+        return self._layer(size).layout.arrange(features)
+
+    def _layer(self, size: tuple[int, int]) -> TracedLayer:
+        return _traced(self.network, size)[self._index]
+
+
+def find_layer(name: str, network: Network, traced: tuple[TracedLayer, ...]) -> TracedLayer:
+    """A layer by its name, a container that ends in it, or the papers' name."""
+    wanted = network.aliases.get(name, name)
+    for layer in traced:
+        if wanted == layer.info.name or wanted in layer.info.aliases:
+            return layer
+    names = [t.info.name for t in traced]
+    others = [*network.aliases, *(a for t in traced for a in t.info.aliases)]
+    error = unknown_name("layer", name, names, network.name)
+    close = unknown_name("layer", name, [*names, *others])
+    hint = str(close).split("There are:")[0].removeprefix(f"no layer {name!r}").strip("; .")
+    hint = f"; {hint}" if hint else ""
+    shown = str(error).split("There are: ")[-1]
+    raise type(error)(f"no layer {name!r} in {network.name}{hint}; its layers are {shown}")
+
+
+def check_region(region: Region, layer: Layer) -> None:
+    """Refuse a region of cells that the layer's map does not have."""
+    top, bottom, left, right = region
+    shown = f"region {top}:{bottom},{left}:{right}"
+    if len(layer.shape) != 3:
+        raise SelectionError(
+            f"{shown}: layer {layer.name} is a vector of {layer.shape[0]} features without cells; "
+            "leave the region out, or choose a layer that is a map"
+        )
+    rows, columns = layer.shape[1:]
+    if top >= bottom or left >= right:
+        raise SelectionError(f"{shown} is empty: regions are half-open, such as 3:8,3:8")
+    if top < 0 or left < 0 or bottom > rows or right > columns:
+        raise SelectionError(
+            f"{shown} leaves the map of layer {layer.name}, which has {rows} rows and {columns} "
+            f"columns of cells; choose within 0:{rows},0:{columns}"
+        )
+
+
+@lru_cache(maxsize=64)
+def _traced_by_id(network: _ById, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
+    module, mean, std = network.network.module, network.network.mean, network.network.std
+    parameter = next(module.parameters(), torch.empty(0))
+    mean_, std_ = (torch.tensor(v).to(parameter) for v in (mean, std))
+    traced = trace_layers(module, mean_, std_, size)
+    if not traced:
+        raise RepresentationError(
+            f"{network.network.name} calls no module inside it, so that it has no layers; "
+            "give a module made of modules"
+        )
+    return traced
+
+
+class _ById:
+    """A network as a cache's key: it is read-only, and holds dicts, so its identity is the key."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def __hash__(self) -> int:
+        return id(self.network.module)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.network.module is self.network.module
+
+
+def _traced(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
+    return _traced_by_id(_ById(network), size)
+
+
+def _trunk(network: Network, layer: str) -> nn.Module:
+    """The network up to a layer, as fast as it goes: rewritten if that is the same, hooked else."""
+    return _trunk_by_id(_ById(network), layer)
+
+
+@lru_cache(maxsize=32)
+def _trunk_by_id(network: _ById, layer: str) -> nn.Module:
+    module = network.network.module
+    hooked = _Hooked(frozen_copy(module), layer)
+    size = network.network.size
+    parameter = next(module.parameters(), torch.empty(0))
+    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(parameter)
+    with torch.no_grad():
+        wanted = hooked(image.clone())
+        try:
+            graph = _traced_graph(frozen_copy(module), layer)
+            fold_batch_norms(graph)
+            given = graph(image.clone())
+        except Exception:  # whatever a foreign network does to symbolic tracing, hooks take it
+            return hooked
+    same = given.shape == wanted.shape and (given - wanted).norm() <= _SAME * wanted.norm() + 1e-12
+    return graph if same else hooked
+
+
+class _LayerTracer(fx.Tracer):
+    """A symbolic trace that remembers which node each call of each module ended in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+        self.ends: dict[str, fx.Node] = {}
+
+    def call_module(
+        self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        output = super().call_module(m, forward, args, kwargs)
+        name = self.path_of_module(m)
+        self.calls[name] += 1
+        called = name if self.calls[name] == 1 else f"{name}_{self.calls[name] - 1}"
+        if isinstance(output, fx.Proxy):
+            self.ends[called] = output.node
+        return output
+
+
+def _traced_graph(module: nn.Module, layer: str) -> fx.GraphModule:
+    tracer = _LayerTracer()
+    graph = tracer.trace(module)
+    for node in graph.nodes:
+        if node.op == "output":
+            node.args = (tracer.ends[layer],)
+    cut = fx.GraphModule(module, graph)
+    drop_dead_code(cut)
+    return cut.eval()
+
+
+class _Reached(Exception):
+    """Ends a forward pass at the layer wanted, carrying its output."""
+
+    def __init__(self, output: Tensor) -> None:
+        super().__init__()
+        self.output = output
+
+
+class _Hooked(nn.Module):
+    """Runs a network until a layer has its output; a hook is open only during the call."""
+
+    def __init__(self, module: nn.Module, layer: str) -> None:
+        super().__init__()
+        self.module = module
+        names = dict(module.named_modules())
+        path, _, count = layer.rpartition("_")
+        if layer in names:
+            self.path, self.call = layer, 1
+        else:
+            self.path, self.call = path, int(count) + 1
+
+    def forward(self, images: Tensor) -> Tensor:
+        try:
+            with self._hook():
+                self.module(images)
+        except _Reached as reached:
+            return reached.output
+        raise RepresentationError(
+            f"layer {self.path} was not reached; the network took another way"
+        )
+
+    @contextmanager
+    def _hook(self) -> Iterator[None]:
+        calls = 0
+
+        def stop(module: nn.Module, args: Any, output: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == self.call:
+                raise _Reached(output)
+
+        handle = self.module.get_submodule(self.path).register_forward_hook(stop)
+        try:
+            yield
+        finally:
+            handle.remove()

@@ -1,0 +1,295 @@
+"""Dense SIFT as a network whose stages can be listed, cut at and inverted like CNN layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+import torch.fx
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import BadSettingError
+from .gradients import (
+    Clamp,
+    Gradient,
+    Grey,
+    SiftGradient,
+    check_images,
+    one_of,
+    positive_int,
+    stages_of,
+)
+from .orientation import Angle, Orientation
+
+torch.fx.wrap("check_images")  # it reads sizes, which fx cannot follow
+
+__all__ = ["Dsift", "dsift"]
+
+Window = Literal["gaussian", "flat"]
+Variant = Literal["vlfeat", "matconvnet"]
+
+
+def dsift(
+    *,
+    bin_size: int = 5,
+    step: int | None = None,
+    window: Window = "gaussian",
+    angle: Angle = "vlfeat",
+    orientations: int = 8,
+    variant: Variant = "vlfeat",
+) -> Dsift:
+    """Dense SIFT: SIFT descriptors of one size, upright, on a regular grid, as a network.
+
+    Example::
+
+        phi = dsift()
+        phi(torch.rand(2, 3, 192, 256)).shape      # (2, 128, 36, 49)
+        [name for name, _ in phi.named_children()]
+        # grey, gradient, orientation, blocks, normalize, clamp, renormalize
+        phi[:3](images)                            # cut after `orientation`: (2, 8, 192, 256)
+
+    Each pixel's gradient is shared by its two nearest directions, pooled with triangles into
+    4x4 bins, weighted by a window around the descriptor, divided by the norm, clamped at 0.2 and
+    normalised again.
+
+    Args:
+        bin_size: the side of one of the 4x4 bins in pixels, at least 1.
+        step: pixels from one descriptor to the next; `bin_size` by default (3 bins with
+            ``matconvnet``, where it must be a multiple of `bin_size`).
+        window: ``"gaussian"`` weights each pixel (sigma: 2 bins); ``"flat"`` weights each bin by
+            the window's mean over it, VLFeat's fast form.
+        angle: ``"vlfeat"``, its approximate arctangent, or ``"exact"`` (up to 0.02 away).
+        orientations: directions in a full turn.
+        variant: ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the
+            paper published: no border, exact angles, bins on a fixed grid weighted by a Gaussian
+            of 1.5 bins, one normalisation before the clamp.
+
+    Shapes: images (N, 3, H, W) in [0, 1] to (N, 16·orientations, h, w), where h = (H - 1 - 3
+    bin_size) // step + 1. Channel o + orientations·(column + 4·row); see `Dsift.output_layout`.
+    Grey values are ITU-R 601 in 0-255: on a smaller scale nearly flat places become unstable.
+
+    Errors: `BadSettingError` for a parameter that cannot work, `BadImageError` for what is no
+    image batch or is smaller than one block (4x4 bins).
+
+    Source: Mahendran & Vedaldi, CVPR 2015, section 4.1; Lowe, IJCV 2004; VLFeat's ``dsift.c``.
+    """
+    return Dsift(bin_size, step, window, angle, orientations, variant)
+
+
+class Dsift(nn.Sequential):
+    """The stages of dense SIFT by name, built by `dsift`.
+
+    | stage | output | what it does |
+    |---|---|---|
+    | grey | (N, 1, H, W) | grey values in 0-255 |
+    | gradient | (N, 2, H, W) | d/dx and d/dy, the basis of all directional derivatives |
+    | orientation | (N, B, H, W) | gating: shared by the two nearest of B directions |
+    | cells | (N, B, ...) | bins pooled once (not with ``gaussian``) |
+    | blocks | (N, 16 B, h, w) | 4x4 bins side by side, under the window |
+    | normalize | the same | by the norm of the descriptor |
+    | clamp | the same | at 0.2 |
+    | renormalize | the same | by the norm again (not with ``matconvnet``) |
+
+    The Gaussian window weighs each pixel by its place in the block, so there a pixel counts
+    differently in each of the 16 bins, and `blocks` pools and groups in one.
+
+    Attributes: `output_layout` (rows and columns of bins, orientations); `minimum_size` (H, W) of
+    an image; `mean_color`, so that 255·(x − mean) is the paper's 255·grey − 128; `color_blind`.
+    """
+
+    color_blind = True
+
+    def __init__(
+        self,
+        bin_size: int,
+        step: int | None,
+        window: Window,
+        angle: Angle,
+        orientations: int,
+        variant: Variant,
+    ) -> None:
+        size = positive_int("bin_size", bin_size, 1, "the side of a bin in pixels")
+        b = positive_int("orientations", orientations, 2, "the number of orientations")
+        one_of("window", window, ("gaussian", "flat"))
+        one_of("angle", angle, ("vlfeat", "exact"))
+        one_of("variant", variant, ("vlfeat", "matconvnet"))
+        published = variant == "matconvnet"
+        stride = (3 * size if published else size) if step is None else step
+        stride = positive_int("step", stride, 1, "the step between descriptors in pixels")
+        if published and stride % size:
+            raise BadSettingError(
+                f"step={stride} is no multiple of bin_size={size}, as variant='matconvnet' needs: "
+                f"give step={size * max(1, stride // size)}, or variant='vlfeat'"
+            )
+        super().__init__()
+        self.grey = Grey()
+        self.gradient: nn.Module = Gradient(0.5, "crop") if published else SiftGradient()
+        self.orientation = Orientation(b, "bilinear", "exact" if published else angle)
+        if published:
+            self.cells = SiftCells(b, size, size, even=True)
+            self.blocks: nn.Module = SiftBlocks(_gaussian_of_bins(), 1, stride // size)
+            self.normalize = NormalizeDescriptors(softened=1e-6)
+            self.clamp = Clamp(0.2)
+        else:
+            if window == "gaussian":
+                self.blocks = WindowedBlocks(b, size, stride)
+            else:
+                grid = math.gcd(size, stride)
+                self.cells = SiftCells(b, size, grid, even=False)
+                self.blocks = SiftBlocks(_mean_window(size), size // grid, stride // grid)
+            self.normalize = NormalizeDescriptors()
+            self.clamp = Clamp(0.2)
+            self.renormalize = NormalizeDescriptors()
+        self.eval()
+        self.bin_size, self.step, self.orientations = size, stride, b
+        least = 5 * size + 2 if published else 3 * size + 1
+        self.minimum_size = (least, least)
+        self.mean_color = (128 / 255,) * 3
+        self.output_layout = {"rows": 4, "columns": 4, "orientations": b}
+
+    def forward(self, images: Tensor) -> Tensor:
+        check_images(
+            images, self.minimum_size, "dense SIFT (4 x 4 bins)", "a smaller bin_size to dsift()"
+        )
+        features: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
+        return features
+
+    def __getitem__(self, index: Any) -> Any:
+        """One stage, or by a slice the network cut there: a plain `nn.Sequential`."""
+        return stages_of(self, index) if isinstance(index, slice) else super().__getitem__(index)
+
+    def orientation_channels(self, *directions: int) -> list[int]:
+        """The output channels of some directions k (at k·2π/orientations), over all 16 bins, for
+        a selection of "some orientations only".
+
+        Example::
+
+            dsift().orientation_channels(2)[:3]    # [2, 10, 18]
+        """
+        b = self.orientations
+        for direction in directions:
+            if direction not in range(b):
+                raise BadSettingError(f"no orientation {direction!r}; there are {b}, 0 to {b - 1}")
+        return [d + b * place for d in directions for place in range(16)]
+
+
+def _window(size: int, place: Tensor) -> Tensor:
+    """VLFeat's Gaussian of 2 bins at `place` pixels from the middle of the descriptor."""
+    return torch.exp(-0.5 * (place / (2 * size)) ** 2)
+
+
+def _mean_window(size: int) -> Tensor:
+    """The weights (4, 4) of the bins in the flat form: the mean of the window over each."""
+    near = torch.arange(1 - size, size, dtype=torch.float64)
+    means = torch.stack([_window(size, near + size * (i - 1.5)).mean() for i in range(4)])
+    return means[:, None] * means
+
+
+def _gaussian_of_bins() -> Tensor:
+    """The weights (4, 4) of the bins in the paper's network: a Gaussian of 1.5 bins."""
+    one = torch.exp(-0.5 * ((torch.arange(4, dtype=torch.float64) - 1.5) / 1.5) ** 2)
+    return one[:, None] * one
+
+
+def _pool(x: Tensor, kernel: Tensor, stride: int, axis: int) -> Tensor:
+    """One row or column filter for all channels; it is a depthwise convolution."""
+    channels = x.shape[1]
+    if axis == 3:
+        weight = kernel.to(x.dtype).view(1, 1, 1, -1).expand(channels, 1, 1, -1)
+        return F.conv2d(x, weight, None, (1, stride), groups=channels)
+    weight = kernel.to(x.dtype).view(1, 1, -1, 1).expand(channels, 1, -1, 1)
+    return F.conv2d(x, weight, None, (stride, 1), groups=channels)
+
+
+class WindowedBlocks(nn.Module):
+    """Pooling into 4x4 bins under a Gaussian window, (N, B, H, W) to (N, 16 B, h, w).
+
+    Triangles times Gaussian, one kernel a bin and axis. Borders are repeated outwards.
+    """
+
+    kernels: Tensor
+
+    def __init__(self, orientations: int, bin_size: int, step: int) -> None:
+        super().__init__()
+        self.bin_size, self.step = bin_size, step
+        near = torch.arange(1 - bin_size, bin_size, dtype=torch.float64)
+        kernels = torch.zeros(4, 5 * bin_size - 1, dtype=torch.float64)
+        for i in range(4):
+            triangle = 1 - near.abs() / bin_size
+            weights = triangle * _window(bin_size, near + bin_size * (i - 1.5))
+            kernels[i, i * bin_size : i * bin_size + len(near)] = weights
+        self.register_buffer("kernels", kernels.float())
+
+    def forward(self, gated: Tensor) -> Tensor:
+        gated = F.pad(gated, (self.bin_size - 1,) * 4, mode="replicate")
+        columns = torch.cat([_pool(gated, k, self.step, 3) for k in self.kernels], 1)
+        return torch.cat([_pool(columns, k, self.step, 2) for k in self.kernels], 1)
+
+
+class SiftCells(nn.Module):
+    """Pooling with triangles of unit height, (N, B, H, W) to (N, B, ...), every `stride` pixels.
+
+    ``even=False`` centres them on whole pixels and repeats the borders outwards (VLFeat);
+    ``True`` centres them between pixels and stays inside the image (the paper's network).
+    """
+
+    kernel: Tensor
+
+    def __init__(self, orientations: int, bin_size: int, stride: int, even: bool) -> None:
+        super().__init__()
+        self.stride = stride
+        self.border = 0 if even else bin_size - 1
+        half = bin_size - 0.5 if even else bin_size - 1
+        places = torch.arange(2 * half + 1, dtype=torch.float64) - half
+        self.register_buffer("kernel", (1 - places.abs() / bin_size).float())
+
+    def forward(self, gated: Tensor) -> Tensor:
+        if self.border:
+            gated = F.pad(gated, (self.border,) * 4, mode="replicate")
+        return _pool(_pool(gated, self.kernel, self.stride, 3), self.kernel, self.stride, 2)
+
+
+class SiftBlocks(nn.Module):
+    """4x4 bins side by side, each with its weight: (N, B, ...) to (N, 16 B, h, w).
+
+    Bins are `apart` cells from one another and blocks every `stride` cells.
+    """
+
+    weights: Tensor
+
+    def __init__(self, weights: Tensor, apart: int, stride: int) -> None:
+        super().__init__()
+        self.apart, self.stride = apart, stride
+        self.register_buffer("weights", weights.float())
+
+    def forward(self, cells: Tensor) -> Tensor:
+        weights = self.weights.to(cells.dtype)
+        rows = cells.shape[2] - 3 * self.apart
+        columns = cells.shape[3] - 3 * self.apart
+        parts = []
+        for row in range(4):
+            top = row * self.apart
+            for column in range(4):
+                left = column * self.apart
+                part = cells[
+                    :, :, top : top + rows : self.stride, left : left + columns : self.stride
+                ]
+                parts.append(part * weights[row, column])
+        return torch.cat(parts, 1)
+
+
+class NormalizeDescriptors(nn.Module):
+    """Divide each descriptor by its norm n: by n + 1.2e-7 as VLFeat, or √(n² + softened)."""
+
+    def __init__(self, softened: float | None = None) -> None:
+        super().__init__()
+        self.softened = softened
+
+    def forward(self, blocks: Tensor) -> Tensor:
+        energy = blocks.square().sum(1, keepdim=True)
+        if self.softened is not None:
+            return blocks * torch.rsqrt(energy + self.softened)
+        norm = energy.clamp_min(torch.finfo(blocks.dtype).tiny).sqrt()  # 0 has no derivative
+        return blocks * (1 / (norm + torch.finfo(torch.float32).eps))

@@ -1,0 +1,120 @@
+"""Fold BatchNorm into the convolution before it: the same function, one operator less.
+
+    y = γ (W∗x + b − μ) / √(σ² + ε) + β  =  (s·W)∗x + (s·(b − μ) + β),   s = γ / √(σ² + ε)
+
+It works on a traced graph, so that a BatchNorm called as a module and one called as a function
+(as timm's do) are folded alike.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def fold_batch_norms(graph: fx.GraphModule) -> int:
+    """Fold every BatchNorm that alone follows a convolution; return how many were folded."""
+    modules = dict(graph.named_modules())
+    folded = 0
+    for node in list(graph.graph.nodes):
+        found = _batch_norm(node, graph, modules)
+        if found is None:
+            continue
+        source, mean, variance, weight, bias, eps = found
+        if source.op != "call_module" or len(source.users) != 1:
+            continue
+        if sum(n.target == source.target for n in graph.graph.nodes) != 1:
+            continue  # called again elsewhere, without this BatchNorm
+        convolution = modules.get(str(source.target))
+        if type(convolution) not in _CONVOLUTIONS and not _is_plain(convolution):
+            continue
+        assert isinstance(convolution, _CONVOLUTIONS)
+        _replace(graph, str(source.target), _fold(convolution, mean, variance, weight, bias, eps))
+        modules = dict(graph.named_modules())
+        node.replace_all_uses_with(source)
+        graph.graph.erase_node(node)
+        folded += 1
+    drop_dead_code(graph)
+    return folded
+
+
+def drop_dead_code(graph: fx.GraphModule) -> None:
+    """Remove whatever the output does not need, branches and modules alike."""
+    graph.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
+    graph.delete_all_unused_submodules()
+    graph.recompile()
+
+
+def _is_plain(module: nn.Module | None) -> bool:
+    """A subclass of a convolution that only changes its padding keeps its weights' meaning."""
+    return isinstance(module, _CONVOLUTIONS) and not hasattr(module, "parametrizations")
+
+
+def _batch_norm(
+    node: fx.Node, graph: fx.GraphModule, modules: dict[str, nn.Module]
+) -> tuple[fx.Node, Tensor, Tensor, Tensor | None, Tensor | None, float] | None:
+    if node.op == "call_module":
+        module = modules.get(str(node.target))
+        if not isinstance(module, nn.BatchNorm2d) or module.running_mean is None:
+            return None
+        assert module.running_var is not None
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        return (source, module.running_mean, module.running_var, module.weight, module.bias,
+                module.eps)  # fmt: skip
+    if node.op == "call_function" and node.target is F.batch_norm:
+        names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum",
+                 "eps")  # fmt: skip
+        values: dict[str, Any] = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+        if values.get("training") or not isinstance(values["input"], fx.Node):
+            return None
+        tensors = [_fetch(graph, values.get(n)) for n in names[1:5]]
+        mean, variance, weight, bias = tensors
+        if mean is None or variance is None:
+            return None
+        return values["input"], mean, variance, weight, bias, float(values.get("eps", 1e-5))
+    return None
+
+
+def _fetch(graph: fx.GraphModule, value: Any) -> Tensor | None:
+    if isinstance(value, fx.Node) and value.op == "get_attr":
+        found: Any = graph
+        for part in str(value.target).split("."):
+            found = getattr(found, part)
+        return found if isinstance(found, Tensor) else None
+    return value if isinstance(value, Tensor) else None
+
+
+def _fold(
+    convolution: nn.Module,
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+) -> nn.Module:
+    assert isinstance(convolution, _CONVOLUTIONS)
+    scale = (variance.double() + eps).rsqrt()
+    scale = scale if weight is None else scale * weight.double()
+    shift = (
+        -mean.double() if convolution.bias is None else convolution.bias.double() - mean.double()
+    )
+    shift = shift * scale if bias is None else shift * scale + bias.double()
+    old = convolution.weight
+    new = copy.copy(convolution)
+    new._parameters = dict(convolution._parameters)
+    folded = (old.double() * scale.reshape(-1, *[1] * (old.ndim - 1))).to(old.dtype)
+    new.weight = nn.Parameter(folded, requires_grad=False)
+    new.bias = nn.Parameter(shift.to(old.dtype), requires_grad=False)
+    return new
+
+
+def _replace(graph: nn.Module, path: str, module: nn.Module) -> None:
+    parent, _, name = path.rpartition(".")
+    torch.nn.Module.__setattr__(graph.get_submodule(parent), name, module)

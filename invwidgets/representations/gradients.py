@@ -1,0 +1,179 @@
+"""What HOG and dense SIFT share: checks, grey values, derivatives, the clamp.
+
+Both representations see an image as gradients sorted by direction. The paper writes that as a bank
+of directional derivative filters followed by a gate that keeps the best one (HOG) or the two best
+(HOGb, SIFT). All directions of the bank are combinations of the horizontal and the vertical
+derivative, so `gradient` holds these two and `orientation` (`orientation.py`) does the rest: the
+same numbers, for a ninth of the work.
+
+Source: Mahendran & Vedaldi, CVPR 2015, section 4.1; VLFeat 0.9.21, ``hog.c`` and ``dsift.c``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import OrderedDict
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import BadImageError, BadSettingError
+
+__all__ = [
+    "Clamp",
+    "Gradient",
+    "Grey",
+    "Scale255",
+    "SiftGradient",
+    "StrongestGradient",
+]
+
+
+def positive_int(name: str, value: object, low: int, what: str) -> int:
+    """`value` as an int of at least `low`, or an error that says what `name` is and may be."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise BadSettingError(
+            f"{name}={value!r} is not a whole number; {what} is an int of at least {low}, "
+            f"for instance {name}={max(low, 8)}"
+        )
+    if number < low:
+        raise BadSettingError(f"{name}={number} is too small; {what} must be at least {low}")
+    return number
+
+
+def one_of(name: str, value: object, options: tuple[str, ...]) -> Any:
+    """`value` if it is one of `options`, or an error that lists them."""
+    if value not in options:
+        raise BadSettingError(f"no {name} {value!r}; choose one of {', '.join(options)}")
+    return value
+
+
+def check_images(images: Tensor, minimum: tuple[int, int], what: str, remedy: str) -> None:
+    """Refuse what is no batch of RGB images, or too small for one block of `what`."""
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise BadImageError(
+            f"{what} takes RGB images (N, 3, H, W) in [0, 1]; got a tensor of shape "
+            f"{tuple(images.shape)}: repeat a grey channel three times, add a batch axis to one "
+            "image"
+        )
+    if not images.is_floating_point():
+        raise BadImageError(
+            f"{what} takes floating point images in [0, 1]; got {images.dtype}: divide by 255"
+        )
+    height, width = int(images.shape[2]), int(images.shape[3])
+    if height < minimum[0] or width < minimum[1]:
+        raise BadImageError(
+            f"an image of {height} x {width} pixels is smaller than one block of {what}, which "
+            f"needs at least {minimum[0]} x {minimum[1]}: give a larger image, or {remedy}"
+        )
+
+
+def stages_of(network: nn.Sequential, stages: slice) -> nn.Sequential:
+    """The named stages of a slice of `network`, as a plain `nn.Sequential` without its checks."""
+    return nn.Sequential(OrderedDict(list(network._modules.items())[stages]))
+
+
+class Clamp(nn.Module):
+    """Values above `most` become `most`."""
+
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp_max(self.most)
+
+
+class Grey(nn.Module):
+    """RGB in [0, 1] to grey values in 0-255: 0.299 R + 0.587 G + 0.114 B (ITU-R 601).
+
+    Written as G + 0.299 (R - G) + 0.114 (B - G), so that a grey image of 8-bit values keeps them
+    exactly and the flat places of a picture stay flat.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
+        grey: Tensor = 255 * (green + 0.299 * (red - green) + 0.114 * (blue - green))
+        return grey
+
+
+class Scale255(nn.Module):
+    """RGB in [0, 1] to RGB in 0-255."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        colors: Tensor = 255 * images
+        return colors
+
+
+Border = Literal["zero", "pad", "crop"]
+
+
+class Gradient(nn.Module):
+    """Central differences, (N, 1, H, W) to (N, 2, H, W): d/dx, then d/dy.
+
+    ``border="zero"`` leaves the outermost ring of pixels without a gradient, as VLFeat does;
+    ``"pad"`` surrounds the image with zeros first, ``"crop"`` drops the ring, as the paper's
+    networks of HOG and SIFT do.
+    """
+
+    def __init__(self, scale: float = 1.0, border: Border = "zero") -> None:
+        super().__init__()
+        self.scale = scale
+        self.border = border
+
+    def forward(self, grey: Tensor) -> Tensor:
+        if self.border == "pad":
+            grey = F.pad(grey, (1, 1, 1, 1))
+        dx = grey[:, :, 1:-1, 2:] - grey[:, :, 1:-1, :-2]
+        dy = grey[:, :, 2:, 1:-1] - grey[:, :, :-2, 1:-1]
+        both = torch.cat([dx, dy], 1)
+        if self.scale != 1.0:
+            both = both * self.scale
+        return F.pad(both, (1, 1, 1, 1)) if self.border == "zero" else both
+
+
+class StrongestGradient(Gradient):
+    """The gradient of the colour channel where it is strongest, (N, 3, H, W) to (N, 2, H, W).
+
+    The first of equally strong channels wins. The choice itself is not differentiated.
+    """
+
+    def forward(self, colors: Tensor) -> Tensor:
+        best = super().forward(colors[:, 0:1])
+        strength = best.square().sum(1, keepdim=True)
+        for channel in (1, 2):
+            other = super().forward(colors[:, channel : channel + 1])
+            other_strength = other.square().sum(1, keepdim=True)
+            stronger = other_strength > strength
+            best = torch.where(stronger, other, best)
+            strength = torch.where(stronger, other_strength, strength)
+        return best
+
+
+class SiftGradient(nn.Module):
+    """Halved central differences, one-sided at the border, (N, 1, H, W) to (N, 2, H, W)."""
+
+    def forward(self, grey: Tensor) -> Tensor:
+        dx = torch.cat(
+            [
+                grey[..., 1:2] - grey[..., 0:1],
+                0.5 * (grey[..., 2:] - grey[..., :-2]),
+                grey[..., -1:] - grey[..., -2:-1],
+            ],
+            3,
+        )
+        dy = torch.cat(
+            [
+                grey[..., 1:2, :] - grey[..., 0:1, :],
+                0.5 * (grey[..., 2:, :] - grey[..., :-2, :]),
+                grey[..., -1:, :] - grey[..., -2:-1, :],
+            ],
+            2,
+        )
+        return torch.cat([dx, dy], 1)

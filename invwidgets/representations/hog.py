@@ -1,0 +1,298 @@
+"""HOG and HOGb as networks whose stages can be listed, cut at and inverted like CNN layers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.fx
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import BadSettingError
+from .gradients import (
+    Border,
+    Clamp,
+    Gradient,
+    Grey,
+    Scale255,
+    StrongestGradient,
+    check_images,
+    one_of,
+    positive_int,
+    stages_of,
+)
+from .orientation import Gate, Orientation
+
+torch.fx.wrap("check_images")  # it reads sizes, which fx cannot follow
+
+__all__ = ["Hog", "hog", "hogb"]
+
+Variant = Literal["vlfeat", "matconvnet"]
+Color = Literal["grey", "strongest"]
+
+
+def hog(
+    *,
+    cell_size: int = 8,
+    orientations: int = 9,
+    texture: bool = True,
+    color: Color = "grey",
+    gradient: Literal["straight-through", "exact"] = "straight-through",
+    variant: Variant = "vlfeat",
+) -> Hog:
+    """HOG, the histogram of oriented gradients of Dalal-Triggs and UoCTTI, as a network.
+
+    Example::
+
+        phi = hog()
+        phi(torch.rand(2, 3, 192, 256)).shape      # (2, 31, 24, 32)
+        [name for name, _ in phi.named_children()]
+        # grey, gradient, orientation, cells, blocks, normalize, clamp, decompose
+        phi[:4](images)                            # cut after `cells`: (2, 18, 24, 32)
+
+    Each pixel's gradient votes for the nearest of 2K directions, the votes are pooled bilinearly
+    into cells, cells are normalised by the four 2x2 blocks they are in, clamped at 0.2 and
+    averaged over the blocks.
+
+    Args:
+        cell_size: the side of a cell in pixels, at least 1; odd sizes work too.
+        orientations: K, the directions in half a turn.
+        texture: add the four texture channels, the summed energy by block (top left, top right,
+            bottom left, bottom right). The paper's networks (``matconvnet``) have none.
+        color: ``"grey"`` reads ITU-R 601 grey values in 0-255; ``"strongest"`` takes at each pixel
+            the colour channel with the strongest gradient, as VLFeat does with colour images.
+        gradient: the hard vote is constant in the angle, so its exact derivative cannot turn an
+            edge. ``"straight-through"`` votes hard and differentiates the bilinear vote (its
+            backward is `hogb`'s), which inverts far better; ``"exact"`` is the true derivative.
+        variant: ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the
+            paper published: halved gradients, zeros around the image and around the blocks,
+            division by max(norm, 1e-6), whole cells only, no texture channels.
+
+    Shapes: images (N, 3, H, W) in [0, 1] to (N, 3K [+ 4], h, w), where h = (H + cell_size // 2)
+    // cell_size for ``vlfeat``: a last cell of which half is there counts. Channels: 2K directed,
+    K undirected histograms, the texture; see `Hog.output_layout`.
+
+    Errors: `BadSettingError` for a parameter that cannot work, `BadImageError` for what is no
+    image batch or is smaller than one block (2x2 cells).
+
+    Source: Mahendran & Vedaldi, CVPR 2015, section 4.1; Felzenszwalb et al., PAMI 2010.
+    """
+    one_of("gradient", gradient, ("straight-through", "exact"))
+    gate: Gate = "straight-through" if gradient == "straight-through" else "hard"
+    return Hog(cell_size, orientations, texture, color, gate, variant)
+
+
+def hogb(
+    *,
+    cell_size: int = 8,
+    orientations: int = 9,
+    texture: bool = True,
+    color: Color = "grey",
+    variant: Variant = "vlfeat",
+) -> Hog:
+    """HOGb: `hog` with bilinear votes, each pixel shared by its two nearest directions.
+
+    Example::
+
+        hogb()(torch.rand(1, 3, 192, 256)).shape   # (1, 31, 24, 32)
+
+    Parameters, shapes and errors are those of `hog`; the derivative is exact.
+
+    Source: Mahendran & Vedaldi, CVPR 2015, section 4.1, "bilinear orientation assignment".
+    """
+    return Hog(cell_size, orientations, texture, color, "bilinear", variant)
+
+
+class Hog(nn.Sequential):
+    """The stages of HOG by name, built by `hog` and `hogb`.
+
+    | stage | output | what it does |
+    |---|---|---|
+    | grey (colour) | (N, 1 (3), H, W) | grey values (colours) in 0-255 |
+    | gradient | (N, 2, H, W) | d/dx and d/dy, the basis of all directional derivatives |
+    | orientation | (N, 2K, H, W) | gating: who votes for which direction |
+    | cells | (N, 2K, h, w) | bilinear pooling |
+    | blocks | (N, 4·3K, h±1, w±1) | 2x2 neighbouring cells, directed and undirected |
+    | normalize | the same | by the norm of the undirected part |
+    | clamp | the same | at 0.2 |
+    | decompose | (N, 3K [+ 4], h, w) | blocks back to cells, texture |
+
+    Attributes: `output_layout` names the channels; `minimum_size` (H, W) of an image;
+    `mean_color`, so that 255·(x − mean) is the paper's 255·grey − 128; `color_blind`, True where
+    the result depends on grey values alone.
+    """
+
+    def __init__(
+        self,
+        cell_size: int,
+        orientations: int,
+        texture: bool,
+        color: Color,
+        gate: Gate,
+        variant: Variant,
+    ) -> None:
+        cell_size = positive_int("cell_size", cell_size, 1, "the side of a cell in pixels")
+        k = positive_int("orientations", orientations, 2, "the number of orientations")
+        if not isinstance(texture, bool):
+            raise BadSettingError(f"texture={texture!r} must be True or False")
+        one_of("color", color, ("grey", "strongest"))
+        one_of("variant", variant, ("vlfeat", "matconvnet"))
+        published = variant == "matconvnet"
+        texture = texture and not published
+        scale = 0.5 if published else 1.0
+        border: Border = "pad" if published else "zero"
+        super().__init__()
+        if color == "grey":
+            self.grey = Grey()
+            self.gradient: nn.Module = Gradient(scale, border)
+        else:
+            self.colors = Scale255()
+            self.gradient = StrongestGradient(scale, border)
+        self.orientation = Orientation(2 * k, gate)
+        self.cells = Cells(2 * k, cell_size, whole_cells_only=published)
+        self.blocks = Blocks(k, replicate=not published)
+        self.normalize = NormalizeBlocks(k, 1e-6 if published else None)
+        self.clamp = Clamp(0.2)
+        self.decompose = Decompose(k, texture, surround=published)
+        self.eval()
+        self.cell_size = cell_size
+        self.orientations = k
+        self.color_blind = color == "grey"
+        self.minimum_size = (max(4, 2 * cell_size),) * 2
+        self.mean_color = (128 / 255,) * 3
+        self.output_layout: dict[str, range] = {
+            "directed": range(2 * k),
+            "undirected": range(2 * k, 3 * k),
+            "texture": range(3 * k, 3 * k + 4 * texture),
+        }
+
+    def forward(self, images: Tensor) -> Tensor:
+        check_images(
+            images, self.minimum_size, "HOG (2 x 2 cells)", "a smaller cell_size to hog() or hogb()"
+        )
+        features: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
+        return features
+
+    def __getitem__(self, index: Any) -> Any:
+        """One stage, or by a slice the network cut there: a plain `nn.Sequential`."""
+        return stages_of(self, index) if isinstance(index, slice) else super().__getitem__(index)
+
+    def orientation_channels(self, *directions: int) -> list[int]:
+        """The output channels of some undirected orientations k = 0 ... K-1 (at kπ/K), for a
+        selection of "some orientations only".
+
+        Example::
+
+            hog().orientation_channels(0, 4)       # [0, 9, 18, 4, 13, 22]
+        """
+        k = self.orientations
+        for direction in directions:
+            if direction not in range(k):
+                raise BadSettingError(f"no orientation {direction!r}; there are {k}, 0 to {k - 1}")
+        return [channel for d in directions for channel in (d, d + k, d + 2 * k)]
+
+
+class Cells(nn.Module):
+    """Bilinear pooling into cells, (N, C, H, W) to (N, C, h, w): a triangle of twice the cell."""
+
+    kernel: Tensor
+
+    def __init__(self, channels: int, cell_size: int, whole_cells_only: bool = False) -> None:
+        super().__init__()
+        self.cell_size = cell_size
+        self.whole_cells_only = whole_cells_only
+        half = cell_size // 2
+        # Pixel x is (x + 1/2) / size - 1/2 cells right of the centre of cell 0.
+        places = torch.arange(-half, -half + 2 * cell_size - cell_size % 2, dtype=torch.float64)
+        triangle = 1 - ((places + 0.5) / cell_size - 0.5).abs()
+        self.register_buffer("kernel", triangle.float().expand(channels, 1, -1).clone())
+
+    def forward(self, gated: Tensor) -> Tensor:
+        return self._pool(self._pool(gated, 2), 3)
+
+    def _pool(self, x: Tensor, axis: int) -> Tensor:
+        size, half, length = self.cell_size, self.cell_size // 2, self.kernel.shape[2]
+        extent = x.shape[axis]
+        cells = (extent + 2 * half - length) // size + 1
+        if not self.whole_cells_only:
+            cells = (extent + half) // size
+        missing = (cells - 1) * size + length - half - extent  # zeros to add on the right
+        if missing > half:
+            x = F.pad(x, (0, 0, 0, missing - half) if axis == 2 else (0, missing - half))
+        kernel = self.kernel.to(x.dtype)
+        kernel = kernel[..., None] if axis == 2 else kernel[:, :, None]
+        stride, padding = ((size, 1), (half, 0)) if axis == 2 else ((1, size), (0, half))
+        return F.conv2d(x, kernel, None, stride, padding, groups=kernel.shape[0])
+
+
+class Blocks(nn.Module):
+    """2x2 neighbouring cells side by side, (N, 2K, h, w) to (N, 4·3K, ...).
+
+    Each cell is first given its K undirected sums. The four cells come in the order top left, top
+    right, bottom left, bottom right. With `replicate` the border cells are repeated outwards
+    first, so that each cell is in four blocks.
+    """
+
+    def __init__(self, orientations: int, replicate: bool) -> None:
+        super().__init__()
+        self.orientations = orientations
+        self.replicate = replicate
+
+    def forward(self, cells: Tensor) -> Tensor:
+        k = self.orientations
+        cells = torch.cat([cells, cells[:, :k] + cells[:, k:]], 1)
+        if self.replicate:
+            cells = torch.cat([cells[:, :, :1], cells, cells[:, :, -1:]], 2)
+            cells = torch.cat([cells[..., :1], cells, cells[..., -1:]], 3)
+        top, bottom = cells[:, :, :-1], cells[:, :, 1:]
+        return torch.cat([top[..., :-1], top[..., 1:], bottom[..., :-1], bottom[..., 1:]], 1)
+
+
+class NormalizeBlocks(nn.Module):
+    """Divide each block by the norm n of its undirected part: √(n² + 1e-4), or max(n, floor)."""
+
+    def __init__(self, orientations: int, floor: float | None) -> None:
+        super().__init__()
+        self.orientations = orientations
+        self.floor = floor
+
+    def forward(self, blocks: Tensor) -> Tensor:
+        k = self.orientations
+        energy: Tensor = sum(  # type: ignore[assignment]
+            blocks[:, start : start + k].square().sum(1, keepdim=True)
+            for start in range(2 * k, 12 * k, 3 * k)
+        )
+        if self.floor is None:
+            return blocks * torch.rsqrt(energy + 1e-4)
+        return blocks * torch.rsqrt(energy.clamp_min(self.floor**2))
+
+
+class Decompose(nn.Module):
+    """Blocks back to cells: half the sum of a cell's four normalised copies, and the texture.
+
+    `surround` adds blocks of zeros around, where `Blocks` did not repeat the border cells.
+    """
+
+    def __init__(self, orientations: int, texture: bool, surround: bool) -> None:
+        super().__init__()
+        self.orientations = orientations
+        self.texture = texture
+        self.surround = surround
+
+    def forward(self, blocks: Tensor) -> Tensor:
+        k = self.orientations
+        if self.surround:
+            blocks = F.pad(blocks, (1, 1, 1, 1))
+        # In the block above and to the left of it, a cell is the bottom right one, and so on.
+        copies = [
+            blocks[:, 9 * k :, :-1, :-1],
+            blocks[:, 6 * k : 9 * k, :-1, 1:],
+            blocks[:, 3 * k : 6 * k, 1:, :-1],
+            blocks[:, : 3 * k, 1:, 1:],
+        ]
+        features = 0.5 * (copies[0] + copies[1] + copies[2] + copies[3])
+        if not self.texture:
+            return features
+        sums = [copy[:, 2 * k :].sum(1, keepdim=True) for copy in copies]
+        return torch.cat([features, torch.cat(sums, 1) * 18**-0.5], 1)

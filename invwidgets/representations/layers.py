@@ -1,0 +1,202 @@
+"""Run a network once and see: its layers in execution order, their shapes and receptive fields."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import RepresentationError
+from .base import Layer, Region
+from .box_rules import EMPTY
+from .receptive_field import Box, BoxTracer, ReceptiveField
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a captured tensor is turned into a map (N, C, h, w) or a vector (N, D)."""
+
+    kind: str  # "map", "channels_last", "tokens" or "vector"
+    tokens: tuple[int, int, int] | None = None  # prefix tokens, rows, columns
+
+    def arrange(self, captured: Tensor) -> Tensor:
+        if self.kind == "map":
+            return captured
+        if self.kind == "channels_last":
+            return captured.permute(0, 3, 1, 2)
+        if self.kind == "vector":
+            return captured.flatten(1)
+        assert self.tokens is not None
+        prefix, rows, columns = self.tokens
+        tokens = captured.transpose(1, 2)
+        grid: Tensor = tokens[..., prefix:].unflatten(2, (rows, columns))
+        if not prefix:
+            return grid
+        rest = torch.nn.functional.pad(tokens[..., :prefix], (0, columns - prefix))
+        return torch.cat([grid, rest[:, :, None]], 2)
+
+
+@dataclass(frozen=True)
+class TracedLayer:
+    """A layer, its layout, and its cells' boxes (2, 4, h, w), see ``box_rules``."""
+
+    info: Layer
+    layout: Layout
+    boxes: Tensor
+
+    def receptive_field(self, region: Region | None) -> ReceptiveField:
+        boxes = self.boxes
+        if region is not None and boxes.ndim == 4:
+            boxes = boxes[:, :, region[0] : region[1], region[2] : region[3]]
+        within, endless = boxes.flatten(2).amin(2).tolist()
+        return ReceptiveField(_box(endless), _box(within))
+
+
+def trace_layers(
+    module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, int]
+) -> tuple[TracedLayer, ...]:
+    """Every layer of ``module`` (already a frozen copy) at ``size`` of input.
+
+    A layer is a module whose output no earlier one has given; a container that hands on its last
+    child's output lends that layer an alias. Names count the calls of a module called again.
+
+    Raises ``RepresentationError`` if the network cannot be run on an image of this size.
+    """
+    boxes = BoxTracer()
+    calls: Counter[str] = Counter()
+    found: list[tuple[str, str, Tensor, int]] = []
+    aliases: dict[int, list[str]] = {}
+    seen: dict[tuple[int, int], int] = {}
+    traced: list[TracedLayer] = []
+    grids: list[tuple[int, int]] = []
+
+    def hook(name: str) -> Any:
+        def record(layer: nn.Module, _: Any, output: Any) -> None:
+            calls[name] += 1
+            called = name if calls[name] == 1 else f"{name}_{calls[name] - 1}"
+            if not isinstance(output, Tensor) or not output.is_floating_point() or not output.ndim:
+                return
+            key = (id(output), output._version)
+            if key in seen:
+                aliases[seen[key]].append(called)
+                return
+            if isinstance(layer, nn.Identity):
+                return  # a place holder: the module around it gives this output its name
+            index = len(traced)
+            seen[key] = index
+            aliases[index] = []
+            found.append(
+                (called, type(layer).__name__, output, index)
+            )  # kept alive: ids stay unique
+            traced.append(_describe(index, called, layer, output, boxes, grids))
+
+        return record
+
+    image = boxes.image(*size, like=mean)
+    with ExitStack() as stack:
+        for name, layer in module.named_modules():
+            if name:
+                stack.callback(layer.register_forward_hook(hook(name)).remove)
+        try:
+            with torch.no_grad(), boxes:
+                module((image - mean[:, None, None]) / std[:, None, None])
+        except Exception as error:
+            raise RepresentationError(
+                f"{type(module).__name__} cannot take an image of {size[0]}x{size[1]} pixels "
+                f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
+                "ask for another size, larger for most networks"
+            ) from error
+    return tuple(
+        TracedLayer(
+            Layer(**{**vars(t.info), "aliases": tuple(aliases[t.info.index])}), t.layout, t.boxes
+        )
+        for t in traced
+    )
+
+
+def _describe(
+    index: int,
+    name: str,
+    module: nn.Module,
+    output: Tensor,
+    tracer: BoxTracer,
+    grids: list[tuple[int, int]],
+) -> TracedLayer:
+    values = tracer.of(output)
+    layout = _layout(output, values, module, grids)
+    if layout.kind == "map":
+        grids.append((output.shape[2], output.shape[3]))
+    arranged = _arrange_boxes(layout, values)
+    shape = tuple(layout.arrange(output).shape[1:])
+    cells = arranged.amin(2)  # the union over channels
+    jump = tracer.jump(output)
+    everywhere = True
+    if len(shape) == 3:
+        seen = cells[1][:, torch.isfinite(cells[1]).all(0)]
+        everywhere = bool((seen == seen[:, :1]).all())
+    stride = field = offset = None
+    if len(shape) == 3:
+        rows = layout.tokens[1] if layout.tokens else shape[1]
+        middle = [float(v) for v in cells[1, :, rows // 2, shape[2] // 2]]
+        corner = [float(v) for v in cells[1, :, 0, 0]]
+        stride = (jump[0], jump[1])
+        if all(math.isfinite(v) for v in (*middle, *corner)):
+            field = (int(-middle[2] - middle[0]), int(-middle[3] - middle[1]))
+            offset = (int(corner[0]), int(corner[1]))
+    info = Layer(
+        index=index,
+        name=name,
+        kind=type(module).__name__,
+        shape=shape,
+        stride=stride,
+        receptive_field=field,
+        offset=offset,
+        is_global=everywhere,
+        tokens=layout.tokens,
+    )
+    return TracedLayer(info, layout, cells.to(torch.float32).contiguous())
+
+
+def _layout(
+    output: Tensor, values: Tensor, module: nn.Module, grids: list[tuple[int, int]]
+) -> Layout:
+    if output.ndim == 4:
+        varies = [bool((values[1] != values[1].narrow(d, 0, 1)).any()) for d in range(1, 5)]
+        if varies[1] and not varies[3]:
+            return Layout("channels_last")
+        if not any(varies) and type(module) in (nn.Linear, nn.LayerNorm):
+            return Layout("channels_last")
+        return Layout("map")
+    if output.ndim == 3:
+        for rows, columns in reversed(grids):
+            prefix = output.shape[1] - rows * columns
+            if 0 <= prefix <= columns:
+                return Layout("tokens", (prefix, rows, columns))
+    return Layout("vector")
+
+
+def _arrange_boxes(layout: Layout, values: Tensor) -> Tensor:
+    """(2, 4, 1, *shape) as (2, 4, C, h, w) or (2, 4, D)."""
+    flat = values.flatten(0, 1)[:, 0]  # the eight numbers take the batch's place
+    if layout.kind == "tokens" and layout.tokens and layout.tokens[0]:
+        prefix, rows, columns = layout.tokens
+        tokens = flat.transpose(1, 2)
+        grid = tokens[..., prefix:].unflatten(2, (rows, columns))
+        rest = torch.nn.functional.pad(tokens[..., :prefix], (0, columns - prefix), value=EMPTY)
+        flat = torch.cat([grid, rest[:, :, None]], 2)
+    else:
+        flat = layout.arrange(flat)
+    arranged: Tensor = flat.unflatten(0, (2, 4))
+    return arranged
+
+
+def _box(values: list[float]) -> Box:
+    top, left, bottom, right = values
+    if not math.isfinite(top + left + bottom + right):
+        return Box(0, 0, 0, 0)
+    return Box(int(top), int(left), int(-bottom), int(-right))

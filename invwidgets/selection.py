@@ -1,0 +1,217 @@
+"""Region and channels: which features an objective looks at.
+
+>>> selection = Selection(region=(3, 8, 3, 8), channels=(0, 2))
+>>> selection.of(torch.zeros(4, 16, 14, 14)).shape
+torch.Size([4, 2, 5, 5])
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .errors import SelectionError
+from .images import photos, read_photo
+from .representations.base import Layer, Region, Representation
+from .representations.cnn import check_region
+
+ChannelSpec = str | int | slice | Iterable[int] | None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The mask M of the papers: a rectangle of cells, a subset of channels, or both.
+
+    None means all. ``of`` picks the selected features, so that sums over them equal sums over
+    M∘Φ. Source: CVPR15, section 2 ("the mask M") and figures 7, 9 and 10.
+    """
+
+    region: Region | None = None
+    channels: tuple[int, ...] | None = None
+
+    def of(self, features: Tensor) -> Tensor:
+        """The selected part of (N, C, h, w) or (N, D)."""
+        if self.channels is not None:
+            features = features[:, list(self.channels)]
+        if self.region is not None:
+            top, bottom, left, right = self.region
+            features = features[:, :, top:bottom, left:right]
+        return features
+
+    def mask(self, shape: tuple[int, ...]) -> Tensor:
+        """M itself over features of ``shape`` (C, h, w) or (D,): True where selected."""
+        mask = torch.zeros(1, *shape, dtype=torch.bool)
+        channels = list(range(shape[0])) if self.channels is None else list(self.channels)
+        if self.region is None:
+            mask[:, channels] = True
+        else:
+            top, bottom, left, right = self.region
+            for channel in channels:
+                mask[:, channel, top:bottom, left:right] = True
+        return mask[0]
+
+    def describe(self) -> str:
+        """In words for a figure, empty when everything is selected."""
+        parts = []
+        if self.region is not None:
+            parts.append("region {}:{},{}:{}".format(*self.region))
+        if self.channels is not None:
+            parts.append(f"{len(self.channels)} channel{'s' * (len(self.channels) != 1)}")
+        return ", ".join(parts)
+
+
+def parse_region(spec: str | Region | None) -> Region | None:
+    """``"R0:R1,C0:C1"``, half-open, in cells -> (r0, r1, c0, c1).
+
+    >>> parse_region("3:8,3:8")
+    (3, 8, 3, 8)
+    """
+    if spec is None:
+        return None
+    if isinstance(spec, str):
+        found = re.fullmatch(r"\s*(-?\d+):(-?\d+)\s*,\s*(-?\d+):(-?\d+)\s*", spec)
+        if not found:
+            raise SelectionError(f"region {spec!r}: write rows and columns of cells as R0:R1,C0:C1")
+        numbers = [int(group) for group in found.groups()]
+    else:
+        numbers = [int(number) for number in spec]
+    if len(numbers) != 4:
+        raise SelectionError(f"region {spec!r}: four numbers (r0, r1, c0, c1), half-open, in cells")
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def centre_region(layer: Layer, cells: int = 5) -> Region:
+    """The square of ``cells`` cells in the middle of a map."""
+    if len(layer.shape) != 3:
+        raise SelectionError(f"layer {layer.name} is a vector: it has no cells to take a region of")
+    rows, columns = layer.shape[1:]
+    height, width = min(cells, rows), min(cells, columns)
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return top, top + height, left, left + width
+
+
+def select(
+    representation: Representation,
+    region: str | Region | None = None,
+    channels: ChannelSpec = None,
+    size: tuple[int, int] | None = None,
+) -> Selection:
+    """A checked selection of a representation's features.
+
+    >>> select(representation, "3:8,3:8", "group:1").describe()
+    'region 3:8,3:8, 20 channels'
+
+    ``channels``: an index, a slice, indices, or text: ``"0,3,8:16"``, ``"group:1"`` (the first of
+    two equal groups; ``"group:2/4"`` the second of four), ``"color:top"`` and ``"color:bottom"``
+    (the more and the less colourful half; ``"color:top/8"`` an eighth).
+
+    Raises ``SelectionError`` for a region outside the map or channels that are not there.
+    """
+    layer = representation.layer_info(size)
+    cells = parse_region(region)
+    if cells is not None:
+        check_region(cells, layer)
+    return Selection(cells, _channels(representation, layer, channels))
+
+
+def _channels(
+    representation: Representation, layer: Layer, spec: ChannelSpec
+) -> tuple[int, ...] | None:
+    total = layer.shape[0]
+    if spec is None or spec == "all":
+        return None
+    if isinstance(spec, int):
+        chosen = [spec]
+    elif isinstance(spec, slice):
+        chosen = list(range(total)[spec])
+    elif not isinstance(spec, str):
+        chosen = [int(channel) for channel in spec]
+    elif spec.startswith("group:"):
+        chosen = _group(spec, layer)
+    elif spec.startswith("color:"):
+        chosen = _by_color(spec, representation)
+    else:
+        chosen = _listed(spec, total)
+    outside = [c for c in chosen if not 0 <= c < total]
+    if outside or not chosen:
+        what = f"channel {outside[0]} is not there" if outside else "no channel is left"
+        raise SelectionError(
+            f"channels {spec!r}: {what}; layer {layer.name} has channels 0 … {total - 1}"
+        )
+    return tuple(sorted(set(chosen)))
+
+
+def _listed(spec: str, total: int) -> list[int]:
+    chosen: list[int] = []
+    for part in spec.split(","):
+        numbers = part.strip().split(":")
+        try:
+            parsed = [int(n) if n.strip() else None for n in numbers]
+        except ValueError:
+            parsed = []
+        if len(parsed) == 1 and parsed[0] is not None:
+            chosen.append(parsed[0])
+        elif len(parsed) in (2, 3):
+            chosen.extend(range(total)[slice(*parsed)])
+        else:
+            raise SelectionError(
+                f"channels {spec!r}: write indices and slices like 0,3,8:16, or group:1, "
+                "group:2/4, color:top, color:bottom"
+            )
+    return chosen
+
+
+def _group(spec: str, layer: Layer) -> list[int]:
+    found = re.fullmatch(r"group:(\d+)(?:/(\d+))?", spec)
+    index, groups = (int(found[1]), int(found[2] or 2)) if found else (0, 0)
+    total = layer.shape[0]
+    if not 1 <= index <= groups or total % groups:
+        raise SelectionError(
+            f"channels {spec!r}: write group:I/K, the I-th (from 1) of K equal groups; K divides "
+            f"the {total} channels of layer {layer.name}"
+        )
+    each = total // groups
+    return list(range((index - 1) * each, index * each))
+
+
+def _by_color(spec: str, representation: Representation) -> list[int]:
+    found = re.fullmatch(r"color:(top|bottom)(?:/(\d+))?", spec)
+    if not found or int(found[2] or 2) < 1:
+        raise SelectionError(
+            f"channels {spec!r}: write color:top or color:bottom, with /K for one K-th of them"
+        )
+    order = colorfulness(representation).argsort(descending=found[1] == "top", stable=True)
+    return [int(c) for c in order[: max(1, len(order) // int(found[2] or 2))]]
+
+
+_colorfulness: weakref.WeakKeyDictionary[Representation, Tensor] = weakref.WeakKeyDictionary()
+
+
+def colorfulness(representation: Representation) -> Tensor:
+    """How much each channel's response owes to colour, (C,) from 0 (none) upwards.
+
+    ‖Φ_c(x) − Φ_c(grey x)‖ / ‖Φ_c(x)‖ over the bundled photos: what a channel's response loses
+    when the photo loses its colour and keeps its brightness.
+    """
+    if representation not in _colorfulness:
+        changed = total = torch.zeros(1)
+        for name in photos():
+            photo = read_photo(name, representation.size)
+            features = representation.target(photo)[0]
+            features = features.reshape(features.shape[0], -1)
+            grey = representation.target(luminance(photo))[0].reshape(features.shape)
+            changed = changed + (features - grey).square().sum(1).cpu()
+            total = total + features.square().sum(1).cpu()
+        _colorfulness[representation] = (changed / total.clamp_min(1e-20)).sqrt()
+    return _colorfulness[representation]
+
+
+def luminance(photo: Tensor) -> Tensor:
+    """A photo (3, H, W) without its colour (ITU-R BT.601 weights), still of three channels."""
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=photo.dtype, device=photo.device)
+    return (photo * weights[:, None, None]).sum(0, keepdim=True).expand(3, -1, -1)
