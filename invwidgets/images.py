@@ -132,6 +132,12 @@ def to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(to_uint8(image))
 
 
+def luminance(photo: Tensor) -> Tensor:
+    """Photos (…, 3, H, W) without their colour (ITU-R BT.601 weights), still of three channels."""
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=photo.dtype, device=photo.device)
+    return (photo * weights[:, None, None]).sum(-3, keepdim=True).expand_as(photo)
+
+
 def _centre_crop(image: Tensor, aspect: float) -> Tensor:
     height, width = image.shape[-2:]
     crop_height = min(height, max(1, round(width / aspect)))

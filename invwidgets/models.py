@@ -10,6 +10,7 @@ A network is cached and read-only: nobody may change its module, since two panel
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,11 +25,14 @@ from torch import Tensor, nn
 from .caffenet import caffenet
 from .errors import BadSettingError, RepresentationError, WeightsError, unknown_name
 from .layer_aliases import ALEXNET_ALIASES, vgg_aliases
+from .representations.dsift import Dsift, dsift
+from .representations.hog import Hog, hog, hogb
 from .torchvision_import import import_torchvision
 from .weights import digest, fit, read_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+DESCRIPTOR_SIZE = (192, 256)  # of photos for HOG and dense SIFT, where nothing else is asked
 RANDOM_SEED = 0  # of random weights
 
 
@@ -37,7 +41,8 @@ class Network:
     """A network ready to be represented: frozen, in eval mode, with its preprocessing.
 
     ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels; ``weights`` says what a
-    picture must say of it: ``pretrained``, ``random weights``, a file's name, or ``as given``.
+    picture must say of it: ``pretrained``, ``random weights``, a file's name, ``as given`` or
+    ``hand-built``. ``mean_color`` is what is blank, ``mean`` if it is None.
     """
 
     name: str
@@ -47,6 +52,9 @@ class Network:
     size: tuple[int, int]
     weights: str
     aliases: Mapping[str, str] = field(default_factory=dict)
+    mean_color: tuple[float, float, float] | None = None
+    color_blind: bool = False
+    hand_built: bool = False
 
     @property
     def digest(self) -> str:
@@ -66,6 +74,7 @@ class Card:
     std: tuple[float, float, float] = IMAGENET_STD
     size: tuple[int, int] = (224, 224)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    hand_built: bool = False
 
 
 def load_network(
@@ -92,6 +101,8 @@ def load_network(
 
     Raises ``UnknownNameError``, or ``WeightsError`` if the weights are missing or do not fit.
     """
+    if isinstance(model, Hog | Dsift):
+        return _hand_built(model, size)
     if isinstance(model, nn.Module):
         if mean is None or std is None:
             raise BadSettingError(
@@ -105,9 +116,32 @@ def load_network(
         raise BadSettingError(
             f"mean, std and size belong to your own module; {model!r} has its own"
         )
+    if find_card(str(model)).hand_built:
+        return _named_descriptor(str(model))
     path = None if str(weights) in ("pretrained", "random") else Path(weights)
     stamp = path.stat().st_mtime_ns if path is not None and path.exists() else None
     return _load_named(str(model), str(weights), stamp)
+
+
+@lru_cache(maxsize=8)
+def _hand_built(module: nn.Module, size: tuple[int, int] | None = None) -> Network:
+    """HOG and dense SIFT, which take images in [0, 1] as they are."""
+    return Network(
+        type(module).__name__.lower(),
+        frozen_copy(module),
+        (0.0, 0.0, 0.0),
+        (1.0, 1.0, 1.0),
+        size or DESCRIPTOR_SIZE,
+        "hand-built",
+        mean_color=_triple(module.mean_color),
+        color_blind=bool(module.color_blind),
+        hand_built=True,
+    )
+
+
+@lru_cache(maxsize=8)
+def _named_descriptor(name: str) -> Network:
+    return dataclasses.replace(_hand_built(ZOO[name].build()), name=name)
 
 
 def list_models() -> tuple[Card, ...]:
@@ -198,6 +232,13 @@ def _torchvision_card(name: str, about: str, aliases: Mapping[str, str] | None =
     )
 
 
+def _descriptor_card(name: str, about: str, build: Callable[[], nn.Module]) -> Card:
+    def pretrained() -> Mapping[str, Tensor]:
+        raise WeightsError(f"{name} is built by hand: it has no weights")
+
+    return Card(name, about, build, pretrained, size=DESCRIPTOR_SIZE, hand_built=True)
+
+
 def _timm_card(name: str) -> Card:
     import_torchvision()
     import timm
@@ -271,6 +312,9 @@ _CARDS = (
         std=(0.5, 0.5, 0.5),
         aliases={f"stage{k}": f"blocks.{k - 1}" for k in range(1, 8)},
     ),
+    _descriptor_card("hog", "HOG, the histogram of oriented gradients (UoCTTI)", hog),
+    _descriptor_card("hogb", "HOG with bilinear orientations", hogb),
+    _descriptor_card("dsift", "dense SIFT", dsift),
     _torchvision_card("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
     Card(
         "caffenet",

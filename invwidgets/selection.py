@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .errors import SelectionError
-from .images import photos, read_photo
+from .images import luminance, photos, read_photo
 from .representations.base import Layer, Region, Representation
 from .representations.cnn import check_region
 
@@ -209,9 +209,3 @@ def colorfulness(representation: Representation) -> Tensor:
             total = total + features.square().sum(1).cpu()
         _colorfulness[representation] = (changed / total.clamp_min(1e-20)).sqrt()
     return _colorfulness[representation]
-
-
-def luminance(photo: Tensor) -> Tensor:
-    """A photo (3, H, W) without its colour (ITU-R BT.601 weights), still of three channels."""
-    weights = torch.tensor([0.299, 0.587, 0.114], dtype=photo.dtype, device=photo.device)
-    return (photo * weights[:, None, None]).sum(0, keepdim=True).expand(3, -1, -1)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from .. import priors
+from ..images import luminance
 from ..objectives import Objective, make_objective
 from ..representations.base import Representation
 from ..selection import Selection
@@ -93,7 +94,10 @@ def run(
     mean = representation.mean_color
     canvas = (size[0] + settings.jitter, size[1] + settings.jitter)
     origin = None if photo is None else to_iterate(_grown(photo.to(mean), settings.jitter), mean)
-    z = start_images(settings.start, settings.seeds, canvas, origin).to(mean.device)
+    if origin is not None and representation.color_blind:
+        origin = luminance(origin)[:, :1]
+    colors = 1 if representation.color_blind else 3
+    z = start_images(settings.start, settings.seeds, (colors, *canvas), origin).to(mean.device)
     z = z.contiguous(memory_format=torch.channels_last)
     objective = make_objective(settings.objective, target, selection)
     optimizer = make_optimizer(settings.optimizer, z)
@@ -190,7 +194,7 @@ def _shifts(generators: list[torch.Generator], jitter: int, margin: int) -> Tens
 
 def _bound(z: Tensor, limit: float | str | None, mean: Tensor) -> None:
     if limit == "picture":
-        low = to_iterate(torch.zeros(3, 1, 1, device=mean.device), mean)
+        low = to_iterate(torch.zeros(3, 1, 1, device=mean.device), mean)[: z.shape[1]]
         torch.maximum(z, low, out=z)
         torch.minimum(z, low + 255, out=z)
     elif limit is not None:

@@ -38,7 +38,8 @@ class Optimizer:
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015): rates are 0-255 units a step, whatever the energy's scale."""
 
-    def __init__(self, z: Tensor) -> None:
+    def __init__(self, z: Tensor, decay: float = 0.999) -> None:
+        self.decay = decay
         self.first, self.second = torch.zeros_like(z), torch.zeros_like(z)
         self.count = torch.zeros(len(z), device=z.device)
         self.memory = (self.first, self.second, self.count)
@@ -46,8 +47,8 @@ class Adam(Optimizer):
     def update(self, z: Tensor, gradient: Tensor, rates: Tensor) -> None:
         self.count += 1
         self.first.lerp_(gradient, 0.1)
-        self.second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        correction = (1 - 0.999**self.count).sqrt()
+        self.second.mul_(self.decay).addcmul_(gradient, gradient, value=1 - self.decay)
+        correction = (1 - self.decay**self.count).sqrt()
         size = rates * correction / (1 - 0.9**self.count)
         # ε far below any gradient: the energies are normalised, a pixel's share of them is tiny
         denominator = self.second.sqrt().add_(1e-14)
@@ -63,8 +64,8 @@ class MultiscaleAdam(Optimizer):
     ``benchmarks/quality.py`` compares the two.
     """
 
-    def __init__(self, z: Tensor, levels: int = 5) -> None:
-        self.levels = [Adam(level) for level in _pyramid(z, levels)]
+    def __init__(self, z: Tensor, levels: int = 5, decay: float = 0.999) -> None:
+        self.levels = [Adam(level, decay) for level in _pyramid(z, levels)]
         self.memory = tuple(tensor for level in self.levels for tensor in level.memory)
 
     def update(self, z: Tensor, gradient: Tensor, rates: Tensor) -> None:

@@ -31,10 +31,11 @@ class Reconstruction:
     ``images`` (S, 3, H, W) in [0, 1]; ``photo`` (3, H, W), None where there was none.
     By seed: ``relative_error`` ‖M∘ΔΦ‖/‖M∘Φ₀‖ of the clipped pictures, un-squared, in float32;
     ``raw_relative_error`` of the iterate before clipping; ``psnr`` in dB and ``ssim`` to the
-    photo. ``diversity``: mean pairwise distance between seeds, ``pixels`` as the root mean square
-    difference in [0, 1], ``features`` as ‖M∘ΔΦ‖/‖M∘Φ₀‖. ``energies`` maps a term to (steps, S).
-    ``knob_changes`` are (step, name, value), so that a run with moved knobs replays. ``reverted``
-    lists (step, seed) where a search diverged and went on from its best image, more slowly.
+    photo (to its grey values where Φ sees only those). ``diversity``: mean pairwise distance
+    between seeds, ``pixels`` as the root mean square difference in [0, 1], ``features`` as
+    ‖M∘ΔΦ‖/‖M∘Φ₀‖. ``energies`` maps a term to (steps, S). ``knob_changes`` are (step, name,
+    value), so that a run with moved knobs replays. ``reverted`` lists (step, seed) where a search
+    diverged and went on from its best image, more slowly.
     ``frames`` (F, S, 3, h, w) uint8 are small pictures of the run, after ``frame_steps`` steps.
     """
 
@@ -72,7 +73,7 @@ class Reconstruction:
     @property
     def weights_note(self) -> str:
         """What a picture must say of the weights, empty if they are pretrained."""
-        return "" if self.weights in ("pretrained", "as given") else self.weights
+        return "" if self.weights in ("pretrained", "as given", "hand-built") else self.weights
 
     def summary(self) -> dict[str, Any]:
         """The numbers and settings, ready for JSON."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import BadSettingError
+from ..images import luminance
 from ..objectives import relative_error
 from .engine import Step, raw_images
 from .job import Job
@@ -64,7 +65,8 @@ class Recorder:
             errors = _floats(relative_error(features, job.target, job.selection))
             raw_errors = _floats(relative_error(_features(job, raw), job.target, job.selection))
         if job.photo is not None:
-            psnr, ssim = image_scores(images, job.photo)
+            seen = luminance(job.photo) if job.representation.color_blind else job.photo
+            psnr, ssim = image_scores(images, seen)
         field = None
         if job.selection.region is not None:
             box = job.representation.receptive_field(job.selection.region, job.size)

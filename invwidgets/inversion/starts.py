@@ -11,9 +11,9 @@ _SHIFTS = 0x5EED  # keeps the jitter's numbers apart from the start's
 
 
 def start_images(
-    kind: str, seeds: tuple[int, ...], size: tuple[int, int], photo: Tensor | None
+    kind: str, seeds: tuple[int, ...], shape: tuple[int, int, int], photo: Tensor | None
 ) -> Tensor:
-    """The first iterates (S, 3, H, W) in 0-255 units.
+    """The first iterates (S, *shape) in 0-255 units, for a shape of (colours, height, width).
 
     ``noise`` is faint grey noise around the mean colour; ``cvpr2015`` Gaussian noise of the norm
     that paper's code gives it; ``ijcv2016`` uniform noise whose 95 % quantile is 80/√3;
@@ -22,7 +22,7 @@ def start_images(
     if kind == "photo":
         assert photo is not None
         return photo.repeat(len(seeds), 1, 1, 1)
-    return torch.stack([_noise(kind, _generator(seed, 0), size) for seed in seeds])
+    return torch.stack([_noise(kind, _generator(seed, 0), shape) for seed in seeds])
 
 
 def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
@@ -34,14 +34,13 @@ def _generator(seed: int, stream: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 2 + (1 if stream else 0))
 
 
-def _noise(kind: str, generator: torch.Generator, size: tuple[int, int]) -> Tensor:
-    shape = (3, *size)
+def _noise(kind: str, generator: torch.Generator, shape: tuple[int, int, int]) -> Tensor:
     if kind == "ijcv2016":
         noise = torch.rand(shape, generator=generator) * 2 - 1
         return noise * (80 / 3**0.5 / 0.95)
     noise = torch.randn(shape, generator=generator)
     if kind == "cvpr2015":
-        norm = (CVPR2015_ENERGY * size[0] * size[1]) ** 0.5
+        norm = (CVPR2015_ENERGY * shape[1] * shape[2]) ** 0.5
         scaled: Tensor = noise * (norm / torch.linalg.vector_norm(noise))
         return scaled
     return noise * 4

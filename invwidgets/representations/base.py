@@ -50,6 +50,8 @@ class Representation(nn.Module):
     parameters and owns its normalisation. Attributes: ``name`` of the model, ``layer`` it is cut
     at, ``mean_color`` (3,) in [0, 1], ``size`` (height, width) a photo is resized to by default,
     ``weights`` what a picture must say of the weights, ``digest`` of weights and code.
+    ``color_blind``: only grey values matter, so that a search moves one channel, not three.
+    ``hand_built``: made of filters and histograms by design, without learnt weights.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Representation(nn.Module):
     size: tuple[int, int]
     weights: str
     mean_color: Tensor
+    color_blind: bool = False
+    hand_built: bool = False
 
     @property
     @abstractmethod

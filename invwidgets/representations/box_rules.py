@@ -26,10 +26,6 @@ class Boxes(NamedTuple):
     jump: Jump
 
 
-def real(tensor: Tensor) -> bool:
-    return tensor.is_floating_point()  # index tensors say where, they carry no boxes
-
-
 def _slim(values: Tensor) -> Tensor:
     """Dimensions that only repeat one number, as one."""
     for dim in range(2, values.ndim):
@@ -263,6 +259,19 @@ def _channel_pool(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
     return _least(values, [-3]).expand(2, 4, *out.shape)
 
 
+def _gather(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
+    """Elements picked along a dimension: any of them, and whatever decides which."""
+    picked = _least(of(args[0]), [args[1] - args[0].ndim])
+    return torch.minimum(picked, _slim(of(args[2]))).expand(2, 4, *out.shape)
+
+
+def _scatter(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
+    """Elements put somewhere along a dimension: anywhere, as the index decides."""
+    dim = args[1] - out.ndim
+    put = torch.minimum(_least(of(args[2]), [dim]), _least(of(args[3]), [dim]))
+    return torch.minimum(put, _slim(of(args[0]))).expand(2, 4, *out.shape)
+
+
 def _matmul(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
     return _product(of(args[0]), of(args[1]), out)
 
@@ -303,6 +312,9 @@ REDUCES: dict[Any, Callable[[_Values, Sequence[Any], Tensor], Tensor]] = {
     **dict.fromkeys((ATEN._softmax, ATEN._log_softmax, ATEN.cumsum), _along),
     ATEN.avg_pool3d: _channel_pool,
     ATEN.native_layer_norm: _layer_norm,
+    ATEN.gather: _gather,
+    ATEN.scatter: _scatter,
+    ATEN.scatter_: _scatter,
     ATEN.native_group_norm: _group_norm,
     ATEN.mm: _matmul,
     ATEN.bmm: _matmul,
@@ -313,15 +325,21 @@ REDUCES: dict[Any, Callable[[_Values, Sequence[Any], Tensor], Tensor]] = {
     ATEN._scaled_dot_product_flash_attention: _attention,
     ATEN._scaled_dot_product_efficient_attention: _attention,
 }  # fmt: skip
+FACTORIES = {  # take a shape from their input, and no pixel
+    *(ATEN.new_zeros, ATEN.new_ones, ATEN.new_empty, ATEN.new_full, ATEN.zeros_like),
+    *(ATEN.ones_like, ATEN.full_like, ATEN.empty_like, ATEN.rand_like, ATEN.randn_like),
+}
 POINTWISE = {
+    ATEN._to_copy,
     ATEN.native_batch_norm,
     ATEN._native_batch_norm_legit_no_training,
     ATEN.cudnn_batch_norm,
     ATEN.native_dropout,
 }
 MOVES = {
-    ATEN.cat, ATEN.stack, ATEN.clone, ATEN._to_copy, ATEN._unsafe_view, ATEN.roll,
+    ATEN.cat, ATEN.stack, ATEN.clone, ATEN._unsafe_view, ATEN.roll,
     ATEN.flip, ATEN.reflection_pad2d, ATEN.replication_pad2d, ATEN.index_select, ATEN.index,
     ATEN.repeat, ATEN.upsample_nearest2d, ATEN.pixel_shuffle, ATEN.pixel_unshuffle,
-    ATEN.contiguous, ATEN.copy, ATEN.gather,
+    ATEN.contiguous, ATEN.copy,
 }  # fmt: skip
+INDEXED = {ATEN.index_select, ATEN.index}

@@ -35,11 +35,12 @@ class NetworkRepresentation(Representation):
         super().__init__()
         self.network = network
         self.name, self.size, self.weights = network.name, network.size, network.weights
-        mean = torch.tensor(network.mean)
-        self.mean_color: Tensor
+        self.color_blind, self.hand_built = network.color_blind, network.hand_built
+        self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean_color", mean)
+        self.register_buffer("mean", torch.tensor(network.mean))
         self.register_buffer("std", torch.tensor(network.std))
+        self.register_buffer("mean_color", torch.tensor(network.mean_color or network.mean))
         traced = _traced(network, network.size)
         self.layer = layer or traced[-1].info.name
         self._index = find_layer(self.layer, network, traced).info.index
@@ -70,7 +71,7 @@ class NetworkRepresentation(Representation):
 
     def forward(self, images: Tensor) -> Tensor:
         size = (images.shape[-2], images.shape[-1])
-        features = self.trunk((images - self.mean_color[:, None, None]) / self.std[:, None, None])
+        features = self.trunk((images - self.mean[:, None, None]) / self.std[:, None, None])
         return self._layer(size).layout.arrange(features)
 
     def _layer(self, size: tuple[int, int]) -> TracedLayer:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import RepresentationError
+from ..errors import InvwidgetsError, RepresentationError
 from .base import Layer, Region
 from .box_rules import EMPTY
 from .receptive_field import Box, BoxTracer, ReceptiveField
@@ -105,6 +105,8 @@ def trace_layers(
         try:
             with torch.no_grad(), boxes:
                 module((image - mean[:, None, None]) / std[:, None, None])
+        except InvwidgetsError:
+            raise
         except Exception as error:
             raise RepresentationError(
                 f"{type(module).__name__} cannot take an image of {size[0]}x{size[1]} pixels "

@@ -28,13 +28,14 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from .box_rules import (
     ATEN,
     EMPTY,
+    FACTORIES,
+    INDEXED,
     MOVES,
     POINTWISE,
     REDUCES,
     WINDOWS,
     Boxes,
     Jump,
-    real,
     spread,
     union,
 )
@@ -108,7 +109,8 @@ class BoxTracer(TorchDispatchMode):
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         inputs = [a for a in tree_flatten((args, kwargs))[0] if isinstance(a, Tensor)]
-        if any(tensor in self._boxes for tensor in inputs):
+        tracked = any(tensor in self._boxes for tensor in inputs)
+        if tracked and func.overloadpacket not in FACTORIES:
             outputs = [o for o in tree_flatten(output)[0] if isinstance(o, Tensor)]
             for tensor, boxes in zip(
                 outputs, self._follow(func, args, kwargs, inputs, outputs), strict=False
@@ -149,11 +151,14 @@ class BoxTracer(TorchDispatchMode):
 
     def _move(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
         """Views and copies: do to each of the eight numbers what is done to the elements."""
+        indexed = func.overloadpacket in INDEXED
         moved = []
         for index in range(8):
 
             def number(a: Any, index: int = index) -> Any:
-                return self.of(a).flatten(0, 1)[index] if isinstance(a, Tensor) and real(a) else a
+                if not isinstance(a, Tensor) or (indexed and not a.is_floating_point()):
+                    return a  # an index says where, it is not moved itself
+                return self.of(a).flatten(0, 1)[index]
 
             result = func(*tree_map(number, args), **tree_map(number, kwargs))
             moved.append([r for r in tree_flatten(result)[0] if isinstance(r, Tensor)])
