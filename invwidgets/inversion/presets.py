@@ -9,8 +9,9 @@ last), so that it means something on networks they did not use:
   quarter of the layer's stride.
 
 Ours, ``default``, glides from 10 to 0.05 units a step; λ_V is 0.002 at the first layer and grows
-thirtyfold to the last, since the less the features say, the more the prior must. The numbers
-are from ``benchmarks/quality.py``.
+thirtyfold to the last, since the less the features say, the more the prior must. Its α-norm is
+quadratic: one to the power 6 is so flat near the mean colour that what no feature sees would stay
+as the search left it. The numbers are from ``benchmarks/quality.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .settings import InversionSettings, Phase
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
 
-CVPR2015_ENERGY = 14250.4  # σ² per pixel: 27098.12² / 227², the start's norm squared
+CVPR2015_ENERGY = 14250.4  # σ² per pixel of three colours: 27098.12² / 227²
 
 
 def preset(
@@ -61,8 +62,12 @@ def _default(representation: Representation, objective: str) -> InversionSetting
             tv_weight=1.0,
             bound=160.0,
         )
+    if representation.hand_built:
+        return InversionSettings(phases=(Phase(500, 2.0, 0.0),), tv_weight=0.02)
     return InversionSettings(
-        phases=(Phase(200, 10.0, 0.05),),
+        phases=(Phase(150, 10.0, 0.05),),
+        alpha=2.0,
+        alpha_weight=0.002,
         tv_weight=0.002 * 30**representation.depth,
         tv_boost=30.0,
     )
@@ -71,15 +76,18 @@ def _default(representation: Representation, objective: str) -> InversionSetting
 def _cvpr2015(representation: Representation, objective: str) -> InversionSettings:
     depth = representation.depth
     tv = 1.0 if depth <= 0.25 else 10.0 if depth <= 0.55 else 100.0
-    rates = (0.004, 100), (0.0004, 200), (0.00004, 100)
+    energy = CVPR2015_ENERGY / 3 if representation.color_blind else CVPR2015_ENERGY
+    rates: tuple[tuple[float, int], ...] = (0.004, 100), (0.0004, 200), (0.00004, 100)
+    if representation.hand_built:
+        rates = (1.0, 200), (0.1, 200), (0.01, 200), (0.001, 200)
     return InversionSettings(
         optimizer="momentum",
         phases=tuple(Phase(steps, rate, restart=True) for rate, steps in rates),
         data_weight=1.0,
         alpha_kind="element",
-        alpha_weight=8e-10 / 2 / CVPR2015_ENERGY * 80.0**6,
+        alpha_weight=8e-10 / 2 / energy * 80.0**6,
         beta=2.0,
-        tv_weight=tv / 2 / CVPR2015_ENERGY * TV_RANGE**2,
+        tv_weight=tv / 2 / energy * TV_RANGE**2,
         bound=None,
         start="cvpr2015",
     )

@@ -40,7 +40,7 @@ def _noise(kind: str, generator: torch.Generator, shape: tuple[int, int, int]) -
         return noise * (80 / 3**0.5 / 0.95)
     noise = torch.randn(shape, generator=generator)
     if kind == "cvpr2015":
-        norm = (CVPR2015_ENERGY * shape[1] * shape[2]) ** 0.5
+        norm = (CVPR2015_ENERGY / 3 * noise.numel()) ** 0.5
         scaled: Tensor = noise * (norm / torch.linalg.vector_norm(noise))
         return scaled
     return noise * 4
