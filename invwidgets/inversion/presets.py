@@ -4,7 +4,7 @@ What the papers published by layer is here by relative depth (0 at the first lay
 last), so that it means something on networks they did not use:
 
 * ``cvpr2015``: λ_TV is 1 up to a quarter of the depth (AlexNet's conv1 to conv2), 10 up to
-  0.55 (conv3 to conv5), 100 beyond;
+  0.55 (conv3 to conv5), 100 beyond; for HOG and dense SIFT it is 3, and their own rates;
 * ``ijcv2016``: C is 300 up to a quarter, 100 up to 0.55, 20 up to 0.8, 1 beyond; the jitter is a
   quarter of the layer's stride.
 
@@ -79,6 +79,7 @@ def _cvpr2015(representation: Representation, objective: str) -> InversionSettin
     energy = CVPR2015_ENERGY / 3 if representation.color_blind else CVPR2015_ENERGY
     rates: tuple[tuple[float, int], ...] = (0.004, 100), (0.0004, 200), (0.00004, 100)
     if representation.hand_built:
+        tv = 3.0
         rates = (1.0, 200), (0.1, 200), (0.01, 200), (0.001, 200)
     return InversionSettings(
         optimizer="momentum",
