@@ -112,6 +112,8 @@ class InversionSettings:
         for phase in self.phases:
             _check_int("steps", phase.steps, 1)
             _check("rate", phase.rate, low=0)
+            if phase.rate_end is not None:
+                _check("rate_end", phase.rate_end, low=0)
             _check_int("jitter", phase.jitter, 0)
         _check_seeds(self.seeds)
         for name in ("micro_batch", "threads"):
