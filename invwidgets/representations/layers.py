@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import RepresentationError
 from .base import Layer, Region
-from .box_rules import EMPTY
+from .boxes import EMPTY
 from .receptive_field import Box, BoxTracer, ReceptiveField
 
 
@@ -43,7 +43,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class TracedLayer:
-    """A layer, its layout, and its cells' boxes (2, 4, h, w), see ``box_rules``."""
+    """A layer, its layout, and its cells' boxes (2, 4, h, w), see ``boxes``."""
 
     info: Layer
     layout: Layout

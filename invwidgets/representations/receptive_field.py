@@ -25,19 +25,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .box_rules import (
-    ATEN,
-    EMPTY,
-    MOVES,
-    POINTWISE,
-    REDUCES,
-    WINDOWS,
-    Boxes,
-    Jump,
-    real,
-    spread,
-    union,
-)
+from .box_rules import MOVES, POINTWISE, REDUCES
+from .box_windows import RESAMPLERS, WINDOWS, resample
+from .boxes import ATEN, EMPTY, Boxes, Jump, real, spread, union
 
 
 class Box(NamedTuple):
@@ -114,7 +104,23 @@ class BoxTracer(TorchDispatchMode):
                 outputs, self._follow(func, args, kwargs, inputs, outputs), strict=False
             ):
                 self._boxes[tensor] = boxes
+                if func._schema.is_mutable and tensor._base is not None:
+                    self._write_through(tensor, tensor._base)
         return output
+
+    def _write_through(self, view: Tensor, base: Tensor) -> None:
+        """A view was written in place: its base's boxes change there too."""
+        count = base.untyped_storage().nbytes() // base.element_size()
+        memory = torch.full((8, count), EMPTY)
+
+        def place(tensor: Tensor) -> Tensor:
+            strides = (count, *tensor.stride())
+            return memory.as_strided((8, *tensor.shape), strides, tensor.storage_offset())
+
+        place(base).copy_(self.of(base).flatten(0, 1))
+        place(view).copy_(self.of(view).flatten(0, 1))
+        jump = self._boxes[base].jump if base in self._boxes else self._boxes[view].jump
+        self._boxes[base] = Boxes(place(base).clone().unflatten(0, (2, 4)), jump)
 
     def _follow(
         self,
@@ -130,13 +136,11 @@ class BoxTracer(TorchDispatchMode):
         first = outputs[0] if outputs else None
         if packet in WINDOWS:
             return [WINDOWS[packet](self.of(args[0]), jump, first, args)] * len(outputs)
+        if packet in RESAMPLERS:
+            return [resample(func, self.of(args[0]), jump, outputs[0], args, kwargs)]
+        if packet is ATEN.copy_:
+            return [Boxes(union([self.of(args[1])], first), jump)]
         if packet in MOVES or func.is_view:
-            if packet is ATEN.upsample_nearest2d:
-                scale = (
-                    args[0].shape[-2] / outputs[0].shape[-2],
-                    args[0].shape[-1] / outputs[0].shape[-1],
-                )
-                jump = (jump[0] * scale[0], jump[1] * scale[1])
             return [Boxes(v, jump) for v in self._move(func, args, kwargs)]
         if packet in REDUCES:
             parts = REDUCES[packet](self.of, args, outputs[0])

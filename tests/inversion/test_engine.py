@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_energies_are_those_of_the_formula_and_each_step_is_counted() -> None:
         tv = SETTINGS.tv_weight * SETTINGS.tv_factor(step.index)
         total = step.energies["data"] + 0.01 * step.energies["alpha"] + tv * step.energies["tv"]
         torch.testing.assert_close(step.energies["total"], total)
-    assert all(a.seconds <= b.seconds for (a, _), (b, _) in zip(steps, steps[1:], strict=False))
+    assert all(a.seconds <= b.seconds for (a, _), (b, _) in pairwise(steps))
 
 
 def test_priors_without_weight_are_not_computed() -> None:
