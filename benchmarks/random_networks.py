@@ -53,7 +53,8 @@ class Squeeze(nn.Module):
         self.mix = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(self.mix(x.mean((2, 3), keepdim=True)))
+        scale = torch.sigmoid(self.mix(x.mean((2, 3), keepdim=True)))
+        return (x + 1) * scale  # not x alone: a padded zero stays zero at any scale
 
 
 class ChannelNorm(nn.Module):

@@ -119,6 +119,7 @@ POINTWISE = {
 MOVES = {
     ATEN.cat, ATEN.stack, ATEN.clone, ATEN._to_copy, ATEN._unsafe_view, ATEN.roll,
     ATEN.flip, ATEN.reflection_pad2d, ATEN.replication_pad2d, ATEN.index_select, ATEN.index,
-    ATEN.repeat, ATEN.pixel_shuffle, ATEN.pixel_unshuffle,
+    ATEN.repeat, ATEN.channel_shuffle, ATEN.native_channel_shuffle,
+    ATEN.pixel_shuffle, ATEN.pixel_unshuffle,
     ATEN.contiguous, ATEN.copy, ATEN.gather,
 }  # fmt: skip
