@@ -19,6 +19,8 @@ _Values = Callable[[Tensor], Tensor]
 def _reduce_dims(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
     values = of(args[0])
     ndim = values.ndim - 2
+    if not ndim:
+        return values
     dims = args[1] if len(args) > 1 and args[1] is not None else list(range(ndim))
     dims = [dims] if isinstance(dims, int) else list(dims) or list(range(ndim))
     reduced = values.amin([d % ndim + 2 for d in dims], keepdim=True)

@@ -148,7 +148,7 @@ class BoxTracer(TorchDispatchMode):
         if torch.Tag.pointwise in func.tags or packet in POINTWISE:
             merged = union([self.of(t) for t in inputs if t in self._boxes], first)
             return [Boxes(merged, jump)] * len(outputs)
-        everything = torch.stack([b.values.flatten(2).amin(2) for b in known]).amin(0)
+        everything = torch.stack([b.values.reshape(2, 4, -1).amin(2) for b in known]).amin(0)
         return [Boxes(spread(everything, o.shape), jump) for o in outputs]
 
     def _move(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
