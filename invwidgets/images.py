@@ -212,7 +212,7 @@ def _from_deep_grey(grey: np.ndarray[Any, Any]) -> Tensor:
         if grey.min() < 0 or grey.max() > 65535:
             raise BadImageError(f"grey values from {grey.min()} to {grey.max()}: at most 16 bits")
         grey = grey.astype(np.float32) / 65535
-    return _checked(torch.from_numpy(np.ascontiguousarray(grey, dtype=np.float32))[None])
+    return _checked(torch.from_numpy(np.array(grey, dtype=np.float32))[None])
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
@@ -225,6 +225,8 @@ def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
     if array.dtype.kind not in "buif":
         raise BadImageError(f"an array of {array.dtype} is not an image: give uint8, or floats")
     array = np.ascontiguousarray(array)
+    if not array.flags.writeable:  # torch warns of memory that it may not write to
+        array = array.copy()
     if array.dtype == np.uint16:
         array = array.astype(np.float32) / 65535
     image = _unit_range(torch.from_numpy(array)).movedim(-1, 0)

@@ -127,6 +127,15 @@ def test_arrays_and_tensors() -> None:
     torch.testing.assert_close(read_photo(expected[:1])[2], expected[0])
 
 
+def test_float_files_and_read_only_arrays(tmp_path: Path) -> None:
+    grey = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    Image.fromarray(grey).save(tmp_path / "float.tiff")
+    torch.testing.assert_close(read_photo(tmp_path / "float.tiff")[1], torch.from_numpy(grey))
+    fixed = PIXELS.copy()
+    fixed.flags.writeable = False
+    torch.testing.assert_close(read_photo(fixed), as_unit(PIXELS))
+
+
 def test_reading_never_shares_memory_with_what_was_given() -> None:
     mine = torch.rand(3, 6, 6)
     before = mine.clone()
