@@ -134,8 +134,8 @@ def to_pil(image: Tensor) -> Image.Image:
 
 def _centre_crop(image: Tensor, aspect: float) -> Tensor:
     height, width = image.shape[-2:]
-    crop_height = min(height, max(1, round(width / aspect)))
-    crop_width = min(width, max(1, round(height * aspect)))
+    crop_height = min(height, max(1, round(width * aspect)))  # aspect is height / width
+    crop_width = min(width, max(1, round(height / aspect)))
     top, left = (height - crop_height) // 2, (width - crop_width) // 2
     return image[:, top : top + crop_height, left : left + crop_width]
 

@@ -165,6 +165,27 @@ def test_crop_keeps_proportions_and_stretch_keeps_everything() -> None:
         read_photo(image, size=10, fit="squash")
 
 
+@pytest.mark.parametrize("size", [(20, 40), (40, 20), (30, 30), (12, 90)])
+def test_a_crop_is_the_largest_centre_of_the_wanted_proportions(size: tuple[int, int]) -> None:
+    """A picture of its own coordinates says which part of it was taken, and how it was scaled."""
+    rows = torch.linspace(0, 1, 120)[:, None].expand(120, 160)
+    columns = torch.linspace(0, 1, 160)[None].expand(120, 160)
+    taken = read_photo(torch.stack([rows, columns, rows]), size)
+    height = min(120, 160 * size[0] / size[1])
+    width = height * size[1] / size[0]
+    middle = taken[:, size[0] // 4 : -(size[0] // 4), size[1] // 4 : -(size[1] // 4)]
+    down = float((middle[0, -1] - middle[0, 0]).mean()) / (middle.shape[1] - 1)
+    right = float((middle[1, :, -1] - middle[1, :, 0]).mean()) / (middle.shape[2] - 1)
+    assert down == pytest.approx(height / 119 / size[0], rel=0.03)
+    assert right == pytest.approx(width / 159 / size[1], rel=0.03)
+    assert float(middle.mean()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_photo_of_the_wanted_size_is_left_as_it_is() -> None:
+    photo = torch.rand(3, 24, 28)
+    assert torch.equal(read_photo(photo, size=(24, 28)), photo)
+
+
 def test_resizing_antialiases() -> None:
     stripes = torch.zeros(3, 64, 64)
     stripes[:, :, ::2] = 1
