@@ -140,8 +140,8 @@ def luminance(photo: Tensor) -> Tensor:
 
 def _centre_crop(image: Tensor, aspect: float) -> Tensor:
     height, width = image.shape[-2:]
-    crop_height = min(height, max(1, round(width / aspect)))
-    crop_width = min(width, max(1, round(height * aspect)))
+    crop_height = min(height, max(1, round(width * aspect)))  # aspect is height / width
+    crop_width = min(width, max(1, round(height / aspect)))
     top, left = (height - crop_height) // 2, (width - crop_width) // 2
     return image[:, top : top + crop_height, left : left + crop_width]
 
@@ -218,7 +218,7 @@ def _from_deep_grey(grey: np.ndarray[Any, Any]) -> Tensor:
         if grey.min() < 0 or grey.max() > 65535:
             raise BadImageError(f"grey values from {grey.min()} to {grey.max()}: at most 16 bits")
         grey = grey.astype(np.float32) / 65535
-    return _checked(torch.from_numpy(np.ascontiguousarray(grey, dtype=np.float32))[None])
+    return _checked(torch.from_numpy(np.array(grey, dtype=np.float32))[None])
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
@@ -231,6 +231,8 @@ def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
     if array.dtype.kind not in "buif":
         raise BadImageError(f"an array of {array.dtype} is not an image: give uint8, or floats")
     array = np.ascontiguousarray(array)
+    if not array.flags.writeable:  # torch warns of memory that it may not write to
+        array = array.copy()
     if array.dtype == np.uint16:
         array = array.astype(np.float32) / 65535
     image = _unit_range(torch.from_numpy(array)).movedim(-1, 0)

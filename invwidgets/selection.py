@@ -11,6 +11,7 @@ import re
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from torch import Tensor
@@ -79,7 +80,7 @@ def parse_region(spec: str | Region | None) -> Region | None:
             raise SelectionError(f"region {spec!r}: write rows and columns of cells as R0:R1,C0:C1")
         numbers = [int(group) for group in found.groups()]
     else:
-        numbers = [int(number) for number in spec]
+        numbers = _whole_numbers(spec, f"region {spec!r}: cells are counted in whole numbers")
     if len(numbers) != 4:
         raise SelectionError(f"region {spec!r}: four numbers (r0, r1, c0, c1), half-open, in cells")
     return numbers[0], numbers[1], numbers[2], numbers[3]
@@ -130,7 +131,7 @@ def _channels(
     elif isinstance(spec, slice):
         chosen = list(range(total)[spec])
     elif not isinstance(spec, str):
-        chosen = [int(channel) for channel in spec]
+        chosen = _whole_numbers(spec, f"channels {spec!r}: indices are whole numbers")
     elif spec.startswith("group:"):
         chosen = _group(spec, layer)
     elif spec.startswith("color:"):
@@ -146,6 +147,13 @@ def _channels(
     return tuple(sorted(set(chosen)))
 
 
+def _whole_numbers(values: Iterable[int], refusal: str) -> list[int]:
+    try:
+        return [index(value) for value in values]
+    except TypeError:
+        raise SelectionError(refusal) from None
+
+
 def _listed(spec: str, total: int) -> list[int]:
     chosen: list[int] = []
     for part in spec.split(","):
@@ -156,7 +164,7 @@ def _listed(spec: str, total: int) -> list[int]:
             parsed = []
         if len(parsed) == 1 and parsed[0] is not None:
             chosen.append(parsed[0])
-        elif len(parsed) in (2, 3):
+        elif len(parsed) == 2 or (len(parsed) == 3 and parsed[2] != 0):
             chosen.extend(range(total)[slice(*parsed)])
         else:
             raise SelectionError(

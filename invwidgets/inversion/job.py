@@ -106,7 +106,7 @@ def prepare(
         picture = read_photo(photo, wanted, fit)
         target = representation.target(picture)
     with cpu_threads(settings.threads) as threads:
-        at_once = plan_memory(representation, settings, wanted)
+        at_once = plan_memory(representation, settings, wanted, threads)
     resolved = {
         "device": str(device),
         "dtype": "float32",

@@ -108,6 +108,7 @@ class Reconstruction:
 
         Raises ``OutputError`` if the place cannot be written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         tensors = {name: t for name in _ARRAYS if (t := getattr(self, name)) is not None}
@@ -124,7 +125,7 @@ class Reconstruction:
             flat = {name: tensor.contiguous() for name, tensor in tensors.items()}
             save_file(flat, partial, metadata={"invwidgets": json.dumps(header)})
             os.replace(partial, target)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             partial.unlink(missing_ok=True)
             raise OutputError(
                 f"cannot write {str(path)!r}: {error}; choose another place"

@@ -74,7 +74,9 @@ class Recorder:
             field = {"box": list(box.clipped), "covers_image": covers}
             outside = None if covers else _outside_variance(images, box.clipped)
         chosen = job.selection.of(features).flatten(1)
-        norm = float(torch.linalg.vector_norm(job.selection.of(job.target)))
+        maximised = job.settings.objective == "maximise"  # the target is one number then
+        wanted = job.target if maximised else job.selection.of(job.target)
+        norm = float(torch.linalg.vector_norm(wanted))
         if step.index not in self._frame_steps and job.settings.frames:
             self._keep_frame(step)
         return Reconstruction(

@@ -38,7 +38,10 @@ def resolve_device(name: str) -> torch.device:
     if not there[kind]:
         have = ", ".join(device for device, found in there.items() if found)
         raise DeviceError(f"device {name!r} is not on this machine, which has: {have}; use 'auto'")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise BadSettingError(f"device {name!r}: it is one of {', '.join(DEVICES)}") from None
 
 
 @contextmanager
@@ -94,9 +97,15 @@ def seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
 
 
 def plan_memory(
-    representation: Representation, settings: InversionSettings, size: tuple[int, int]
+    representation: Representation,
+    settings: InversionSettings,
+    size: tuple[int, int],
+    threads: int | None = None,
 ) -> int:
     """How many seeds to run at once; refuses a run that cannot fit before it begins.
+
+    On one CPU thread it is one, unless asked otherwise: matrix products round differently in a
+    larger batch, so that a seed alone and among others would part; a batch gains no time there.
 
     Raises ``OutOfMemoryError``, naming the number of seeds that would fit.
     """
@@ -106,7 +115,9 @@ def plan_memory(
     canvas = _CANVASES * 3 * 4 * pixels
     working = seed_bytes(representation, size) + 4 * canvas
     room = int(0.9 * available_memory(representation.mean_color.device)) - frames
-    at_once = settings.micro_batch or min(seeds, max(1, (room - seeds * canvas) // working))
+    single = representation.mean_color.device.type == "cpu" and threads == 1
+    most = 1 if single else seeds
+    at_once = settings.micro_batch or min(most, max(1, (room - seeds * canvas) // working))
     needed = seeds * canvas + at_once * working
     if needed > room:
         fit = max(0, (room - working) // canvas)

@@ -50,9 +50,9 @@ class InversionSettings:
     geometrically to its value over the first 70 % of the steps: smooth first, then sharp.
     ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
     ``"picture"`` keeps every pixel displayable. ``start`` is one of ``STARTS``. ``micro_batch``
-    is how many seeds run at once (None: as many as memory allows), ``threads`` how many CPU
-    threads torch uses (None: as many as it has), ``frames`` how many pictures of the run are
-    kept for its animation.
+    is how many seeds run at once (None: one on one CPU thread, else as many as memory allows),
+    ``threads`` how many CPU threads torch uses (None: as many as it has), ``frames`` how many
+    pictures of the run are kept for its animation.
 
     Raises ``BadSettingError`` for a value out of range.
     """
@@ -112,6 +112,8 @@ class InversionSettings:
         for phase in self.phases:
             _check_int("steps", phase.steps, 1)
             _check("rate", phase.rate, low=0)
+            if phase.rate_end is not None:
+                _check("rate_end", phase.rate_end, low=0)
             _check_int("jitter", phase.jitter, 0)
         _check_seeds(self.seeds)
         for name in ("micro_batch", "threads"):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import InvwidgetsError, RepresentationError
 from .base import Layer, Region
-from .box_rules import EMPTY
+from .boxes import EMPTY
 from .receptive_field import Box, BoxTracer, ReceptiveField
 
 
@@ -43,7 +43,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class TracedLayer:
-    """A layer, its layout, and its cells' boxes (2, 4, h, w), see ``box_rules``."""
+    """A layer, its layout, and its cells' boxes (2, 4, h, w), of a vector (2, 4), see ``boxes``."""
 
     info: Layer
     layout: Layout
@@ -53,7 +53,7 @@ class TracedLayer:
         boxes = self.boxes
         if region is not None and boxes.ndim == 4:
             boxes = boxes[:, :, region[0] : region[1], region[2] : region[3]]
-        within, endless = boxes.flatten(2).amin(2).tolist()
+        within, endless = boxes.reshape(2, 4, -1).amin(2).tolist()
         return ReceptiveField(_box(endless), _box(within))
 
 

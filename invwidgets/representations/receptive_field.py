@@ -25,20 +25,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .box_rules import (
-    ATEN,
-    EMPTY,
-    FACTORIES,
-    INDEXED,
-    MOVES,
-    POINTWISE,
-    REDUCES,
-    WINDOWS,
-    Boxes,
-    Jump,
-    spread,
-    union,
-)
+from .box_rules import FACTORIES, INDEXED, MOVES, POINTWISE, REDUCES
+from .box_windows import RESAMPLERS, WINDOWS, resample
+from .boxes import ATEN, EMPTY, Boxes, Jump, spread, union
 
 
 class Box(NamedTuple):
@@ -116,7 +105,23 @@ class BoxTracer(TorchDispatchMode):
                 outputs, self._follow(func, args, kwargs, inputs, outputs), strict=False
             ):
                 self._boxes[tensor] = boxes
+                if func._schema.is_mutable and tensor._base is not None:
+                    self._write_through(tensor, tensor._base)
         return output
+
+    def _write_through(self, view: Tensor, base: Tensor) -> None:
+        """A view was written in place: its base's boxes change there too."""
+        count = base.untyped_storage().nbytes() // base.element_size()
+        memory = torch.full((8, count), EMPTY)
+
+        def place(tensor: Tensor) -> Tensor:
+            strides = (count, *tensor.stride())
+            return memory.as_strided((8, *tensor.shape), strides, tensor.storage_offset())
+
+        place(base).copy_(self.of(base).flatten(0, 1))
+        place(view).copy_(self.of(view).flatten(0, 1))
+        jump = self._boxes[base].jump if base in self._boxes else self._boxes[view].jump
+        self._boxes[base] = Boxes(place(base).clone().unflatten(0, (2, 4)), jump)
 
     def _follow(
         self,
@@ -132,13 +137,11 @@ class BoxTracer(TorchDispatchMode):
         first = outputs[0] if outputs else None
         if packet in WINDOWS:
             return [WINDOWS[packet](self.of(args[0]), jump, first, args)] * len(outputs)
+        if packet in RESAMPLERS:
+            return [resample(func, self.of(args[0]), jump, outputs[0], args, kwargs)]
+        if packet is ATEN.copy_:
+            return [Boxes(union([self.of(args[1])], first), jump)]
         if packet in MOVES or func.is_view:
-            if packet is ATEN.upsample_nearest2d:
-                scale = (
-                    args[0].shape[-2] / outputs[0].shape[-2],
-                    args[0].shape[-1] / outputs[0].shape[-1],
-                )
-                jump = (jump[0] * scale[0], jump[1] * scale[1])
             return [Boxes(v, jump) for v in self._move(func, args, kwargs)]
         if packet in REDUCES:
             parts = REDUCES[packet](self.of, args, outputs[0])
@@ -146,7 +149,7 @@ class BoxTracer(TorchDispatchMode):
         if torch.Tag.pointwise in func.tags or packet in POINTWISE:
             merged = union([self.of(t) for t in inputs if t in self._boxes], first)
             return [Boxes(merged, jump)] * len(outputs)
-        everything = torch.stack([b.values.flatten(2).amin(2) for b in known]).amin(0)
+        everything = torch.stack([b.values.reshape(2, 4, -1).amin(2) for b in known]).amin(0)
         return [Boxes(spread(everything, o.shape), jump) for o in outputs]
 
     def _move(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:

@@ -1,0 +1,116 @@
+"""The update rules against the papers' formulas as loops; every seed keeps to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from invwidgets.errors import UnknownNameError
+from invwidgets.inversion.optimizers import make_optimizer
+from invwidgets.inversion.settings import OPTIMIZERS
+from tests.reference.slow_priors import slow_adagrad_momentum, slow_adam, slow_momentum
+
+SHAPE = (3, 4, 5)
+
+
+def arrays(count: int, scale: float) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.normal(size=SHAPE) * scale for _ in range(count)]
+
+
+def ours(
+    name: str, z: np.ndarray, gradients: list[np.ndarray], rate: float, restarts: set[int]
+) -> np.ndarray:
+    image = torch.from_numpy(z.copy())[None]
+    rule = make_optimizer(name, image)
+    for step, gradient in enumerate(gradients):
+        if step in restarts:
+            rule.forget()
+        rates = torch.tensor([rate], dtype=torch.float64)
+        rule.update(image, torch.from_numpy(gradient)[None], rates)
+    return image[0].numpy()
+
+
+def test_cvpr2015_momentum() -> None:
+    z, *gradients = arrays(8, 1e-3)
+    expected = slow_momentum(z, gradients, 0.004, {0, 4})
+    # 14250.4 stands for 27098.12² / 227²
+    np.testing.assert_allclose(ours("momentum", z, gradients, 0.004, {0, 4}), expected, rtol=2e-5)
+
+
+def test_ijcv2016_adagrad() -> None:
+    z, *gradients = arrays(8, 1e-2)
+    rate = 0.05 * 80**2 / 6
+    expected = slow_adagrad_momentum(z, gradients, rate)
+    np.testing.assert_allclose(ours("adagrad-momentum", z, gradients, rate, set()), expected)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_adam(scale: float) -> None:
+    z, *gradients = arrays(8, scale)
+    expected = slow_adam(z, gradients, 0.3)
+    given = ours("adam", z, gradients, 0.3, set())
+    np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_multiscale_adam_first_step() -> None:
+    """Adam's first step is the rate against the gradient's sign, at each of the five levels."""
+    z = torch.zeros(1, 3, 32, 48, dtype=torch.float64)
+    gradient = torch.full_like(z, -2.0)
+    make_optimizer("multiscale-adam", z).update(z, gradient, torch.tensor([0.5]))
+    torch.testing.assert_close(z, torch.full_like(z, 5 * 0.5), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_seeds_never_touch(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def run(seeds: list[int], forget: Callable[[int], list[bool]] | None = None) -> torch.Tensor:
+        z = starts[seeds].clone()
+        rule = make_optimizer(name, z)
+        for step, gradient in enumerate(gradients):
+            if forget is not None:
+                rule.forget(torch.tensor(forget(step)))
+            rule.update(z, gradient[seeds].clone(), torch.tensor([0.1, 0.2, 0.3])[seeds])
+        return z
+
+    starts = torch.randn(3, *SHAPE, generator=generator)
+    gradients = torch.randn(6, 3, *SHAPE, generator=generator) * 1e-3
+    together = run([0, 1, 2])
+    for seed in range(3):
+        assert torch.equal(run([seed])[0], together[seed])
+    torn = run([0, 1, 2], lambda step: [False, step == 3, False])
+    assert torch.equal(torn[[0, 2]], together[[0, 2]])
+    assert not torch.equal(torn[1], together[1])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_forgetting_starts_afresh(name: str) -> None:
+    gradients = torch.randn(4, 2, *SHAPE, generator=torch.Generator().manual_seed(1)) * 1e-3
+    rates = torch.full((2,), 0.1)
+    z = torch.zeros(2, *SHAPE)
+    rule = make_optimizer(name, z)
+    for gradient in gradients:
+        rule.update(z, gradient, rates)
+    rule.forget()
+    z.zero_()
+    rule.update(z, gradients[0], rates)
+    fresh = torch.zeros(2, *SHAPE)
+    make_optimizer(name, fresh).update(fresh, gradients[0], rates)
+    assert torch.equal(z, fresh)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 2)])
+def test_images_of_a_pixel_or_a_line(name: str, size: tuple[int, int]) -> None:
+    z = torch.zeros(1, 3, *size)
+    make_optimizer(name, z).update(z, torch.ones_like(z), torch.ones(1))
+    assert bool((z < 0).all())
+
+
+def test_unknown() -> None:
+    with pytest.raises(UnknownNameError, match=r"'lbfgs'.*adam"):
+        make_optimizer("lbfgs", torch.zeros(1, 3, 2, 2))

@@ -1,0 +1,188 @@
+"""The result: its numbers, its file, and what is refused as one."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from invwidgets.errors import OutputError
+from invwidgets.inversion.invert import invert
+from invwidgets.inversion.reconstruction import (
+    Reconstruction,
+    image_scores,
+    pairwise_distance,
+)
+from tests.small_networks import phi, picture
+
+PHOTO = picture()
+
+
+@pytest.fixture(scope="module")
+def result() -> Reconstruction:
+    moves = iter(range(100))
+    return invert(
+        PHOTO, phi(), steps=9, seeds=3, frames=5, region="2:6,3:9", alpha_weight=0.1,
+        knobs=lambda: {"tv_weight": 0.2, "bound": None} if next(moves) > 4 else {},
+    )  # fmt: skip
+
+
+def test_saved_and_loaded_it_is_the_same(result: Reconstruction, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    result.save(path)
+    again = Reconstruction.load(path)
+    for name in Reconstruction.__dataclass_fields__:
+        one, two = getattr(result, name), getattr(again, name)
+        if isinstance(one, torch.Tensor):
+            assert torch.equal(one, two), name
+        elif name == "energies":
+            assert one.keys() == two.keys()
+            assert all(torch.equal(one[k], two[k]) for k in one)
+        elif name == "selection":
+            assert json.dumps(one) == json.dumps(two)
+        else:
+            assert one == two, name
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]  # no partial file left
+    assert again.knob_changes == ((5, "tv_weight", 0.2), (5, "bound", None))
+
+
+def test_without_photo_and_errors_too(tmp_path: Path) -> None:
+    made = invert(None, phi(), unit="relu_1:2", steps=2, seeds=1, frames=0)
+    made.save(tmp_path / "m")
+    again = Reconstruction.load(tmp_path / "m")
+    assert again.photo is None
+    assert again.relative_error is None
+    assert again.settings == made.settings
+
+
+def test_a_caricature_with_an_infinite_psnr_survives(tmp_path: Path) -> None:
+    made = invert(PHOTO, phi(), steps=1, seeds=1, frames=0)
+    perfect = Reconstruction(**{**vars(made), "psnr": (math.inf,)})
+    perfect.save(tmp_path / "p")
+    assert Reconstruction.load(tmp_path / "p").psnr == (math.inf,)
+    assert json.loads(json.dumps(perfect.summary(), allow_nan=False))["psnr"] == [None]
+
+
+def test_a_place_that_cannot_be_written(result: Reconstruction, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot write .*choose another place"):
+        result.save(tmp_path / "none" / "a")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="cannot write"):
+        result.save(tmp_path / "folder")
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+class Evil:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.mark,))
+
+
+def test_what_is_no_saved_result_is_refused(result: Reconstruction, tmp_path: Path) -> None:
+    path, mark = tmp_path / "x", tmp_path / "ran"
+
+    def refused() -> None:
+        with pytest.raises(OutputError, match=r"is not a saved reconstruction.*\.save"):
+            Reconstruction.load(path)
+
+    refused()  # nothing there
+    path.touch()
+    refused()
+    path.write_bytes(pickle.dumps(Evil(mark)))
+    refused()
+    torch.save(Evil(mark), path)
+    refused()
+    assert not mark.exists()
+    save_file({"images": torch.zeros(1)}, path)
+    refused()
+    save_file({"images": torch.zeros(1)}, path, metadata={"invwidgets": "{"})
+    refused()
+    save_file({"images": torch.zeros(1)}, path, metadata={"invwidgets": '{"format": "other"}'})
+    refused()
+    save_file({"images": torch.zeros(1)}, path, metadata={"invwidgets": "[1]"})
+    refused()
+    result.save(path)
+    whole = path.read_bytes()
+    for part in (7, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:part])
+        refused()
+    path.write_bytes(whole.replace(b'\\"beta\\": 2.0', b'\\"beta\\": 0.1'))
+    refused()
+    path.unlink()
+    path.mkdir()
+    refused()
+
+
+def test_summary_is_json(result: Reconstruction) -> None:
+    summary = json.loads(json.dumps(result.summary(), allow_nan=False))
+    assert summary["steps"] == 9
+    assert summary["selection"]["region"] == [2, 6, 3, 9]
+    assert len(summary["energy"]["data"]) == 3
+
+
+def test_scores_are_scikit_images() -> None:
+    images = torch.stack([PHOTO, (PHOTO + 0.1).clamp(0, 1), PHOTO.flip(2)])
+    psnr, ssim = image_scores(images, PHOTO)
+    assert psnr[0] == math.inf
+    assert ssim[0] == pytest.approx(1)
+    one, other = (np.asarray(x.movedim(0, -1), np.float64) for x in (PHOTO, images[2]))
+    assert psnr[2] == pytest.approx(peak_signal_noise_ratio(one, other, data_range=1))
+    expected = structural_similarity(one, other, data_range=1, channel_axis=-1)
+    assert ssim[2] == pytest.approx(expected)
+    assert psnr[1] > psnr[2]
+    tiny = torch.rand(3, 2, 2)
+    assert math.isnan(image_scores(tiny[None] * 0.5, tiny)[1][0])
+
+
+def test_diversity_is_the_mean_pairwise_distance(result: Reconstruction) -> None:
+    images = result.images.flatten(1).double()
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    rms = np.mean([float((images[a] - images[b]).square().mean().sqrt()) for a, b in pairs])
+    assert result.diversity["pixels"] == pytest.approx(rms, rel=1e-6)
+    target = phi().target(PHOTO)[:, :, 2:6, 3:9].double()
+    features = phi()(result.images)[:, :, 2:6, 3:9].flatten(1).double()
+    far = np.mean([float((features[a] - features[b]).norm() / target.norm()) for a, b in pairs])
+    assert result.diversity["features"] == pytest.approx(far, rel=1e-4)
+    assert pairwise_distance(images[:1]) == 0.0
+
+
+def test_the_clipped_picture_is_scored_and_the_raw_one_beside_it() -> None:
+    free = invert(PHOTO, phi(), steps=6, seeds=1, frames=0, bound=None, tv_weight=0.0)
+    assert free.raw_relative_error != free.relative_error
+    bounded = invert(PHOTO, phi(), steps=6, seeds=1, frames=0)
+    assert bounded.raw_relative_error == pytest.approx(bounded.relative_error, rel=1e-4)
+
+
+def test_frames_are_small_pictures_of_the_run(result: Reconstruction) -> None:
+    assert result.frames.dtype == torch.uint8
+    assert result.frames.shape[1:] == (3, 3, 24, 28)
+    assert 1 < len(result.frames) == len(result.frame_steps) <= 5
+    assert result.frame_steps[0] == 0
+    assert result.frame_steps[-1] == 8
+    last = result.frames[-1].float() / 255
+    assert float((last - result.images).abs().max()) < 0.01
+
+
+def test_animation(result: Reconstruction, tmp_path: Path) -> None:
+    path = tmp_path / "run.gif"
+    result.animation(path, seconds=1.0)
+    with Image.open(path) as animation:
+        assert animation.n_frames == len(result.frames)
+        assert animation.info["loop"] == 0
+        assert animation.size == (3 * 28 + 4 * 4, 24 + 2 * 4)
+    with pytest.raises(OutputError, match="cannot write"):
+        result.animation(tmp_path / "none" / "run.gif")
+    still = invert(PHOTO, phi(), steps=2, seeds=1, frames=0)
+    with pytest.raises(OutputError, match="frames=24"):
+        still.animation(path)

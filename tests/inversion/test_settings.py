@@ -1,0 +1,130 @@
+"""Settings: checked, frozen, and the same again after JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invwidgets.errors import BadSettingError, InvwidgetsError, UnknownNameError
+from invwidgets.inversion.settings import InversionSettings, Phase, parse_seeds
+
+WEIGHTS = st.floats(0, 1e6)
+
+
+@given(
+    st.builds(
+        InversionSettings,
+        phases=st.lists(
+            st.builds(Phase, st.integers(1, 500), st.floats(0, 100), st.none() | st.floats(0, 10),
+                      st.integers(0, 9), st.booleans()),
+            min_size=1, max_size=4,
+        ).map(tuple),
+        data_weight=WEIGHTS, alpha_weight=WEIGHTS, tv_weight=WEIGHTS,
+        alpha=st.floats(1, 9), beta=st.floats(1, 4),
+        bound=st.sampled_from([None, "picture", 160.0]),
+        seeds=st.sets(st.integers(0, 2**40), min_size=1, max_size=9).map(tuple),
+        micro_batch=st.none() | st.integers(1, 9),
+    )
+)  # fmt: skip
+def test_json_gives_the_same_settings(settings: InversionSettings) -> None:
+    again = InversionSettings.from_dict(json.loads(settings.to_json()))
+    assert again == settings
+    assert hash(again) == hash(settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data_weight": -1}, ("data_weight", "-1", "at least 0")),
+        ({"tv_weight": math.nan}, ("tv_weight", "nan", "finite")),
+        ({"alpha_weight": math.inf}, ("alpha_weight", "inf")),
+        ({"beta": 0.99}, ("beta", "0.99", "at least 1")),
+        ({"beta": math.nan}, ("beta",)),
+        ({"alpha": 0.5}, ("alpha", "0.5")),
+        ({"tv_boost": 0.5}, ("tv_boost",)),
+        ({"beta": "2"}, ("beta", "'2'")),
+        ({"tv_weight": True}, ("tv_weight", "True")),
+        ({"objective": "invert"}, ("'invert'", "inversion")),
+        ({"optimizer": "sgd"}, ("'sgd'", "adam")),
+        ({"start": "zeros"}, ("'zeros'", "noise")),
+        ({"alpha_kind": "both"}, ("'both'", "pixel")),
+        ({"bound": -1}, ("bound", "picture")),
+        ({"bound": "none"}, ("bound", "'none'")),
+        ({"phases": ()}, ("0 steps",)),
+        ({"phases": (Phase(0, 1.0),)}, ("steps", "0", "at least 1")),
+        ({"phases": (Phase(5, -1.0),)}, ("rate", "-1")),
+        ({"phases": (Phase(5, 1.0, math.nan),)}, ("rate_end", "nan")),
+        ({"phases": (Phase(5, 1.0, jitter=-1),)}, ("jitter",)),
+        ({"seeds": ()}, ("0 seeds",)),
+        ({"seeds": (1, 1)}, ("repeat",)),
+        ({"seeds": (-1,)}, ("-1", "from 0")),
+        ({"seeds": (1.5,)}, ("1.5",)),
+        ({"micro_batch": 0}, ("micro_batch", "0")),
+        ({"threads": 0}, ("threads",)),
+        ({"frames": -1}, ("frames",)),
+        ({"tv_wait": 1}, ("no setting 'tv_wait'", "tv_weight")),
+    ],
+)
+def test_bad_values_are_named(change: dict[str, object], words: tuple[str, ...]) -> None:
+    with pytest.raises(InvwidgetsError) as caught:
+        InversionSettings().replace(**change)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_unknown_names_are_refused_on_the_way_back() -> None:
+    with pytest.raises(UnknownNameError, match="'colour'"):
+        InversionSettings.from_dict(InversionSettings().to_dict() | {"colour": 1})
+
+
+def test_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        InversionSettings().beta = 3.0  # type: ignore[misc]
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=5), st.integers(1, 2000))
+def test_stretched_phases_have_the_steps_asked_for(parts: list[int], steps: int) -> None:
+    settings = InversionSettings(phases=tuple(Phase(n, 1.0 + i) for i, n in enumerate(parts)))
+    stretched = settings.with_steps(steps)
+    assert stretched.steps == steps
+    rates = [phase.rate for phase in stretched.phases]
+    assert rates == sorted(rates)
+    assert settings.with_steps(settings.steps) == settings
+
+
+@pytest.mark.parametrize("steps", [0, -3, 1.5, True])
+def test_bad_steps(steps: object) -> None:
+    with pytest.raises(BadSettingError, match="steps"):
+        InversionSettings().with_steps(steps)  # type: ignore[arg-type]
+
+
+def test_rates_glide_along_half_a_cosine() -> None:
+    phase = Phase(100, 8.0, 0.5)
+    rates = [phase.rate_at(k) for k in range(101)]
+    assert rates[0] == 8.0
+    assert rates[100] == pytest.approx(0.5)
+    assert rates[50] == pytest.approx(4.25)
+    assert rates == sorted(rates, reverse=True)
+    assert Phase(10, 3.0).rate_at(7) == 3.0
+
+
+def test_tv_boost_falls_to_one() -> None:
+    settings = InversionSettings(phases=(Phase(100, 1.0),), tv_boost=30.0)
+    factors = [settings.tv_factor(k) for k in range(100)]
+    assert factors[0] == 30.0
+    assert factors[35] == pytest.approx(30**0.5)
+    assert factors[70:] == [1.0] * 30
+    assert InversionSettings(phases=(Phase(1, 1.0),)).tv_factor(0) == 1.0
+
+
+def test_seeds() -> None:
+    assert parse_seeds(3) == (0, 1, 2)
+    assert parse_seeds([7, 3]) == (7, 3)
+    assert parse_seeds(range(2, 4)) == (2, 3)
+    for bad in (0, -1, 10**9, "4", 2.0, True, None):
+        with pytest.raises(BadSettingError, match="seeds"):
+            parse_seeds(bad)

@@ -1,0 +1,248 @@
+"""What is in a network, in execution order: names, shapes, aliases, tokens, channels-last."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from invwidgets.errors import RepresentationError
+from invwidgets.models import ZOO, load_network
+from invwidgets.representations.cnn import NetworkRepresentation
+from invwidgets.representations.layers import Layout
+from invwidgets.representations.registry import representation, representations
+from tests.small_networks import Small, cut, filled, hooked, phi, picture
+
+QUICK = ("efficientnet_lite0", "squeezenet1_1", "resnet18")
+EVERY = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in representations()]
+
+
+@pytest.fixture(params=EVERY)
+def zoo_network(request: pytest.FixtureRequest) -> NetworkRepresentation:
+    return NetworkRepresentation(load_network(request.param, "random"))
+
+
+def test_every_layer_of_the_zoo_is_what_a_hook_sees(zoo_network: NetworkRepresentation) -> None:
+    layers = zoo_network.layers()
+    assert [layer.index for layer in layers] == list(range(len(layers)))
+    names = [layer.name for layer in layers]
+    assert len(set(names)) == len(names)
+    image = picture(zoo_network.size)[None]
+    normal = (image - zoo_network.mean_color[:, None, None]) / zoo_network.std[:, None, None]
+    everything = seen(zoo_network.network.module, normal)
+    order = [name for name in everything if name in names]
+    assert order == names  # execution order, nothing left out of it
+    for layer in layers:
+        given = everything[layer.name]
+        assert given.numel() <= torch.Size(layer.shape).numel()
+        assert layer.is_global or layer.stride is not None
+    for layer in layers[:: max(1, len(layers) // 4)] + layers[-1:]:
+        own = zoo_network.at(layer.name)
+        features = own(image)
+        assert tuple(features.shape[1:]) == layer.shape
+        given = everything[layer.name]
+        expected = own._layer(own.size).layout.arrange(given)
+        assert float((features - expected).norm()) <= 1e-3 * float(expected.norm()) + 1e-6
+
+
+def seen(module: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """The outputs of all modules by name and count, in the order they came."""
+    found: dict[str, Tensor] = {}
+    calls: dict[str, int] = {}
+    handles = []
+
+    def keep(name: str):  # type: ignore[no-untyped-def]
+        def hook(_: nn.Module, __: object, output: object) -> None:
+            count = calls[name] = calls.get(name, 0) + 1
+            if isinstance(output, Tensor):
+                called = name if count == 1 else f"{name}_{count - 1}"
+                found[called] = output.detach().clone()
+
+        return hook
+
+    for name, child in module.named_modules():
+        if name:
+            handles.append(child.register_forward_hook(keep(name)))
+    with torch.no_grad():
+        module(image)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def test_small_network_in_full() -> None:
+    rows = [(la.name, la.kind, la.shape, la.stride, la.is_global) for la in phi().layers()]
+    assert rows == [
+        ("conv1", "Conv2d", (8, 12, 14), (2.0, 2.0), False),
+        ("bn1", "BatchNorm2d", (8, 12, 14), (2.0, 2.0), False),
+        ("relu", "ReLU", (8, 12, 14), (2.0, 2.0), False),
+        ("conv2", "Conv2d", (8, 12, 14), (2.0, 2.0), False),
+        ("bn2", "BatchNorm2d", (8, 12, 14), (2.0, 2.0), False),
+        ("relu_1", "ReLU", (8, 12, 14), (2.0, 2.0), False),
+        ("conv3", "Conv2d", (12, 5, 6), (4.0, 4.0), False),
+        ("relu_2", "ReLU", (12, 5, 6), (4.0, 4.0), False),
+        ("head.0", "AdaptiveAvgPool2d", (12, 1, 1), (4.0, 4.0), True),
+        ("head.1", "Flatten", (12,), None, True),
+        ("head.2", "Linear", (5,), None, True),
+    ]
+
+
+def test_a_container_lends_its_name_to_its_last_layer() -> None:
+    assert phi().layers()[-1].aliases == ("head",)
+    own = phi("head")
+    assert own.layer_info().name == "head.2"
+    image = picture()[None]
+    assert torch.equal(own(image), phi("head.2")(image))
+
+
+def test_counts_on_resnet() -> None:
+    own = representation("resnet18", "layer1.0.relu_1", "random")
+    names = [layer.name for layer in own.layers()]
+    at = names.index("layer1.0.relu")
+    assert names[at : at + 4] == [
+        "layer1.0.relu", "layer1.0.conv2", "layer1.0.bn2", "layer1.0.relu_1",
+    ]  # fmt: skip
+    assert "layer1.0" in own.layer_info().aliases
+    image = picture(own.size)[None]
+    network = load_network("resnet18", "random")
+    normal = (image - own.mean_color[:, None, None]) / own.std[:, None, None]
+    expected = hooked(network.module, "layer1.0.relu", normal, call=1)
+    torch.testing.assert_close(own(image), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "alias", "name"),
+    [
+        ("efficientnet_lite0", "stage3", "blocks.2"),
+        pytest.param("alexnet", "conv5", "features.10", marks=pytest.mark.slow),
+        pytest.param("vgg16", "relu4_3", "features.22", marks=pytest.mark.slow),
+        pytest.param("vgg19", "relu4_4", "features.26", marks=pytest.mark.slow),
+        pytest.param("caffenet", "mpool5", "mpool5", marks=pytest.mark.slow),
+    ],
+)
+def test_the_papers_names(model: str, alias: str, name: str) -> None:
+    own = representation(model, alias, "random")
+    info = own.layer_info()
+    assert name == info.name or name in info.aliases
+
+
+@pytest.mark.parametrize("model", [name for name in ZOO if name not in ("vgg16", "vgg19")])
+def test_every_alias_leads_to_a_module(model: str) -> None:
+    card = ZOO[model]
+    if not card.aliases:
+        return
+    with torch.device("meta"):
+        names = dict(card.build().named_modules())
+    assert set(card.aliases.values()) <= set(names)
+
+
+def test_the_aliases_of_vgg_name_the_right_kinds() -> None:
+    for model in ("vgg16", "vgg19"):
+        with torch.device("meta"):
+            modules = dict(ZOO[model].build().named_modules())
+        for alias, name in ZOO[model].aliases.items():
+            kind = type(modules[name]).__name__.lower()
+            expected = {"conv": "conv2d", "relu": "relu", "pool": "maxpool2d", "fc6": "linear",
+                        "fc7": "linear", "fc8": "linear"}  # fmt: skip
+            assert kind == expected.get(alias[:4], expected.get(alias, "")), (model, alias, name)
+
+
+# --- tokens and channels-last -------------------------------------------------------------------
+
+
+class Tokens(nn.Module):
+    """A little ViT: patches, a class token, attention, a channels-last stage before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 1)
+        self.norm = nn.LayerNorm(6)
+        self.mlp = nn.Linear(6, 6)
+        self.patch = nn.Conv2d(6, 8, 4, stride=4)
+        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).permute(0, 2, 3, 1)
+        x = self.mlp(self.norm(x)).permute(0, 3, 1, 2)
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = self.block(torch.cat([self.token.expand(len(x), -1, -1), x], 1))
+        y: Tensor = self.head(x[:, 0])
+        return y
+
+
+def test_channels_last_interiors_are_permuted() -> None:
+    module = filled(Tokens().eval())
+    own = cut(module, "mlp")
+    assert own.layer_info().shape == (6, 24, 28)
+    assert own.layer_info().stride == (1.0, 1.0)
+    image = picture()[None]
+    expected = hooked(module, "mlp", (image - 0.5) / 0.5).permute(0, 3, 1, 2)
+    torch.testing.assert_close(own(image), expected)
+
+
+def test_tokens_are_a_map_beside_the_class_token() -> None:
+    module = filled(Tokens().eval())
+    own = cut(module, "block")
+    info = own.layer_info()
+    assert info.tokens == (1, 6, 7)
+    assert info.shape == (8, 7, 7)
+    assert info.is_global
+    image = picture()[None]
+    tokens = hooked(module, "block", (image - 0.5) / 0.5)
+    features = own(image)
+    torch.testing.assert_close(features[0, :, :6], tokens[0, 1:].T.reshape(8, 6, 7))
+    torch.testing.assert_close(features[0, :, 6, 0], tokens[0, 0])
+    assert not bool(features[0, :, 6, 1:].any())
+
+
+def test_layouts_are_differentiable_and_lose_nothing() -> None:
+    tokens = torch.randn(2, 13, 5, dtype=torch.float64, requires_grad=True)
+    layout = Layout("tokens", (1, 3, 4))
+    arranged = layout.arrange(tokens)
+    assert arranged.shape == (2, 5, 4, 4)
+    assert float(arranged.detach().square().sum()) == pytest.approx(
+        float(tokens.detach().square().sum())
+    )
+    (gradient,) = torch.autograd.grad(arranged.sum(), tokens)
+    assert torch.equal(gradient, torch.ones_like(tokens))
+    without = Layout("tokens", (0, 3, 4)).arrange(tokens[:, 1:])
+    assert torch.equal(without, arranged[:, :, :3])
+
+
+# --- sizes and refusals -------------------------------------------------------------------------
+
+
+def test_layers_at_another_size() -> None:
+    own = phi()
+    assert own.layers((48, 24))[0].shape == (8, 24, 12)
+    assert [la.name for la in own.layers((48, 24))] == [la.name for la in own.layers()]
+
+
+def test_an_image_too_small_is_named() -> None:
+    with pytest.raises(RepresentationError, match=r"Small cannot take an image of 2x2.*larger"):
+        phi().layers((2, 2))
+
+
+def test_a_module_without_modules_is_refused() -> None:
+    class Bare(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 2
+
+    with pytest.raises(RepresentationError, match="Bare calls no module"):
+        phi("0", Bare())
+
+
+def test_ready_for_json() -> None:
+    rows = json.loads(json.dumps([layer.describe() for layer in phi().layers()]))
+    assert rows[0]["name"] == "conv1"
+    assert rows[-1]["stride"] is None
+
+
+def test_tracing_leaves_no_hooks() -> None:
+    module = Small().eval()
+    cut(module, "conv2").layers((32, 32))
+    assert not any(m._forward_hooks for m in module.modules())

@@ -1,0 +1,338 @@
+"""The zoo: what is built, where weights come from, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from scipy.io import savemat
+from torch import Tensor, nn
+
+from invwidgets import models
+from invwidgets.caffenet import caffenet, read_matconvnet
+from invwidgets.errors import (
+    BadSettingError,
+    InvwidgetsError,
+    RepresentationError,
+    UnknownNameError,
+    WeightsError,
+)
+from invwidgets.images import read_photo
+from invwidgets.models import ZOO, frozen_copy, list_models, load_network
+from tests.small_networks import HALF, small
+
+
+def classes(name: str) -> list[int]:
+    network = load_network("efficientnet_lite0")
+    photo = read_photo(name, network.size)
+    with torch.no_grad():
+        scores = network.module((photo[None] - 0.5) / 0.5)[0]
+    return [int(c) for c in scores.topk(5).indices]
+
+
+def test_the_embedded_network_works_offline_and_knows_the_photos(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_network(*_: Any, **__: Any) -> None:
+        raise AssertionError("a network was asked")
+
+    monkeypatch.setattr("socket.socket.connect", no_network)
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", no_network)
+    assert 967 in classes("coffee")  # espresso
+    assert {281, 282, 285} & set(classes("chelsea"))  # tabby, tiger cat, Egyptian cat
+    assert 698 in classes("china")  # palace
+    network = load_network("efficientnet_lite0")
+    assert (network.weights, network.size) == ("pretrained", (224, 224))
+
+
+def test_random_weights_are_seeded_and_say_so() -> None:
+    models._load_named.cache_clear()
+    one = load_network("squeezenet1_1", "random")
+    models._load_named.cache_clear()
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    two = load_network("squeezenet1_1", "random")
+    assert one.digest == two.digest
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one.weights == "random weights"
+    assert load_network("squeezenet1_1", "random") is two  # cached
+
+
+def test_networks_are_frozen() -> None:
+    module = load_network("efficientnet_lite0").module
+    assert not any(p.requires_grad for p in module.parameters())
+    assert not any(m.training for m in module.modules())
+
+
+def test_the_digest_is_of_the_weights() -> None:
+    one, same, other = (load_network(small(k), mean=HALF, std=HALF) for k in (0, 0, 1))
+    assert one.digest == same.digest != other.digest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(ZOO))
+def test_every_network_of_the_zoo_runs_with_random_weights(name: str) -> None:
+    network = load_network(name, "random")
+    with torch.no_grad():
+        scores = network.module(torch.zeros(1, 3, *network.size))
+    assert scores.flatten(1).shape == (1, 1000)
+    assert bool(torch.isfinite(scores).all())
+
+
+# --- weights of a file --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def state() -> dict[str, Tensor]:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return dict(ZOO["squeezenet1_1"].build().state_dict())
+
+
+def test_state_dicts_of_all_kinds(state: dict[str, Tensor], tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "a.pth")
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "b.pt")
+    save_file(state, tmp_path / "c.safetensors")
+    loaded = [load_network("squeezenet1_1", tmp_path / n)
+              for n in ("a.pth", "b.pt", "c.safetensors")]  # fmt: skip
+    for network in loaded:
+        given = network.module.state_dict()
+        assert all(torch.equal(given[k], v) for k, v in state.items())
+    assert [network.weights for network in loaded] == ["a.pth", "b.pt", "c.safetensors"]
+
+
+def test_a_file_that_changed_is_read_again(state: dict[str, Tensor], tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(state, path)
+    before = load_network("squeezenet1_1", path).digest
+    save_file({k: v + 1 for k, v in state.items()}, path)
+    os.utime(path, ns=(1, 1))
+    assert load_network("squeezenet1_1", path).digest != before
+
+
+class Evil:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.mark,))
+
+
+def refused(model: str, weights: Path | str, *words: str) -> None:
+    with pytest.raises(InvwidgetsError) as caught:
+        load_network(model, weights)
+    assert isinstance(caught.value, WeightsError)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    torch.save({"features.0.weight": Evil(mark)}, tmp_path / "evil.pth")
+    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Evil(mark)))
+    refused("squeezenet1_1", tmp_path / "evil.pth", "evil.pth", "cannot be loaded safely",
+            "state_dict()")  # fmt: skip
+    refused("squeezenet1_1", tmp_path / "plain.pkl", "cannot be loaded safely")
+    assert not mark.exists()
+
+
+def test_files_that_are_no_weights(state: dict[str, Tensor], tmp_path: Path) -> None:
+    refused("squeezenet1_1", tmp_path / "none.pth", "no weights file", "'pretrained'", "'random'")
+    refused("squeezenet1_1", tmp_path, "no weights file")
+    for name in ("empty.pth", "empty.safetensors", "empty.mat"):
+        (tmp_path / name).touch()
+        with pytest.raises(WeightsError, match=name):
+            load_network("squeezenet1_1", tmp_path / name)
+    torch.save([1, 2], tmp_path / "list.pth")
+    refused("squeezenet1_1", tmp_path / "list.pth", "holds a list")
+    torch.save({k: v for k, v in state.items() if "bias" not in k}, tmp_path / "part.pth")
+    refused("squeezenet1_1", tmp_path / "part.pth", "do not fit", "Missing key")
+    torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    refused("resnet18", tmp_path / "other.pth", "do not fit")
+
+
+# --- weights from a network ---------------------------------------------------------------------
+
+
+def test_pretrained_weights_are_fetched_from_the_hub(
+    monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor]
+) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def fetched(url: str, **options: Any) -> Mapping[str, Tensor]:
+        asked.append((url, options))
+        return state
+
+    models._load_named.cache_clear()
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fetched)
+    network = load_network("squeezenet1_1")
+    assert network.weights == "pretrained"
+    assert torch.equal(network.module.state_dict()["features.0.bias"], state["features.0.bias"])
+    ((url, options),) = asked
+    assert "squeezenet1_1" in url
+    assert options["weights_only"] is True
+    models._load_named.cache_clear()
+
+
+def test_a_failed_download_names_the_file_and_the_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def offline(url: str, **_: Any) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    refused("resnet18", "pretrained", "resnet18-f37072fd.pth", str(tmp_path / "checkpoints"),
+            "no route to host", "'random'")  # fmt: skip
+
+
+def test_timm_weights_come_from_its_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm
+
+    real = timm.create_model
+
+    def offline(name: str, pretrained: bool = False, **options: Any) -> nn.Module:
+        if pretrained:
+            raise OSError("hub unreachable")
+        return real(name, **options)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    refused("timm/test_resnet", "pretrained", "timm/test_resnet", "hub unreachable",
+            "weights=PATH", "'random'")  # fmt: skip
+
+    def fetched(name: str, pretrained: bool = False, **options: Any) -> nn.Module:
+        module = real(name, **options)
+        if pretrained:
+            with torch.no_grad():
+                next(module.parameters()).fill_(0.25)
+        return module
+
+    monkeypatch.setattr(timm, "create_model", fetched)
+    network = load_network("timm/test_resnet")
+    assert network.weights == "pretrained"
+    assert bool((next(network.module.parameters()) == 0.25).all())
+    models._load_named.cache_clear()
+
+
+# --- your own, and names ------------------------------------------------------------------------
+
+
+def test_your_own_module_needs_its_preprocessing() -> None:
+    with pytest.raises(BadSettingError, match=r"your own Small needs mean=.*std="):
+        load_network(small())
+    with pytest.raises(BadSettingError, match="three numbers"):
+        load_network(small(), mean=(0.5,), std=HALF)  # type: ignore[arg-type]
+    with pytest.raises(BadSettingError, match="belong to your own module"):
+        load_network("alexnet", "random", mean=HALF, std=HALF)
+    assert load_network(small(), mean=HALF, std=HALF).weights == "as given"
+
+
+def test_a_module_that_cannot_be_copied() -> None:
+    module = small()
+    module.file = open(__file__)  # noqa: SIM115
+    try:
+        with pytest.raises(RepresentationError, match=r"Small cannot be copied.*open files"):
+            frozen_copy(module)
+    finally:
+        module.file.close()
+
+
+def test_unknown_models_offer_the_closest() -> None:
+    with pytest.raises(UnknownNameError, match=r"'resnet19'.*'resnet18'"):
+        load_network("resnet19")
+    with pytest.raises(UnknownNameError, match=r"'timm/resnet1'.*timm/resnet"):
+        load_network("timm/resnet1")
+
+
+def test_the_list_begins_with_the_embedded_one() -> None:
+    names = [card.name for card in list_models()]
+    assert names[0] == "efficientnet_lite0"
+    assert set(names) >= {"alexnet", "caffenet", "vgg16", "vgg19", "squeezenet1_1", "resnet18",
+                          "resnet50", "convnext_tiny", "vit_b_16"}  # fmt: skip
+
+
+# --- caffenet -----------------------------------------------------------------------------------
+
+
+def test_caffenet_is_the_papers_network() -> None:
+    with torch.device("meta"):
+        net = caffenet()
+    names = [name for name, _ in net.named_children()]
+    assert len(names) == 20
+    assert names[:5] == ["conv1", "relu1", "mpool1", "norm1", "conv2"]
+    assert names[-2:] == ["relu7", "fc8"]
+    assert [net.get_submodule(f"conv{i}").groups for i in range(1, 6)] == [1, 2, 1, 2, 2]
+    assert net(torch.zeros(1, 3, 227, 227, device="meta")).shape == (1, 1000, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def matlab() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Filters (height, width, inputs / groups, outputs) and biases of every layer."""
+    with torch.device("meta"):
+        net = caffenet()
+    generator = np.random.default_rng(0)
+    return {
+        name: (
+            generator.random((*m.weight.shape[2:], m.weight.shape[1], m.weight.shape[0]),
+                             dtype=np.float32),
+            generator.random(m.weight.shape[0], dtype=np.float32),
+        )
+        for name, m in net.named_children() if isinstance(m, nn.Conv2d)
+    }  # fmt: skip
+
+
+def write_mat(path: Path, filters: dict[str, tuple[np.ndarray, np.ndarray]], old: bool) -> None:
+    layers = np.empty((1, 2 * len(filters)), dtype=object)
+    for index, (name, (weight, bias)) in enumerate(filters.items()):
+        if old:
+            layer: dict[str, Any] = {"filters": weight, "biases": bias[None]}
+        else:
+            both = np.empty((1, 2), dtype=object)
+            both[0, 0], both[0, 1] = weight, bias[:, None]
+            layer = {"weights": both}
+        layers[0, 2 * index] = {"name": name, "type": "conv"} | layer
+        layers[0, 2 * index + 1] = {"name": f"relu_after_{name}", "type": "relu"}
+    savemat(path, {"layers": layers}, do_compression=False)
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_caffenet_reads_matconvnets_files(
+    old: bool, matlab: dict[str, tuple[np.ndarray, np.ndarray]], tmp_path: Path
+) -> None:
+    path = tmp_path / "imagenet-caffe-ref.mat"
+    write_mat(path, matlab, old)
+    state = read_matconvnet(path)
+    for name, (weight, bias) in matlab.items():
+        given = state[f"{name}.weight"]
+        assert float(given[3, 1, 0, 0]) == weight[0, 0, 1, 3]
+        assert float(given[1, 2, -1, 0]) == weight[-1, 0, 2, 1]
+        assert np.array_equal(state[f"{name}.bias"].numpy(), bias)
+    with torch.device("meta"):
+        assert {k: v.shape for k, v in caffenet().state_dict().items()} == {
+            k: v.shape for k, v in state.items()
+        }
+
+
+def test_wrong_mat_files_are_refused(
+    matlab: dict[str, tuple[np.ndarray, np.ndarray]], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.mat"
+    savemat(path, {"nothing": np.zeros(3)})
+    refused("caffenet", path, "x.mat", "imagenet-caffe-ref.mat")
+    write_mat(path, {"conv1": matlab["conv1"]}, old=False)
+    refused("caffenet", path, "no layer conv2", "conv1")
+    write_mat(path, matlab | {"conv3": matlab["conv1"]}, old=True)
+    refused("caffenet", path, "layer conv3")
+    path.write_bytes(b"not a mat file at all")
+    refused("caffenet", path, "x.mat")
+
+
+def test_caffenets_weights_cannot_be_fetched() -> None:
+    refused("caffenet", "pretrained", "imagenet-caffe-ref.mat", "'random'")
+    assert ZOO["caffenet"].size == (227, 227)
