@@ -24,7 +24,7 @@ _HOME = {
     "select": "selection",
     "photos": "images",
     "read_photo": "images",
-    "list_models": "models",
+    "list_models": "representations.registry",
     "InvwidgetsError": "errors",
 }
 __all__ = sorted(_HOME)

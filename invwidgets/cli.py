@@ -107,7 +107,7 @@ def _photos(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
-    from .models import list_models
+    from .representations.registry import list_models
 
     rows = [
         {"name": c.name, "size": f"{c.size[0]}x{c.size[1]}", "about": c.about}

@@ -10,7 +10,6 @@ A network is cached and read-only: nobody may change its module, since two panel
 from __future__ import annotations
 
 import copy
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,14 +24,11 @@ from torch import Tensor, nn
 from .caffenet import caffenet
 from .errors import BadSettingError, RepresentationError, WeightsError, unknown_name
 from .layer_aliases import ALEXNET_ALIASES, vgg_aliases
-from .representations.dsift import Dsift, dsift
-from .representations.hog import Hog, hog, hogb
 from .torchvision_import import import_torchvision
 from .weights import digest, fit, read_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-DESCRIPTOR_SIZE = (192, 256)  # of photos for HOG and dense SIFT, where nothing else is asked
 RANDOM_SEED = 0  # of random weights
 
 
@@ -74,7 +70,6 @@ class Card:
     std: tuple[float, float, float] = IMAGENET_STD
     size: tuple[int, int] = (224, 224)
     aliases: Mapping[str, str] = field(default_factory=dict)
-    hand_built: bool = False
 
 
 def load_network(
@@ -92,7 +87,7 @@ def load_network(
 
     Parameters
     ----------
-    model: a name of ``list_models()``, ``timm/NAME``, or a module taking (N, 3, H, W).
+    model: a name of the zoo, ``timm/NAME``, or a module taking (N, 3, H, W).
     weights: ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict (``.pt``,
         ``.pth``, ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps
         its own weights.
@@ -101,8 +96,6 @@ def load_network(
 
     Raises ``UnknownNameError``, or ``WeightsError`` if the weights are missing or do not fit.
     """
-    if isinstance(model, Hog | Dsift):
-        return _hand_built(model, size)
     if isinstance(model, nn.Module):
         if mean is None or std is None:
             raise BadSettingError(
@@ -116,37 +109,9 @@ def load_network(
         raise BadSettingError(
             f"mean, std and size belong to your own module; {model!r} has its own"
         )
-    if find_card(str(model)).hand_built:
-        return _named_descriptor(str(model))
     path = None if str(weights) in ("pretrained", "random") else Path(weights)
     stamp = path.stat().st_mtime_ns if path is not None and path.exists() else None
     return _load_named(str(model), str(weights), stamp)
-
-
-@lru_cache(maxsize=8)
-def _hand_built(module: nn.Module, size: tuple[int, int] | None = None) -> Network:
-    """HOG and dense SIFT, which take images in [0, 1] as they are."""
-    return Network(
-        type(module).__name__.lower(),
-        frozen_copy(module),
-        (0.0, 0.0, 0.0),
-        (1.0, 1.0, 1.0),
-        size or DESCRIPTOR_SIZE,
-        "hand-built",
-        mean_color=_triple(module.mean_color),
-        color_blind=bool(module.color_blind),
-        hand_built=True,
-    )
-
-
-@lru_cache(maxsize=8)
-def _named_descriptor(name: str) -> Network:
-    return dataclasses.replace(_hand_built(ZOO[name].build()), name=name)
-
-
-def list_models() -> tuple[Card, ...]:
-    """The networks of the zoo, the embedded one first; any ``timm/NAME`` works as well."""
-    return tuple(ZOO.values())
 
 
 def find_card(name: str) -> Card:
@@ -232,13 +197,6 @@ def _torchvision_card(name: str, about: str, aliases: Mapping[str, str] | None =
     )
 
 
-def _descriptor_card(name: str, about: str, build: Callable[[], nn.Module]) -> Card:
-    def pretrained() -> Mapping[str, Tensor]:
-        raise WeightsError(f"{name} is built by hand: it has no weights")
-
-    return Card(name, about, build, pretrained, size=DESCRIPTOR_SIZE, hand_built=True)
-
-
 def _timm_card(name: str) -> Card:
     import_torchvision()
     import timm
@@ -312,9 +270,6 @@ _CARDS = (
         std=(0.5, 0.5, 0.5),
         aliases={f"stage{k}": f"blocks.{k - 1}" for k in range(1, 8)},
     ),
-    _descriptor_card("hog", "HOG, the histogram of oriented gradients (UoCTTI)", hog),
-    _descriptor_card("hogb", "HOG with bilinear orientations", hogb),
-    _descriptor_card("dsift", "dense SIFT", dsift),
     _torchvision_card("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
     Card(
         "caffenet",

@@ -25,7 +25,8 @@ from invwidgets.errors import (
     WeightsError,
 )
 from invwidgets.images import read_photo
-from invwidgets.models import ZOO, frozen_copy, list_models, load_network
+from invwidgets.models import ZOO, frozen_copy, load_network
+from invwidgets.representations.registry import list_models
 from tests.small_networks import HALF, small
 
 

@@ -56,13 +56,16 @@ def gallery(result: Reconstruction, columns: int | None = None, limit: int = 64)
 
 def title_of(result: Reconstruction) -> str:
     """What was done, in one line."""
-    what = {
+    return {
         "inversion": f"What {result.layer} still knows of {result.photo_name}",
-        "maximise": f"What excites {result.layer}",
+        "maximise": f"What excites channel {_first(result)} of {result.layer}",
         "caricature": f"What {result.layer} sees in {result.photo_name}, raised",
     }[result.settings.objective]
-    shown = result.selection["shown"]
-    return f"{what} ({shown})" if shown else what
+
+
+def _first(result: Reconstruction) -> int:
+    channels = result.selection["channels"]
+    return int(channels[0]) if channels else 0
 
 
 def note_of(result: Reconstruction) -> str:
@@ -70,6 +73,8 @@ def note_of(result: Reconstruction) -> str:
     parts = [result.model]
     if result.weights_note:
         parts.append(result.weights_note)
+    if result.selection["shown"]:
+        parts.append(result.selection["shown"])
     parts.append(f"{result.steps} steps")
     if result.stopped:
         parts.append("stopped early")

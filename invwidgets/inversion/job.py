@@ -26,10 +26,6 @@ from .presets import preset as make_preset
 from .resources import cpu_threads, plan_memory, resolve_device
 from .settings import InversionSettings, parse_seeds
 
-_FRAME_SIDE = 160  # pixels of an animation's pictures
-_FRAME_SEEDS = 9
-_CHUNK = 8  # images whose features are taken at once, where no gradient is needed
-
 
 @dataclass(frozen=True)
 class Job:

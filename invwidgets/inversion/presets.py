@@ -54,13 +54,21 @@ def preset(
 
 
 def _default(representation: Representation, objective: str) -> InversionSettings:
-    if objective != "inversion":
+    if objective == "caricature":
+        return InversionSettings(
+            phases=(Phase(100, 2.0, 0.2, jitter=_jitter(representation, 2)),),
+            data_weight=3.0,
+            alpha_weight=0.1,
+            tv_weight=0.3,
+        )
+    if objective == "maximise":
         return InversionSettings(
             phases=(Phase(250, 6.0, 0.3, jitter=_jitter(representation, 2)),),
-            data_weight=10.0,
+            data_weight=3.0,
             alpha_weight=1.0,
             tv_weight=1.0,
             bound=160.0,
+            start="ijcv2016",  # faint noise leaves a rectified unit silent, without a gradient
         )
     if representation.hand_built:
         return InversionSettings(phases=(Phase(500, 2.0, 0.0),), tv_weight=0.02)

@@ -10,14 +10,25 @@ import os
 
 from torch import nn
 
-from ..models import DEFAULT_MODEL, ZOO, load_network
+from ..errors import unknown_name
+from ..models import DEFAULT_MODEL, ZOO, Card, load_network
 from .base import Representation
 from .cnn import NetworkRepresentation
+from .descriptors import DESCRIPTORS, Descriptor, named_network, network_of
+from .dsift import Dsift
+from .hog import Hog
+
+REGISTRY: dict[str, Card | Descriptor] = {**ZOO, **DESCRIPTORS}
 
 
 def representations() -> tuple[str, ...]:
     """The names that ``representation`` takes, besides ``timm/NAME`` and modules of your own."""
-    return tuple(ZOO)
+    return tuple(REGISTRY)
+
+
+def list_models() -> tuple[Card | Descriptor, ...]:
+    """What there is by name: each has a ``name``, a ``size`` in pixels and an ``about``."""
+    return tuple(REGISTRY.values())
 
 
 def representation(
@@ -29,7 +40,7 @@ def representation(
     std: tuple[float, float, float] | None = None,
     size: tuple[int, int] | None = None,
 ) -> Representation:
-    """A representation Φ: a network of the zoo, of timm, or your own, cut at a layer.
+    """A representation Φ: a network (of the zoo, timm, your own), HOG or dense SIFT.
 
     >>> mine = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU())
     >>> representation(mine, layer="1", mean=(0.5,) * 3, std=(0.5,) * 3).layer_info().stride
@@ -40,5 +51,11 @@ def representation(
     """
     if isinstance(model, Representation):
         return model.at(layer) if layer is not None else model
+    if isinstance(model, Hog | Dsift):
+        return NetworkRepresentation(network_of(model, size), layer)
+    if isinstance(model, str) and model in DESCRIPTORS:
+        return NetworkRepresentation(named_network(model), layer)
+    if isinstance(model, str) and model not in REGISTRY and not model.startswith("timm/"):
+        raise unknown_name("model", model, [*REGISTRY, "timm/NAME"])
     network = load_network(model, weights, mean=mean, std=std, size=size)
     return NetworkRepresentation(network, layer)

@@ -57,11 +57,11 @@ def test_adam(scale: float) -> None:
 
 
 def test_multiscale_adam_first_step() -> None:
-    """Adam's first step is the rate against the gradient's sign, at each of the five levels."""
+    """Adam's first step is the rate against the gradient's sign, at each of the six levels."""
     z = torch.zeros(1, 3, 32, 48, dtype=torch.float64)
     gradient = torch.full_like(z, -2.0)
     make_optimizer("multiscale-adam", z).update(z, gradient, torch.tensor([0.5]))
-    torch.testing.assert_close(z, torch.full_like(z, 5 * 0.5), rtol=1e-5, atol=0)
+    torch.testing.assert_close(z, torch.full_like(z, 6 * 0.5), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

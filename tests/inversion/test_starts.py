@@ -7,35 +7,41 @@ import torch
 
 from invwidgets.inversion.starts import jitter_generators, start_images
 
-SIZE = (20, 30)
+SHAPE = (3, 20, 30)
 KINDS = ("noise", "cvpr2015", "ijcv2016")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_alone_and_among_others(kind: str) -> None:
-    many = start_images(kind, tuple(range(25)), SIZE, None)
-    alone = start_images(kind, (7,), SIZE, None)
-    assert many.shape == (25, 3, *SIZE)
+    many = start_images(kind, tuple(range(25)), SHAPE, None)
+    alone = start_images(kind, (7,), SHAPE, None)
+    assert many.shape == (25, *SHAPE)
     assert torch.equal(alone[0], many[7])
-    assert torch.equal(start_images(kind, (9, 7), SIZE, None)[1], many[7])
+    assert torch.equal(start_images(kind, (9, 7), SHAPE, None)[1], many[7])
     assert len({image.numpy().tobytes() for image in many}) == 25
 
 
 def test_starts_leave_the_global_generator_alone() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    start_images("noise", (0, 1), SIZE, None)
+    start_images("noise", (0, 1), SHAPE, None)
     jitter_generators((0, 1))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_cvpr2015_norm() -> None:
-    image = start_images("cvpr2015", (0,), (227, 227), None)
+    image = start_images("cvpr2015", (0,), (3, 227, 227), None)
     assert float(torch.linalg.vector_norm(image)) == pytest.approx(27098.12, rel=1e-4)
 
 
+def test_cvpr2015_norm_of_one_colour() -> None:
+    """A grey search has a third of the numbers, of the same size each."""
+    image = start_images("cvpr2015", (0,), (1, 227, 227), None)
+    assert float(torch.linalg.vector_norm(image)) == pytest.approx(27098.12 / 3**0.5, rel=1e-4)
+
+
 def test_ijcv2016_quantile() -> None:
-    image = start_images("ijcv2016", (0,), (200, 200), None)
+    image = start_images("ijcv2016", (0,), (3, 200, 200), None)
     quantile = float(image.abs().flatten().quantile(0.95))
     assert quantile == pytest.approx(80 / 3**0.5, rel=0.01)
     assert float(image.abs().max()) <= 80 / 3**0.5 / 0.95
@@ -43,7 +49,7 @@ def test_ijcv2016_quantile() -> None:
 
 def test_photo_start_is_the_photo_for_every_seed() -> None:
     photo = torch.rand(1, 3, 4, 4)
-    assert torch.equal(start_images("photo", (3, 4), (4, 4), photo), photo.repeat(2, 1, 1, 1))
+    assert torch.equal(start_images("photo", (3, 4), (3, 4, 4), photo), photo.repeat(2, 1, 1, 1))
 
 
 def test_shifts_are_by_seed_and_apart_from_the_start() -> None:

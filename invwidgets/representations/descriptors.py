@@ -1,0 +1,60 @@
+"""HOG, HOGb and dense SIFT by name, as networks that need no preprocessing and have no weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import lru_cache
+
+from torch import nn
+
+from ..models import Network, frozen_copy
+from .dsift import Dsift, dsift
+from .hog import Hog, hog, hogb
+
+SIZE = (192, 256)  # of photos, where nothing else is asked
+
+
+@dataclasses.dataclass(frozen=True)
+class Descriptor:
+    """A hand-built representation of the registry."""
+
+    name: str
+    about: str
+    build: Callable[[], Hog | Dsift]
+    size: tuple[int, int] = SIZE
+
+
+def network_of(module: nn.Module, size: tuple[int, int] | None = None) -> Network:
+    """A HOG or dense SIFT of your own parameters as a network.
+
+    >>> network_of(hog(cell_size=6)).weights
+    'hand-built'
+    """
+    return Network(
+        type(module).__name__.lower(),
+        frozen_copy(module),
+        (0.0, 0.0, 0.0),
+        (1.0, 1.0, 1.0),
+        size or SIZE,
+        "hand-built",
+        mean_color=module.mean_color,  # type: ignore[arg-type]
+        color_blind=bool(module.color_blind),
+        hand_built=True,
+    )
+
+
+@lru_cache(maxsize=8)
+def named_network(name: str) -> Network:
+    """A descriptor of ``DESCRIPTORS`` with its default parameters, built once."""
+    return dataclasses.replace(network_of(DESCRIPTORS[name].build()), name=name)
+
+
+DESCRIPTORS = {
+    descriptor.name: descriptor
+    for descriptor in (
+        Descriptor("hog", "HOG, histograms of oriented gradients (UoCTTI)", hog),
+        Descriptor("hogb", "HOG with bilinear orientations", hogb),
+        Descriptor("dsift", "dense SIFT", dsift),
+    )
+}
