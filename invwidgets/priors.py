@@ -69,14 +69,15 @@ class _AlphaNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, alpha: float, kind: str) -> Tensor:
         square = z.square()
+        ctx.scale = alpha / (_pixels(z) * IMAGE_RANGE**2)
+        if alpha == 2:  # the gradient is z itself, whatever the kind
+            ctx.save_for_backward(z, z.new_ones(()))
+            return square.flatten(1).sum(1) / (_pixels(z) * IMAGE_RANGE**2)
         if kind == "pixel":
             square = square.sum(1, keepdim=True)
         scaled = square / IMAGE_RANGE**2
-        power = scaled.pow(alpha / 2 - 1) if alpha != 2 else torch.ones_like(scaled)
-        if alpha < 2:
-            power = scaled.clamp_min(1e-12).pow(alpha / 2 - 1)
+        power = (scaled.clamp_min(1e-12) if alpha < 2 else scaled).pow(alpha / 2 - 1)
         ctx.save_for_backward(z, power)
-        ctx.scale = alpha / (_pixels(z) * IMAGE_RANGE**2)
         return (power * scaled).flatten(1).sum(1) / _pixels(z)
 
     @staticmethod

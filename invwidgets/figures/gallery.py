@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -100,12 +101,12 @@ def _columns(cells: int) -> int:
     return min(8, math.ceil(math.sqrt(cells * 1.6)))
 
 
-def _frame_field(axes: object, result: Reconstruction) -> None:
+def _frame_field(axes: Axes, result: Reconstruction) -> None:
     field = result.receptive_field
     if field is None or field["covers_image"]:
         return
     top, left, bottom, right = field["box"]
-    axes.add_patch(  # type: ignore[attr-defined]
+    axes.add_patch(
         Rectangle(
             (left - 0.5, top - 0.5),
             right - left,

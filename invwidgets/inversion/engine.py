@@ -151,9 +151,8 @@ def _energies(
             seeds = slice(start, start + many)
             iterate = z[seeds].detach().requires_grad_(True)
             crop = priors.jittered(iterate, shifts[seeds], size)
-            data = objective.energy(
-                representation(crop / 255 + representation.mean_color[:, None, None])
-            )
+            images = torch.add(representation.mean_color[:, None, None], crop, alpha=1 / 255)
+            data = objective.energy(representation(images))
             terms = {"data": data}
             total = data * values["data_weight"]
             if values["alpha_weight"]:

@@ -81,8 +81,10 @@ def prepare(
     representation = find_representation(model, layer, weights, mean=mean, std=std)
     wanted = parse_size(size) if size is not None else representation.size
     info = representation.layer_info(wanted)
+    selection = select(representation, region, channels, wanted)
     if settings is None:
-        settings = make_preset(preset, representation, objective, steps, **changes)
+        share = _share(representation, selection, wanted)
+        settings = make_preset(preset, representation, objective, steps, share, **changes)
     else:
         settings = settings.replace(**changes)
         settings = settings if steps is None else settings.with_steps(steps)
@@ -90,7 +92,6 @@ def prepare(
     device = resolve_device(settings.device)
     if device != representation.mean_color.device:
         representation = representation.to(device)
-    selection = select(representation, region, channels, wanted)
     picture = None
     if settings.objective == "maximise":
         if selection.region is None and len(info.shape) == 3:
@@ -113,6 +114,12 @@ def prepare(
     settings = settings.replace(micro_batch=at_once, device=str(device), threads=threads)
     name = photo_name(photo) if photo is not None and picture is not None else ""
     return Job(representation, picture, name, target, selection, settings, wanted, resolved)
+
+
+def _share(representation: Representation, selection: Selection, size: tuple[int, int]) -> float:
+    """How much of the image the selected cells see."""
+    box = representation.receptive_field(selection.region, size).clipped
+    return max(1, box.height * box.width) / (size[0] * size[1])
 
 
 def largest_response(representation: Representation, selection: Selection) -> Tensor:

@@ -8,10 +8,13 @@ last), so that it means something on networks they did not use:
 * ``ijcv2016``: C is 300 up to a quarter, 100 up to 0.55, 20 up to 0.8, 1 beyond; the jitter is a
   quarter of the layer's stride.
 
-Ours, ``default``, glides from 10 to 0.05 units a step; λ_V is 0.002 at the first layer and grows
+Ours, ``default``, glides from 10 to 0.05 units a step, in 100 steps at the first layer and 150
+from a fifth of the depth on; λ_V is 0.002 at the first layer and grows
 thirtyfold to the last, since the less the features say, the more the prior must. Its α-norm is
 quadratic: one to the power 6 is so flat near the mean colour that what no feature sees would stay
-as the search left it. The numbers are from ``benchmarks/quality.py``.
+as the search left it. Where a region sees only a share of the image, its data term weighs on few
+pixels and the prior on all: λ_V grows by 1 / share, tenfold at the most, and λ_α by its square. The
+numbers are from ``benchmarks/quality.py``.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ def preset(
     representation: Representation,
     objective: str = "inversion",
     steps: int | None = None,
+    share: float = 1.0,
     **changes: Any,
 ) -> InversionSettings:
     """A preset's settings for a representation, with some of them changed.
@@ -40,12 +44,16 @@ def preset(
     >>> preset("ijcv2016", representation, tv_weight=2.0).steps
     350
 
+    ``share`` is how much of the image the selection's receptive field covers.
+
     Raises ``UnknownNameError`` for a preset or a setting that does not exist.
     """
     makers = {"default": _default, "cvpr2015": _cvpr2015, "ijcv2016": _ijcv2016}
     if name not in makers:
         raise unknown_name("preset", name, PRESETS)
-    settings = makers[name](representation, objective).replace(preset=name, objective=objective)
+    settings = makers[name](representation, objective, share).replace(
+        preset=name, objective=objective
+    )
     if objective == "caricature":
         settings = settings.replace(start="photo")
     if steps is not None:
@@ -53,7 +61,7 @@ def preset(
     return settings.replace(**changes)
 
 
-def _default(representation: Representation, objective: str) -> InversionSettings:
+def _default(representation: Representation, objective: str, share: float) -> InversionSettings:
     if objective == "caricature":
         return InversionSettings(
             phases=(Phase(100, 2.0, 0.2, jitter=_jitter(representation, 2)),),
@@ -70,18 +78,19 @@ def _default(representation: Representation, objective: str) -> InversionSetting
             bound=160.0,
             start="ijcv2016",  # faint noise leaves a rectified unit silent, without a gradient
         )
+    depth, crowd = representation.depth, min(10.0, 1 / share)
     if representation.hand_built:
         return InversionSettings(phases=(Phase(500, 2.0, 0.0),), tv_weight=0.02)
     return InversionSettings(
-        phases=(Phase(150, 10.0, 0.05),),
+        phases=(Phase(round(min(150, 100 + 250 * depth)), 10.0, 0.05),),
         alpha=2.0,
-        alpha_weight=0.002,
-        tv_weight=0.002 * 30**representation.depth,
+        alpha_weight=0.001 * crowd**2,
+        tv_weight=0.002 * 30**depth * crowd,
         tv_boost=30.0,
     )
 
 
-def _cvpr2015(representation: Representation, objective: str) -> InversionSettings:
+def _cvpr2015(representation: Representation, objective: str, share: float) -> InversionSettings:
     depth = representation.depth
     tv = 1.0 if depth <= 0.25 else 10.0 if depth <= 0.55 else 100.0
     energy = CVPR2015_ENERGY / 3 if representation.color_blind else CVPR2015_ENERGY
@@ -102,7 +111,7 @@ def _cvpr2015(representation: Representation, objective: str) -> InversionSettin
     )
 
 
-def _ijcv2016(representation: Representation, objective: str) -> InversionSettings:
+def _ijcv2016(representation: Representation, objective: str, share: float) -> InversionSettings:
     depth = representation.depth
     weight = 300.0 if depth <= 0.25 else 100.0 if depth <= 0.55 else 20.0 if depth <= 0.8 else 1.0
     rate = 0.05 * 80.0**2 / 6

@@ -36,10 +36,11 @@ class NetworkRepresentation(Representation):
         self.network = network
         self.name, self.size, self.weights = network.name, network.size, network.weights
         self.color_blind, self.hand_built = network.color_blind, network.hand_built
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(network.mean))
-        self.register_buffer("std", torch.tensor(network.std))
+        self.scale: Tensor
+        self.shift: Tensor
+        mean, std = (torch.tensor(v)[:, None, None] for v in (network.mean, network.std))
+        self.register_buffer("scale", 1 / std)
+        self.register_buffer("shift", -mean / std)
         self.register_buffer("mean_color", torch.tensor(network.mean_color or network.mean))
         traced = _traced(network, network.size)
         self.layer = layer or traced[-1].info.name
@@ -71,7 +72,7 @@ class NetworkRepresentation(Representation):
 
     def forward(self, images: Tensor) -> Tensor:
         size = (images.shape[-2], images.shape[-1])
-        features = self.trunk((images - self.mean[:, None, None]) / self.std[:, None, None])
+        features = self.trunk(torch.addcmul(self.shift, images, self.scale))
         return self._layer(size).layout.arrange(features)
 
     def _layer(self, size: tuple[int, int]) -> TracedLayer:

@@ -1,0 +1,52 @@
+"""Some channels carry shape, others colour: both halves of the first layer's channels, inverted.
+
+    python -m benchmarks.channels
+
+EfficientNet-Lite0, conv_stem, its more and its less colourful half (``color:top``,
+``color:bottom``). Shape: SSIM of the grey values. Colour: the share of the photo's chroma, its
+difference from grey, that the reconstruction has (its projection on the photo's), and how far the
+chroma is off, both relative to the photo's.
+"""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Any
+
+import invwidgets as iw
+from invwidgets.images import luminance
+from invwidgets.inversion.reconstruction import image_scores
+
+from .report import keep, machine, table
+
+PHOTOS = ("coffee", "chelsea", "china", "astronaut", "flower")
+
+
+def main() -> None:
+    print(f"{machine()}\n{', '.join(PHOTOS)}, 2 seeds, means\n")
+    rows = [_half(channels) for channels in ("color:top", "color:bottom")]
+    print(table(rows))
+    keep("channels", {"rows": rows})
+
+
+def _half(channels: str) -> dict[str, Any]:
+    shape, kept, off = [], [], []
+    for name in PHOTOS:
+        r = iw.invert(name, layer="conv_stem", channels=channels, seeds=2, frames=0)
+        assert r.photo is not None
+        grey, grey_photo = luminance(r.images), luminance(r.photo)
+        shape.append(mean(image_scores(grey, grey_photo)[1]))
+        chroma, wanted = r.images - grey, (r.photo - grey_photo).expand_as(r.images)
+        energy = wanted.square().sum()
+        kept.append(float((chroma * wanted).sum() / energy))
+        off.append(float(((chroma - wanted).square().sum() / energy).sqrt()))
+    return {
+        "channels": channels,
+        "shape: SSIM of grey": f"{mean(shape):.3f}",
+        "colour kept": f"{100 * mean(kept):.0f} %",
+        "colour off by": f"{100 * mean(off):.0f} %",
+    }
+
+
+if __name__ == "__main__":
+    main()

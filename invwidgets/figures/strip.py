@@ -1,0 +1,59 @@
+"""One reconstruction per layer side by side: the papers' main figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..inversion.reconstruction import Reconstruction
+from .canvas import FAINT, INK, new_figure, set_title, show_image
+from .gallery import note_of
+
+_CELL, _GAP, _CAPTION, _TITLE = 1.35, 0.08, 0.42, 0.72
+
+
+def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None) -> Figure:
+    """Results of one photo, one column each, a row a seed; the photo stands first.
+
+    >>> strip([invert("coffee", layer=f"blocks.{k}", seeds=2) for k in range(4)])
+
+    ``names`` head the columns; the layers' names by default.
+    """
+    heads = list(names) if names is not None else [result.layer for result in results]
+    rows = max(len(result.images) for result in results)
+    columns = len(results) + 1
+    height, width = results[0].images.shape[-2:]
+    scale = (_CELL if columns > 4 else 1.9) / max(height, width)
+    across, down = width * scale, height * scale
+    figure_width = columns * (across + _GAP) + _GAP + 0.1
+    figure_height = rows * (down + _CAPTION) + _TITLE + 0.25
+    figure = new_figure(figure_width, figure_height)
+    first = results[0]
+    set_title(figure, f"What is still known of {first.photo_name}", note_of(first),
+              figure_width, figure_height)  # fmt: skip
+
+    def cell(row: int, column: int, head: str) -> Axes:
+        left = _GAP + 0.05 + column * (across + _GAP)
+        top = _TITLE + 0.2 + row * (down + _CAPTION)
+        axes = figure.add_axes(
+            (left / figure_width, 1 - (top + down) / figure_height,
+             across / figure_width, down / figure_height)
+        )  # fmt: skip
+        if head:
+            axes.set_title(head, fontsize=8.5, color=INK, pad=4)
+        return axes
+
+    if first.photo is not None:
+        show_image(cell(0, 0, "the photo"), first.photo)
+    for column, (result, head) in enumerate(zip(results, heads, strict=True), 1):
+        for row, image in enumerate(result.images):
+            axes = cell(row, column, head if row == 0 else "")
+            error = (
+                "" if result.relative_error is None else f"{100 * result.relative_error[row]:.0f} %"
+            )
+            show_image(axes, image, error)
+    figure.text(0.15 / figure_width, 0.1 / figure_height, "beneath each: its relative error",
+                fontsize=7.5, color=FAINT)  # fmt: skip
+    return figure

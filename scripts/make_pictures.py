@@ -1,0 +1,58 @@
+"""Makes the pictures of the README and the docs: ``python scripts/make_pictures.py [NAME …]``.
+
+Each is a run of the package with its default settings, so that anybody gets the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import invwidgets as iw
+from invwidgets.figures.comparison import comparison
+from invwidgets.figures.receptive_field import receptive_field_figure
+from invwidgets.figures.strip import strip
+
+TARGET = Path(__file__).parent.parent / "docs" / "pictures"
+
+
+def coffee() -> None:
+    iw.invert("coffee", layer="blocks.2").gallery().savefig(TARGET / "coffee.png")
+
+
+def layers() -> None:
+    names = [f"blocks.{stage}" for stage in range(7)]
+    results = [iw.invert("chelsea", layer=layer, seeds=3, frames=0) for layer in names]
+    strip(results).savefig(TARGET / "layers.png")
+
+
+def region() -> None:
+    options = {"layer": "blocks.2", "seeds": 3, "region": "11:16,11:16"}
+    iw.invert("chelsea", **options).gallery().savefig(TARGET / "region.png")
+    phi = iw.representation("efficientnet_lite0", "blocks.2")
+    photo = iw.read_photo("chelsea", phi.size)
+    receptive_field_figure(photo, phi, (11, 16, 11, 16)).savefig(TARGET / "field.png")
+
+
+def channels() -> None:
+    results = [
+        iw.invert("flower", layer="conv_stem", seeds=2, channels=f"color:{side}", frames=0)
+        for side in ("top", "bottom")
+    ]
+    strip(results, names=["the more colourful half", "the less colourful half"]).savefig(
+        TARGET / "channels.png"
+    )
+
+
+def descriptors() -> None:
+    results = [iw.invert("coffee", name, seeds=1, frames=0) for name in ("hog", "hogb", "dsift")]
+    comparison(results).savefig(TARGET / "descriptors.png")
+
+
+PICTURES = {f.__name__: f for f in (coffee, layers, region, channels, descriptors)}
+
+if __name__ == "__main__":
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[1:] or PICTURES:
+        PICTURES[name]()
+        print(f"docs/pictures/{name}.png")
