@@ -351,7 +351,7 @@ class Session:
 
 
 def warm_phase(settings: InversionSettings) -> Phase:
-    """The steps by which a finished run goes on: as the last phase, at a third of its first rate."""
+    """The steps a finished run goes on for: as its last phase, at a third of that one's rate."""
     last = settings.phases[-1]
     rate = last.rate if last.rate_end is None else max(last.rate / 3, last.rate_end)
     return replace(last, steps=WARM_STEPS, rate=rate, restart=True)

@@ -1,0 +1,295 @@
+"""A sheet of pictures that is drawn once and then kept up to date: the gallery's one drawing code.
+
+Pictures lie in boxes of whole pixels. Saved, it is an ordinary matplotlib figure; live, the new
+pixels are copied straight into the boxes of Agg's buffer and only captions and the mark are drawn
+again, which costs milliseconds instead of a tenth of a second.
+
+    >>> sheet = Sheet(plan_grid(5, (224, 224), width=900))
+    >>> sheet.show(0, photo, "coffee", "the photo")
+    >>> sheet.figure.savefig("sheet.png"); sheet.jpeg()[:2]
+    b'\\xff\\xd8'
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from numpy.typing import NDArray
+from PIL import Image
+
+from .canvas import LIGHT, Theme
+
+Pixels = NDArray[np.uint8]
+
+_EDGE = 4  # room for the mark
+_GAP = 14  # all in CSS pixels: a 96th of an inch
+_CAPTION, _SMALL_CAPTION = 48, 24
+_SMALL = 104  # cells narrower than this have one line of caption
+_LARGEST = 300
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A picture's box in pixels from the upper left, and how many lines of caption it has."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    lines: int = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the pictures lie on a sheet of ``width`` × ``height`` pixels."""
+
+    width: int
+    height: int
+    spots: tuple[Spot, ...]
+
+
+def plan_grid(
+    cells: int,
+    shape: tuple[int, int],
+    width: int,
+    tallest: int = 640,
+    columns: int | None = None,
+    large: tuple[int, ...] = (),
+    head: int = 0,
+) -> Plan:
+    """As large a grid of ``cells`` pictures of (height, width) ``shape`` as the sheet allows.
+
+    ``large`` names the cells shown large in a row of their own above the others; ``head`` pixels
+    are left free above everything.
+    """
+    spots: dict[int, Spot] = {}
+    top = head + (0 if head else 4)
+    if large:
+        each = _cell_width(len(large), shape, width, tallest * 0.68)
+        for place, cell in enumerate(large):
+            spots[cell] = _spot(place, len(large), each, shape, top)
+        top += round(each * shape[0] / shape[1]) + _caption(each) + 6
+        tallest = 150
+    rest = [cell for cell in range(cells) if cell not in spots]
+    if rest:
+        columns = columns or _columns(len(rest), shape, width, tallest)
+        each = _cell_width(columns, shape, width, math.inf)
+        if large:
+            each = min(each, 96)
+        for place, cell in enumerate(rest):
+            spots[cell] = _spot(place, columns, each, shape, top)
+    bottom = max(s.top + s.height + _caption(s.width) for s in spots.values())
+    return Plan(width, bottom, tuple(spots[cell] for cell in range(cells)))
+
+
+def _columns(cells: int, shape: tuple[int, int], width: int, tallest: float) -> int:
+    """The number of columns that makes the pictures largest without growing too tall."""
+
+    def height(columns: int) -> float:
+        each = _cell_width(columns, shape, width, math.inf)
+        return math.ceil(cells / columns) * (each * shape[0] / shape[1] + _caption(each))
+
+    fitting = [c for c in range(1, cells + 1) if height(c) <= tallest]
+    wide = [c for c in fitting if _cell_width(c, shape, width, math.inf) >= 48]
+    return min(wide or fitting or [max(1, width // 64)])
+
+
+def _cell_width(columns: int, shape: tuple[int, int], width: int, tallest: float) -> int:
+    each = (width - 2 * _EDGE - _GAP * (columns - 1)) // columns
+    largest = _LARGEST if columns > 2 else 1.4 * _LARGEST
+    return max(8, int(min(each, largest, tallest * shape[1] / shape[0])))
+
+
+def _caption(cell_width: int) -> int:
+    return _SMALL_CAPTION if cell_width < _SMALL else _CAPTION
+
+
+def _spot(place: int, columns: int, each: int, shape: tuple[int, int], top: int) -> Spot:
+    row, column = divmod(place, columns)
+    height = max(8, round(each * shape[0] / shape[1]))
+    caption = _caption(each)
+    return Spot(
+        _EDGE + column * (each + _GAP),
+        top + row * (height + caption),
+        each,
+        height,
+        1 if caption == _SMALL_CAPTION else 2,
+    )
+
+
+class Sheet:
+    """A figure of pictures with captions, one of them marked; see the module's text."""
+
+    def __init__(self, plan: Plan, theme: Theme = LIGHT, scale: float = 1.0) -> None:
+        self.plan, self.theme, self.scale = plan, theme, scale
+        self._pixels = (round(plan.width * scale), round(plan.height * scale))
+        dpi = 96 * scale
+        size = (self._pixels[0] / dpi, self._pixels[1] / dpi)
+        self.figure = Figure(figsize=size, dpi=dpi, facecolor=theme.face)
+        self.canvas = FigureCanvasAgg(self.figure)
+        self._boxes = [self._box(spot) for spot in plan.spots]
+        self._images = [self._place(box) for box in self._boxes]
+        self._texts = [self._captions(spot) for spot in plan.spots]
+        self._mark = self.figure.add_artist(
+            Rectangle((0, 0), 1, 1, fill=False, edgecolor=theme.accent, linewidth=2.2,
+                      visible=False, transform=None)
+        )  # fmt: skip
+        self._frames: dict[int, Rectangle] = {}
+        self._ground: Pixels | None = None
+        self._lively: frozenset[int] = frozenset()
+        self._shown: dict[int, Pixels] = {}
+
+    def show(self, cell: int, pixels: Pixels, first: str = "", second: str = "") -> None:
+        """Put a picture (H, W, 3) into a cell, with up to two lines beneath."""
+        if self._images[cell] is None:
+            self._images[cell] = self._image(self._boxes[cell], pixels)
+        image = self._images[cell]
+        assert image is not None
+        image.set_data(pixels)
+        image.set_extent((-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5))
+        self._shown[cell] = pixels
+        self.caption(cell, first, second)
+
+    def caption(self, cell: int, first: str = "", second: str = "") -> None:
+        for text, words in zip(self._texts[cell], (first, second), strict=False):
+            if text.get_text() != words:
+                text.set_text(words)
+                if cell not in self._lively:
+                    self._ground = None
+
+    def enliven(self, cells: Iterable[int]) -> None:
+        """Say whose captions change from frame to frame; a change of any other draws all anew."""
+        self._lively = frozenset(cells)
+
+    def mark(self, cell: int | None) -> None:
+        """Frame one picture, or none."""
+        self._mark.set_visible(cell is not None)
+        for lively in self._lively:
+            self._texts[lively][0].set_fontweight("normal")
+        if cell is None:
+            return
+        left, top, width, height = self._boxes[cell]
+        lift = round(2 * self.scale)
+        self._mark.set_bounds(
+            left - lift, self._pixels[1] - top - height - lift, width + 2 * lift, height + 2 * lift
+        )
+        self._texts[cell][0].set_fontweight("bold")
+
+    def frame_field(self, cell: int, box: tuple[int, int, int, int] | None) -> None:
+        """Frame the pixels (top, left, bottom, right) of a picture; None takes the frame away."""
+        old = self._frames.pop(cell, None)
+        if old is not None:
+            old.remove()
+        image = self._images[cell]
+        if box is not None and image is not None:
+            top, left, bottom, right = box
+            rectangle = Rectangle(
+                (left - 0.5, top - 0.5), right - left, bottom - top, fill=False,
+                edgecolor=self.theme.accent, linewidth=1.6,
+            )  # fmt: skip
+            self._frames[cell] = image.axes.add_patch(rectangle)
+
+    def head(self, title: str, note: str) -> None:
+        """A heading at the upper left, and a fainter line of facts below it."""
+        width, height = self.plan.width, self.plan.height
+        self.figure.text(_EDGE / width, 1 - 6 / height, title, fontsize=11, weight="bold",
+                         color=self.theme.ink, va="top")  # fmt: skip
+        self.figure.text(_EDGE / width, 1 - 29 / height, note, fontsize=8, color=self.theme.faint,
+                         va="top")  # fmt: skip
+
+    def pixels(self) -> Pixels:
+        """The sheet as drawn now, (height, width, 4), in Agg's own buffer: copy it to keep it."""
+        if self._ground is None:
+            self._draw_ground()
+            assert self._ground is not None
+        buffer = np.asarray(self.canvas.buffer_rgba())
+        buffer[:] = self._ground
+        renderer = self.canvas.get_renderer()
+        for cell, shown in self._shown.items():
+            left, top, width, height = self._boxes[cell]
+            picture = Image.fromarray(shown)
+            if picture.size != (width, height):
+                smaller = picture.width > width
+                how = Image.Resampling.BOX if smaller else Image.Resampling.BICUBIC
+                how = Image.Resampling.BILINEAR if smaller and picture.width < 4 * width else how
+                picture = picture.resize((width, height), how)
+            buffer[top : top + height, left : left + width, :3] = np.asarray(picture)
+        for frame in self._frames.values():
+            frame.draw(renderer)
+        for cell in self._lively:
+            for text in self._texts[cell]:
+                text.draw(renderer)
+        if self._mark.get_visible():
+            self._mark.draw(renderer)
+        return buffer
+
+    def _draw_ground(self) -> None:
+        """Draw what stays from frame to frame, the rest hidden."""
+        moving: list[Artist] = [image for image in self._images if image is not None]
+        moving += [text for cell in self._lively for text in self._texts[cell]]
+        moving += [self._mark, *self._frames.values()]
+        shown = [artist for artist in moving if artist.get_visible()]
+        for artist in shown:
+            artist.set_visible(False)
+        self.canvas.draw()
+        for artist in shown:
+            artist.set_visible(True)
+        self._ground = np.array(self.canvas.buffer_rgba())
+
+    def jpeg(self, quality: int = 88) -> bytes:
+        """The sheet as a JPEG file."""
+        file = io.BytesIO()
+        Image.fromarray(self.pixels()[..., :3]).save(file, "JPEG", quality=quality, subsampling=0)
+        return file.getvalue()
+
+    def save(self, file: Any, kind: str) -> None:
+        """Write the sheet as ``png``, ``pdf`` or ``svg``."""
+        self.figure.savefig(file, format=kind, dpi=max(192, self.figure.dpi))
+
+    def _box(self, spot: Spot) -> tuple[int, int, int, int]:
+        scaled = (spot.left, spot.top, spot.width, spot.height)
+        left, top, width, height = (round(v * self.scale) for v in scaled)
+        return left, top, min(width, self._pixels[0] - left), height
+
+    def _bounds(self, box: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
+        left, top, width, height = box
+        across, down = self._pixels
+        return left / across, 1 - (top + height) / down, width / across, height / down
+
+    def _place(self, box: tuple[int, int, int, int]) -> AxesImage | None:
+        """An empty cell's ground, until a picture lies over it."""
+        left, bottom, width, height = self._bounds(box)
+        self.figure.add_artist(
+            Rectangle((left, bottom), width, height, facecolor=self.theme.empty, edgecolor="none",
+                      transform=self.figure.transFigure, zorder=-1)
+        )  # fmt: skip
+        return None
+
+    def _image(self, box: tuple[int, int, int, int], pixels: Pixels) -> AxesImage:
+        axes = self.figure.add_axes(self._bounds(box))
+        axes.set_axis_off()
+        image = axes.imshow(pixels, interpolation="antialiased", aspect="auto")
+        return image
+
+    def _captions(self, spot: Spot) -> list[Text]:
+        theme, (width, height) = self.theme, (self.plan.width, self.plan.height)
+        y = 1 - (spot.top + spot.height + 6) / height
+        small = spot.lines == 1
+        lines = [(y, 6.5 if small else 8.5, theme.ink)]
+        if not small:
+            lines.append((y - 16 / height, 7.5, theme.faint))
+        return [
+            self.figure.text(spot.left / width, y, "", fontsize=size, color=color, va="top")
+            for y, size, color in lines
+        ]  # fmt: skip
