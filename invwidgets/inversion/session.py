@@ -180,6 +180,15 @@ class Session:
         run = self._run
         return ({}, ()) if run is None else (run.recorder.curves(), run.recorder.changes)
 
+    def forget(self) -> None:
+        """Let go of the finished run: a knob moved from now on does not take it up again."""
+        with self._changed:
+            self._number += 1
+            self._measuring = self._extending = False
+            self.state = "idle"
+            self._executor.submit(self._forget)
+            self._changed.notify_all()
+
     def close(self, wait: bool = True) -> None:
         """End the run and the thread; keep no tensor but ``result``. Closing twice is fine."""
         with self._changed:
