@@ -67,6 +67,15 @@ class Gallery:
         self.sheet.show(cell, photo, name, "the photo")
         self.sheet.frame_field(cell, field)
 
+    def clear(self) -> None:
+        """Empty the seeds' places again."""
+        for key, cell in self.place.items():
+            if key != "photo":
+                self.sheet.clear(cell)
+        for index, seed in enumerate(self.seeds):
+            self.sheet.caption(self.place[index], f"seed {seed}")
+        self.sheet.mark(None)
+
     def show_seeds(
         self,
         images: NDArray[np.uint8],

@@ -136,15 +136,15 @@ class Sheet:
         self._pixels = (round(plan.width * scale), round(plan.height * scale))
         dpi = 96 * scale
         size = (self._pixels[0] / dpi, self._pixels[1] / dpi)
-        self.figure = Figure(figsize=size, dpi=dpi, facecolor=theme.face)
-        self.canvas = FigureCanvasAgg(self.figure)
+        self._figure = Figure(figsize=size, dpi=dpi, facecolor=theme.face)
+        self.canvas = FigureCanvasAgg(self._figure)
         self._boxes = [self._box(spot) for spot in plan.spots]
-        self._images = [self._place(box) for box in self._boxes]
+        for box in self._boxes:
+            self._ground_of(box)
         self._texts = [self._captions(spot) for spot in plan.spots]
-        self._mark = self.figure.add_artist(
-            Rectangle((0, 0), 1, 1, fill=False, edgecolor=theme.accent, linewidth=2.2,
-                      visible=False, transform=None)
-        )  # fmt: skip
+        self._images: dict[int, AxesImage] = {}
+        self._mark = self._rectangle((0, 0, 1, 1), 2.2)
+        self._mark.set_visible(False)
         self._frames: dict[int, Rectangle] = {}
         self._ground: Pixels | None = None
         self._lively: frozenset[int] = frozenset()
@@ -152,14 +152,15 @@ class Sheet:
 
     def show(self, cell: int, pixels: Pixels, first: str = "", second: str = "") -> None:
         """Put a picture (H, W, 3) into a cell, with up to two lines beneath."""
-        if self._images[cell] is None:
-            self._images[cell] = self._image(self._boxes[cell], pixels)
-        image = self._images[cell]
-        assert image is not None
-        image.set_data(pixels)
-        image.set_extent((-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5))
         self._shown[cell] = pixels
         self.caption(cell, first, second)
+
+    def clear(self, cell: int) -> None:
+        """Take a cell's picture away."""
+        self._shown.pop(cell, None)
+        image = self._images.pop(cell, None)
+        if image is not None:
+            image.axes.remove()
 
     def caption(self, cell: int, first: str = "", second: str = "") -> None:
         for text, words in zip(self._texts[cell], (first, second), strict=False):
@@ -181,9 +182,8 @@ class Sheet:
             return
         left, top, width, height = self._boxes[cell]
         lift = round(2 * self.scale)
-        self._mark.set_bounds(
-            left - lift, self._pixels[1] - top - height - lift, width + 2 * lift, height + 2 * lift
-        )
+        around = (left - lift, top - lift, width + 2 * lift, height + 2 * lift)
+        self._mark.set_bounds(*self._bounds(around))
         self._texts[cell][0].set_fontweight("bold")
 
     def frame_field(self, cell: int, box: tuple[int, int, int, int] | None) -> None:
@@ -191,22 +191,37 @@ class Sheet:
         old = self._frames.pop(cell, None)
         if old is not None:
             old.remove()
-        image = self._images[cell]
-        if box is not None and image is not None:
-            top, left, bottom, right = box
-            rectangle = Rectangle(
-                (left - 0.5, top - 0.5), right - left, bottom - top, fill=False,
-                edgecolor=self.theme.accent, linewidth=1.6,
-            )  # fmt: skip
-            self._frames[cell] = image.axes.add_patch(rectangle)
+        if box is not None and cell in self._shown:
+            left, top, width, height = self._boxes[cell]
+            rows, columns = self._shown[cell].shape[:2]
+            across, down = width / columns, height / rows
+            seen = (left + box[1] * across, top + box[0] * down,
+                    (box[3] - box[1]) * across, (box[2] - box[0]) * down)  # fmt: skip
+            self._frames[cell] = self._rectangle(seen, 1.6)
+        self._ground = None
 
     def head(self, title: str, note: str) -> None:
         """A heading at the upper left, and a fainter line of facts below it."""
         width, height = self.plan.width, self.plan.height
-        self.figure.text(_EDGE / width, 1 - 6 / height, title, fontsize=11, weight="bold",
+        self._figure.text(_EDGE / width, 1 - 6 / height, title, fontsize=11, weight="bold",
                          color=self.theme.ink, va="top")  # fmt: skip
-        self.figure.text(_EDGE / width, 1 - 29 / height, note, fontsize=8, color=self.theme.faint,
+        self._figure.text(_EDGE / width, 1 - 29 / height, note, fontsize=8, color=self.theme.faint,
                          va="top")  # fmt: skip
+
+    @property
+    def figure(self) -> Figure:
+        """The figure with the pictures as they are now, ready to be saved."""
+        for cell, pixels in self._shown.items():
+            if cell not in self._images:
+                axes = self._figure.add_axes(self._bounds(self._boxes[cell]), zorder=-0.5)
+                axes.set_axis_off()
+                self._images[cell] = axes.imshow(
+                    pixels, interpolation="antialiased", aspect="auto"
+                )
+            image = self._images[cell]
+            image.set_data(pixels)
+            image.set_extent((-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5))
+        return self._figure
 
     def pixels(self) -> Pixels:
         """The sheet as drawn now, (height, width, 4), in Agg's own buffer: copy it to keep it."""
@@ -236,7 +251,7 @@ class Sheet:
 
     def _draw_ground(self) -> None:
         """Draw what stays from frame to frame, the rest hidden."""
-        moving: list[Artist] = [image for image in self._images if image is not None]
+        moving: list[Artist] = list(self._images.values())
         moving += [text for cell in self._lively for text in self._texts[cell]]
         moving += [self._mark, *self._frames.values()]
         shown = [artist for artist in moving if artist.get_visible()]
@@ -255,32 +270,34 @@ class Sheet:
 
     def save(self, file: Any, kind: str) -> None:
         """Write the sheet as ``png``, ``pdf`` or ``svg``."""
-        self.figure.savefig(file, format=kind, dpi=max(192, self.figure.dpi))
+        self.figure.savefig(file, format=kind, dpi=max(192.0, self._figure.dpi))
 
     def _box(self, spot: Spot) -> tuple[int, int, int, int]:
         scaled = (spot.left, spot.top, spot.width, spot.height)
         left, top, width, height = (round(v * self.scale) for v in scaled)
         return left, top, min(width, self._pixels[0] - left), height
 
-    def _bounds(self, box: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
+    def _bounds(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """A box in pixels from the upper left, in fractions of the figure from the lower left."""
         left, top, width, height = box
         across, down = self._pixels
         return left / across, 1 - (top + height) / down, width / across, height / down
 
-    def _place(self, box: tuple[int, int, int, int]) -> AxesImage | None:
+    def _ground_of(self, box: tuple[int, int, int, int]) -> None:
         """An empty cell's ground, until a picture lies over it."""
         left, bottom, width, height = self._bounds(box)
-        self.figure.add_artist(
-            Rectangle((left, bottom), width, height, facecolor=self.theme.empty, edgecolor="none",
-                      transform=self.figure.transFigure, zorder=-1)
-        )  # fmt: skip
-        return None
+        patch = Rectangle((left, bottom), width, height, facecolor=self.theme.empty,
+                          edgecolor="none", transform=self._figure.transFigure,
+                          zorder=-1)  # fmt: skip
+        self._figure.add_artist(patch)
 
-    def _image(self, box: tuple[int, int, int, int], pixels: Pixels) -> AxesImage:
-        axes = self.figure.add_axes(self._bounds(box))
-        axes.set_axis_off()
-        image = axes.imshow(pixels, interpolation="antialiased", aspect="auto")
-        return image
+    def _rectangle(self, box: tuple[float, float, float, float], line: float) -> Rectangle:
+        left, bottom, width, height = self._bounds(box)
+        patch = Rectangle((left, bottom), width, height, fill=False, linewidth=line,
+                          edgecolor=self.theme.accent,
+                          transform=self._figure.transFigure)  # fmt: skip
+        self._figure.add_artist(patch)
+        return patch
 
     def _captions(self, spot: Spot) -> list[Text]:
         theme, (width, height) = self.theme, (self.plan.width, self.plan.height)
@@ -290,6 +307,6 @@ class Sheet:
         if not small:
             lines.append((y - 16 / height, 7.5, theme.faint))
         return [
-            self.figure.text(spot.left / width, y, "", fontsize=size, color=color, va="top")
+            self._figure.text(spot.left / width, y, "", fontsize=size, color=color, va="top")
             for y, size, color in lines
         ]  # fmt: skip

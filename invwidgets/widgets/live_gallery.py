@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..figures.canvas import THEMES
 from ..figures.gallery import Gallery, seed_caption
 from ..inversion.frame import Frame
 from .loop import Loop
@@ -29,6 +28,7 @@ class LiveGallery(PictureView):
         self._key: tuple[Any, ...] = ()
         self._photo: NDArray[np.uint8] | None = None
         self._name = ""
+        self._standing: tuple[Any, ...] = ()
         self._field: tuple[int, int, int, int] | None = None
         self._seeds: tuple[int, ...] = (0, 1, 2, 3)
         self._frame: Frame | None = None
@@ -43,12 +43,17 @@ class LiveGallery(PictureView):
         field: tuple[int, int, int, int] | None = None,
     ) -> None:
         """A photo (H, W, 3) and as many empty places as seeds, until pictures come."""
+        new = (None if photo is None else photo.tobytes(), name, field)
+        if new != self._standing:
+            self._key = ()
+        self._standing = new
         self._photo, self._name, self._field = photo, name, field
         self._seeds = tuple(seeds)[:MANY]
         self._frame = None
         if self.enlarged >= len(self._seeds):
             self.enlarged = -1
-        self._key = ()
+        if self._gallery is not None:
+            self._gallery.clear()
         self.redraw()
 
     def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
@@ -70,7 +75,7 @@ class LiveGallery(PictureView):
         self.seconds = time.perf_counter() - began
 
     def _laid(self) -> Gallery:
-        theme = self.colors
+        theme = self.look
         shape = (224, 224) if self._photo is None else self._photo.shape[:2]
         if self._frame is not None:
             shape = self._frame.images.shape[1:3]
@@ -84,7 +89,7 @@ class LiveGallery(PictureView):
                 shape,
                 photo=self._photo is not None,
                 width=key[4],
-                theme=THEMES[theme],
+                theme=theme,
                 scale=scale,
                 enlarged=enlarged,
             )

@@ -15,7 +15,7 @@ from .loop import Loop
 from .parts import classed, heading, note
 from .tiles import STATIC, Tiles
 
-_SIDE = 34
+_SIDE = 33
 
 
 class Upload(anywidget.AnyWidget):

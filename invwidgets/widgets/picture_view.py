@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import anywidget
 import traitlets as t
 
+from ..figures.canvas import THEMES, Theme
 from ..figures.sheet import Plan, Sheet
 from .loop import Loop
 from .tiles import STATIC
@@ -34,18 +36,26 @@ class PictureView(anywidget.AnyWidget):
     width = t.Int(880).tag(sync=True)
     pixel_ratio = t.Float(1.0).tag(sync=True)
     page_theme = t.Unicode("light").tag(sync=True)
+    page_ground = t.Unicode("").tag(sync=True)
     theme = t.Unicode("auto")
 
     def __init__(self, loop: Loop) -> None:
         self.seconds = 0.0  # what the last picture took
         super().__init__()
         again = loop.handler(self.redraw)
-        self.observe(again, ["enlarged", "width", "pixel_ratio", "page_theme", "theme"])
+        self.observe(again, ["enlarged", "width", "pixel_ratio", "page_theme", "page_ground", "theme"])
 
     @property
     def colors(self) -> str:
         """The theme in use: light or dark."""
         return self.page_theme if self.theme == "auto" else self.theme
+
+    @property
+    def look(self) -> Theme:
+        """The figure's colours, on the page's own ground."""
+        theme = THEMES[self.colors]
+        own = self.theme == "auto" and self.page_ground
+        return replace(theme, face=self.page_ground) if own else theme
 
     @property
     def pause(self) -> float:

@@ -83,11 +83,11 @@ class PriorKnobs(w.VBox):
 
         slider = {"continuous_update": True, "readout_format": ".1f"}
         knobs = [
-            knob("tv_weight", _log("Smooth λ_V", -5, 2), "λ_V: how much differences cost"),
+            knob("tv_weight", _log("Smooth λᵥ", -5, 2), "λ_V: how much differences cost"),
             knob("beta", w.FloatSlider(1.0, min=1.0, max=3.0, step=0.1, description="Sharp β",
                                        **slider),
                  "β: 1 allows sharp edges, 2 prefers soft ones"),
-            knob("alpha_weight", _log("Range λ_α", -5, 3), "λ_α: how much strong colours cost"),
+            knob("alpha_weight", _log("Range λₐ", -5, 3), "λ_α: how much strong colours cost"),
             knob("data_weight", _log("Data C", -2, 3), "C: how much the features count"),
             knob("bound", w.Dropdown(options=list(_BOUNDS.items()), description="Bound"),
                  "What no pixel may leave"),
@@ -95,7 +95,7 @@ class PriorKnobs(w.VBox):
                  "Pixels by which the image is shifted at random; starts the run anew"),
         ]  # fmt: skip
         self.knobs = {knob.name: knob for knob in knobs}
-        super().__init__([*knobs, self.preset])
+        super().__init__([self.preset, *knobs])
 
     def show(self, values: Mapping[str, Any], moved: set[str]) -> None:
         for name, knob in self.knobs.items():

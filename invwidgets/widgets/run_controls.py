@@ -30,7 +30,7 @@ class RunControls(w.VBox):
         self.error.layout.display = "none"
         buttons = classed(w.HBox([self.start, self.pause, self.step, self.stop]), "iw-buttons")
         self.progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
-        super().__init__([buttons, self.progress, self.status, self.error])
+        super().__init__([buttons, self.error, self.status, self.progress])
         classed(self, "iw-section")
         self.show_state("idle")
 

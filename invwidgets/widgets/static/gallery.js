@@ -57,6 +57,14 @@ function render({ model, el }) {
     const color = getComputedStyle(root).color.match(/[\d.]+/g) || [0, 0, 0];
     return 0.3 * color[0] + 0.6 * color[1] + 0.1 * color[2] > 128;
   }
+  function ground() {                                   // the page's own, so that the picture has no edge
+    for (let at = root; at; at = at.parentElement) {
+      const color = getComputedStyle(at).backgroundColor.match(/[\d.]+/g) || [];
+      if (color.length === 3 || (color.length === 4 && +color[3] === 1))
+        return "#" + color.slice(0, 3).map((v) => Math.round(+v).toString(16).padStart(2, "0")).join("");
+    }
+    return "";
+  }
   let timer = null;
   function tell() {
     clearTimeout(timer);
@@ -65,6 +73,7 @@ function render({ model, el }) {
       if (!alive || !width) return;
       model.set("width", width);
       model.set("pixel_ratio", Math.min(2, window.devicePixelRatio || 1));
+      model.set("page_ground", ground());
       model.set("page_theme", dark() ? "dark" : "light");
       model.save_changes();
     }, 120);
