@@ -67,7 +67,7 @@ class InversionPanel(w.VBox, PanelOptions):  # type: ignore[misc]
         self._presetting = self._scheduled = self._settling = False
         self._wants_run: str = ""  # "start" or "step" while a look is awaited
         self._looked: Look | None = None
-        self._looking = False
+        self._looking = self._recalling = False
         self._photo_name = ""
         self._news: deque[Progress] = deque()
         self._news_lock = threading.Lock()
@@ -303,8 +303,11 @@ class InversionPanel(w.VBox, PanelOptions):  # type: ignore[misc]
             self.channel_selector.stand(None)
         self.channel_selector.show_layer(info.shape[0])
         self._follow_preset()
+        recalling, self._recalling = self._recalling, False
         if self._wants_run:
             self._begin(self._wants_run)
+        elif recalling:
+            self.controls.say("Brought back. Start does it again with these settings.")
         elif self.session.state not in BUSY:
             self._lay_out()
             self.controls.say("Ready. Press Start: images will sharpen from noise.")
@@ -436,14 +439,13 @@ class InversionPanel(w.VBox, PanelOptions):  # type: ignore[misc]
                 setattr(self, name, value)
         self.result = pin.result
         self._show_options()
-        self._recalled = pin
+        self._recalling = True
         self.region_picker.region = self.region
         self._look(set(changed))
         result = pin.result
         photo = None if result.photo is None else to_uint8(result.photo)
         self.gallery.show_photo(photo, result.photo_name, result.seeds, _field(result))
         self._show_result(result)
-        self.controls.say("Brought back. Start does it again with these settings.")
 
     def _draw_curves(self, now: bool = False) -> None:
         if self.tabs.selected_index != 1:

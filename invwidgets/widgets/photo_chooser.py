@@ -13,7 +13,7 @@ from torch import Tensor
 from ..images import photos, read_photo, to_uint8
 from .loop import Loop
 from .parts import classed, heading, note
-from .tiles import STATIC, Tiles
+from .tiles import Tiles, static
 
 _SIDE = 33
 
@@ -21,7 +21,7 @@ _SIDE = 33
 class Upload(anywidget.AnyWidget):
     """Sends a picture scaled down in the browser: ``{"name"}`` and its bytes, or ``{"error"}``."""
 
-    _esm = STATIC / "upload.js"
+    _esm = static("upload.js")
     longest_side = t.Int(1024).tag(sync=True)
 
 

@@ -12,7 +12,7 @@ import traitlets as t
 from ..figures.canvas import THEMES, Theme
 from ..figures.sheet import Plan, Sheet
 from .loop import Loop
-from .tiles import STATIC
+from .tiles import static
 
 _SHARE = 0.04  # of the time that pictures may take
 _STEADY = (0.5, 1.0)  # seconds between two pictures, at least and at most
@@ -25,8 +25,8 @@ class PictureView(anywidget.AnyWidget):
     dark. ``redraw`` is called on the loop whenever one of them changes.
     """
 
-    _esm = STATIC / "gallery.js"
-    _css = STATIC / "panel.css"
+    _esm = static("gallery.js")
+    _css = static("panel.css")
     picture = t.Bytes().tag(sync=True)
     shown = t.Unicode("").tag(sync=True)
     describes = t.Unicode("").tag(sync=True)

@@ -19,7 +19,7 @@ from PIL import Image
 from ..representations.base import Region, Representation
 from .loop import Loop
 from .parts import button, classed, heading, note
-from .tiles import STATIC
+from .tiles import static
 
 
 class RegionCanvas(anywidget.AnyWidget):
@@ -29,8 +29,8 @@ class RegionCanvas(anywidget.AnyWidget):
     cells can see, so that a receptive field follows a drag without asking Python.
     """
 
-    _esm = STATIC / "region_canvas.js"
-    _css = STATIC / "panel.css"
+    _esm = static("region_canvas.js")
+    _css = static("panel.css")
     picture = t.Bytes().tag(sync=True)
     image_size = t.List([224, 224]).tag(sync=True)
     rows = t.Int(0).tag(sync=True)

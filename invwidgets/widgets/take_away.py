@@ -15,7 +15,7 @@ from ..figures.gallery import gallery_of
 from ..inversion.reconstruction import Reconstruction
 from ..inversion.replay import code_for
 from .loop import Loop
-from .tiles import STATIC
+from .tiles import static
 
 TYPES = {
     "png": "image/png",
@@ -28,7 +28,7 @@ TYPES = {
 class TakeAway(anywidget.AnyWidget):
     """Buttons that download, and the run's code with a button that copies it."""
 
-    _esm = STATIC / "take_away.js"
+    _esm = static("take_away.js")
     ready = t.Bool(False).tag(sync=True)
     code = t.Unicode("").tag(sync=True)
     theme = t.Unicode("light")

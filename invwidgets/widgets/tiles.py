@@ -13,7 +13,10 @@ import traitlets as t
 from numpy.typing import NDArray
 from PIL import Image
 
-STATIC = Path(__file__).parent / "static"
+
+def static(name: str) -> str:
+    """A bundled file's text. anywidget given a path would watch it, and keep every widget alive."""
+    return (Path(__file__).parent / "static" / name).read_text(encoding="utf-8")
 
 
 class Tiles(anywidget.AnyWidget):
@@ -23,8 +26,8 @@ class Tiles(anywidget.AnyWidget):
     tile's cross sends ``{"delete": place}``.
     """
 
-    _esm = STATIC / "tiles.js"
-    _css = STATIC / "panel.css"
+    _esm = static("tiles.js")
+    _css = static("panel.css")
     sprite = t.Bytes().tag(sync=True)
     tile = t.List([36, 36]).tag(sync=True)
     across = t.Int(1).tag(sync=True)
