@@ -86,7 +86,8 @@ def plan_grid(
         columns = columns or _columns(len(rest), shape, width, tallest)
         each = _cell_width(columns, shape, width, math.inf)
         if large:
-            each = min(each, 96)
+            columns = min(columns, max(1, width // 70))
+            each = min(_cell_width(columns, shape, width, math.inf), 96)
         for place, cell in enumerate(rest):
             spots[cell] = _spot(place, columns, each, shape, top)
     bottom = max(s.top + s.height + _caption(s.width) for s in spots.values())
@@ -102,7 +103,7 @@ def _columns(cells: int, shape: tuple[int, int], width: int, tallest: float) -> 
 
     fitting = [c for c in range(1, cells + 1) if height(c) <= tallest]
     wide = [c for c in fitting if _cell_width(c, shape, width, math.inf) >= 48]
-    return min(wide or fitting or [max(1, width // 64)])
+    return min(wide or [min(cells, max(1, width // 64))])
 
 
 def _cell_width(columns: int, shape: tuple[int, int], width: int, tallest: float) -> int:
