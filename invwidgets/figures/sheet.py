@@ -216,9 +216,7 @@ class Sheet:
             if cell not in self._images:
                 axes = self._figure.add_axes(self._bounds(self._boxes[cell]), zorder=-0.5)
                 axes.set_axis_off()
-                self._images[cell] = axes.imshow(
-                    pixels, interpolation="antialiased", aspect="auto"
-                )
+                self._images[cell] = axes.imshow(pixels, interpolation="antialiased", aspect="auto")
             image = self._images[cell]
             image.set_data(pixels)
             image.set_extent((-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5))

@@ -31,9 +31,7 @@ class ChannelSelector(w.VBox):
     ``ask`` is called when the photo's responses are needed; they come by ``show_responses``.
     """
 
-    def __init__(
-        self, loop: Loop, chosen: Callable[[Any], None], ask: Callable[[], None]
-    ) -> None:
+    def __init__(self, loop: Loop, chosen: Callable[[Any], None], ask: Callable[[], None]) -> None:
         self._chosen, self._ask = chosen, ask
         self._strength: np.ndarray[Any, Any] | None = None
         self._standing: Any = None

@@ -1,9 +1,9 @@
 """The panel: a photo, a layer and a handful of knobs; images that sharpen from noise.
 
-    >>> panel = InversionPanel("coffee", layer="blocks.2")
-    >>> panel                                  # in a notebook cell
-    >>> task = panel.start()                   # or press Start
-    >>> result = await task                    # in a later cell
+>>> panel = InversionPanel("coffee", layer="blocks.2")
+>>> panel                                  # in a notebook cell
+>>> task = panel.start()                   # or press Start
+>>> result = await task                    # in a later cell
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as w
@@ -53,7 +53,7 @@ from .run_controls import RunControls
 from .take_away import TakeAway
 
 
-class InversionPanel(w.VBox, PanelOptions):  # type: ignore[misc]
+class InversionPanel(w.VBox, PanelOptions):
     """Every option is a typed trait, see ``PanelOptions``: set it, observe it, or move its control.
 
     Parts: ``photos``, ``model_menu``, ``layer_slider``, ``region_picker``, ``channel_selector``,
@@ -168,9 +168,7 @@ class InversionPanel(w.VBox, PanelOptions):  # type: ignore[misc]
         self.channel_selector = ChannelSelector(
             loop, lambda spec: self._set("channels", spec), self._ask_responses
         )
-        self.knobs = PriorKnobs(
-            loop, self._set, self.reset, lambda name: self._set("preset", name)
-        )
+        self.knobs = PriorKnobs(loop, self._set, self.reset, lambda name: self._set("preset", name))
         self.more = MoreSettings(loop, self._set)
         self.controls = RunControls(loop, self._act)
         self.gallery = LiveGallery(loop)
@@ -471,7 +469,7 @@ class InversionPanel(w.VBox, PanelOptions):  # type: ignore[misc]
         field = None
         if self.region is not None and self.objective != "maximise":
             box = self._looked.representation.receptive_field(self.region, self._looked.size)
-            field = None if box.covers(self._looked.size) else tuple(box.clipped)
+            field = None if box.covers(self._looked.size) else box.clipped
         photo = None if self.objective == "maximise" else self._looked.photo
         self.gallery.show_photo(photo, self._name, range(self.seeds), field)
 
@@ -506,7 +504,9 @@ class InversionPanel(w.VBox, PanelOptions):  # type: ignore[misc]
             if self.result.relative_error is None:
                 return f"{kind}. Move a knob, or start again."
             best = 100 * min(self.result.relative_error)
-            return f"{kind}: {layer} sees {best:.1f} % difference between the best image and {name}."
+            return (
+                f"{kind}: {layer} sees {best:.1f} % difference between the best image and {name}."
+            )
         return {"failed": "That did not work; everything else still does."}.get(progress.state, "")
 
 

@@ -32,7 +32,9 @@ class Keepsake:
             return
         file = io.BytesIO()
         gallery_of(result, scale=1.0).sheet.save(file, "png")
-        self._handle.update({"image/png": file.getvalue(), "text/plain": "the last result"}, raw=True)
+        self._handle.update(
+            {"image/png": file.getvalue(), "text/plain": "the last result"}, raw=True
+        )
 
     def close(self) -> None:
         self._handle = None

@@ -1,8 +1,8 @@
 """One reconstruction a layer, side by side as they arrive: the paper's main figure, live.
 
-    >>> strip = LayerStrip("coffee")
-    >>> strip                                  # in a notebook cell
-    >>> results = await strip.start()          # or press Start
+>>> strip = LayerStrip("coffee")
+>>> strip                                  # in a notebook cell
+>>> results = await strip.start()          # or press Start
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import ipywidgets as w
@@ -33,7 +34,7 @@ class MoreSettings(w.VBox):
             "device": w.Dropdown(options=list(DEVICES), description="Device"),
         }
         for name, control in self.controls.items():
-            control.observe(loop.handler(lambda name=name: self._turned(name)), "value")
+            control.observe(loop.handler(partial(self._turned, name)), "value")
         super().__init__(list(self.controls.values()))
 
     def show(self, values: Mapping[str, Any]) -> None:
@@ -42,7 +43,8 @@ class MoreSettings(w.VBox):
             value = values[name]
             self._values[name] = value
             options = getattr(control, "options", None)
-            if options is not None and value not in [o[1] if isinstance(o, tuple) else o for o in options]:
+            known = [o[1] if isinstance(o, tuple) else o for o in options or ()]
+            if options is not None and value not in known:
                 extra = (f"{value}", value) if isinstance(options[0], tuple) else value
                 control.options = (*options, extra)
             elif options is None:

@@ -43,7 +43,9 @@ class PictureView(anywidget.AnyWidget):
         self.seconds = 0.0  # what the last picture took
         super().__init__()
         again = loop.handler(self.redraw)
-        self.observe(again, ["enlarged", "width", "pixel_ratio", "page_theme", "page_ground", "theme"])
+        self.observe(
+            again, ["enlarged", "width", "pixel_ratio", "page_theme", "page_ground", "theme"]
+        )
 
     @property
     def colors(self) -> str:

@@ -1,7 +1,7 @@
 """The photo under a layer's grid of cells: drag a region, see what its cells can see.
 
-    >>> picker = RegionPicker()
-    >>> picker.observe(lambda change: print(change["new"]), "region")
+>>> picker = RegionPicker()
+>>> picker.observe(lambda change: print(change["new"]), "region")
 """
 
 from __future__ import annotations

@@ -235,7 +235,9 @@ def test_unknown_keywords_are_refused() -> None:
 
 def test_two_panels_at_once() -> None:
     async def both() -> None:
-        one, two = (iw.InversionPanel("coffee", **{**SMALL, "layer": n}) for n in ("blocks.0", "blocks.1"))
+        one, two = (
+            iw.InversionPanel("coffee", **{**SMALL, "layer": n}) for n in ("blocks.0", "blocks.1")
+        )
         first, second = await asyncio.gather(one.start(), two.start())
         assert (first.layer, second.layer) == ("blocks.0", "blocks.1")
         one.close()
