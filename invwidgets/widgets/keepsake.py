@@ -1,4 +1,4 @@
-"""A still picture beside the panel that stays in the saved notebook, so that it shows without a kernel.
+"""A still picture that stays in the saved notebook, so that the panel shows without a kernel.
 
 It is an output of its own, hidden while the panel lives: the rule that hides it comes with the
 panel's style, which is there only where a kernel is.

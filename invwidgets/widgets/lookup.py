@@ -1,4 +1,4 @@
-"""A look at a network and a photo, on a thread of its own: loading takes seconds, a panel may not."""
+"""A look at a network and a photo, on a thread of its own: loading may take seconds."""
 
 from __future__ import annotations
 

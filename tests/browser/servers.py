@@ -120,8 +120,7 @@ def open_in_lab(page: Any, address: str, notebook: str, dark: bool = False) -> N
     session = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session"
     page.wait_for_function(f"{session}?.kernel?.status === 'idle'", timeout=90_000)
     if dark:
-        page.evaluate(
-            "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
-        )
+        theme = "'apputils:change-theme', {theme: 'JupyterLab Dark'}"
+        page.evaluate(f"window.jupyterapp.commands.execute({theme})")
     page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     page.evaluate("(() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); })()")

@@ -114,7 +114,7 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         page.get_by_role("button", name="seed 1: back to all").click()
 
         tiles = page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile")
-        assert tiles.count() >= 3
+        tiles.nth(2).wait_for(timeout=MINUTE)
         tiles.nth(0).click()
         tiles.nth(1).click()
         press(page, "Side by side")
@@ -169,7 +169,7 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
 def test_it_looks_right_dark_and_narrow(site: tuple[str, str], width: int, dark: bool) -> None:
     if dark and site[0] == "voila":
         pytest.skip("Voila's theme is chosen when it is started")
-    with browser(width, 1250, dark) as page:
+    with browser(width, 1250 if width > 1000 else 2400, dark) as page:
         load(page, site, dark)
         press(page, "Start")
         status(page, "Done")
