@@ -12,6 +12,7 @@ has an event loop passes the call on to it.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +37,7 @@ BUSY = ("preparing", "running", "paused")
 
 WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
 _ECHO_SECONDS = 0.2  # between two reports without a picture
-_PATIENCE = 0.25  # seconds a micro-batch may take, so that Stop is heard
+_PATIENCE = 0.2  # seconds a micro-batch may take, so that Stop is heard
 
 
 @dataclass(frozen=True)
@@ -276,11 +277,12 @@ class Session:
             step = next(run.steps, None)
             if step is None:
                 return False
-            run.seconds += time.perf_counter() - began
+            now = time.perf_counter()
+            run.seconds += now - began
+            soon = now + (now - began) / 2  # nearer than after another step
             done = step.index + 1
             run.recorder.add(step)
-            now = time.perf_counter()
-            due = now - self._last_frame >= self.frame_seconds
+            due = soon - self._last_frame >= self.frame_seconds
             if due or single or done == 1 or step.changes:
                 self._report(run, step, self.state, frame=True)
             elif now - self._last_echo >= _ECHO_SECONDS:
@@ -376,7 +378,8 @@ def _responsive(job: Job) -> Job:
         began = time.perf_counter()
         job.representation(image)
         forward = time.perf_counter() - began
-    many = min(many, max(1, int(_PATIENCE / (3 * forward + 1e-6))))
+    most = min(many, max(1, int(_PATIENCE / (3 * forward + 1e-6))))
+    many = math.ceil(many / math.ceil(many / most))  # of equal size
     return replace(
         job,
         settings=job.settings.replace(micro_batch=many),

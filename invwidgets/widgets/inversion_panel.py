@@ -356,7 +356,7 @@ class InversionPanel(w.VBox, PanelOptions):
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Traits set inside follow something else: they neither restart a run nor count as moved."""
+        """Traits set inside neither restart a run nor count as moved."""
         before, self._presetting = self._presetting, True
         try:
             yield

@@ -29,7 +29,7 @@ def session(told: list[Progress]) -> Iterator[Session]:
         yield session
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
@@ -88,7 +88,7 @@ def test_knobs_act_and_replay_exactly(session: Session, told: list[Progress]) ->
     session.start("coffee", **SMALL, steps=40, micro_batch=2, paused=True)
     for step in range(5):
         session.step()
-        until(lambda step=step: told[-1].step == step + 1)
+        until(lambda step=step: told and told[-1].step == step + 1)
     session.set_knobs(tv_weight=3.0, beta=1.5)
     session.resume()
     result = session.wait(60)
