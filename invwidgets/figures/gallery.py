@@ -62,7 +62,7 @@ class Gallery:
     def show_photo(
         self, photo: NDArray[np.uint8], name: str, field: tuple[int, int, int, int] | None = None
     ) -> None:
-        """The photo (H, W, 3), and the receptive field of a region as (top, left, bottom, right)."""
+        """The photo (H, W, 3), and a region's receptive field: top, left, bottom, right."""
         cell = self.place["photo"]
         self.sheet.show(cell, photo, name, "the photo")
         self.sheet.frame_field(cell, field)

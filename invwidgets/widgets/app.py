@@ -18,8 +18,13 @@ def serve(photo: str, port: int, browser: bool, dark: bool) -> int:
     """Serve the panel until interrupted; the exit status of Voila."""
     if importlib.util.find_spec("voila") is None:
         raise OutputError("the web page needs Voila: pip install 'invwidgets[lab]'")
-    cell: dict[str, object] = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [],
-            "source": _CELL.format(photo=photo)}  # fmt: skip
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "metadata": {},
+        "execution_count": None,
+        "outputs": [],
+        "source": _CELL.format(photo=photo),
+    }
     kernel = {"name": "python3", "display_name": "Python 3"}
     notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4,
                 "nbformat_minor": 5}  # fmt: skip
