@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -126,7 +127,8 @@ def gallery_of(
     count = len(images)
     cells = count + (result.photo is not None) + (2 if count > 1 else 0)
     if width is None:
-        width = max(480, 210 * (columns or min(4, cells)) - 14)
+        columns = columns or (min(4, cells) if cells <= 12 else _columns(cells))
+        width = max(480, 210 * columns - 14)
     drawn = Gallery(
         result.seeds[:count],
         images.shape[1:3],
@@ -134,7 +136,7 @@ def gallery_of(
         width=width,
         theme=theme,
         scale=scale,
-        columns=columns or (min(4, cells) if cells <= 12 else None),
+        columns=columns,
         heading=(title_of(result), note_of(result)),
     )
     if result.photo is not None:
@@ -144,6 +146,10 @@ def gallery_of(
     captions = [caption(result, index) for index in range(count)]
     drawn.show_seeds(images, captions, best_seed(result))
     return drawn
+
+
+def _columns(cells: int) -> int:
+    return min(8, math.ceil(math.sqrt(cells * 1.6)))
 
 
 def title_of(result: Reconstruction) -> str:

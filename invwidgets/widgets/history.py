@@ -26,6 +26,7 @@ class Pin:
 
     result: Reconstruction
     settings: dict[str, Any] = field(default_factory=dict)
+    moved: frozenset[str] = frozenset()  # the knobs that had left the preset
 
     @property
     def picture(self) -> NDArray[np.uint8]:

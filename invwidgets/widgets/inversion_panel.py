@@ -403,7 +403,8 @@ class InversionPanel(w.VBox, PanelOptions):
         assert result is not None
         self.result = result
         self._show_result(result)
-        self.history.pin(Pin(result, {name: getattr(self, name) for name in OPTIONS}))
+        settings = {name: getattr(self, name) for name in OPTIONS}
+        self.history.pin(Pin(result, settings, frozenset(self._moved)))
         self._draw_curves(now=True)
         self.keepsake.keep(result)
         self._resolve(result, "")
@@ -431,7 +432,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.session.stop()
         self.session.forget()
         changed = {n: v for n, v in pin.settings.items() if getattr(self, n) is not v}
-        self._moved |= {name for name in changed if name in PRESET}
+        self._moved = set(pin.moved)
         with self._quietly():
             for name, value in changed.items():
                 setattr(self, name, value)
