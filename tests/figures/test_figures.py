@@ -105,7 +105,7 @@ def test_curves_draw_every_term_and_seed(result: Reconstruction) -> None:
     assert len(moved.curves().axes[0].lines) == 4
     made = invert(None, phi(), unit="relu_1:1", steps=2, seeds=1, frames=0)
     assert pixels(made.curves()).std() > 1
-    assert "What excites relu_1" in text(made.gallery())
+    assert "What excites channel 1 of relu_1" in text(made.gallery())
 
 
 def test_receptive_field_figure_frames_and_dims() -> None:
