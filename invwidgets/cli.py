@@ -1,4 +1,4 @@
-"""The shell: ``invwidgets photos | models | layers | invert``. ``--help`` loads no torch."""
+"""The shell: ``invwidgets photos | models | layers | invert | app``. ``--help`` loads no torch."""
 
 from __future__ import annotations
 
@@ -57,7 +57,24 @@ def _parser() -> argparse.ArgumentParser:
     layers.add_argument("--size", help="pixels of the image: SIDE or HEIGHTxWIDTH")
     invert = commands.add_parser("invert", help="turn noise into what a layer knows of a photo")
     _invert_options(invert)
+    app = commands.add_parser("app", help="open the inversion panel as a web page")
+    app.add_argument("photo", nargs="?", default="coffee", help="a file or a bundled photo's name")
+    app.add_argument("--port", type=int, default=8866, help="default: %(default)s")
+    app.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    app.add_argument("--dark", action="store_true", help="light letters on a dark ground")
+    app.set_defaults(run=_app)
     return parser
+
+
+def _app(options: argparse.Namespace) -> int:
+    from .images import read_photo
+
+    read_photo(options.photo)  # said here rather than in the page
+    path = Path(options.photo)
+    photo = str(path.resolve()) if path.exists() else options.photo
+    from .widgets.app import serve
+
+    return serve(photo, options.port, not options.no_browser, options.dark)
 
 
 def _simple(

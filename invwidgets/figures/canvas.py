@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,25 @@ ACCENT = "#0969da"
 COLORS = ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57606a", "#0a7d91")
 
 
-def new_figure(width: float, height: float) -> Figure:
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a figure: its ground, text, fainter text, what is marked, empty places."""
+
+    face: str
+    ink: str
+    faint: str
+    accent: str
+    empty: str
+
+
+LIGHT = Theme("#ffffff", INK, FAINT, ACCENT, "#f0f2f4")
+DARK = Theme("#111111", "#e6e6e6", "#9a9fa6", "#58a6ff", "#1f2226")
+THEMES = {"light": LIGHT, "dark": DARK}
+
+
+def new_figure(width: float, height: float, theme: Theme = LIGHT) -> Figure:
     """An empty figure of ``width`` × ``height`` inches, headless, at 120 dots an inch."""
-    figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=120, facecolor=theme.face)
     FigureCanvasAgg(figure)
     return figure
 
@@ -36,8 +53,12 @@ def show_image(axes: Axes, image: Tensor | np.ndarray[Any, Any], caption: str = 
     axes.set_xlabel(caption, fontsize=8.5, color=INK, labelpad=5, linespacing=1.4)
 
 
-def set_title(figure: Figure, title: str, note: str, width: float, height: float) -> None:
+def set_title(
+    figure: Figure, title: str, note: str, width: float, height: float, theme: Theme = LIGHT
+) -> None:
     """A heading at the upper left, and a fainter line of facts below it; sizes in inches."""
     left = 0.15 / width
-    figure.text(left, 1 - 0.12 / height, title, fontsize=11, weight="bold", color=INK, va="top")
-    figure.text(left, 1 - 0.36 / height, note, fontsize=8.5, color=FAINT, va="top")
+    figure.text(
+        left, 1 - 0.12 / height, title, fontsize=11, weight="bold", color=theme.ink, va="top"
+    )
+    figure.text(left, 1 - 0.36 / height, note, fontsize=8.5, color=theme.faint, va="top")

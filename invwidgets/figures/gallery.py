@@ -1,58 +1,155 @@
-"""The photo and every seed's image side by side, their errors beneath."""
+"""The photo and every seed's image side by side, their errors beneath: saved and live, one code."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from matplotlib.axes import Axes
+import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
+from ..images import to_uint8
 from ..inversion.reconstruction import Reconstruction
-from .canvas import ACCENT, new_figure, set_title, show_image
+from .canvas import LIGHT, Theme
+from .sheet import Plan, Sheet, plan_grid
 
-_CELL = 2.05  # inches of a picture's longer side
-_GAP, _CAPTION, _TITLE = 0.15, 0.55, 0.66
+_HEAD = 58
+_SPREAD_FULL = 0.25  # the standard deviation drawn brightest
 
 
-def gallery(result: Reconstruction, columns: int | None = None, limit: int = 64) -> Figure:
-    """Draw a result: the photo first, then up to ``limit`` seeds.
+class Gallery:
+    """A sheet that knows what its pictures are: photo, seeds, their mean and their spread.
+
+    ``place`` maps a seed's index, or ``"photo"``, ``"mean"``, ``"spread"``, to its cell.
+    ``enlarged`` names a seed's index shown large beside the photo.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        shape: tuple[int, int],
+        *,
+        photo: bool = True,
+        width: int = 900,
+        theme: Theme = LIGHT,
+        scale: float = 1.0,
+        columns: int | None = None,
+        enlarged: int | None = None,
+        heading: tuple[str, str] | None = None,
+        tallest: int = 640,
+    ) -> None:
+        self.seeds = tuple(seeds)
+        keys: list[int | str] = ["photo"] if photo else []
+        keys += range(len(self.seeds))
+        keys += ["mean", "spread"] if len(self.seeds) > 1 else []
+        self.place = {key: cell for cell, key in enumerate(keys)}
+        large: tuple[int, ...] = ()
+        if enlarged is not None:
+            large = tuple(self.place[key] for key in ("photo", enlarged) if key in self.place)
+        self.plan: Plan = plan_grid(
+            len(keys), shape, width, tallest, columns, large, _HEAD if heading else 0
+        )
+        self.sheet = Sheet(self.plan, theme, scale)
+        self.sheet.enliven(self.place[index] for index in range(len(self.seeds)))
+        for index, seed in enumerate(self.seeds):
+            self.sheet.caption(self.place[index], f"seed {seed}")
+        if "mean" in self.place:
+            self.sheet.caption(self.place["mean"], "mean", "of all seeds")
+            self.sheet.caption(self.place["spread"], "spread", "bright: seeds differ")
+        if heading is not None:
+            self.sheet.head(*heading)
+
+    def show_photo(
+        self, photo: NDArray[np.uint8], name: str, field: tuple[int, int, int, int] | None = None
+    ) -> None:
+        """The photo (H, W, 3), and a region's receptive field: top, left, bottom, right."""
+        cell = self.place["photo"]
+        self.sheet.show(cell, photo, name, "the photo")
+        self.sheet.frame_field(cell, field)
+
+    def clear(self) -> None:
+        """Empty the seeds' places again."""
+        for key, cell in self.place.items():
+            if key != "photo":
+                self.sheet.clear(cell)
+        for index, seed in enumerate(self.seeds):
+            self.sheet.caption(self.place[index], f"seed {seed}")
+        self.sheet.mark(None)
+
+    def show_seeds(
+        self,
+        images: NDArray[np.uint8],
+        captions: Sequence[tuple[str, str]],
+        best: int | None,
+    ) -> None:
+        """Every seed's image (S, H, W, 3) with its captions, the best one marked."""
+        for index, (first, second) in enumerate(captions):
+            self.sheet.show(self.place[index], images[index], first, second)
+        self.sheet.mark(self.place[best] if best is not None and len(captions) > 1 else None)
+        if "mean" not in self.place:
+            return
+        values = images.astype(np.float32)
+        mean = values.mean(0)
+        spread = values.std(0).mean(-1) / 255
+        self.sheet.show(self.place["mean"], np.round(mean).astype(np.uint8), "mean", "of all seeds")
+        heat = _heat(spread / _SPREAD_FULL)
+        self.sheet.show(self.place["spread"], heat, "spread", "bright: seeds differ")
+
+
+def gallery(
+    result: Reconstruction,
+    columns: int | None = None,
+    limit: int = 64,
+    theme: Theme = LIGHT,
+    width: int | None = None,
+) -> Figure:
+    """Draw a result: the photo first, then up to ``limit`` seeds, their mean and their spread.
 
     >>> gallery(invert("coffee", layer="blocks.2")).savefig("coffee.png")
 
-    A region's receptive field is framed on the photo; weights that are not pretrained are named.
+    The best seed is framed, and a region's receptive field on the photo; weights that are not
+    pretrained are named.
     """
-    images = result.images[:limit]
-    height, width = images.shape[-2:]
-    cells = len(images) + (result.photo is not None)
-    columns = columns or _columns(cells)
-    rows = math.ceil(cells / columns)
-    scale = _CELL / max(height, width)
-    cell_width, cell_height = width * scale, height * scale
-    figure_width = max(columns * (cell_width + _GAP) + _GAP, 4.6)
-    figure_height = rows * (cell_height + _CAPTION) + _TITLE
-    figure = new_figure(figure_width, figure_height)
-    set_title(figure, title_of(result), note_of(result), figure_width, figure_height)
-    for cell in range(cells):
-        row, column = divmod(cell, columns)
-        left = _GAP + column * (cell_width + _GAP)
-        top = _TITLE + row * (cell_height + _CAPTION)
-        axes = figure.add_axes(
-            (
-                left / figure_width,
-                1 - (top + cell_height) / figure_height,
-                cell_width / figure_width,
-                cell_height / figure_height,
-            )
-        )
-        seed = cell - (result.photo is not None)
-        if seed < 0:
-            assert result.photo is not None
-            show_image(axes, result.photo, f"{result.photo_name}\nthe photo")
-            _frame_field(axes, result)
-        else:
-            show_image(axes, images[seed], caption(result, seed))
-    return figure
+    return gallery_of(result, columns, limit, theme, width).sheet.figure
+
+
+def gallery_of(
+    result: Reconstruction,
+    columns: int | None = None,
+    limit: int = 64,
+    theme: Theme = LIGHT,
+    width: int | None = None,
+    scale: float = 1.25,
+) -> Gallery:
+    """The gallery of a result, ready to be drawn or saved."""
+    images = to_uint8(result.images[:limit])
+    count = len(images)
+    cells = count + (result.photo is not None) + (2 if count > 1 else 0)
+    if width is None:
+        columns = columns or (min(4, cells) if cells <= 12 else _columns(cells))
+        width = max(480, 210 * columns - 14)
+    drawn = Gallery(
+        result.seeds[:count],
+        images.shape[1:3],
+        photo=result.photo is not None,
+        width=width,
+        theme=theme,
+        scale=scale,
+        columns=columns,
+        heading=(title_of(result), note_of(result)),
+    )
+    if result.photo is not None:
+        field = result.receptive_field
+        box = None if field is None or field["covers_image"] else tuple(field["box"])
+        drawn.show_photo(to_uint8(result.photo), result.photo_name, box)
+    captions = [caption(result, index) for index in range(count)]
+    drawn.show_seeds(images, captions, best_seed(result))
+    return drawn
+
+
+def _columns(cells: int) -> int:
+    return min(8, math.ceil(math.sqrt(cells * 1.6)))
 
 
 def title_of(result: Reconstruction) -> str:
@@ -82,37 +179,54 @@ def note_of(result: Reconstruction) -> str:
     return " · ".join(parts)
 
 
-def caption(result: Reconstruction, seed: int) -> str:
-    """A seed's name and scores, beneath its image."""
-    first = f"seed {result.seeds[seed]}"
+def best_seed(result: Reconstruction) -> int:
+    """The index of the seed whose features come nearest, or that responds most."""
     if result.relative_error is not None:
-        first += f" · error {100 * result.relative_error[seed]:.1f} %"
-    elif "total" in result.energies and len(result.energies["total"]):
-        reached = -float(result.energies["data"][-1][seed])
-        first += f" · response ×{reached:.2f}"
-    if result.psnr is None or result.ssim is None:
-        return first
-    return f"{first}\n{result.psnr[seed]:.1f} dB · SSIM {result.ssim[seed]:.2f}"
+        return int(np.argmin(result.relative_error))
+    last = result.energies["data"][-1] if "data" in result.energies else None
+    return 0 if last is None else int(last.argmin())
 
 
-def _columns(cells: int) -> int:
-    if cells <= 5:
-        return cells
-    return min(8, math.ceil(math.sqrt(cells * 1.6)))
+def caption(result: Reconstruction, seed: int) -> tuple[str, str]:
+    """A seed's scores and its name, beneath its image."""
+    error = None if result.relative_error is None else result.relative_error[seed]
+    response = None
+    if error is None and len(result.energies.get("data", ())):
+        response = -float(result.energies["data"][-1][seed])
+    psnr = None if result.psnr is None else result.psnr[seed]
+    ssim = None if result.ssim is None else result.ssim[seed]
+    return seed_caption(result.seeds[seed], error, response, psnr, ssim)
 
 
-def _frame_field(axes: Axes, result: Reconstruction) -> None:
-    field = result.receptive_field
-    if field is None or field["covers_image"]:
-        return
-    top, left, bottom, right = field["box"]
-    axes.add_patch(
-        Rectangle(
-            (left - 0.5, top - 0.5),
-            right - left,
-            bottom - top,
-            fill=False,
-            edgecolor=ACCENT,
-            linewidth=1.8,
-        )
-    )
+def seed_caption(
+    seed: int,
+    error: float | None,
+    response: float | None = None,
+    psnr: float | None = None,
+    ssim: float | None = None,
+) -> tuple[str, str]:
+    """The same two lines for the live picture and the saved one."""
+    first = ""
+    if error is not None:
+        first = f"error {100 * error:.1f} %"
+    elif response is not None:
+        first = f"response ×{response:.2f}"
+    second = [f"seed {seed}"]
+    if psnr is not None:
+        second.append(f"{psnr:.1f} dB")
+    if ssim is not None:
+        second.append(f"SSIM {ssim:.2f}")
+    return first, " · ".join(second)
+
+
+def _heat(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Numbers in [0, 1] as colours, dark to bright."""
+    index = np.clip(values * 255, 0, 255).astype(np.uint8)
+    return _heat_table()[index]
+
+
+def _heat_table() -> NDArray[np.uint8]:
+    from matplotlib import colormaps
+
+    table: NDArray[np.uint8] = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
+    return table

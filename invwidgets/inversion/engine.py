@@ -30,6 +30,7 @@ from .starts import jitter_generators, start_images
 
 KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound")
 Knobs = Callable[[], Mapping[str, Any]]
+More = Callable[[], "Phase | None"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def run(
     *,
     size: tuple[int, int] | None = None,
     photo: Tensor | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    more: More | None = None,
 ) -> Iterator[Step]:
     """Search, yielding every step.
 
@@ -89,6 +92,8 @@ def run(
     knobs: read once a step; may set any of ``KNOBS`` from its next step on.
     size: (height, width) of the images, the representation's own by default.
     photo: (3, H, W), where the start ``photo`` begins.
+    cancelled: asked before each micro-batch; a true answer ends the search at once.
+    more: asked after the last phase for a further one; None ends the search.
     """
     size = size or representation.size
     mean = representation.mean_color
@@ -106,7 +111,7 @@ def run(
     rate_factors = torch.ones(len(z), device=z.device)
     best, best_energy = z.clone(), torch.full((len(z),), torch.inf, device=z.device)
     began = time.perf_counter()
-    for index, (phase, within) in enumerate(_steps(settings.phases)):
+    for index, (phase, within) in enumerate(_steps(settings.phases, more)):
         changes = _read(knobs, values)
         if changes:
             best_energy.fill_(torch.inf)  # energies of other weights do not compare
@@ -114,9 +119,12 @@ def run(
             optimizer.forget()
         shifts = _shifts(generators, phase.jitter, settings.jitter)
         weights = values | {"tv_weight": values["tv_weight"] * settings.tv_factor(index)}
-        energies, gradient = _energies(
-            representation, objective, weights, z, shifts, size, settings
+        measured = _energies(
+            representation, objective, weights, z, shifts, size, settings, cancelled
         )
+        if measured is None:
+            return
+        energies, gradient = measured
         total = energies["total"]
         broken = ~(torch.isfinite(total) & torch.isfinite(gradient.sum((1, 2, 3))))
         if bool(broken.any()):
@@ -141,13 +149,19 @@ def _energies(
     shifts: Tensor,
     size: tuple[int, int],
     settings: InversionSettings,
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Every term by seed, and the gradient of their weighted sum, a micro-batch at a time."""
+    cancelled: Callable[[], bool] | None,
+) -> tuple[dict[str, Tensor], Tensor] | None:
+    """Every term by seed, and the gradient of their weighted sum, a micro-batch at a time.
+
+    None if cancelled between micro-batches.
+    """
     many = settings.micro_batch or len(z)
     gradient = torch.empty_like(z)
     parts = []
     with torch.enable_grad():
         for start in range(0, len(z), many):
+            if cancelled is not None and cancelled():
+                return None
             seeds = slice(start, start + many)
             iterate = z[seeds].detach().requires_grad_(True)
             crop = priors.jittered(iterate, shifts[seeds], size)
@@ -167,10 +181,13 @@ def _energies(
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, gradient
 
 
-def _steps(phases: tuple[Phase, ...]) -> Iterator[tuple[Phase, int]]:
+def _steps(phases: tuple[Phase, ...], more: More | None) -> Iterator[tuple[Phase, int]]:
     for phase in phases:
         for within in range(phase.steps):
             yield phase, within
+    while more is not None and (further := more()) is not None:
+        for within in range(further.steps):
+            yield further, within
 
 
 def _read(knobs: Knobs | None, values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import OutOfMemoryError
 from ..images import PhotoSource
 from ..models import DEFAULT_MODEL
 from ..representations.base import Representation
@@ -73,10 +72,5 @@ def invert(
             raise
         stopped = True
     except torch.OutOfMemoryError as error:
-        at_once = job.resolved["micro_batch"]
-        raise OutOfMemoryError(
-            f"{job.resolved['device']} ran out of memory with {at_once} seeds at once "
-            f"({str(error).splitlines()[0]}); give micro_batch={max(1, at_once // 2)}, fewer "
-            "seeds or a smaller size"
-        ) from None
+        raise job.explain(error) from None
     return recorder.result(stopped)

@@ -8,20 +8,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadSettingError, UnknownNameError
+from ..errors import BadSettingError, OutOfMemoryError, UnknownNameError
 from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
 from ..models import DEFAULT_MODEL
 from ..representations.base import Region, Representation
 from ..representations.registry import representation as find_representation
 from ..selection import ChannelSpec, Selection, centre_region, select
-from .engine import Knobs, Step, run
+from .engine import Knobs, More, Step, run
 from .presets import preset as make_preset
 from .resources import cpu_threads, plan_memory, resolve_device
 from .settings import InversionSettings, parse_seeds
@@ -40,8 +40,13 @@ class Job:
     size: tuple[int, int]
     resolved: dict[str, Any]
 
-    def run(self, knobs: Knobs | None = None) -> Iterator[Step]:
-        """The engine's steps."""
+    def run(
+        self,
+        knobs: Knobs | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        more: More | None = None,
+    ) -> Iterator[Step]:
+        """The engine's steps; arguments as the engine takes them."""
         return run(
             self.representation,
             self.target,
@@ -50,6 +55,19 @@ class Job:
             knobs,
             size=self.size,
             photo=self.photo,
+            cancelled=cancelled,
+            more=more,
+        )
+
+    def explain(self, error: Exception) -> Exception:
+        """The error in words a user can act on, where it is one of memory."""
+        if not isinstance(error, torch.OutOfMemoryError):
+            return error
+        at_once = self.resolved["micro_batch"]
+        return OutOfMemoryError(
+            f"{self.resolved['device']} ran out of memory with {at_once} seeds at once "
+            f"({str(error).splitlines()[0]}); give micro_batch={max(1, at_once // 2)}, fewer "
+            "seeds or a smaller size"
         )
 
 

@@ -52,6 +52,16 @@ class Recorder:
             self._keep_frame(step)
         self.last = step
 
+    def curves(self) -> dict[str, Tensor]:
+        """The energies so far, (steps, S) by term; may be asked from another thread."""
+        terms = [(name, list(curve)) for name, curve in list(self._energies.items())]
+        return {name: torch.stack(curve).cpu() for name, curve in terms if curve}
+
+    @property
+    def changes(self) -> tuple[tuple[int, str, Any], ...]:
+        """The knobs' changes so far, as (step, name, value)."""
+        return tuple(self._changes)
+
     def result(self, stopped: bool = False) -> Reconstruction:
         """Measure the last images, in float32, and put everything together."""
         job, step = self.job, self.last
@@ -100,7 +110,7 @@ class Recorder:
                 "pixels": pairwise_distance(images.flatten(1)),
                 "features": pairwise_distance(chosen, norm),
             },
-            energies={name: torch.stack(curve).cpu() for name, curve in self._energies.items()},
+            energies=self.curves(),
             seconds=step.seconds,
             steps=step.index + 1,
             stopped=stopped,

@@ -47,7 +47,8 @@ class InversionSettings:
 
     Energies are C·data + λ_α·R_α + λ_V·R_{V^β}; ``data_weight`` is C, ``alpha_weight`` λ_α and
     ``tv_weight`` λ_V, all dimensionless. λ_V begins ``tv_boost`` times larger and falls
-    geometrically to its value over the first 70 % of the steps: smooth first, then sharp.
+    geometrically to its value over the first ``tv_ramp`` steps (None: 70 % of them): smooth first,
+    then sharp.
     ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
     ``"picture"`` keeps every pixel displayable. ``start`` is one of ``STARTS``. ``micro_batch``
     is how many seeds run at once (None: one on one CPU thread, else as many as memory allows),
@@ -68,6 +69,7 @@ class InversionSettings:
     beta: float = 2.0
     tv_weight: float = 0.0
     tv_boost: float = 1.0
+    tv_ramp: float | None = None
     bound: float | str | None = "picture"
     start: str = "noise"
     seeds: tuple[int, ...] = (0, 1, 2, 3)
@@ -83,7 +85,8 @@ class InversionSettings:
 
     def tv_factor(self, step: int) -> float:
         """What λ_V is multiplied by at a step: from ``tv_boost`` down to 1."""
-        left = max(0.0, 1 - step / max(1.0, 0.7 * self.steps))
+        ramp = 0.7 * self.steps if self.tv_ramp is None else self.tv_ramp
+        left = max(0.0, 1 - step / max(1.0, ramp))
         return float(self.tv_boost**left)
 
     @property
@@ -97,6 +100,8 @@ class InversionSettings:
         _check("beta", self.beta, low=1, remedy="the norm of a gradient to a power of 1 or more")
         _check("alpha", self.alpha, low=1)
         _check("tv_boost", self.tv_boost, low=1)
+        if self.tv_ramp is not None:
+            _check("tv_ramp", self.tv_ramp, low=0)
         if self.objective not in OBJECTIVES:
             raise unknown_name("objective", self.objective, OBJECTIVES)
         if self.optimizer not in OPTIMIZERS:
@@ -143,6 +148,11 @@ class InversionSettings:
             if end > start
         ]
         return self.replace(phases=tuple(phases))
+
+    def extended(self, phase: Phase) -> InversionSettings:
+        """A run that goes on with ``phase`` after its end; what came before stays as it was."""
+        ramp = 0.7 * self.steps if self.tv_ramp is None else self.tv_ramp
+        return self.replace(phases=(*self.phases, phase), tv_ramp=ramp)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -169,17 +170,27 @@ def _trunk_by_id(network: _ById, layer: str) -> nn.Module:
     return graph if same else hooked
 
 
+_tracing = threading.Lock()  # fx patches nn.Module itself: two traces at once would undo each other
+
+
 class _LayerTracer(fx.Tracer):
-    """A symbolic trace that remembers which node each call of each module ended in."""
+    """A symbolic trace that remembers which node each call of each module ended in.
+
+    While it lasts, fx has patched every module of the process: what other threads call then (a
+    search under way, say) is none of the trace's business.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.thread = threading.get_ident()
         self.calls: Counter[str] = Counter()
         self.ends: dict[str, fx.Node] = {}
 
     def call_module(
         self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
         output = super().call_module(m, forward, args, kwargs)
         name = self.path_of_module(m)
         self.calls[name] += 1
@@ -188,10 +199,16 @@ class _LayerTracer(fx.Tracer):
             self.ends[called] = output.node
         return output
 
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
 
 def _traced_graph(module: nn.Module, layer: str) -> fx.GraphModule:
-    tracer = _LayerTracer()
-    graph = tracer.trace(module)
+    with _tracing:
+        tracer = _LayerTracer()
+        graph = tracer.trace(module)
     for node in graph.nodes:
         if node.op == "output":
             node.args = (tracer.ends[layer],)

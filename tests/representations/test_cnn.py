@@ -263,7 +263,7 @@ def test_a_network_of_timm() -> None:
     own = representation("timm/test_resnet", "layer2", "random")
     network = load_network("timm/test_resnet", "random")
     image = picture(own.size)[None]
-    normal = (image - own.mean_color[:, None, None]) / own.std[:, None, None]
+    normal = image * own.scale + own.shift
     expected = hooked(network.module, "layer2", normal)
     torch.testing.assert_close(own(image), expected, rtol=1e-3, atol=1e-4)
     assert own.weights == "random weights"

@@ -30,7 +30,7 @@ def test_every_layer_of_the_zoo_is_what_a_hook_sees(zoo_network: NetworkRepresen
     names = [layer.name for layer in layers]
     assert len(set(names)) == len(names)
     image = picture(zoo_network.size)[None]
-    normal = (image - zoo_network.mean_color[:, None, None]) / zoo_network.std[:, None, None]
+    normal = image * zoo_network.scale + zoo_network.shift
     everything = seen(zoo_network.network.module, normal)
     order = [name for name in everything if name in names]
     assert order == names  # execution order, nothing left out of it
@@ -107,7 +107,7 @@ def test_counts_on_resnet() -> None:
     assert "layer1.0" in own.layer_info().aliases
     image = picture(own.size)[None]
     network = load_network("resnet18", "random")
-    normal = (image - own.mean_color[:, None, None]) / own.std[:, None, None]
+    normal = image * own.scale + own.shift
     expected = hooked(network.module, "layer1.0.relu", normal, call=1)
     torch.testing.assert_close(own(image), expected, rtol=1e-3, atol=1e-4)
 

@@ -1,0 +1,311 @@
+"""A sheet of pictures that is drawn once and then kept up to date: the gallery's one drawing code.
+
+Pictures lie in boxes of whole pixels. Saved, it is an ordinary matplotlib figure; live, the new
+pixels are copied straight into the boxes of Agg's buffer and only captions and the mark are drawn
+again, which costs milliseconds instead of a tenth of a second.
+
+    >>> sheet = Sheet(plan_grid(5, (224, 224), width=900))
+    >>> sheet.show(0, photo, "coffee", "the photo")
+    >>> sheet.figure.savefig("sheet.png"); sheet.jpeg()[:2]
+    b'\\xff\\xd8'
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from numpy.typing import NDArray
+from PIL import Image
+
+from .canvas import LIGHT, Theme
+
+Pixels = NDArray[np.uint8]
+
+_EDGE = 4  # room for the mark
+_GAP = 14  # all in CSS pixels: a 96th of an inch
+_CAPTION, _SMALL_CAPTION = 48, 24
+_SMALL = 104  # cells narrower than this have one line of caption
+_LARGEST = 300
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A picture's box in pixels from the upper left, and how many lines of caption it has."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    lines: int = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the pictures lie on a sheet of ``width`` × ``height`` pixels."""
+
+    width: int
+    height: int
+    spots: tuple[Spot, ...]
+
+
+def plan_grid(
+    cells: int,
+    shape: tuple[int, int],
+    width: int,
+    tallest: int = 640,
+    columns: int | None = None,
+    large: tuple[int, ...] = (),
+    head: int = 0,
+) -> Plan:
+    """As large a grid of ``cells`` pictures of (height, width) ``shape`` as the sheet allows.
+
+    ``large`` names the cells shown large in a row of their own above the others; ``head`` pixels
+    are left free above everything.
+    """
+    spots: dict[int, Spot] = {}
+    top = head + (0 if head else 4)
+    if large:
+        each = _cell_width(len(large), shape, width, tallest * 0.68)
+        for place, cell in enumerate(large):
+            spots[cell] = _spot(place, len(large), each, shape, top)
+        top += round(each * shape[0] / shape[1]) + _caption(each) + 6
+        tallest = 150
+    rest = [cell for cell in range(cells) if cell not in spots]
+    if rest:
+        columns = columns or _columns(len(rest), shape, width, tallest)
+        each = _cell_width(columns, shape, width, math.inf)
+        if large:
+            columns = min(columns, max(1, width // 70))
+            each = min(_cell_width(columns, shape, width, math.inf), 96)
+        for place, cell in enumerate(rest):
+            spots[cell] = _spot(place, columns, each, shape, top)
+    bottom = max(s.top + s.height + _caption(s.width) for s in spots.values())
+    return Plan(width, bottom, tuple(spots[cell] for cell in range(cells)))
+
+
+def _columns(cells: int, shape: tuple[int, int], width: int, tallest: float) -> int:
+    """The number of columns that makes the pictures largest without growing too tall."""
+
+    def height(columns: int) -> float:
+        each = _cell_width(columns, shape, width, math.inf)
+        return math.ceil(cells / columns) * (each * shape[0] / shape[1] + _caption(each))
+
+    fitting = [c for c in range(1, cells + 1) if height(c) <= tallest]
+    wide = [c for c in fitting if _cell_width(c, shape, width, math.inf) >= 48]
+    return min(wide or [min(cells, max(1, width // 64))])
+
+
+def _cell_width(columns: int, shape: tuple[int, int], width: int, tallest: float) -> int:
+    each = (width - 2 * _EDGE - _GAP * (columns - 1)) // columns
+    largest = _LARGEST if columns > 2 else 1.4 * _LARGEST
+    return max(8, int(min(each, largest, tallest * shape[1] / shape[0])))
+
+
+def _caption(cell_width: int) -> int:
+    return _SMALL_CAPTION if cell_width < _SMALL else _CAPTION
+
+
+def _spot(place: int, columns: int, each: int, shape: tuple[int, int], top: int) -> Spot:
+    row, column = divmod(place, columns)
+    height = max(8, round(each * shape[0] / shape[1]))
+    caption = _caption(each)
+    return Spot(
+        _EDGE + column * (each + _GAP),
+        top + row * (height + caption),
+        each,
+        height,
+        1 if caption == _SMALL_CAPTION else 2,
+    )
+
+
+class Sheet:
+    """A figure of pictures with captions, one of them marked; see the module's text."""
+
+    def __init__(self, plan: Plan, theme: Theme = LIGHT, scale: float = 1.0) -> None:
+        self.plan, self.theme, self.scale = plan, theme, scale
+        self._pixels = (round(plan.width * scale), round(plan.height * scale))
+        dpi = 96 * scale
+        size = (self._pixels[0] / dpi, self._pixels[1] / dpi)
+        self._figure = Figure(figsize=size, dpi=dpi, facecolor=theme.face)
+        self.canvas = FigureCanvasAgg(self._figure)
+        self._boxes = [self._box(spot) for spot in plan.spots]
+        for box in self._boxes:
+            self._ground_of(box)
+        self._texts = [self._captions(spot) for spot in plan.spots]
+        self._images: dict[int, AxesImage] = {}
+        self._mark = self._rectangle((0, 0, 1, 1), 2.2)
+        self._mark.set_visible(False)
+        self._frames: dict[int, Rectangle] = {}
+        self._ground: Pixels | None = None
+        self._lively: frozenset[int] = frozenset()
+        self._shown: dict[int, Pixels] = {}
+
+    def show(self, cell: int, pixels: Pixels, first: str = "", second: str = "") -> None:
+        """Put a picture (H, W, 3) into a cell, with up to two lines beneath."""
+        self._shown[cell] = pixels
+        self.caption(cell, first, second)
+
+    def clear(self, cell: int) -> None:
+        """Take a cell's picture away."""
+        self._shown.pop(cell, None)
+        image = self._images.pop(cell, None)
+        if image is not None:
+            image.axes.remove()
+
+    def caption(self, cell: int, first: str = "", second: str = "") -> None:
+        for text, words in zip(self._texts[cell], (first, second), strict=False):
+            if text.get_text() != words:
+                text.set_text(words)
+                if cell not in self._lively:
+                    self._ground = None
+
+    def enliven(self, cells: Iterable[int]) -> None:
+        """Say whose captions change from frame to frame; a change of any other draws all anew."""
+        self._lively = frozenset(cells)
+
+    def mark(self, cell: int | None) -> None:
+        """Frame one picture, or none."""
+        self._mark.set_visible(cell is not None)
+        for lively in self._lively:
+            self._texts[lively][0].set_fontweight("normal")
+        if cell is None:
+            return
+        left, top, width, height = self._boxes[cell]
+        lift = round(2 * self.scale)
+        around = (left - lift, top - lift, width + 2 * lift, height + 2 * lift)
+        self._mark.set_bounds(*self._bounds(around))
+        self._texts[cell][0].set_fontweight("bold")
+
+    def frame_field(self, cell: int, box: tuple[int, int, int, int] | None) -> None:
+        """Frame the pixels (top, left, bottom, right) of a picture; None takes the frame away."""
+        old = self._frames.pop(cell, None)
+        if old is not None:
+            old.remove()
+        if box is not None and cell in self._shown:
+            left, top, width, height = self._boxes[cell]
+            rows, columns = self._shown[cell].shape[:2]
+            across, down = width / columns, height / rows
+            seen = (left + box[1] * across, top + box[0] * down,
+                    (box[3] - box[1]) * across, (box[2] - box[0]) * down)  # fmt: skip
+            self._frames[cell] = self._rectangle(seen, 1.6)
+        self._ground = None
+
+    def head(self, title: str, note: str) -> None:
+        """A heading at the upper left, and a fainter line of facts below it."""
+        width, height = self.plan.width, self.plan.height
+        self._figure.text(_EDGE / width, 1 - 6 / height, title, fontsize=11, weight="bold",
+                         color=self.theme.ink, va="top")  # fmt: skip
+        self._figure.text(_EDGE / width, 1 - 29 / height, note, fontsize=8, color=self.theme.faint,
+                         va="top")  # fmt: skip
+
+    @property
+    def figure(self) -> Figure:
+        """The figure with the pictures as they are now, ready to be saved."""
+        for cell, pixels in self._shown.items():
+            if cell not in self._images:
+                axes = self._figure.add_axes(self._bounds(self._boxes[cell]), zorder=-0.5)
+                axes.set_axis_off()
+                self._images[cell] = axes.imshow(pixels, interpolation="antialiased", aspect="auto")
+            image = self._images[cell]
+            image.set_data(pixels)
+            image.set_extent((-0.5, pixels.shape[1] - 0.5, pixels.shape[0] - 0.5, -0.5))
+        return self._figure
+
+    def pixels(self) -> Pixels:
+        """The sheet as drawn now, (height, width, 4), in Agg's own buffer: copy it to keep it."""
+        if self._ground is None:
+            self._draw_ground()
+            assert self._ground is not None
+        buffer = np.asarray(self.canvas.buffer_rgba())
+        buffer[:] = self._ground
+        renderer = self.canvas.get_renderer()
+        for cell, shown in self._shown.items():
+            left, top, width, height = self._boxes[cell]
+            picture = Image.fromarray(shown)
+            if picture.size != (width, height):
+                smaller = picture.width > width
+                how = Image.Resampling.BOX if smaller else Image.Resampling.BICUBIC
+                how = Image.Resampling.BILINEAR if smaller and picture.width < 4 * width else how
+                picture = picture.resize((width, height), how)
+            buffer[top : top + height, left : left + width, :3] = np.asarray(picture)
+        for frame in self._frames.values():
+            frame.draw(renderer)
+        for cell in self._lively:
+            for text in self._texts[cell]:
+                text.draw(renderer)
+        if self._mark.get_visible():
+            self._mark.draw(renderer)
+        return buffer
+
+    def _draw_ground(self) -> None:
+        """Draw what stays from frame to frame, the rest hidden."""
+        moving: list[Artist] = list(self._images.values())
+        moving += [text for cell in self._lively for text in self._texts[cell]]
+        moving += [self._mark, *self._frames.values()]
+        shown = [artist for artist in moving if artist.get_visible()]
+        for artist in shown:
+            artist.set_visible(False)
+        self.canvas.draw()
+        for artist in shown:
+            artist.set_visible(True)
+        self._ground = np.array(self.canvas.buffer_rgba())
+
+    def jpeg(self, quality: int = 88) -> bytes:
+        """The sheet as a JPEG file."""
+        file = io.BytesIO()
+        Image.fromarray(self.pixels()[..., :3]).save(file, "JPEG", quality=quality, subsampling=0)
+        return file.getvalue()
+
+    def save(self, file: Any, kind: str) -> None:
+        """Write the sheet as ``png``, ``pdf`` or ``svg``."""
+        self.figure.savefig(file, format=kind, dpi=max(192.0, self._figure.dpi))
+
+    def _box(self, spot: Spot) -> tuple[int, int, int, int]:
+        scaled = (spot.left, spot.top, spot.width, spot.height)
+        left, top, width, height = (round(v * self.scale) for v in scaled)
+        return left, top, min(width, self._pixels[0] - left), height
+
+    def _bounds(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """A box in pixels from the upper left, in fractions of the figure from the lower left."""
+        left, top, width, height = box
+        across, down = self._pixels
+        return left / across, 1 - (top + height) / down, width / across, height / down
+
+    def _ground_of(self, box: tuple[int, int, int, int]) -> None:
+        """An empty cell's ground, until a picture lies over it."""
+        left, bottom, width, height = self._bounds(box)
+        patch = Rectangle((left, bottom), width, height, facecolor=self.theme.empty,
+                          edgecolor="none", transform=self._figure.transFigure,
+                          zorder=-1)  # fmt: skip
+        self._figure.add_artist(patch)
+
+    def _rectangle(self, box: tuple[float, float, float, float], line: float) -> Rectangle:
+        left, bottom, width, height = self._bounds(box)
+        patch = Rectangle((left, bottom), width, height, fill=False, linewidth=line,
+                          edgecolor=self.theme.accent,
+                          transform=self._figure.transFigure)  # fmt: skip
+        self._figure.add_artist(patch)
+        return patch
+
+    def _captions(self, spot: Spot) -> list[Text]:
+        theme, (width, height) = self.theme, (self.plan.width, self.plan.height)
+        y = 1 - (spot.top + spot.height + 6) / height
+        small = spot.lines == 1
+        lines = [(y, 6.5 if small else 8.5, theme.ink)]
+        if not small:
+            lines.append((y - 16 / height, 7.5, theme.faint))
+        return [
+            self._figure.text(spot.left / width, y, "", fontsize=size, color=color, va="top")
+            for y, size, color in lines
+        ]  # fmt: skip

@@ -1,0 +1,111 @@
+"""A run again: the knobs moved at the same steps, and the Python that does it.
+
+>>> invert("coffee", layer="blocks.2", knobs=replay(result.knob_changes))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from ..errors import InvwidgetsError
+from .engine import Knobs
+from .presets import preset
+from .reconstruction import Reconstruction
+from .settings import InversionSettings
+
+_GIVEN = ("preset", "objective", "seeds", "frames")
+
+
+def replay(changes: Iterable[tuple[int, str, Any]]) -> Knobs:
+    """Knobs that move at the steps they moved in another run; made for one run only.
+
+    >>> knobs = replay([(1, "tv_weight", 0.5)])
+    >>> knobs(), knobs(), knobs()
+    ({}, {'tv_weight': 0.5}, {'tv_weight': 0.5})
+    """
+    moves = list(changes)
+    step = -1
+
+    def knobs() -> Mapping[str, Any]:
+        nonlocal step
+        step += 1
+        return {name: value for when, name, value in moves if when <= step}
+
+    return knobs
+
+
+def code_for(result: Reconstruction, photo: str | None = None) -> str:
+    """The Python that does a result's run again.
+
+    ``photo`` is the expression for it; by default the bundled photo's or the file's name.
+    """
+    settings = result.settings
+    arguments = [repr(result.model), repr(result.layer)]
+    maximise = settings.objective == "maximise"
+    if not maximise:
+        arguments.insert(0, photo or repr(result.photo_name))
+    else:
+        arguments[0] = f"model={arguments[0]}"
+        channel = (result.selection["channels"] or (0,))[0]
+        arguments[1] = f"unit={f'{result.layer}:{channel}'!r}"
+    if result.weights not in ("pretrained", "as given"):
+        name = "random" if result.weights == "random weights" else result.weights
+        arguments.append(f"weights={name!r}")
+    region, channels = result.selection["region"], result.selection["channels"]
+    if region is not None:
+        arguments.append(f"region={tuple(region)!r}")
+    if channels is not None and not maximise:
+        arguments.append(f"channels={_ranges(channels)!r}")
+    seeds = settings.seeds
+    counted = seeds == tuple(range(len(seeds)))
+    arguments.append(f"seeds={len(seeds) if counted else list(seeds)!r}")
+    arguments.append(f"size={tuple(result.resolved['size'])!r}")
+    arguments += _settings_arguments(result)
+    if result.knob_changes:
+        moves = ", ".join(repr(tuple(change)) for change in result.knob_changes)
+        arguments.append(f"knobs=iw.replay([{moves}])")
+    if result.stopped:
+        arguments.append(f"callback=lambda step: step.index + 1 == {result.steps}")
+    lines = "".join(f"    {argument},\n" for argument in arguments)
+    return f"import invwidgets as iw\n\nresult = iw.invert(\n{lines})\n_ = result.gallery()\n"
+
+
+def _settings_arguments(result: Reconstruction) -> list[str]:
+    """The preset, and what differs from it."""
+    from ..representations.registry import representation
+
+    settings = result.settings
+    weights = "random" if result.weights == "random weights" else result.weights
+    try:
+        phi = representation(result.model, result.layer, weights)
+        base = preset(settings.preset, phi, settings.objective, settings.steps)
+        arguments = [f"preset={settings.preset!r}"]
+    except InvwidgetsError:  # a network of one's own, or weights that have moved
+        base, arguments = InversionSettings(), []
+    if settings.objective == "caricature":
+        arguments.append("objective='caricature'")
+    if base.phases == settings.phases:
+        arguments.append(f"steps={settings.steps}")
+    else:
+        phases = ", ".join(f"iw.{phase!r}" for phase in settings.phases)
+        arguments.append(f"phases=({phases},)")
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in (*_GIVEN, "phases") and value != getattr(base, field.name):
+            arguments.append(f"{field.name}={value!r}")
+    return arguments
+
+
+def _ranges(channels: tuple[int, ...]) -> str:
+    """Channel numbers, as slices where they run on: ``0:8,12``."""
+    parts: list[str] = []
+    start = previous = channels[0]
+    for channel in (*channels[1:], -1):
+        if channel == previous + 1:
+            previous = channel
+            continue
+        parts.append(str(start) if start == previous else f"{start}:{previous + 1}")
+        start = previous = channel
+    return ",".join(parts)

@@ -1,0 +1,51 @@
+"""The terms of the energy so far, drawn now and then: a full drawing costs a tenth of a second."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets as w
+from torch import Tensor
+
+from ..figures.canvas import THEMES
+from ..figures.curves import draw_curves
+from .parts import note
+
+_SHARE = 0.02  # of the time that the curves may take
+_LEAST = 2.0  # seconds between two drawings
+
+
+class CurvesView(w.VBox):
+    """``show`` draws, unless the last drawing was too short a time ago."""
+
+    def __init__(self) -> None:
+        self.image = w.Image(format="png")
+        self.image.layout.max_width = "100%"
+        self.image.layout.display = "none"
+        self.caption = note("The curves of every term of the energy appear here.")
+        self._next = 0.0
+        super().__init__([self.image, self.caption])
+
+    def show(
+        self,
+        energies: dict[str, Tensor],
+        seeds: Sequence[int],
+        changes: Sequence[tuple[int, str, Any]],
+        theme: str,
+        now: bool = False,
+    ) -> None:
+        began = time.monotonic()
+        if (began < self._next and not now) or not energies or not len(energies["data"]):
+            return
+        figure = draw_curves(energies, seeds, changes, THEMES[theme])
+        file = io.BytesIO()
+        figure.savefig(file, format="png")
+        self.image.value = file.getvalue()
+        self.image.layout.display = None
+        moved = sorted({f"{name} at step {step}" for step, name, _ in changes})
+        words = f"Dashed: {', '.join(moved[:6])}." if moved else "A line a seed, by step."
+        self.caption.value = words if len(moved) <= 6 else words[:-1] + " …"
+        self._next = began + max(_LEAST, (time.monotonic() - began) / _SHARE)

@@ -1,0 +1,40 @@
+"""A still picture that stays in the saved notebook, so that the panel shows without a kernel.
+
+It is an output of its own, hidden while the panel lives: the rule that hides it comes with the
+panel's style, which is there only where a kernel is.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ..figures.gallery import gallery_of
+from ..inversion.reconstruction import Reconstruction
+
+
+class Keepsake:
+    """``display`` shows a widget and reserves the output; ``keep`` fills it."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def display(self, widget: Any) -> None:
+        from IPython.display import display
+
+        data = widget._repr_mimebundle_()
+        display(data, raw=True)
+        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def keep(self, result: Reconstruction) -> None:
+        """Put a result's gallery into the saved notebook."""
+        if self._handle is None:
+            return
+        file = io.BytesIO()
+        gallery_of(result, scale=1.0).sheet.save(file, "png")
+        self._handle.update(
+            {"image/png": file.getvalue(), "text/plain": "the last result"}, raw=True
+        )
+
+    def close(self) -> None:
+        self._handle = None

@@ -1,0 +1,129 @@
+"""The live picture: the gallery's own figure, kept up to date and sent as a JPEG."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..figures.gallery import Gallery, seed_caption
+from ..inversion.frame import Frame
+from .loop import Loop
+from .picture_view import PictureView
+
+MANY = 64
+
+
+class LiveGallery(PictureView):
+    """The photo and every seed's image; a press on a seed enlarges it beside the photo.
+
+    ``show_photo`` lays out, ``show`` draws a frame of the run.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self._gallery: Gallery | None = None
+        self._key: tuple[Any, ...] = ()
+        self._photo: NDArray[np.uint8] | None = None
+        self._name = ""
+        self._standing: tuple[Any, ...] = ()
+        self._field: tuple[int, int, int, int] | None = None
+        self._seeds: tuple[int, ...] = (0, 1, 2, 3)
+        self._frame: Frame | None = None
+        self._captions: list[tuple[str, str]] | None = None
+        super().__init__(loop)
+
+    def show_photo(
+        self,
+        photo: NDArray[np.uint8] | None,
+        name: str,
+        seeds: Sequence[int],
+        field: tuple[int, int, int, int] | None = None,
+    ) -> None:
+        """A photo (H, W, 3) and as many empty places as seeds, until pictures come."""
+        new = (None if photo is None else photo.tobytes(), name, field)
+        if new != self._standing:
+            self._key = ()
+        self._standing = new
+        self._photo, self._name, self._field = photo, name, field
+        self._seeds = tuple(seeds)[:MANY]
+        self._frame = None
+        if self.enlarged >= len(self._seeds):
+            self.enlarged = -1
+        if self._gallery is not None:
+            self._gallery.clear()
+        self.redraw()
+
+    def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
+        """A frame of the run; ``captions`` in place of its own once the run has been measured."""
+        self._frame, self._captions = frame, captions
+        self.redraw()
+
+    def redraw(self) -> None:
+        if not self.comm:
+            return
+        began = time.perf_counter()
+        gallery = self._laid()
+        frame = self._frame
+        if frame is not None:
+            images = frame.images[:MANY]
+            gallery.show_seeds(images, self._captions or _captions(self._seeds, frame), frame.best)
+        shown = "" if frame is None else str(frame.index + 1)
+        self.send_sheet(gallery.sheet, gallery.plan, shown, self._words(frame))
+        self.seconds = time.perf_counter() - began
+
+    def _laid(self) -> Gallery:
+        theme = self.look
+        shape = (224, 224) if self._photo is None else self._photo.shape[:2]
+        if self._frame is not None:
+            shape = self._frame.images.shape[1:3]
+        enlarged = self.enlarged if 0 <= self.enlarged < len(self._seeds) else None
+        scale = self.pixel_ratio
+        key = (theme, shape, self._seeds, enlarged, max(240, self.width), scale,
+               self._photo is not None)  # fmt: skip
+        if self._gallery is None or key != self._key:
+            self._gallery = Gallery(
+                self._seeds,
+                shape,
+                photo=self._photo is not None,
+                width=key[4],
+                theme=theme,
+                scale=scale,
+                enlarged=enlarged,
+            )
+            self._key = key
+            if self._photo is not None:
+                self._gallery.show_photo(self._photo, self._name, self._field)
+            self._offer_places(self._gallery)
+        return self._gallery
+
+    def _offer_places(self, gallery: Gallery) -> None:
+        places = []
+        for index, seed in enumerate(self._seeds):
+            spot = gallery.plan.spots[gallery.place[index]]
+            box = [spot.left, spot.top, spot.width, spot.height]
+            back = index == self.enlarged
+            label = f"seed {seed}: {'back to all' if back else 'enlarge beside the photo'}"
+            places.append({"index": index, "label": label, "box": box})
+        self.extent = [gallery.plan.width, gallery.plan.height]
+        self.places = places
+
+    def _words(self, frame: Frame | None) -> str:
+        if frame is None:
+            return f"{self._name or 'no photo'}, and {len(self._seeds)} empty places"
+        words = f"{self._name}: {len(self._seeds)} images after {frame.index + 1} steps"
+        if frame.errors is not None:
+            words += f", the best with {100 * min(frame.errors):.1f} % error"
+        return words
+
+
+def _captions(seeds: Sequence[int], frame: Frame) -> list[tuple[str, str]]:
+    def of(values: tuple[float, ...] | None, index: int) -> float | None:
+        return None if values is None else values[index]
+
+    return [
+        seed_caption(seed, of(frame.errors, i), of(frame.responses, i), of(frame.psnr, i))
+        for i, seed in enumerate(seeds)
+    ]

@@ -1,0 +1,51 @@
+"""Whose thread a handler runs on: always the loop the panel was built on.
+
+Jupyter may run a widget's callback on any of several threads, by kernel and frontend; only the
+loop writes widgets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class Loop:
+    """The event loop that was running at construction; without one, calls are made at once."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._thread = threading.get_ident()
+        try:
+            self.loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self.loop = None
+        self._alone = threading.RLock()  # without a loop, handlers take turns
+
+    def call(self, handler: Callable[..., Any], *args: Any) -> None:
+        """Run a handler on the loop, soon; at once if this is its thread and no handler waits."""
+        if self.closed:
+            return
+        if self.loop is None or not self.loop.is_running():
+            with self._alone:
+                handler(*args)
+        else:
+            self.loop.call_soon_threadsafe(self._guarded, handler, *args)
+
+    def handler(self, handler: Callable[[], Any]) -> Callable[..., None]:
+        """A callback for ``observe`` or ``on_click``: the event is dropped, the state is read late.
+
+        A handler that reads the widget when it runs, not what the event said, cannot send an old
+        value back into a slider that has moved on.
+        """
+
+        def marshalled(*_: Any) -> None:
+            self.call(handler)
+
+        return marshalled
+
+    def _guarded(self, handler: Callable[..., Any], *args: Any) -> None:
+        if not self.closed:
+            handler(*args)

@@ -1,0 +1,109 @@
+"""What a panel holds, as typed traits, and the run they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import traitlets as t
+
+from ..errors import unknown_name
+from ..images import photo_name
+from ..inversion.presets import PRESETS, preset
+from ..inversion.resources import DEVICES
+from ..inversion.settings import OPTIMIZERS, InversionSettings
+from ..models import DEFAULT_MODEL
+from ..objectives import OBJECTIVES
+from ..representations.base import Representation
+from .live_gallery import MANY
+
+KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound")  # act while it runs
+PRESET = (*KNOBS, "jitter", "steps", "optimizer")  # follow the preset until moved
+LOOKS = ("photo", "model", "weights", "layer", "size")  # ask for another look at the network
+RESTARTS = (*LOOKS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
+            "preset", "jitter")  # fmt: skip
+OPTIONS = (*RESTARTS, *KNOBS, "theme")
+
+
+class PanelOptions(t.HasTraits):
+    """The settings of a panel. What is in ``moved`` no longer follows the preset."""
+
+    photo = t.Any("coffee", help="anything read_photo takes")
+    model = t.Any(DEFAULT_MODEL, help="anything representation takes")
+    weights = t.Unicode("pretrained")
+    layer = t.Unicode("", help="any name of a layer; empty until one is chosen")
+    region = t.Any(None, allow_none=True)
+    channels = t.Any(None, allow_none=True)
+    objective = t.Enum(OBJECTIVES, "inversion")
+    seeds = t.Int(4, min=1, max=MANY)
+    steps = t.Int(200, min=1)
+    size = t.Any(None, allow_none=True)
+    preset = t.Enum(PRESETS, "default")
+    optimizer = t.Enum(OPTIMIZERS, OPTIMIZERS[0])
+    device = t.Enum(DEVICES, "auto")
+    tv_weight = t.Float(0.0, min=0)
+    alpha_weight = t.Float(0.0, min=0)
+    data_weight = t.Float(1.0, min=0)
+    beta = t.Float(2.0, min=1)
+    bound = t.Any("picture", allow_none=True)
+    jitter = t.Int(0, min=0)
+    theme = t.Enum(("auto", "light", "dark"), "auto")
+
+    def take(self, options: dict[str, Any]) -> set[str]:
+        """Set traits by keyword, unknown ones refused; which of them leave the preset."""
+        for name in options:
+            if name not in OPTIONS:
+                raise unknown_name("option of the panel", name, OPTIONS)
+        for name, value in options.items():
+            setattr(self, name, value)
+        return {name for name in options if name in PRESET}
+
+
+def preset_values(
+    options: PanelOptions, representation: Representation, moved: set[str]
+) -> dict[str, Any]:
+    """What the preset says of everything that has not been moved."""
+    settings = _preset(options, representation, moved)
+    said = {name: getattr(settings, name) for name in PRESET}
+    return {name: value for name, value in said.items() if name not in moved}
+
+
+def run_arguments(
+    options: PanelOptions, representation: Representation, moved: set[str]
+) -> dict[str, Any]:
+    """The arguments of ``invert`` for the run that a panel asks for."""
+    maximise = options.objective == "maximise"
+    arguments: dict[str, Any] = {
+        "model": options.model,
+        "weights": options.weights,
+        "seeds": options.seeds,
+        "steps": options.steps,
+        "size": options.size,
+        "region": options.region,
+        "preset": options.preset,
+        "device": options.device,
+    }
+    if maximise:
+        channels = options.channels if isinstance(options.channels, tuple) else (0,)
+        arguments["unit"] = f"{options.layer}:{channels[0]}"
+    else:
+        arguments |= {"photo": options.photo, "layer": options.layer,
+                      "channels": options.channels, "objective": options.objective}  # fmt: skip
+    for name in (*KNOBS, "optimizer"):
+        if name in moved:
+            arguments[name] = getattr(options, name)
+    if "jitter" in moved:
+        settings = _preset(options, representation, moved)
+        arguments["phases"] = tuple(replace(p, jitter=options.jitter) for p in settings.phases)
+    return arguments
+
+
+def shown_name(photo: Any, given: str) -> str:
+    return photo_name(photo) if isinstance(photo, str) else given or photo_name(photo)
+
+
+def _preset(
+    options: PanelOptions, representation: Representation, moved: set[str]
+) -> InversionSettings:
+    steps = options.steps if "steps" in moved else None
+    return preset(options.preset, representation, options.objective, steps)

@@ -1,0 +1,182 @@
+"""The panel's flows in a real Chromium, in JupyterLab and in Voila.
+
+With ``INVWIDGETS_SCREENSHOTS`` set to a folder, the pictures of the README are left there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .servers import CHROMIUM, browser, open_in_lab, server, write_notebook
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("anywidget")
+pytest.importorskip("playwright")
+pytest.importorskip("voila")
+if CHROMIUM is None:
+    if os.environ.get("CI"):
+        pytest.fail("CI has no Chromium: apt-get install chromium", pytrace=False)
+    pytest.skip("no Chromium here: apt-get install chromium", allow_module_level=True)
+
+CELL = 'import invwidgets as iw\npanel = iw.InversionPanel("coffee", steps=60)\npanel'
+MINUTE = 60_000
+
+
+@pytest.fixture(scope="module", params=["lab", "voila"])
+def site(request: Any, tmp_path_factory: Any) -> Iterator[tuple[str, str]]:
+    folder = tmp_path_factory.mktemp("site")
+    notebook = write_notebook(folder / "panel.ipynb", CELL)
+    with server(request.param, folder if request.param == "lab" else notebook) as address:
+        yield request.param, address
+
+
+def load(page: Any, site: tuple[str, str], dark: bool = False) -> None:
+    kind, address = site
+    if kind == "lab":
+        open_in_lab(page, address, "panel.ipynb", dark)
+    else:
+        page.goto(address, timeout=2 * MINUTE)
+    status(page, "Ready")
+
+
+def status(page: Any, words: str) -> None:
+    page.locator(".iw-status", has_text=words).first.wait_for(timeout=MINUTE)
+
+
+def press(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).first.click()
+
+
+def picture(page: Any, name: str) -> None:
+    folder = os.environ.get("INVWIDGETS_SCREENSHOTS")
+    if folder:
+        page.wait_for_timeout(700)
+        page.locator(".iw-panel").first.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def box_of(page: Any) -> Any:
+    canvas = page.locator(".iw-region-canvas")
+    canvas.scroll_into_view_if_needed()
+    return canvas.bounding_box()
+
+
+def drag(page: Any, a: tuple[float, float], b: tuple[float, float]) -> None:
+    box = box_of(page)
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (a, b)]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    page.mouse.move(*points[1], steps=3)
+    page.mouse.up()
+
+
+def region_words(page: Any, words: str) -> None:
+    page.locator(".iw-note", has_text=words).first.wait_for(timeout=MINUTE)
+
+
+def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
+    with browser(1280, 1250) as page:
+        load(page, site)
+        press(page, "Start")
+        page.wait_for_function(
+            "+document.querySelector('.iw-gallery').dataset.shown > 0", timeout=MINUTE
+        )
+        press(page, "Pause")
+        status(page, "Resting after step")
+        press(page, "Step")
+        press(page, "Resume")
+        status(page, "Done")
+        picture(page, f"panel-{site[0]}")
+
+        drag(page, (0.3, 0.3), (0.7, 0.6))  # 28 cells a side: 8.4 … 19.6, 8.4 … 16.8
+        region_words(page, "rows 8–17, columns 8–20")
+        status(page, "Done")
+        picture(page, f"panel-region-{site[0]}")
+        canvas = page.locator(".iw-region-canvas")
+        canvas.focus()
+        page.keyboard.press("ArrowRight")
+        region_words(page, "rows 8–17, columns 9–21")
+        page.keyboard.press("Shift+ArrowDown")
+        region_words(page, "rows 8–18, columns 9–21")
+        page.keyboard.press("Escape")
+        region_words(page, "The whole image")
+        page.wait_for_timeout(500)
+        press(page, "Stop")
+        status(page, "Stopped")
+
+        page.get_by_role("button", name="seed 1: enlarge beside the photo").click()
+        page.get_by_role("button", name="seed 1: back to all").wait_for(timeout=MINUTE)
+        picture(page, f"panel-enlarged-{site[0]}")
+        page.get_by_role("button", name="seed 1: back to all").click()
+
+        tiles = page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile")
+        tiles.nth(2).wait_for(timeout=MINUTE)
+        tiles.nth(0).click()
+        tiles.nth(1).click()
+        press(page, "Side by side")
+        page.locator(".iw-panel img.widget-image:visible").first.wait_for(timeout=MINUTE)
+        tiles.nth(1).click()
+        press(page, "Bring back")
+        status(page, "Brought back")
+
+        page.get_by_role("tab", name="Curves").click()
+        page.get_by_role("tab", name="Take away").click()
+        page.locator(".iw-code pre", has_text="iw.invert(").wait_for(timeout=MINUTE)
+        for name, ending in (("Picture (PNG)", "png"), ("Animation (GIF)", "gif")):
+            with page.expect_download() as download:
+                press(page, name)
+            assert download.value.suggested_filename == f"coffee-blocks.2.{ending}"
+        picture(page, f"panel-take-away-{site[0]}")
+        assert not page.troubles
+
+
+def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> None:
+    from PIL import Image
+
+    with browser(1280, 1250) as page:
+        load(page, site)
+        slider = page.locator(".iw-controls .noUi-handle").first
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        page.locator(".iw-heading", has_text="blocks.3").first.wait_for(timeout=MINUTE)
+        page.wait_for_timeout(500)
+        press(page, "Start")
+        status(page, "Searching for images that blocks.3")
+        knob = page.locator(".iw-knob .noUi-handle").first
+        knob.focus()
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        status(page, "Done")
+        page.get_by_role("tab", name="Take away").click()
+        page.locator(".iw-code pre", has_text="'tv_weight'").wait_for(timeout=MINUTE)
+
+        large = tmp_path / "large.jpg"
+        Image.new("RGB", (11_000, 9_100), (90, 140, 60)).save(large)  # 100 megapixels
+        page.locator(".iw-upload input").set_input_files(str(large))
+        page.locator(".iw-note", has_text="large, your own photo").wait_for(timeout=MINUTE)
+        broken = tmp_path / "broken.png"
+        broken.write_bytes(b"not a picture at all")
+        page.locator(".iw-upload input").set_input_files(str(broken))
+        page.locator(".iw-error", has_text="broken.png").wait_for(timeout=MINUTE)
+        assert not page.troubles
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (560, False)])
+def test_it_looks_right_dark_and_narrow(site: tuple[str, str], width: int, dark: bool) -> None:
+    if dark and site[0] == "voila":
+        pytest.skip("Voila's theme is chosen when it is started")
+    with browser(width, 1250 if width > 1000 else 2400, dark) as page:
+        load(page, site, dark)
+        press(page, "Start")
+        status(page, "Done")
+        picture(page, f"panel-{site[0]}-{'dark' if dark else 'narrow'}")
+        overflow = page.evaluate(
+            "(() => { const p = document.querySelector('.iw-panel');"
+            " return p.scrollWidth - p.clientWidth; })()"
+        )
+        assert overflow <= 1
+        assert not page.troubles

@@ -1,0 +1,314 @@
+"""The panel without a browser: state in, state out; nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import io
+import resource
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("anywidget")
+pytest.importorskip("ipywidgets")
+
+import ipywidgets
+
+import invwidgets as iw
+from invwidgets.errors import InvwidgetsError, UnknownNameError
+
+SMALL: dict[str, Any] = {"layer": "blocks.0", "seeds": 2, "size": 64, "steps": 8}
+
+
+def run(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(coroutine())
+
+
+async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    end = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, "waited too long"
+        await asyncio.sleep(0.01)
+
+
+def with_panel(
+    **options: Any,
+) -> Callable[[Callable[[iw.InversionPanel], Awaitable[None]]], Callable[[], None]]:
+    """Run a test with a panel that has had its look at the network."""
+
+    def decorate(test: Callable[[iw.InversionPanel], Awaitable[None]]) -> Callable[[], None]:
+        def wrapped() -> None:
+            async def inner() -> None:
+                panel = iw.InversionPanel("coffee", **{**SMALL, **options})
+                try:
+                    await until(lambda: panel.layer_slider.layers)
+                    await test(panel)
+                finally:
+                    panel.close()
+
+            run(inner)
+
+        wrapped.__name__ = test.__name__
+        return wrapped
+
+    return decorate
+
+
+@with_panel()
+async def test_start_gives_the_result(panel: iw.InversionPanel) -> None:
+    assert panel.state == "idle"
+    result = await panel.start()
+    assert panel.result is result
+    assert panel.state == "finished"
+    assert len(panel.history.pins) == 1
+    assert panel.gallery.picture[:2] == b"\xff\xd8"
+    assert panel.take_away.ready
+    assert "iw.invert(" in panel.take_away.code
+    same = iw.invert("coffee", **SMALL, micro_batch=result.settings.micro_batch)
+    assert torch.equal(result.images, same.images)
+
+
+@with_panel()
+async def test_start_twice_ends_in_one_result(panel: iw.InversionPanel) -> None:
+    first, second = panel.start(), panel.start()
+    assert await first is await second
+    assert len(panel.history.pins) == 1
+
+
+@with_panel(steps=5000)
+async def test_layer_and_photo_change_while_running(panel: iw.InversionPanel) -> None:
+    task = panel.start()
+    await until(lambda: panel.state == "running")
+    panel.layer = "blocks.1"
+    panel.photo = "chelsea"
+    panel.steps = 6
+    result = await task
+    assert (result.layer, result.photo_name, result.steps) == ("blocks.1", "chelsea", 6)
+
+
+@with_panel(steps=5000)
+async def test_ten_knob_changes_a_second_all_act(panel: iw.InversionPanel) -> None:
+    task = panel.start()
+    await until(lambda: panel.state == "running")
+    for place in range(10):
+        panel.tv_weight = 0.1 * (place + 1)
+        await asyncio.sleep(0.1)
+    panel.stop()
+    result = await task
+    assert result.stopped
+    assert [v for _, name, v in result.knob_changes if name == "tv_weight"][-1] == 1.0
+    assert len(result.knob_changes) >= 5
+
+
+@with_panel(steps=5000)
+async def test_buttons_mean_something_or_are_disabled(panel: iw.InversionPanel) -> None:
+    controls = panel.controls
+    assert not controls.start.disabled
+    assert controls.pause.disabled
+    assert controls.stop.disabled
+    controls.step.click()
+    await until(lambda: controls.status.value.startswith("Resting after step 1"))
+    assert controls.pause.description == "Resume"
+    controls.step.click()
+    await until(lambda: controls.status.value.startswith("Resting after step 2"))
+    controls.pause.click()
+    await until(lambda: controls.pause.description == "Pause")
+    await until(lambda: controls.bar.value > 2)
+    controls.stop.click()
+    await until(lambda: panel.result is not None)
+    assert panel.result.stopped
+    assert controls.stop.disabled
+
+
+@with_panel()
+async def test_controls_and_traits_are_in_step(panel: iw.InversionPanel) -> None:
+    slider = panel.layer_slider.slider
+    assert slider.value == "blocks.0"
+    slider.value = "blocks.3"
+    await until(lambda: panel.layer == "blocks.3" and panel.region_picker.canvas.rows == 4)
+    panel.region_picker.canvas.set_state({"box": [1, 3, 0, 2]})
+    await until(lambda: panel.region == (1, 3, 0, 2))
+    assert panel.region_picker.rows.value == (1, 3)
+    panel.region = "0:2,0:2"
+    await until(lambda: list(panel.region_picker.canvas.box) == [0, 2, 0, 2])
+    panel.layer = "blocks.0"
+    await until(lambda: panel.region_picker.canvas.rows == 32)
+    assert panel.region is None
+    panel.channel_selector.kind.value = "halves"
+    await until(lambda: panel.channels == "group:1")
+    assert "<b>8</b> of 16" in panel.channel_selector.caption.value
+    panel.channel_selector.kind.value = "top"
+    await until(lambda: isinstance(panel.channels, tuple) and len(panel.channels) == 8)
+    panel.theme = "dark"
+    await until(lambda: panel.gallery.theme == "dark")
+
+
+@with_panel()
+async def test_presets_and_resets(panel: iw.InversionPanel) -> None:
+    preset = panel.tv_weight
+    assert preset > 0
+    knob = panel.knobs.knobs["tv_weight"]
+    knob.control.value = 1.0
+    await until(lambda: panel.tv_weight == 1.0)
+    knob.back.click()
+    await until(lambda: panel.tv_weight == preset)
+    panel.preset = "ijcv2016"
+    await until(lambda: panel.data_weight == 300)
+    assert panel.optimizer == "adagrad-momentum"
+
+
+@with_panel()
+async def test_errors_are_said_in_the_panel_and_it_lives(panel: iw.InversionPanel) -> None:
+    panel.layer = "conv9"
+    await until(lambda: "conv9" in panel.controls.error.value)
+    with pytest.raises(InvwidgetsError, match="conv9"):
+        await panel.start()
+    panel.layer = "blocks.1"
+    await until(lambda: panel.layer_slider.slider.value == "blocks.1")
+    assert panel.controls.error.value == ""
+    assert (await panel.start()).layer == "blocks.1"
+
+
+@with_panel()
+async def test_uploads(panel: iw.InversionPanel) -> None:
+    panel.photos._take({"name": "broken.png"}, [b"not a picture"])
+    assert "broken.png" in panel.controls.error.value
+    assert panel.photo == "coffee"
+    file = io.BytesIO()
+    Image.fromarray(np.full((50, 80, 3), 200, np.uint8)).save(file, "PNG")
+    panel.photos._take({"name": "mine.png"}, [memoryview(file.getvalue())])
+    await until(lambda: "mine" in panel.photos.caption.value)
+    assert (await panel.start()).steps == 8
+
+
+@with_panel()
+async def test_history_brings_back_and_deletes(panel: iw.InversionPanel) -> None:
+    first = await panel.start()
+    panel.layer = "blocks.1"
+    await until(lambda: len(panel.history.pins) == 2)
+    panel.history.tiles.selected = [0, 1]
+    panel.history.side.click()
+    await until(lambda: panel.history.pair.value[:2] == b"\xff\xd8")
+    panel.history.tiles.selected = [0]
+    await until(lambda: not panel.history.bring.disabled)
+    panel.history.bring.click()
+    await until(lambda: panel.layer == "blocks.0" and panel.result is first)
+    await asyncio.sleep(0.3)
+    assert panel.state == "idle", "bringing back starts nothing"
+    panel.history.delete(0)
+    assert len(panel.history.pins) == 1
+
+
+@with_panel()
+async def test_take_away_sends_files(panel: iw.InversionPanel) -> None:
+    sent: list[tuple[Any, Any]] = []
+    await panel.start()
+    panel.take_away.send = lambda content, buffers=None: sent.append((content, buffers))
+    for kind in ("png", "pdf", "gif", "safetensors"):
+        panel.take_away._wanted({"want": kind})
+    starts = [bytes(buffers[0][:4]) for _, buffers in sent]
+    assert starts[:3] == [b"\x89PNG", b"%PDF", b"GIF8"]
+    assert sent[3][0]["save"] == "coffee-blocks.0.safetensors"
+
+
+@with_panel(steps=5000)
+async def test_cancelling_the_task_leaves_the_run(panel: iw.InversionPanel) -> None:
+    task = panel.start()
+    await until(lambda: panel.state == "running")
+    task.cancel()
+    await asyncio.sleep(0.05)
+    assert panel.state == "running"
+    panel.stop()
+    await until(lambda: panel.result is not None)
+
+
+def test_unknown_keywords_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="nonsense"):
+        iw.InversionPanel("coffee", nonsense=1)
+
+
+def test_two_panels_at_once() -> None:
+    async def both() -> None:
+        one, two = (
+            iw.InversionPanel("coffee", **{**SMALL, "layer": n}) for n in ("blocks.0", "blocks.1")
+        )
+        first, second = await asyncio.gather(one.start(), two.start())
+        assert (first.layer, second.layer) == ("blocks.0", "blocks.1")
+        one.close()
+        two.close()
+
+    run(both)
+
+
+def test_the_strip_fills_layer_by_layer() -> None:
+    async def strip() -> None:
+        strip = iw.LayerStrip("coffee", layers=["blocks.0", "blocks.1"], size=64, steps=5)
+        results = await strip.start()
+        assert list(results) == ["blocks.0", "blocks.1"]
+        assert strip.view.picture[:2] == b"\xff\xd8"
+        strip.close()
+
+    run(strip)
+    assert not _widgets()
+
+
+def _widgets() -> int:
+    return len(ipywidgets.widgets.widget._instances)
+
+
+def _tensors() -> int:
+    gc.collect()
+    return sum(1 for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
+
+
+async def _open_and_close(running: bool) -> None:
+    panel = iw.InversionPanel("coffee", **{**SMALL, "steps": 5000})
+    if running:
+        panel.start()
+        await until(lambda: panel.state == "running")
+    panel.close()
+    panel.close()
+
+
+def test_closed_while_running_leaves_nothing() -> None:
+    async def some() -> None:
+        for _ in range(3):
+            await _open_and_close(True)
+
+    run(some)
+    threads, tensors = threading.active_count(), _tensors()
+    run(some)
+    assert threading.active_count() <= threads
+    assert _tensors() <= tensors
+    assert not _widgets()
+
+
+@pytest.mark.slow
+def test_two_hundred_panels_leave_nothing() -> None:
+    async def many(count: int) -> None:
+        for place in range(count):
+            await _open_and_close(place % 10 == 0)
+
+    run(lambda: many(30))
+    threads, tensors, before = threading.active_count(), _tensors(), _resident()
+    run(lambda: many(200))
+    gc.collect()
+    assert threading.active_count() <= threads
+    assert _tensors() <= tensors
+    assert not _widgets()
+    assert _resident() - before < 20e6
+
+
+def _resident() -> float:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free already does not count
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
