@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
-# From a fresh clone to a passed test suite: style, types, fast and slow tests, notebooks.
+# From a fresh clone to a passed test suite: style, types, notebooks, fast and slow tests.
+# Arguments go to pytest: scripts/check.sh -m "not slow" leaves the slow ones out.
 source "$(dirname "$0")/setup.sh" "[lab,test]"
 bin=$venv/bin
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
-"$bin/python" -m pytest -m "slow or not slow" "$@"
+"$bin/python" -m pytest -p no:cacheprovider --nbval-lax --nbval-current-env \
+  --nbval-cell-timeout 300 -m "" notebooks
+[ $# -gt 0 ] || set -- -m "slow or not slow"
+"$bin/python" -m pytest "$@"
