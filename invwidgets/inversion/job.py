@@ -108,8 +108,7 @@ def prepare(
         settings = settings if steps is None else settings.with_steps(steps)
     settings = settings.replace(seeds=parse_seeds(seeds))
     device = resolve_device(settings.device)
-    if device != representation.mean_color.device:
-        representation = representation.to(device)
+    representation = representation.on(device)
     picture = None
     if settings.objective == "maximise":
         if selection.region is None and len(info.shape) == 3:

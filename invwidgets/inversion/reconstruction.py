@@ -215,7 +215,7 @@ def pairwise_distance(vectors: Tensor, norm: float | None = None) -> float:
     """The mean distance between pairs of rows (S, D): root mean square, or by ``norm``."""
     if len(vectors) < 2:
         return 0.0
-    distances = torch.pdist(vectors.double())
+    distances = torch.pdist(vectors.cpu().double())
     scale = vectors.shape[1] ** 0.5 if norm is None else norm
     return float(distances.mean()) / scale
 

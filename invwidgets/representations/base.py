@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -96,6 +97,13 @@ class Representation(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"
+
+    def on(self, device: torch.device) -> Representation:
+        """This representation on a device: itself if it is there, a copy elsewhere, since
+        others may share this one."""
+        if self.mean_color.device == device:
+            return self
+        return copy.deepcopy(self).to(device)
 
     def target(self, photo: Tensor) -> Tensor:
         """Φ₀, the features of one photo (3, H, W), without gradients, with a batch of one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -53,6 +54,14 @@ class NetworkRepresentation(Representation):
     @property
     def digest(self) -> str:
         return self.network.digest
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NetworkRepresentation:
+        """A copy with a trunk of its own; the network, which nobody changes, stays shared."""
+        memo[id(self.network)] = self.network
+        copied = self.__class__.__new__(self.__class__)
+        nn.Module.__init__(copied)
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def at(self, layer: str) -> NetworkRepresentation:
         return NetworkRepresentation(self.network, layer)

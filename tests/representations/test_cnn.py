@@ -275,3 +275,14 @@ def test_a_cut_can_be_collected() -> None:
     del own
     gc.collect()
     assert alive() is None
+
+
+def test_on_another_device_is_a_copy_that_leaves_the_shared_one_alone() -> None:
+    phi = representation("squeezenet1_1", "features.3.squeeze", "random")
+    assert phi.on(torch.device("cpu")) is phi
+    moved = phi.on(torch.device("meta"))
+    assert moved.mean_color.device.type == "meta"
+    assert {p.device.type for p in moved.parameters()} == {"meta"}
+    assert {p.device.type for p in phi.parameters()} == {"cpu"}
+    assert phi(torch.rand(1, 3, 64, 64)).shape == (1, 16, 15, 15)
+    assert moved.layer_info((64, 64)) == phi.layer_info((64, 64))
