@@ -80,7 +80,7 @@ def _default(representation: Representation, objective: str, share: float) -> In
         )
     depth, crowd = representation.depth, min(10.0, 1 / share)
     if representation.hand_built:
-        return InversionSettings(phases=(Phase(500, 2.0, 0.0),), tv_weight=0.02)
+        return InversionSettings(phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02)
     return InversionSettings(
         phases=(Phase(round(min(150, 100 + 250 * depth)), 10.0, 0.05),),
         alpha=2.0,
