@@ -41,9 +41,9 @@ TIMED = """async ([label, text]) => {
 
 def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else "voila"
-    rows = [*_latencies(kind, 4), *_share(4), *_latencies(kind, 16)]
-    for name, value, limit in rows:
-        print(f"{name:<58} {value:>9}   {limit}")
+    for part in (lambda: _latencies(kind, 4), lambda: _share(4), lambda: _latencies(kind, 16)):
+        for name, value, limit in part():
+            print(f"{name:<58} {value:>9}   {limit}", flush=True)
 
 
 def _latencies(kind: str, seeds: int) -> list[tuple[str, str, str]]:

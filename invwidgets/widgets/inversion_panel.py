@@ -500,6 +500,8 @@ class InversionPanel(w.VBox, PanelOptions):
             return f"Searching for images that {layer} cannot tell from {name} …"
         if progress.state == "paused":
             return f"Resting after step {progress.step}. Resume or Step goes on."
+        if progress.state == "stopped" and not progress.step:
+            return "Stopped before the first step. Press Start to begin."
         if progress.state in ("finished", "stopped") and self.result is not None:
             kind = "Done" if progress.state == "finished" else "Stopped"
             if self.result.relative_error is None:
