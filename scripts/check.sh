@@ -3,6 +3,7 @@
 # Arguments go to pytest: scripts/check.sh -m "not slow" leaves the slow ones out.
 source "$(dirname "$0")/setup.sh" "[lab,test]"
 bin=$venv/bin
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # two spinning threads beside a browser wait for each other
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
