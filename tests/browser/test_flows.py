@@ -104,11 +104,9 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         region_words(page, "rows 8–18, columns 9–21")
         page.keyboard.press("Escape")
         region_words(page, "The whole image")
-        page.wait_for_function(  # a first picture of the run that the last change began
-            "document.querySelector('.iw-status').textContent.includes('Searching')"
-            " && +document.querySelector('.iw-gallery').dataset.shown > 1",
-            timeout=MINUTE,
-        )
+        status(page, "Done")
+        press(page, "Start again")
+        status(page, "Searching")
         press(page, "Stop")
         status(page, "Stopped")
 
