@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -72,8 +72,8 @@ def _compare(layer: str, photos: list[str], seeds: int) -> dict[str, Any]:
     row = {"layer": layer, **_scores("", ours), "diversity": f"{mean(o[4] for o in ours):.3f}"}
     if theirs:
         row |= _scores("plain: ", theirs)
-        ratio = mean(o[3] for o in ours) / mean(t[3] for t in theirs)
-        row["time, ours / plain"] = f"{ratio:.2f}"
+        ratios = [o[3] / t[3] for o, t in zip(ours, theirs, strict=True)]
+        row["time, ours / plain (median)"] = f"{median(ratios):.2f}"
     print(row, flush=True)
     return row
 
