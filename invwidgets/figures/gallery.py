@@ -127,7 +127,7 @@ def gallery_of(
     count = len(images)
     cells = count + (result.photo is not None) + (2 if count > 1 else 0)
     if width is None:
-        columns = columns or (min(4, cells) if cells <= 12 else _columns(cells))
+        columns = columns or _columns(cells, count + (result.photo is not None))
         width = max(480, 210 * columns - 14)
     drawn = Gallery(
         result.seeds[:count],
@@ -148,7 +148,10 @@ def gallery_of(
     return drawn
 
 
-def _columns(cells: int) -> int:
+def _columns(cells: int, pictures: int) -> int:
+    """The photo and a few seeds stand side by side, mean and spread below; many make a sheet."""
+    if pictures <= 5:
+        return pictures
     return min(8, math.ceil(math.sqrt(cells * 1.6)))
 
 

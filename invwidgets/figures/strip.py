@@ -14,6 +14,13 @@ from .gallery import note_of
 _CELL, _GAP, _CAPTION, _TITLE = 1.35, 0.08, 0.42, 0.72
 
 
+def _note(results: Sequence[Reconstruction]) -> str:
+    steps = [result.steps for result in results]
+    if len(set(steps)) == 1:
+        return note_of(results[0])
+    return note_of(results[0]).replace(f"{steps[0]} steps", f"{min(steps)} to {max(steps)} steps")
+
+
 def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None) -> Figure:
     """Results of one photo, one column each, a row a seed; the photo stands first.
 
@@ -31,7 +38,7 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
     figure_height = rows * (down + _CAPTION) + _TITLE + 0.25
     figure = new_figure(figure_width, figure_height)
     first = results[0]
-    set_title(figure, f"What is still known of {first.photo_name}", note_of(first),
+    set_title(figure, f"What is still known of {first.photo_name}", _note(results),
               figure_width, figure_height)  # fmt: skip
 
     def cell(row: int, column: int, head: str) -> Axes:
