@@ -15,13 +15,15 @@ from invwidgets.representations.layers import Layout
 from invwidgets.representations.registry import representation, representations
 from tests.small_networks import Small, cut, filled, hooked, phi, picture
 
-QUICK = ("efficientnet_lite0", "squeezenet1_1", "resnet18")
+QUICK = ("efficientnet_lite0", "squeezenet1_1", "resnet18", "hog", "hogb", "dsift")
 EVERY = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in representations()]
 
 
 @pytest.fixture(params=EVERY)
 def zoo_network(request: pytest.FixtureRequest) -> NetworkRepresentation:
-    return NetworkRepresentation(load_network(request.param, "random"))
+    found = representation(request.param, weights="random")
+    assert isinstance(found, NetworkRepresentation)
+    return found
 
 
 def test_every_layer_of_the_zoo_is_what_a_hook_sees(zoo_network: NetworkRepresentation) -> None:
