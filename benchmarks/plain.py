@@ -12,7 +12,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from invwidgets.models import load_network
+from invwidgets.models import frozen_copy, load_network
 from invwidgets.representations.cnn import _Hooked
 
 
@@ -24,7 +24,8 @@ class PlainNetwork(nn.Module):
         network = load_network(model, weights)
         self.mean = torch.tensor(network.mean)[:, None, None]
         self.std = torch.tensor(network.std)[:, None, None]
-        self.body = _Hooked(network.module, layer).to(memory_format=torch.contiguous_format)
+        module = frozen_copy(network.module)  # the zoo's own is shared and stays as it is
+        self.body = _Hooked(module, layer).to(memory_format=torch.contiguous_format)
         for parameter in self.body.parameters():
             parameter.requires_grad_(not frozen)
 

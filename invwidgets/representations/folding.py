@@ -32,7 +32,7 @@ def fold_batch_norms(graph: fx.GraphModule) -> int:
         if sum(n.target == source.target for n in graph.graph.nodes) != 1:
             continue  # called again elsewhere, without this BatchNorm
         convolution = modules.get(str(source.target))
-        if type(convolution) not in _CONVOLUTIONS and not _is_plain(convolution):
+        if not _is_plain(convolution):
             continue
         assert isinstance(convolution, _CONVOLUTIONS)
         _replace(graph, str(source.target), _fold(convolution, mean, variance, weight, bias, eps))
