@@ -18,7 +18,11 @@ OBJECTIVES = ("inversion", "maximise", "caricature")
 
 
 class Objective:
-    """An energy of features (S, …) -> (S,), over the selected ones."""
+    """An energy of features (S, …) -> (S,), over the selected ones.
+
+    Made of a target and its selection; ``computed`` is the same selection among the features that
+    ``energy`` is given, where those are only a part of the map.
+    """
 
     @abstractmethod
     def energy(self, features: Tensor) -> Tensor:
@@ -33,8 +37,10 @@ class Inversion(Objective):
     tensor([1., 1.])
     """
 
-    def __init__(self, target: Tensor, selection: Selection) -> None:
-        self.selection = selection
+    def __init__(
+        self, target: Tensor, selection: Selection, computed: Selection | None = None
+    ) -> None:
+        self.selection = computed or selection
         self.target = selection.of(target)
         norm = self.target.square().sum()
         if not norm > 0:
@@ -57,8 +63,10 @@ class Maximise(Objective):
     Source: IJCV16, section 2.2 (activation maximisation).
     """
 
-    def __init__(self, target: Tensor, selection: Selection) -> None:
-        self.selection = selection
+    def __init__(
+        self, target: Tensor, selection: Selection, computed: Selection | None = None
+    ) -> None:
+        self.selection = computed or selection
         self.scale = 1 / target.flatten()[0].abs().clamp_min(1e-12)
 
     def energy(self, features: Tensor) -> Tensor:
@@ -71,8 +79,10 @@ class Caricature(Objective):
     It is −1 at the photo itself, where the search starts. Source: IJCV16, section 2.3.
     """
 
-    def __init__(self, target: Tensor, selection: Selection) -> None:
-        self.selection = selection
+    def __init__(
+        self, target: Tensor, selection: Selection, computed: Selection | None = None
+    ) -> None:
+        self.selection = computed or selection
         excited = selection.of(target).clamp_min(0)
         norm = excited.square().sum()
         if not norm > 0:
@@ -86,7 +96,9 @@ class Caricature(Objective):
         return -(self.selection.of(features) * self.weights).flatten(1).sum(1)
 
 
-def make_objective(name: str, target: Tensor, selection: Selection) -> Objective:
+def make_objective(
+    name: str, target: Tensor, selection: Selection, computed: Selection | None = None
+) -> Objective:
     """An objective by its name."""
     kinds: dict[str, type[Inversion] | type[Maximise] | type[Caricature]] = {
         "inversion": Inversion,
@@ -95,7 +107,7 @@ def make_objective(name: str, target: Tensor, selection: Selection) -> Objective
     }
     if name not in kinds:
         raise unknown_name("objective", name, OBJECTIVES)
-    return kinds[name](target, selection)
+    return kinds[name](target, selection, computed)
 
 
 def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Tensor:

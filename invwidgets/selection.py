@@ -8,7 +8,6 @@ torch.Size([4, 2, 5, 5])
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import index
@@ -20,6 +19,7 @@ from .errors import SelectionError
 from .images import luminance, photos, read_photo
 from .representations.base import Layer, Region, Representation
 from .representations.cnn import check_region
+from .representations.remembered import remembered
 
 ChannelSpec = str | int | slice | Iterable[int] | None
 
@@ -197,23 +197,22 @@ def _by_color(spec: str, representation: Representation) -> list[int]:
     return [int(c) for c in order[: max(1, len(order) // int(found[2] or 2))]]
 
 
-_colorfulness: weakref.WeakKeyDictionary[Representation, Tensor] = weakref.WeakKeyDictionary()
-
-
 def colorfulness(representation: Representation) -> Tensor:
     """How much each channel's response owes to colour, (C,) from 0 (none) upwards.
 
     ‖Φ_c(x) − Φ_c(grey x)‖ / ‖Φ_c(x)‖ over the bundled photos: what a channel's response loses
     when the photo loses its colour and keeps its brightness.
     """
-    if representation not in _colorfulness:
-        changed = total = torch.zeros(1)
-        for name in photos():
-            photo = read_photo(name, representation.size)
-            features = representation.target(photo)[0]
-            features = features.reshape(features.shape[0], -1)
-            grey = representation.target(luminance(photo))[0].reshape(features.shape)
-            changed = changed + (features - grey).square().sum(1).cpu()
-            total = total + features.square().sum(1).cpu()
-        _colorfulness[representation] = (changed / total.clamp_min(1e-20)).sqrt()
-    return _colorfulness[representation]
+    return remembered(representation, "colorfulness", lambda: _colorfulness(representation))
+
+
+def _colorfulness(representation: Representation) -> Tensor:
+    changed = total = torch.zeros(1)
+    for name in photos():
+        photo = read_photo(name, representation.size)
+        features = representation.target(photo)[0]
+        features = features.reshape(features.shape[0], -1)
+        grey = representation.target(luminance(photo))[0].reshape(features.shape)
+        changed = changed + (features - grey).square().sum(1).cpu()
+        total = total + features.square().sum(1).cpu()
+    return (changed / total.clamp_min(1e-20)).sqrt()

@@ -27,6 +27,7 @@ from ..selection import Selection
 from .optimizers import make_optimizer
 from .settings import InversionSettings, Phase
 from .starts import jitter_generators, start_images
+from .window import Window
 
 KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound")
 Knobs = Callable[[], Mapping[str, Any]]
@@ -79,6 +80,7 @@ def run(
     *,
     size: tuple[int, int] | None = None,
     photo: Tensor | None = None,
+    window: Window | None = None,
     cancelled: Callable[[], bool] | None = None,
     more: More | None = None,
 ) -> Iterator[Step]:
@@ -88,10 +90,11 @@ def run(
     ----------
     representation, target, selection: Φ, Φ₀ (1, …) and M. With the objective ``maximise`` the
         target is the response to normalise by, a tensor of one number.
-    settings: already resolved (device, threads and micro-batch are taken as they are).
+    settings: already resolved (device, threads, precision and micro-batch are taken as they are).
     knobs: read once a step; may set any of ``KNOBS`` from its next step on.
     size: (height, width) of the images, the representation's own by default.
     photo: (3, H, W), where the start ``photo`` begins.
+    window: what of the images to compute; all of it by default.
     cancelled: asked before each micro-batch; a true answer ends the search at once.
     more: asked after the last phase for a further one; None ends the search.
     """
@@ -104,7 +107,9 @@ def run(
     colors = 1 if representation.color_blind else 3
     z = start_images(settings.start, settings.seeds, (colors, *canvas), origin).to(mean.device)
     z = z.contiguous(memory_format=torch.channels_last)
-    objective = make_objective(settings.objective, target, selection)
+    computed = selection if window is None else window.selection
+    objective = make_objective(settings.objective, target, selection, computed)
+    evaluate = _Evaluation(representation, objective, settings, size, window, cancelled)
     optimizer = make_optimizer(settings.optimizer, z)
     generators = jitter_generators(settings.seeds)
     values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS}
@@ -119,9 +124,8 @@ def run(
             optimizer.forget()
         shifts = _shifts(generators, phase.jitter, settings.jitter)
         weights = values | {"tv_weight": values["tv_weight"] * settings.tv_factor(index)}
-        measured = _energies(
-            representation, objective, weights, z, shifts, size, settings, cancelled
-        )
+        half = settings.precision == "bfloat16" and phase.half_at(within)
+        measured = evaluate(z, weights, shifts, half)
         if measured is None:
             return
         energies, gradient = measured
@@ -141,44 +145,53 @@ def run(
         yield Step(index, z, energies, seconds, broken, changes, size, mean)
 
 
-def _energies(
-    representation: Representation,
-    objective: Objective,
-    values: Mapping[str, Any],
-    z: Tensor,
-    shifts: Tensor,
-    size: tuple[int, int],
-    settings: InversionSettings,
-    cancelled: Callable[[], bool] | None,
-) -> tuple[dict[str, Tensor], Tensor] | None:
-    """Every term by seed, and the gradient of their weighted sum, a micro-batch at a time.
+@dataclass(frozen=True)
+class _Evaluation:
+    """Every term by seed, and the gradient of their weighted sum, a micro-batch at a time."""
 
-    None if cancelled between micro-batches.
-    """
-    many = settings.micro_batch or len(z)
-    gradient = torch.empty_like(z)
-    parts = []
-    with torch.enable_grad():
-        for start in range(0, len(z), many):
-            if cancelled is not None and cancelled():
-                return None
-            seeds = slice(start, start + many)
-            iterate = z[seeds].detach().requires_grad_(True)
-            crop = priors.jittered(iterate, shifts[seeds], size)
-            images = torch.add(representation.mean_color[:, None, None], crop, alpha=1 / 255)
-            data = objective.energy(representation(images))
-            terms = {"data": data}
-            total = data * values["data_weight"]
-            if values["alpha_weight"]:
-                terms["alpha"] = priors.alpha_norm(iterate, values["alpha"], settings.alpha_kind)
-                total = total + terms["alpha"] * values["alpha_weight"]
-            if values["tv_weight"]:
-                terms["tv"] = priors.total_variation(iterate, values["beta"])
-                total = total + terms["tv"] * values["tv_weight"]
-            terms["total"] = total
-            (gradient[seeds],) = torch.autograd.grad(total.sum(), iterate)
-            parts.append({name: term.detach() for name, term in terms.items()})
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, gradient
+    representation: Representation
+    objective: Objective
+    settings: InversionSettings
+    size: tuple[int, int]
+    window: Window | None
+    cancelled: Callable[[], bool] | None
+
+    def __call__(
+        self, z: Tensor, weights: Mapping[str, Any], shifts: Tensor, half: bool
+    ) -> tuple[dict[str, Tensor], Tensor] | None:
+        """None if cancelled between micro-batches."""
+        many = self.settings.micro_batch or len(z)
+        gradient = torch.empty_like(z)
+        parts = []
+        with torch.enable_grad():
+            for start in range(0, len(z), many):
+                if self.cancelled is not None and self.cancelled():
+                    return None
+                seeds = slice(start, start + many)
+                iterate = z[seeds].detach().requires_grad_(True)
+                terms = self._terms(iterate, weights, shifts[seeds], half)
+                (gradient[seeds],) = torch.autograd.grad(terms["total"].sum(), iterate)
+                parts.append({name: term.detach() for name, term in terms.items()})
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, gradient
+
+    def _terms(
+        self, iterate: Tensor, weights: Mapping[str, Any], shifts: Tensor, half: bool
+    ) -> dict[str, Tensor]:
+        seen = priors.jittered(iterate, shifts, self.size)
+        seen = seen if self.window is None else self.window.of(seen)
+        images = torch.add(self.representation.mean_color[:, None, None], seen, alpha=1 / 255)
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=half):
+            features = self.representation(images)
+        terms = {"data": self.objective.energy(features.float())}
+        total = terms["data"] * weights["data_weight"]
+        if weights["alpha_weight"]:
+            kind = self.settings.alpha_kind
+            terms["alpha"] = priors.alpha_norm(iterate, weights["alpha"], kind)
+            total = total + terms["alpha"] * weights["alpha_weight"]
+        if weights["tv_weight"]:
+            terms["tv"] = priors.total_variation(iterate, weights["beta"])
+            total = total + terms["tv"] * weights["tv_weight"]
+        return terms | {"total": total}
 
 
 def _steps(phases: tuple[Phase, ...], more: More | None) -> Iterator[tuple[Phase, int]]:

@@ -20,11 +20,15 @@ from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_pho
 from ..models import DEFAULT_MODEL
 from ..representations.base import Region, Representation
 from ..representations.registry import representation as find_representation
+from ..representations.remembered import remembered, remembered_target
 from ..selection import ChannelSpec, Selection, centre_region, select
 from .engine import Knobs, More, Step, run
+from .precision import resolve_precision
 from .presets import preset as make_preset
 from .resources import cpu_threads, plan_memory, resolve_device
 from .settings import InversionSettings, parse_seeds
+from .threads import fastest_threads
+from .window import Window, find_window
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Job:
     photo_name: str
     target: Tensor
     selection: Selection
+    window: Window | None
     settings: InversionSettings
     size: tuple[int, int]
     resolved: dict[str, Any]
@@ -55,6 +60,7 @@ class Job:
             knobs,
             size=self.size,
             photo=self.photo,
+            window=self.window,
             cancelled=cancelled,
             more=more,
         )
@@ -118,19 +124,25 @@ def prepare(
         raise BadSettingError(f"{settings.objective} needs a photo: one of {', '.join(photos())}")
     else:
         picture = read_photo(photo, wanted, fit)
-        target = representation.target(picture)
-    with cpu_threads(settings.threads) as threads:
-        at_once = plan_memory(representation, settings, wanted, threads)
+        target = remembered_target(representation, picture)
+    window = find_window(representation, selection, wanted)
+    computed = wanted if window is None else (window.box.height, window.box.width)
+    threads = settings.threads or (fastest_threads() if device.type == "cpu" else None)
+    with cpu_threads(threads) as threads:
+        at_once = plan_memory(representation, settings, wanted, threads, computed)
+        precision = resolve_precision(settings.precision, representation, computed)
     resolved = {
         "device": str(device),
-        "dtype": "float32",
+        "dtype": precision,
         "threads": threads,
         "micro_batch": at_once,
         "size": list(wanted),
     }
-    settings = settings.replace(micro_batch=at_once, device=str(device), threads=threads)
+    settings = settings.replace(
+        micro_batch=at_once, device=str(device), threads=threads, precision=precision
+    )
     name = photo_name(photo) if photo is not None and picture is not None else ""
-    return Job(representation, picture, name, target, selection, settings, wanted, resolved)
+    return Job(representation, picture, name, target, selection, window, settings, wanted, resolved)
 
 
 def _share(representation: Representation, selection: Selection, size: tuple[int, int]) -> float:
@@ -142,11 +154,15 @@ def _share(representation: Representation, selection: Selection, size: tuple[int
 def largest_response(representation: Representation, selection: Selection) -> Tensor:
     """The unit's largest response to any bundled photo, anywhere in its map: IJCV16's Z."""
     channels = Selection(channels=selection.channels)
-    responses = [
-        channels.of(representation.target(read_photo(name, representation.size))).max()
-        for name in photos()
-    ]
-    return torch.stack(responses).max().reshape(1)
+
+    def find() -> Tensor:
+        responses = [
+            channels.of(representation.target(read_photo(name, representation.size))).max()
+            for name in photos()
+        ]
+        return torch.stack(responses).max().reshape(1)
+
+    return remembered(representation, ("largest response", channels), find)
 
 
 def _unit(

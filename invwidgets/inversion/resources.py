@@ -11,6 +11,7 @@ import torch
 
 from ..errors import BadSettingError, DeviceError, OutOfMemoryError
 from ..representations.base import Representation
+from ..representations.remembered import remembered
 from .settings import InversionSettings
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -81,6 +82,11 @@ def available_memory(device: torch.device) -> int:
 
 def seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
     """What one seed's forward and backward pass hold at once, by running one and counting."""
+    key = ("seed bytes", size)
+    return remembered(representation, key, lambda: _seed_bytes(representation, size))
+
+
+def _seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
     held: dict[int, int] = {}
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
@@ -101,11 +107,13 @@ def plan_memory(
     settings: InversionSettings,
     size: tuple[int, int],
     threads: int | None = None,
+    computed: tuple[int, int] | None = None,
 ) -> int:
     """How many seeds to run at once; refuses a run that cannot fit before it begins.
 
     On one CPU thread it is one, unless asked otherwise: matrix products round differently in a
     larger batch, so that a seed alone and among others would part; a batch gains no time there.
+    ``computed`` is the (height, width) of what the network sees of an image of ``size``.
 
     Raises ``OutOfMemoryError``, naming the number of seeds that would fit.
     """
@@ -113,7 +121,7 @@ def plan_memory(
     pixels = (size[0] + settings.jitter) * (size[1] + settings.jitter)
     frames = min(9, seeds) * settings.frames * 3 * min(pixels, 160 * 160)
     canvas = _CANVASES * 3 * 4 * pixels
-    working = seed_bytes(representation, size) + 4 * canvas
+    working = seed_bytes(representation, computed or size) + 4 * canvas
     room = int(0.9 * available_memory(representation.mean_color.device)) - frames
     single = representation.mean_color.device.type == "cpu" and threads == 1
     most = 1 if single else seeds

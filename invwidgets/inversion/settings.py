@@ -14,6 +14,7 @@ from ..objectives import OBJECTIVES
 
 MAX_SEEDS = 1_000_000
 OPTIMIZERS = ("multiscale-adam", "adam", "momentum", "adagrad-momentum")
+PRECISIONS = ("auto", "float32", "bfloat16")
 STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
 
 
@@ -29,6 +30,10 @@ class Phase:
     rate_end: float | None = None
     jitter: int = 0
     restart: bool = False
+
+    def half_at(self, step: int) -> bool:
+        """Whether a step may be computed in bfloat16: all but the last tenth, at least one."""
+        return self.steps - step > max(1.0, 0.1 * self.steps)
 
     def rate_at(self, step: int) -> float:
         """The rate at a step of this phase, from 0."""
@@ -51,9 +56,10 @@ class InversionSettings:
     then sharp.
     ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
     ``"picture"`` keeps every pixel displayable. ``start`` is one of ``STARTS``. ``micro_batch``
-    is how many seeds run at once (None: one on one CPU thread, else as many as memory allows),
-    ``threads`` how many CPU threads torch uses (None: as many as it has), ``frames`` how many
-    pictures of the run are kept for its animation.
+    is how many seeds run at once (None: one on one CPU thread, else as many as a memory budget
+    allows), ``threads`` how many CPU threads torch uses (None: as many as a measurement finds
+    worth having), ``precision`` what the network computes in (``"auto"``: bfloat16 where that is
+    faster), ``frames`` how many pictures of the run are kept for its animation.
 
     Raises ``BadSettingError`` for a value out of range.
     """
@@ -74,6 +80,7 @@ class InversionSettings:
     start: str = "noise"
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     device: str = "auto"
+    precision: str = "auto"
     threads: int | None = None
     micro_batch: int | None = None
     frames: int = 24
@@ -108,6 +115,8 @@ class InversionSettings:
             raise unknown_name("optimiser", self.optimizer, OPTIMIZERS)
         if self.start not in STARTS:
             raise unknown_name("start", self.start, STARTS)
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS)
         if self.alpha_kind not in ("pixel", "element"):
             raise unknown_name("α-norm", self.alpha_kind, ("pixel", "element"))
         if self.bound is not None and self.bound != "picture":

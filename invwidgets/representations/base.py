@@ -98,6 +98,11 @@ class Representation(nn.Module):
     def extra_repr(self) -> str:
         return f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"
 
+    @property
+    def anchor(self) -> nn.Module:
+        """The module whose identity stands for this map; cuts at one layer may share it."""
+        return self
+
     def on(self, device: torch.device) -> Representation:
         """This representation on a device: itself if it is there, a copy elsewhere, since
         others may share this one."""

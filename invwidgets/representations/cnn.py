@@ -55,6 +55,10 @@ class NetworkRepresentation(Representation):
     def digest(self) -> str:
         return self.network.digest
 
+    @property
+    def anchor(self) -> nn.Module:
+        return self.trunk
+
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkRepresentation:
         """A copy with a trunk of its own; the network, which nobody changes, stays shared."""
         memo[id(self.network)] = self.network
@@ -81,9 +85,11 @@ class NetworkRepresentation(Representation):
         return layer.receptive_field(region)
 
     def forward(self, images: Tensor) -> Tensor:
-        size = (images.shape[-2], images.shape[-1])
         features = self.trunk(torch.addcmul(self.shift, images, self.scale))
-        return self._layer(size).layout.arrange(features)
+        layout = self._layer(self.size).layout
+        if layout.kind == "tokens":  # the one kind that depends on the size
+            layout = self._layer((images.shape[-2], images.shape[-1])).layout
+        return layout.arrange(features)
 
     def _layer(self, size: tuple[int, int]) -> TracedLayer:
         return _traced(self.network, size)[self._index]

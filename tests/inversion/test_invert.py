@@ -160,7 +160,9 @@ def test_a_diverged_seed_is_listed_and_the_others_are_the_same() -> None:
         def layer_info(self, size: tuple[int, int] | None = None) -> Any:
             return PHI.layer_info(size)
 
-    settings = InversionSettings(phases=(Phase(8, 2.0),), tv_weight=0.01, micro_batch=3)
+    settings = InversionSettings(
+        phases=(Phase(8, 2.0),), tv_weight=0.01, micro_batch=3, precision="float32"
+    )
     sound = invert(PHOTO, PHI, settings=settings, seeds=[5, 6, 7])
     broken = Listed(1, 4)
     broken.inner.at += 1  # one call counts the memory a seed needs
@@ -301,7 +303,7 @@ def test_an_accelerators_own_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nmore")
 
-    monkeypatch.setattr("invwidgets.inversion.engine._energies", full)
+    monkeypatch.setattr("invwidgets.inversion.engine._Evaluation.__call__", full)
     with pytest.raises(OutOfMemoryError, match=r"Tried to allocate 9 GiB.*micro_batch=2"):
         short(seeds=4, micro_batch=4)
 

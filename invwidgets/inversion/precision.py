@@ -1,0 +1,96 @@
+"""float32, or bfloat16 where this machine is faster with it: measured, not read off a flag.
+
+    >>> with cpu_threads(2):
+    ...     resolve_precision("auto", phi, (224, 224))
+    'float32'
+
+In bfloat16 only the network's own operators run (torch's autocast); the image, the loss, the prior
+and the optimiser stay in float32, and so do the last steps of every phase and every error reported.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal, cast
+
+import torch
+from torch import Tensor
+
+from ..errors import BadSettingError, DeviceError, unknown_name
+from ..representations.base import Representation
+from ..representations.remembered import remembered
+from .settings import PRECISIONS
+
+Precision = Literal["float32", "bfloat16"]
+
+_GAIN = 0.8  # bfloat16 must take at most this share of float32's time
+_CLOSE = 0.05  # and its features be at most this far off, relatively
+_QUICK = 0.1  # seconds; faster steps are timed several times
+
+
+def resolve_precision(
+    wanted: str, representation: Representation, size: tuple[int, int]
+) -> Precision:
+    """What ``wanted`` means for a representation at ``size`` (height, width) on this machine.
+
+    ``auto`` times a step of one seed in both, once for each layer, size and thread count.
+
+    Raises ``UnknownNameError``; ``DeviceError`` for bfloat16 on hardware without it;
+    ``BadSettingError`` for bfloat16 with a descriptor made of comparisons.
+    """
+    if wanted not in PRECISIONS:
+        raise unknown_name("precision", wanted, PRECISIONS)
+    device = representation.mean_color.device
+    if wanted == "bfloat16":
+        if representation.hand_built:
+            raise BadSettingError(
+                f"precision 'bfloat16': {representation.name} compares numbers that bfloat16 "
+                "cannot tell apart; use 'auto', which takes float32"
+            )
+        if not has_bfloat16(device):
+            raise DeviceError(
+                f"precision 'bfloat16': this {device.type} has no bfloat16 arithmetic; use "
+                "'auto', which takes float32"
+            )
+    if wanted != "auto":
+        return cast(Precision, wanted)
+    if representation.hand_built or not has_bfloat16(device):
+        return "float32"
+    key = ("precision", size, torch.get_num_threads())
+    return remembered(representation, key, lambda: _faster(representation, size))
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies in bfloat16: AVX512-BF16 or AMX, or a GPU that does."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _faster(representation: Representation, size: tuple[int, int]) -> Precision:
+    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    image = image.to(representation.mean_color).contiguous(memory_format=torch.channels_last)
+    exact, _ = _step(representation, image, half=False)
+    rough, _ = _step(representation, image, half=True)  # both have now warmed up
+    if not (rough - exact).norm() <= _CLOSE * exact.norm():
+        return "float32"
+    seconds: dict[bool, float] = {False: torch.inf, True: torch.inf}
+    for _ in range(3):
+        for half in seconds:
+            seconds[half] = min(seconds[half], _step(representation, image, half)[1])
+        if seconds[False] > _QUICK:
+            break
+    return "bfloat16" if seconds[True] <= _GAIN * seconds[False] else "float32"
+
+
+def _step(representation: Representation, image: Tensor, half: bool) -> tuple[Tensor, float]:
+    """Features in float32, and the seconds that they and their gradient took."""
+    began = time.perf_counter()
+    with torch.enable_grad():
+        leaf = image.detach().requires_grad_(True)
+        with torch.autocast(leaf.device.type, dtype=torch.bfloat16, enabled=half):
+            features = representation(leaf)
+        total = features.float().square().sum()
+        (gradient,) = torch.autograd.grad(total, leaf)
+    float(gradient[0, 0, 0, 0])  # a GPU has finished only when a number of it is read
+    return features.detach().float(), time.perf_counter() - began

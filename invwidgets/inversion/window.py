@@ -1,0 +1,103 @@
+"""A region costs what it sees: the part of the image that decides its cells, and only that.
+
+    >>> phi = representation("efficientnet_lite0", "blocks.1")
+    >>> find_window(phi, Selection(region=(25, 30, 25, 30)), (224, 224)).box
+    Box(top=88, left=88, bottom=132, right=132)
+
+A cell depends on nothing outside its receptive field, and neither does anything on the way to it.
+So a crop that holds the field gives the same cells, if it begins on the layer's grid (each stride
+then falls where it fell) and ends at the image's own border wherever the field reaches it (the
+padding then is the same). The crop is tried on noise before it is used; where the cells differ, or
+the network cannot take so small an image, the whole image is computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..representations.base import Region, Representation
+from ..representations.receptive_field import Box
+from ..representations.remembered import remembered
+from ..selection import Selection
+
+_SAME = 1e-5  # largest difference of a feature, by the largest feature, from the whole image's
+_LEAST = 32  # pixels a side: descriptors refuse less, and it would save no time
+_WORTH = 0.8  # of the image's pixels: a larger crop saves too little
+
+
+@dataclass(frozen=True)
+class Window:
+    """``box``, the pixels to compute, and ``selection``, what was selected among their features."""
+
+    box: Box
+    selection: Selection
+
+    def of(self, images: Tensor) -> Tensor:
+        """The window's part of images (S, C, H, W)."""
+        top, left, bottom, right = self.box
+        return images[..., top:bottom, left:right]
+
+
+def find_window(
+    representation: Representation, selection: Selection, size: tuple[int, int]
+) -> Window | None:
+    """The window of a selection at ``size`` (height, width); None where all must be computed."""
+    region = selection.region
+    if region is None:
+        return None
+    window = remembered(
+        representation, ("window", region, size), lambda: _find(representation, region, size)
+    )
+    if window is None:
+        return None
+    return Window(window.box, Selection(window.selection.region, selection.channels))
+
+
+def _find(representation: Representation, region: Region, size: tuple[int, int]) -> Window | None:
+    layer = representation.layer_info(size)
+    field = representation.receptive_field(region, size)
+    if layer.stride is None or layer.tokens is not None or field.covers(size):
+        return None
+    if not all(stride.is_integer() for stride in layer.stride):
+        return None
+    grid = (int(layer.stride[0]), int(layer.stride[1]))
+    box = field.clipped
+    if not (box.height and box.width):
+        return None  # cells that see nothing
+    top, bottom = _span(box.top, box.bottom, grid[0], size[0])
+    left, right = _span(box.left, box.right, grid[1], size[1])
+    if (bottom - top) * (right - left) > _WORTH * size[0] * size[1]:
+        return None
+    rows, columns = top // grid[0], left // grid[1]
+    shifted = (region[0] - rows, region[1] - rows, region[2] - columns, region[3] - columns)
+    window = Window(Box(top, left, bottom, right), Selection(shifted))
+    return window if _same_cells(representation, window, region, size) else None
+
+
+def _span(start: int, end: int, grid: int, size: int) -> tuple[int, int]:
+    """From the grid line before ``start``; as long as the image, up to whole grid steps.
+
+    A length of the image's own remainder keeps paddings that depend on the size as they were.
+    """
+    start = max(0, min(start, size - _LEAST)) // grid * grid
+    end = max(end, start + _LEAST)
+    return start, min(size, end + (size - end) % grid)
+
+
+def _same_cells(
+    representation: Representation, window: Window, region: Region, size: tuple[int, int]
+) -> bool:
+    noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    noise = noise.to(representation.mean_color)
+    with torch.no_grad():
+        wanted = Selection(region).of(representation(noise))
+        try:
+            given = window.selection.of(representation(window.of(noise)))
+        except Exception:  # whatever a network says of an image too small for it
+            return False
+    if given.shape != wanted.shape:
+        return False
+    return bool((given - wanted).abs().max() <= _SAME * wanted.abs().max())

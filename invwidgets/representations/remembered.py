@@ -1,0 +1,57 @@
+"""What was found out about a representation once, so that the next run need not again.
+
+    >>> remembered(phi, ("seed bytes", (224, 224)), lambda: measure(phi))
+
+Kept by the network's trunk, which all cuts at one layer share, and gone with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from .base import Representation
+
+T = TypeVar("T")
+TARGETS = 4  # photos' features kept, of all networks together
+
+_facts: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = weakref.WeakKeyDictionary()
+_targets: OrderedDict[tuple[weakref.ref[nn.Module], bytes], Tensor] = OrderedDict()
+_lock = threading.Lock()
+
+
+def remembered(representation: Representation, key: Hashable, find: Callable[[], T]) -> T:
+    """What ``find`` finds, found once for each key and trunk."""
+    with _lock:
+        facts = _facts.setdefault(representation.anchor, {})
+        if key in facts:
+            found: T = facts[key]
+            return found
+    found = find()  # not under the lock: it may take seconds
+    with _lock:
+        return facts.setdefault(key, found)  # type: ignore[no-any-return]
+
+
+def remembered_target(representation: Representation, photo: Tensor) -> Tensor:
+    """Φ₀ of a photo (3, H, W), (1, …); the last ``TARGETS`` of them are kept."""
+    content = hashlib.blake2b(photo.cpu().contiguous().numpy().tobytes(), digest_size=16)
+    content.update(repr(tuple(photo.shape)).encode())
+    key = (weakref.ref(representation.anchor), content.digest())
+    with _lock:
+        if key in _targets:
+            _targets.move_to_end(key)
+            return _targets[key]
+    target = representation.target(photo)
+    with _lock:
+        for known in [known for known in _targets if known[0]() is None]:
+            del _targets[known]
+        _targets[key] = target
+        while len(_targets) > TARGETS:
+            _targets.popitem(last=False)
+    return target

@@ -1,0 +1,127 @@
+"""bfloat16 where it pays: asked for, measured, refused, and never in what is reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from invwidgets.errors import BadSettingError, DeviceError, UnknownNameError
+from invwidgets.inversion import precision
+from invwidgets.inversion.engine import run
+from invwidgets.inversion.invert import invert
+from invwidgets.inversion.job import prepare
+from invwidgets.inversion.precision import resolve_precision
+from invwidgets.inversion.settings import InversionSettings, Phase
+from invwidgets.representations.registry import representation
+from invwidgets.selection import Selection
+from tests.small_networks import SIZE, phi, picture
+
+PHOTO = picture()
+
+
+@pytest.fixture
+def capable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with bfloat16 arithmetic: torch emulates it anywhere."""
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, exact: float, fast: float, error: float = 0.0) -> None:
+    def step(_: Any, image: torch.Tensor, half: bool) -> tuple[torch.Tensor, float]:
+        features = torch.ones(1, 4)
+        return features * (1 + error if half else 1), fast if half else exact
+
+    monkeypatch.setattr(precision, "_step", step)
+
+
+@pytest.mark.usefixtures("capable")
+@pytest.mark.parametrize(
+    ("exact", "half", "error", "chosen"),
+    [
+        (1.0, 0.5, 0.01, "bfloat16"),
+        (1.0, 0.9, 0.01, "float32"),  # gains too little
+        (0.01, 0.02, 0.01, "float32"),  # loses
+        (1.0, 0.5, 0.2, "float32"),  # too far off
+        (1.0, 0.5, float("nan"), "float32"),
+    ],
+)
+def test_auto_takes_what_is_faster_and_near(
+    monkeypatch: pytest.MonkeyPatch, exact: float, half: float, error: float, chosen: str
+) -> None:
+    timed(monkeypatch, exact, half, error)
+    assert resolve_precision("auto", phi(), SIZE) == chosen
+
+
+@pytest.mark.usefixtures("capable")
+def test_it_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = phi()
+    timed(monkeypatch, 1.0, 0.5)
+    assert resolve_precision("auto", full, SIZE) == "bfloat16"
+    timed(monkeypatch, 0.5, 1.0)
+    assert resolve_precision("auto", full, SIZE) == "bfloat16"
+    assert resolve_precision("auto", full, (48, 48)) == "float32"  # another size is another thing
+
+
+@pytest.mark.usefixtures("capable")
+def test_what_is_asked_for_is_what_is_used() -> None:
+    for name in ("float32", "bfloat16"):
+        job = prepare(PHOTO, phi(), seeds=2, steps=3, precision=name)
+        assert job.resolved["dtype"] == job.settings.precision == name
+
+
+def test_what_cannot_be_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownNameError, match=r"'half'.*auto, float32, bfloat16"):
+        InversionSettings(precision="half")
+    with pytest.raises(UnknownNameError, match=r"'half'"):
+        resolve_precision("half", phi(), SIZE)
+    with pytest.raises(BadSettingError, match=r"'bfloat16': hog .*'auto', which takes float32"):
+        resolve_precision("bfloat16", representation("hog"), SIZE)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: False)
+    with pytest.raises(DeviceError, match=r"'bfloat16': this cpu .*'auto', which takes float32"):
+        resolve_precision("bfloat16", phi(), SIZE)
+    assert resolve_precision("auto", phi(), SIZE) == "float32"
+    assert resolve_precision("auto", representation("hog"), SIZE) == "float32"
+
+
+@pytest.mark.usefixtures("capable")
+def test_the_last_steps_of_each_phase_are_in_float32() -> None:
+    full = phi()
+    settings = InversionSettings(
+        phases=(Phase(20, 2.0), Phase(5, 1.0), Phase(1, 1.0)), seeds=(0,), precision="bfloat16"
+    )
+    kinds: list[torch.dtype] = []
+    inner = next(m for m in full.modules() if isinstance(m, torch.nn.Conv2d))
+    target = full.target(PHOTO)
+    inner.register_forward_hook(lambda module, args, output: kinds.append(output.dtype))
+    for step in run(full, target, Selection(), settings):
+        assert step.iterate.dtype == torch.float32
+        assert all(energy.dtype == torch.float32 for energy in step.energies.values())
+        assert not torch.is_autocast_enabled("cpu")  # nothing is left on across a yield
+    half, single = torch.bfloat16, torch.float32
+    assert kinds == [half] * 18 + [single] * 2 + [half] * 4 + [single] * 2
+
+
+@pytest.mark.usefixtures("capable")
+def test_the_error_reported_is_float32s_own_and_about_the_same() -> None:
+    results = {
+        name: invert("coffee", layer="blocks.1", seeds=2, steps=60, precision=name)
+        for name in ("float32", "bfloat16")
+    }
+    full = representation("efficientnet_lite0", "blocks.1")
+    for name, result in results.items():
+        assert result.resolved["dtype"] == name
+        assert result.relative_error is not None
+        assert result.photo is not None
+        target = full.target(result.photo)
+        distance = (full(result.images) - target).flatten(1).norm(dim=1) / target.norm()
+        torch.testing.assert_close(torch.tensor(result.relative_error), distance, rtol=1e-4, atol=0)
+    exact, rough = (sum(r.relative_error or ()) for r in results.values())
+    assert rough == pytest.approx(exact, rel=0.05)
+
+
+def test_the_real_measurement_gives_an_answer() -> None:
+    assert resolve_precision("auto", phi(), (64, 64)) in ("float32", "bfloat16")
+    features, seconds = precision._step(phi(), torch.rand(1, 3, *SIZE), half=True)
+    assert features.dtype == torch.float32
+    assert seconds > 0
