@@ -21,8 +21,9 @@ from ..errors import BadSettingError, InvwidgetsError
 from ..figures.gallery import caption
 from ..images import to_uint8
 from ..inversion.frame import Frame
+from ..inversion.progress import BUSY, Progress
 from ..inversion.reconstruction import Reconstruction
-from ..inversion.session import BUSY, Progress, Session
+from ..inversion.session import Session
 from ..representations.registry import representations
 from .channel_selector import ChannelSelector
 from .closing import close_all

@@ -22,8 +22,9 @@ from ..figures.gallery import seed_caption
 from ..figures.sheet import Sheet, plan_grid
 from ..images import photo_name
 from ..inversion.frame import Frame
+from ..inversion.progress import Progress
 from ..inversion.reconstruction import Reconstruction
-from ..inversion.session import Progress, Session
+from ..inversion.session import Session
 from ..models import DEFAULT_MODEL
 from ..representations.base import Layer
 from .closing import close_all

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
-from ..inversion.session import Progress
+from ..inversion.progress import Progress
 from .loop import Loop
 from .parts import button, classed
 
