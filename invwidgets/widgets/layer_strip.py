@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
 from ..figures.canvas import Theme
 from ..figures.gallery import seed_caption
-from ..figures.sheet import Sheet, plan_grid
+from ..figures.grid import plan_grid
+from ..figures.sheet import Sheet
 from ..images import photo_name
 from ..inversion.frame import Frame
 from ..inversion.progress import Progress
