@@ -6,16 +6,15 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .errors import BadSettingError, InvwidgetsError, OutputError
+from .terminal import ProgressLine, print_result, print_rows
 
 if TYPE_CHECKING:
-    from .inversion.engine import Step
     from .inversion.reconstruction import Reconstruction
 
 _PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".pdf", ".svg", ".webp")
@@ -119,7 +118,7 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
 def _photos(options: argparse.Namespace) -> int:
     from .images import photos
 
-    _print_rows(options.json, [{"name": name} for name in photos()])
+    print_rows(options.json, [{"name": name} for name in photos()])
     return 0
 
 
@@ -131,7 +130,7 @@ def _models(options: argparse.Namespace) -> int:
         for c in list_models()
     ]
     rows.append({"name": "timm/NAME", "size": "", "about": "any image network of timm"})
-    _print_rows(options.json, rows)
+    print_rows(options.json, rows)
     return 0
 
 
@@ -158,7 +157,7 @@ def _layers(options: argparse.Namespace) -> int:
         }
         for layer in layers
     ]  # fmt: skip
-    _print_rows(False, rows)
+    print_rows(False, rows)
     return 0
 
 
@@ -168,7 +167,7 @@ def _invert(options: argparse.Namespace) -> int:
     from .inversion.invert import invert
 
     given = {"beta": options.beta, "tv_weight": options.tv, "alpha_weight": options.alpha}
-    progress = _Progress(sys.stderr)
+    progress = ProgressLine(sys.stderr)
     result = invert(
         options.photo,
         options.model,
@@ -196,7 +195,7 @@ def _invert(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(result.summary()))
     else:
-        _print_result(result, out, save)
+        print_result(result, out, save)
     return 0
 
 
@@ -234,78 +233,6 @@ def _write_picture(result: Reconstruction, path: Path) -> None:
         result.gallery().savefig(path)
     except OSError as error:
         raise OutputError(f"cannot write {str(path)!r}: {error}; choose another place") from None
-
-
-def _print_result(result: Reconstruction, *written: Path | None) -> None:
-    rows = []
-    for index, seed in enumerate(result.seeds):
-        row = {"seed": str(seed)}
-        if result.relative_error is not None:
-            row["relative error"] = f"{100 * result.relative_error[index]:.2f} %"
-        if result.psnr is not None and result.ssim is not None:
-            row["PSNR"] = f"{result.psnr[index]:.2f} dB"
-            row["SSIM"] = f"{result.ssim[index]:.3f}"
-        rows.append(row)
-    _print_rows(False, rows)
-    stopped = ", stopped early" if result.stopped else ""
-    weights = f", {result.weights_note}" if result.weights_note else ""
-    print(
-        f"{result.model}{weights}, {result.layer}: {result.steps} steps "
-        f"in {result.seconds:.1f} s{stopped}"
-    )
-    for seed in sorted({seed for _, seed in result.reverted}):
-        print(f"seed {seed} diverged and went on from its best image, more slowly")
-    for path in written:
-        if path is not None:
-            print(f"wrote {path}")
-
-
-def _print_rows(as_json: bool, rows: list[dict[str, str]]) -> None:
-    if as_json:
-        print(json.dumps(rows))
-        return
-    names = [name for name in rows[0] if any(row[name] for row in rows)]
-    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
-    for row in [{name: name for name in names}, *rows]:
-        cells = (row[name].ljust(width) for name, width in zip(names, widths, strict=True))
-        print("  ".join(cells).rstrip())
-
-
-class _Progress:
-    """A bar with the time left on a terminal, a quiet line each tenth elsewhere."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.bar: Any = None
-        self.total = 0
-        self.began = time.perf_counter()
-
-    def begin(self, steps: int) -> None:
-        self.total = steps
-        if self.stream.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=steps, unit="step", file=self.stream, dynamic_ncols=True)
-
-    def update(self, step: Step) -> None:
-        done = step.index + 1
-        if self.bar is not None:
-            self.bar.update(1)
-            if done % 5 == 0 or done == self.total:
-                self.bar.set_postfix_str(self._data(step))
-        elif done == self.total or done % max(1, self.total // 10) == 0:
-            left = step.seconds / done * (self.total - done)
-            line = f"step {done}/{self.total}  {self._data(step)}  {left:.0f} s left"
-            print(line, file=self.stream, flush=True)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    @staticmethod
-    def _data(step: Step) -> str:
-        data = float(step.energies["data"].mean())
-        return f"error {100 * max(data, 0) ** 0.5:.1f} %" if data >= 0 else f"response {-data:.2f}"
 
 
 if __name__ == "__main__":

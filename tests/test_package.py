@@ -26,7 +26,7 @@ ROOMS = (
 )  # fmt: skip
 ROOM_OF = {
     "__init__": "errors", "torchvision_import": "models", "weights": "models",
-    "caffenet": "models", "layer_aliases": "models", "priors": "objectives",
+    "caffenet": "models", "layer_aliases": "models", "priors": "objectives", "terminal": "cli",
 }  # fmt: skip
 HEAVY = {
     "ipywidgets": "widgets", "anywidget": "widgets", "IPython": "widgets", "dask": "sweeps",

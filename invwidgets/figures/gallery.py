@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..images import to_uint8
 from ..inversion.reconstruction import Reconstruction
 from .canvas import LIGHT, Theme
-from .sheet import Plan, Sheet, plan_grid
+from .grid import Plan, plan_grid
+from .sheet import Sheet
 
 _HEAD = 58
 _SPREAD_FULL = 0.25  # the standard deviation drawn brightest

@@ -12,69 +12,24 @@ has an event loop passes the call on to it.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
-from .engine import KNOBS, Step
-from .frame import Frame, take_frame
-from .job import Job, prepare
+from .engine import KNOBS
+from .job import prepare
+from .live_run import LiveRun, responsive
+from .progress import BUSY, Progress, State
 from .reconstruction import Reconstruction
-from .recorder import Recorder
 from .resources import cpu_threads
-from .settings import InversionSettings, Phase
+from .settings import InversionSettings
 
-State = Literal["idle", "preparing", "running", "paused", "finished", "stopped", "failed"]
-BUSY = ("preparing", "running", "paused")
-
-WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
 _ECHO_SECONDS = 0.2  # between two reports without a picture
-_PATIENCE = 0.2  # seconds a micro-batch may take, so that Stop is heard
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands: what a listener is told.
-
-    ``run`` counts the runs of the session; ``step`` steps are done of ``steps``, in ``seconds`` of
-    search. ``frame`` is there when a new picture is due, ``result`` once the run has been measured,
-    ``error`` in words if it failed. ``job`` is there from the moment the run is made ready.
-    """
-
-    run: int
-    state: State
-    step: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    frame: Frame | None = None
-    result: Reconstruction | None = None
-    error: str = ""
-    job: Job | None = None
-
-
-@dataclass
-class _Run:
-    """A search under way; touched by the session's thread only."""
-
-    number: int
-    job: Job
-    steps: Iterator[Step]
-    recorder: Recorder
-    total: int
-    further: Phase | None = None
-    seconds: float = 0.0
-
-    def more(self) -> Phase | None:
-        phase, self.further = self.further, None
-        return phase
 
 
 class Session:
@@ -98,7 +53,7 @@ class Session:
         self._closed = self._paused = self._stopping = self._extending = False
         self._single_steps = 0
         self._knobs: Mapping[str, Any] = {}
-        self._run: _Run | None = None
+        self._run: LiveRun | None = None
         self._last_frame = self._last_echo = 0.0
 
     def start(self, *args: Any, paused: bool = False, **options: Any) -> int:
@@ -216,16 +171,12 @@ class Session:
         try:
             job = prepare(*args, **options)
             if options.get("micro_batch") is None:
-                job = _responsive(job)
+                job = responsive(job)
         except Exception as error:
             self._fail(number, error)
             return
-        run = _Run(number, job, iter(()), Recorder(job), job.settings.steps)
-        run.steps = job.run(
-            lambda: self._knobs, lambda: self._cancelled(number), lambda: run.more()
-        )
-        self._run = run
-        self._drive(run)
+        self._run = LiveRun(number, job, lambda: self._knobs, lambda: self._cancelled(number))
+        self._drive(self._run)
 
     def _extend(self, number: int) -> None:
         """Take up a finished run again, warm: some more steps with the knobs as they are now."""
@@ -233,14 +184,10 @@ class Session:
         if run is None or run.number != number or self._cancelled(number):
             return
         self._extending = False
-        settings = run.job.settings
-        phase = warm_phase(settings)
-        run.job = replace(run.job, settings=settings.extended(phase))
-        run.recorder.job = run.job
-        run.further, run.total = phase, run.total + phase.steps
+        run.extend()
         self._drive(run)
 
-    def _drive(self, run: _Run) -> None:
+    def _drive(self, run: LiveRun) -> None:
         """Step until the end, the stop or a newer wish; then measure."""
         try:
             with cpu_threads(run.job.settings.threads):
@@ -248,12 +195,11 @@ class Session:
                 if self._closed or run.number != self._number:
                     return
                 state: State = "finished" if ended else "stopped"
-                last = run.recorder.last
                 self._measuring = True
-                self._report(run, last, state, frame=True)
-                if last is not None:
+                self._report(run, state, picture=True)
+                if run.done:
                     result = run.recorder.result(stopped=not ended)
-                    self._report(run, last, state, result=result)
+                    self._report(run, state, result=result)
         except Exception as error:
             self._fail(run.number, run.job.explain(error))
         finally:
@@ -262,40 +208,34 @@ class Session:
                     self._measuring = False
                 self._changed.notify_all()
             if self.state != "finished" or self._closed:
-                run.steps.close()  # type: ignore[attr-defined]
+                run.close()
 
-    def _steps(self, run: _Run) -> bool:
+    def _steps(self, run: LiveRun) -> bool:
         """Whether the run came to its end."""
-        last = run.recorder.last
-        done = 0 if last is None else last.index + 1
-        self._report(run, last, "running")
-        while done < run.total:
+        self._report(run, "running")
+        while run.done < run.total:
             single = self._rest(run)
             if self._cancelled(run.number):
                 return False
-            began = time.perf_counter()
-            step = next(run.steps, None)
+            step = run.advance()
             if step is None:
                 return False
             now = time.perf_counter()
-            run.seconds += now - began
-            soon = now + (now - began) / 2  # nearer than after another step
-            done = step.index + 1
-            run.recorder.add(step)
+            soon = now + run.step_seconds / 2  # nearer than after another step
             due = soon - self._last_frame >= self.frame_seconds
-            if due or single or done == 1 or step.changes:
-                self._report(run, step, self.state, frame=True)
+            if due or single or run.done == 1 or step.changes:
+                self._report(run, self.state, picture=True)
             elif now - self._last_echo >= _ECHO_SECONDS:
-                self._report(run, step, self.state)
+                self._report(run, self.state)
         return True
 
-    def _rest(self, run: _Run) -> bool:
+    def _rest(self, run: LiveRun) -> bool:
         """Wait while paused; whether the next step is a single one."""
         with self._changed:
             if not self._paused:
                 return False
             if self._single_steps == 0:
-                self._report(run, run.recorder.last, "paused", frame=True)
+                self._report(run, "paused", picture=True)
                 self._changed.wait_for(
                     lambda: not self._paused or self._single_steps or self._cancelled(run.number)
                 )
@@ -303,28 +243,21 @@ class Session:
                 self._single_steps -= 1
                 return True
         if not self._cancelled(run.number):
-            self._report(run, run.recorder.last, "running")
+            self._report(run, "running")
         return False
 
     def _report(
         self,
-        run: _Run,
-        step: Step | None,
+        run: LiveRun,
         state: State,
-        frame: bool = False,
+        picture: bool = False,
         result: Reconstruction | None = None,
     ) -> None:
-        now = time.perf_counter()
-        self._last_echo = now
-        picture = None
-        if frame and step is not None and self._listener is not None:
-            picture = take_frame(run.job, step)
-            self._last_frame = now
-        done = 0 if step is None else step.index + 1
-        self._tell(
-            run.number,
-            Progress(run.number, state, done, run.total, run.seconds, picture, result, job=run.job),
-        )
+        self._last_echo = time.perf_counter()
+        picture = picture and run.done > 0 and self._listener is not None
+        if picture:
+            self._last_frame = self._last_echo
+        self._tell(run.number, run.progress(state, picture, result))
 
     def _fail(self, number: int, error: Exception) -> None:
         words = (
@@ -353,39 +286,9 @@ class Session:
 
     def _forget(self) -> None:
         if self._run is not None:
-            self._run.steps.close()  # type: ignore[attr-defined]
+            self._run.close()
             self._run = None
 
     def _check_open(self) -> None:
         if self._closed:
             raise BadSettingError("the session is closed: make a new one")
-
-
-def warm_phase(settings: InversionSettings) -> Phase:
-    """The steps a finished run goes on for: as its last phase, at a third of that one's rate."""
-    last = settings.phases[-1]
-    rate = last.rate if last.rate_end is None else max(last.rate / 3, last.rate_end)
-    return replace(last, steps=WARM_STEPS, rate=rate, restart=True)
-
-
-def _seconds(job: Job, image: Tensor) -> float:
-    began = time.perf_counter()
-    job.representation(image)
-    return time.perf_counter() - began
-
-
-def _responsive(job: Job) -> Job:
-    """Micro-batches short enough for Stop to be heard between them, by timing one seed."""
-    many = job.settings.micro_batch or len(job.settings.seeds)
-    if many == 1:
-        return job
-    image = torch.rand(1, 3, *job.size).to(job.representation.mean_color.device)
-    with cpu_threads(job.settings.threads), torch.no_grad():
-        forward = min(_seconds(job, image) for _ in range(2))  # a busy machine seems slow at times
-    most = min(many, max(1, int(_PATIENCE / (3 * forward + 1e-6))))
-    many = math.ceil(many / math.ceil(many / most))  # of equal size
-    return replace(
-        job,
-        settings=job.settings.replace(micro_batch=many),
-        resolved={**job.resolved, "micro_batch": many},
-    )

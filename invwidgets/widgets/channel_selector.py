@@ -54,12 +54,11 @@ class ChannelSelector(w.VBox):
         self._arrange()
 
     def show_layer(self, total: int) -> None:
-        """A layer of ``total`` channels: what was chosen by number is dropped."""
+        """A layer of ``total`` channels; their responses are asked for where they are seen."""
         self._strength = None
         self.total = total
         self.many.max = max(1, min(total, 512))
         if self.kind.value in ("eye", "top"):
-            self.sheet.selected = []
             self._ask()
         self._describe()
 

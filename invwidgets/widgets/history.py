@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..figures.canvas import THEMES, Theme
 from ..figures.gallery import best_seed, title_of
-from ..figures.sheet import Sheet, plan_grid
+from ..figures.grid import plan_grid
+from ..figures.sheet import Sheet
 from ..images import to_uint8
 from ..inversion.reconstruction import Reconstruction
 from .loop import Loop

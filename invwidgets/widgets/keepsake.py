@@ -31,9 +31,12 @@ class Keepsake:
         if self._handle is None:
             return
         file = io.BytesIO()
-        gallery_of(result, scale=1.0).sheet.save(file, "png")
+        drawn = gallery_of(result, scale=1.0)
+        drawn.sheet.save(file, "png")  # sharp on dense screens: twice as many pixels as it is wide
         self._handle.update(
-            {"image/png": file.getvalue(), "text/plain": "the last result"}, raw=True
+            {"image/png": file.getvalue(), "text/plain": "the last result"},
+            metadata={"image/png": {"width": drawn.plan.width}},
+            raw=True,
         )
 
     def close(self) -> None:

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
 from ..figures.canvas import Theme
 from ..figures.gallery import seed_caption
-from ..figures.sheet import Sheet, plan_grid
+from ..figures.grid import plan_grid
+from ..figures.sheet import Sheet
 from ..images import photo_name
 from ..inversion.frame import Frame
+from ..inversion.progress import Progress
 from ..inversion.reconstruction import Reconstruction
-from ..inversion.session import Progress, Session
+from ..inversion.session import Session
 from ..models import DEFAULT_MODEL
 from ..representations.base import Layer
 from .closing import close_all

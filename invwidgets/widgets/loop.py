@@ -11,12 +11,18 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import InvwidgetsError
+
 
 class Loop:
-    """The event loop that was running at construction; without one, calls are made at once."""
+    """The event loop that was running at construction; without one, calls are made at once.
+
+    ``failed`` is told, in words, of a handler's error: nobody else would see it.
+    """
 
     def __init__(self) -> None:
         self.closed = False
+        self.failed: Callable[[str], Any] = lambda words: None
         self._thread = threading.get_ident()
         try:
             self.loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -47,5 +53,12 @@ class Loop:
         return marshalled
 
     def _guarded(self, handler: Callable[..., Any], *args: Any) -> None:
-        if not self.closed:
+        if self.closed:
+            return
+        try:
             handler(*args)
+        except InvwidgetsError as error:
+            self.failed(str(error))
+        except Exception as error:
+            self.failed(f"{type(error).__name__}: {error}")
+            raise

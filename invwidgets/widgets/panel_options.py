@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +28,13 @@ OPTIONS = (*RESTARTS, *KNOBS, "theme")
 
 
 class PanelOptions(t.HasTraits):
-    """The settings of a panel. What is in ``moved`` no longer follows the preset."""
+    """The settings of a panel. What is in ``moved`` no longer follows the preset.
+
+    >>> options = PanelOptions()
+    >>> options.take({"seeds": 2, "tv_weight": 0.1})
+    >>> options.moved
+    {'tv_weight'}
+    """
 
     photo = t.Any("coffee", help="anything read_photo takes")
     model = t.Any(DEFAULT_MODEL, help="anything representation takes")
@@ -49,28 +57,43 @@ class PanelOptions(t.HasTraits):
     jitter = t.Int(0, min=0)
     theme = t.Enum(("auto", "light", "dark"), "auto")
 
-    def take(self, options: dict[str, Any]) -> set[str]:
-        """Set traits by keyword, unknown ones refused; which of them leave the preset."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.moved: set[str] = set()
+        self.quiet = False
+        super().__init__(*args, **kwargs)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every option as it stands."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
+    def take(self, options: dict[str, Any]) -> None:
+        """Set traits by keyword, unknown ones refused."""
         for name in options:
             if name not in OPTIONS:
                 raise unknown_name("option of the panel", name, OPTIONS)
         for name, value in options.items():
             setattr(self, name, value)
-        return {name for name in options if name in PRESET}
+        self.moved |= options.keys() & set(PRESET)
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Traits set inside neither restart a run nor count as moved."""
+        before, self.quiet = self.quiet, True
+        try:
+            yield
+        finally:
+            self.quiet = before
+
+    def follow_preset(self, representation: Representation) -> None:
+        """Stand where the preset has all that has not been moved, for this layer."""
+        settings = _preset(self, representation)
+        with self.quietly():
+            for name in set(PRESET) - self.moved:
+                setattr(self, name, getattr(settings, name))
 
 
-def preset_values(
-    options: PanelOptions, representation: Representation, moved: set[str]
-) -> dict[str, Any]:
-    """What the preset says of everything that has not been moved."""
-    settings = _preset(options, representation, moved)
-    said = {name: getattr(settings, name) for name in PRESET}
-    return {name: value for name, value in said.items() if name not in moved}
-
-
-def run_arguments(
-    options: PanelOptions, representation: Representation, moved: set[str]
-) -> dict[str, Any]:
+def run_arguments(options: PanelOptions, representation: Representation) -> dict[str, Any]:
     """The arguments of ``invert`` for the run that a panel asks for."""
     maximise = options.objective == "maximise"
     arguments: dict[str, Any] = {
@@ -90,10 +113,10 @@ def run_arguments(
         arguments |= {"photo": options.photo, "layer": options.layer,
                       "channels": options.channels, "objective": options.objective}  # fmt: skip
     for name in (*KNOBS, "optimizer"):
-        if name in moved:
+        if name in options.moved:
             arguments[name] = getattr(options, name)
-    if "jitter" in moved:
-        settings = _preset(options, representation, moved)
+    if "jitter" in options.moved:
+        settings = _preset(options, representation)
         arguments["phases"] = tuple(replace(p, jitter=options.jitter) for p in settings.phases)
     return arguments
 
@@ -102,8 +125,6 @@ def shown_name(photo: Any, given: str) -> str:
     return photo_name(photo) if isinstance(photo, str) else given or photo_name(photo)
 
 
-def _preset(
-    options: PanelOptions, representation: Representation, moved: set[str]
-) -> InversionSettings:
-    steps = options.steps if "steps" in moved else None
+def _preset(options: PanelOptions, representation: Representation) -> InversionSettings:
+    steps = options.steps if "steps" in options.moved else None
     return preset(options.preset, representation, options.objective, steps)

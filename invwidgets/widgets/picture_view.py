@@ -10,7 +10,8 @@ import anywidget
 import traitlets as t
 
 from ..figures.canvas import THEMES, Theme
-from ..figures.sheet import Plan, Sheet
+from ..figures.grid import Plan
+from ..figures.sheet import Sheet
 from .loop import Loop
 from .tiles import static
 

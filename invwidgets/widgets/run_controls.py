@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
-from ..inversion.session import Progress
+from ..inversion.progress import Progress
+from ..inversion.reconstruction import Reconstruction
 from .loop import Loop
 from .parts import button, classed
 
@@ -75,6 +76,25 @@ class RunControls(w.VBox):
 
     def _pause_or_resume(self) -> None:
         self._act("resume" if self.pause.description == "Resume" else "pause")
+
+
+def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction | None) -> str:
+    """Where a run stands, in a sentence; ``result`` is the last one there is."""
+    if progress.state == "preparing":
+        return f"Preparing {layer} …"
+    if progress.state == "running":
+        return f"Searching for images that {layer} cannot tell from {photo} …"
+    if progress.state == "paused":
+        return f"Resting after step {progress.step}. Resume or Step goes on."
+    if progress.state == "stopped" and not progress.step:
+        return "Stopped before the first step. Press Start to begin."
+    if progress.state in ("finished", "stopped") and result is not None:
+        kind = "Done" if progress.state == "finished" else "Stopped"
+        if result.relative_error is None:
+            return f"{kind}. Move a knob, or start again."
+        best = 100 * min(result.relative_error)
+        return f"{kind}: {layer} sees {best:.1f} % difference between the best image and {photo}."
+    return {"failed": "That did not work; everything else still does."}.get(progress.state, "")
 
 
 def _duration(seconds: float) -> str:

@@ -12,8 +12,10 @@ import torch
 
 import invwidgets as iw
 from invwidgets.errors import BadSettingError, InvwidgetsError, UnknownNameError
+from invwidgets.inversion.live_run import WARM_STEPS
+from invwidgets.inversion.progress import Progress
 from invwidgets.inversion.replay import code_for, replay
-from invwidgets.inversion.session import WARM_STEPS, Progress, Session
+from invwidgets.inversion.session import Session
 
 SMALL = {"layer": "blocks.0", "seeds": 2, "size": 64}
 

@@ -210,6 +210,25 @@ async def test_history_brings_back_and_deletes(panel: iw.InversionPanel) -> None
     assert len(panel.history.pins) == 1
 
 
+@with_panel(channels=(1, 2), region=(2, 6, 2, 6))
+async def test_bringing_back_another_grid_keeps_region_and_channels(
+    panel: iw.InversionPanel,
+) -> None:
+    first = await panel.start()
+    assert (first.selection["channels"], first.selection["region"]) == ((1, 2), (2, 6, 2, 6))
+    panel.layer = "blocks.3"
+    await until(lambda: len(panel.history.pins) == 2)
+    assert (panel.channels, panel.region) == (None, None), "they mean nothing in another layer"
+    panel.history.tiles.selected = [0]
+    await until(lambda: not panel.history.bring.disabled)
+    panel.history.bring.click()
+    await until(lambda: panel.controls.status.value.startswith("Brought back"))
+    assert (panel.layer, panel.channels, panel.region) == ("blocks.0", (1, 2), (2, 6, 2, 6))
+    assert panel.region_picker.region == (2, 6, 2, 6)
+    assert "<b>2</b> of 16" in panel.channel_selector.caption.value
+    assert (await panel.start()).selection == first.selection
+
+
 @with_panel()
 async def test_take_away_sends_files(panel: iw.InversionPanel) -> None:
     sent: list[tuple[Any, Any]] = []

@@ -1,0 +1,107 @@
+"""Where pictures lie on a sheet: as large a grid of them as there is room for.
+
+>>> plan = plan_grid(5, (224, 224), width=900)
+>>> plan.spots[0].left, plan.spots[0].top
+(4, 4)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+EDGE = 4  # room for the mark
+_GAP = 14  # all in CSS pixels: a 96th of an inch
+_CAPTION, _SMALL_CAPTION = 48, 24
+_SMALL = 104  # cells narrower than this have one line of caption
+_LARGEST = 300
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A picture's box in pixels from the upper left, and how many lines of caption it has."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    lines: int = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the pictures lie on a sheet of ``width`` × ``height`` pixels."""
+
+    width: int
+    height: int
+    spots: tuple[Spot, ...]
+
+
+def plan_grid(
+    cells: int,
+    shape: tuple[int, int],
+    width: int,
+    tallest: int = 640,
+    columns: int | None = None,
+    large: tuple[int, ...] = (),
+    head: int = 0,
+) -> Plan:
+    """As large a grid of ``cells`` pictures of (height, width) ``shape`` as the sheet allows.
+
+    ``large`` names the cells shown large in a row of their own above the others; ``head`` pixels
+    are left free above everything.
+    """
+    spots: dict[int, Spot] = {}
+    top = head + (0 if head else 4)
+    if large:
+        each = _cell_width(len(large), shape, width, tallest * 0.68)
+        for place, cell in enumerate(large):
+            spots[cell] = _spot(place, len(large), each, shape, top)
+        top += round(each * shape[0] / shape[1]) + _caption(each) + 6
+        tallest = 150
+    rest = [cell for cell in range(cells) if cell not in spots]
+    if rest:
+        columns = columns or _columns(len(rest), shape, width, tallest)
+        each = _cell_width(columns, shape, width, math.inf)
+        if large:
+            columns = min(columns, max(1, width // 70))
+            each = min(_cell_width(columns, shape, width, math.inf), 96)
+        for place, cell in enumerate(rest):
+            spots[cell] = _spot(place, columns, each, shape, top)
+    bottom = max(s.top + s.height + _caption(s.width) for s in spots.values())
+    return Plan(width, bottom, tuple(spots[cell] for cell in range(cells)))
+
+
+def _columns(cells: int, shape: tuple[int, int], width: int, tallest: float) -> int:
+    """The number of columns that makes the pictures largest without growing too tall."""
+
+    def height(columns: int) -> float:
+        each = _cell_width(columns, shape, width, math.inf)
+        return math.ceil(cells / columns) * (each * shape[0] / shape[1] + _caption(each))
+
+    fitting = [c for c in range(1, cells + 1) if height(c) <= tallest]
+    wide = [c for c in fitting if _cell_width(c, shape, width, math.inf) >= 48]
+    return min(wide or [min(cells, max(1, width // 64))])
+
+
+def _cell_width(columns: int, shape: tuple[int, int], width: int, tallest: float) -> int:
+    each = (width - 2 * EDGE - _GAP * (columns - 1)) // columns
+    largest = _LARGEST if columns > 2 else 1.4 * _LARGEST
+    return max(8, int(min(each, largest, tallest * shape[1] / shape[0])))
+
+
+def _caption(cell_width: int) -> int:
+    return _SMALL_CAPTION if cell_width < _SMALL else _CAPTION
+
+
+def _spot(place: int, columns: int, each: int, shape: tuple[int, int], top: int) -> Spot:
+    row, column = divmod(place, columns)
+    height = max(8, round(each * shape[0] / shape[1]))
+    caption = _caption(each)
+    return Spot(
+        EDGE + column * (each + _GAP),
+        top + row * (height + caption),
+        each,
+        height,
+        1 if caption == _SMALL_CAPTION else 2,
+    )

@@ -1,0 +1,91 @@
+"""What the shell prints: tables, a result in words, how far a run is.
+
+>>> print_rows(False, [{"name": "coffee", "about": "a cup"}])
+name    about
+coffee  a cup
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from .inversion.engine import Step
+    from .inversion.reconstruction import Reconstruction
+
+
+def print_result(result: Reconstruction, *written: Path | None) -> None:
+    """A result's scores by seed, what it took, and the files ``written``."""
+    rows = []
+    for index, seed in enumerate(result.seeds):
+        row = {"seed": str(seed)}
+        if result.relative_error is not None:
+            row["relative error"] = f"{100 * result.relative_error[index]:.2f} %"
+        if result.psnr is not None and result.ssim is not None:
+            row["PSNR"] = f"{result.psnr[index]:.2f} dB"
+            row["SSIM"] = f"{result.ssim[index]:.3f}"
+        rows.append(row)
+    print_rows(False, rows)
+    stopped = ", stopped early" if result.stopped else ""
+    weights = f", {result.weights_note}" if result.weights_note else ""
+    print(
+        f"{result.model}{weights}, {result.layer}: {result.steps} steps "
+        f"in {result.seconds:.1f} s{stopped}"
+    )
+    for seed in sorted({seed for _, seed in result.reverted}):
+        print(f"seed {seed} diverged and went on from its best image, more slowly")
+    for path in written:
+        if path is not None:
+            print(f"wrote {path}")
+
+
+def print_rows(as_json: bool, rows: list[dict[str, str]]) -> None:
+    """Rows as a table without its empty columns, or as JSON."""
+    if as_json:
+        print(json.dumps(rows))
+        return
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
+    for row in [{name: name for name in names}, *rows]:
+        cells = (row[name].ljust(width) for name, width in zip(names, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+class ProgressLine:
+    """A bar with the time left on a terminal, a quiet line each tenth elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.bar: Any = None
+        self.total = 0
+        self.began = time.perf_counter()
+
+    def begin(self, steps: int) -> None:
+        self.total = steps
+        if self.stream.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=steps, unit="step", file=self.stream, dynamic_ncols=True)
+
+    def update(self, step: Step) -> None:
+        done = step.index + 1
+        if self.bar is not None:
+            self.bar.update(1)
+            if done % 5 == 0 or done == self.total:
+                self.bar.set_postfix_str(self._data(step))
+        elif done == self.total or done % max(1, self.total // 10) == 0:
+            left = step.seconds / done * (self.total - done)
+            line = f"step {done}/{self.total}  {self._data(step)}  {left:.0f} s left"
+            print(line, file=self.stream, flush=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    @staticmethod
+    def _data(step: Step) -> str:
+        data = float(step.energies["data"].mean())
+        return f"error {100 * max(data, 0) ** 0.5:.1f} %" if data >= 0 else f"response {-data:.2f}"

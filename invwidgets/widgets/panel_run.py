@@ -1,0 +1,93 @@
+"""A panel's run: the session, its news brought to the loop, and the tasks that wait for a result.
+
+>>> run = PanelRun(loop, told=lambda news: print(news[-1].state))
+>>> task = run.task()
+>>> run.session.start("coffee", layer="blocks.2")
+>>> result = await task          # given where ``told`` calls run.give(result)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import BadSettingError, InvwidgetsError
+from ..inversion.progress import Progress
+from ..inversion.reconstruction import Reconstruction
+from ..inversion.session import Session
+from .loop import Loop
+
+
+class PanelRun:
+    """``told`` is called on the loop with the news of the latest run, many of them at once."""
+
+    def __init__(self, loop: Loop, told: Callable[[list[Progress]], None]) -> None:
+        self._loop, self._told = loop, told
+        self._news: deque[Progress] = deque()
+        self._lock = threading.Lock()
+        self._waiters: list[asyncio.Future[Reconstruction]] = []
+        self.session = Session(self._heard)
+
+    def task(self) -> asyncio.Task[Reconstruction]:
+        """A task that ends with the next result; cancelling it does not stop the run.
+
+        Raises ``BadSettingError`` without a loop.
+        """
+        if self._loop.loop is None:
+            raise BadSettingError("a panel runs in a notebook; in a script use iw.Session")
+        waiter: asyncio.Future[Reconstruction] = self._loop.loop.create_future()
+        waiter.add_done_callback(_retrieve)
+        self._waiters.append(waiter)
+        task = self._loop.loop.create_task(_shielded(waiter))
+        task.add_done_callback(_retrieve)
+        return task
+
+    def give(self, result: Reconstruction) -> None:
+        """Let every task end with this result."""
+        for waiter in self._taken():
+            waiter.set_result(result)
+
+    def refuse(self, words: str) -> None:
+        """Let every task end with an error that says why there is no result."""
+        for waiter in self._taken():
+            waiter.set_exception(InvwidgetsError(words))
+
+    def close(self) -> None:
+        """End the session and its thread; the tasks are cancelled."""
+        self.session.close()
+        for waiter in self._taken():
+            if not waiter.get_loop().is_closed():
+                waiter.cancel()
+        self._news.clear()
+
+    def _taken(self) -> list[asyncio.Future[Reconstruction]]:
+        waiters, self._waiters = self._waiters, []
+        return [waiter for waiter in waiters if not waiter.done()]
+
+    def _heard(self, progress: Progress) -> None:
+        """On the session's thread: pass the news on, one call for many of them."""
+        with self._lock:
+            self._news.append(progress)
+            first = len(self._news) == 1
+        if first:
+            self._loop.call(self._tell)
+
+    def _tell(self) -> None:
+        with self._lock:
+            news = list(self._news)
+            self._news.clear()
+        if news:
+            self._told([progress for progress in news if progress.run == news[-1].run])
+
+
+async def _shielded(waiter: asyncio.Future[Reconstruction]) -> Reconstruction:
+    return await asyncio.shield(waiter)
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    """An error that nobody awaits is shown in the panel; asyncio need not print it too."""
+    if not future.cancelled():
+        future.exception()
