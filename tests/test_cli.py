@@ -377,7 +377,7 @@ def test_a_gpus_own_out_of_memory(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nmore lines")
 
-    monkeypatch.setattr("invwidgets.inversion.engine._Evaluation.__call__", full)
+    monkeypatch.setattr("invwidgets.inversion.evaluation.Evaluation.__call__", full)
     refused(shell, *bad(), words=("ran out of memory", "micro_batch", "Tried to allocate 9 GiB"))
 
 

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from .. import priors
 from ..images import luminance
-from ..objectives import Objective, make_objective
+from ..objectives import make_objective
 from ..representations.base import Representation
 from ..selection import Selection
+from .evaluation import Evaluation
 from .optimizers import make_optimizer
 from .settings import InversionSettings, Phase
 from .starts import jitter_generators, start_images
@@ -106,14 +107,14 @@ def run(
         origin = luminance(origin)[:, :1]
     colors = 1 if representation.color_blind else 3
     z = start_images(settings.start, settings.seeds, (colors, *canvas), origin).to(mean.device)
-    z = z.contiguous(memory_format=torch.channels_last)
     computed = selection if window is None else window.selection
     objective = make_objective(settings.objective, target, selection, computed)
-    evaluate = _Evaluation(representation, objective, settings, size, window, cancelled)
+    evaluate = Evaluation(representation, objective, settings, size, window, cancelled)
     optimizer = make_optimizer(settings.optimizer, z)
     generators = jitter_generators(settings.seeds)
     values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS}
     rate_factors = torch.ones(len(z), device=z.device)
+    gradient = torch.empty_like(z)
     best, best_energy = z.clone(), torch.full((len(z),), torch.inf, device=z.device)
     began = time.perf_counter()
     for index, (phase, within) in enumerate(_steps(settings.phases, more)):
@@ -125,73 +126,24 @@ def run(
         shifts = _shifts(generators, phase.jitter, settings.jitter)
         weights = values | {"tv_weight": values["tv_weight"] * settings.tv_factor(index)}
         half = settings.precision == "bfloat16" and phase.half_at(within)
-        measured = evaluate(z, weights, shifts, half)
-        if measured is None:
+        energies = evaluate(z, gradient, weights, shifts, half)
+        if energies is None:
             return
-        energies, gradient = measured
         total = energies["total"]
         broken = ~(torch.isfinite(total) & torch.isfinite(gradient.sum((1, 2, 3))))
-        if bool(broken.any()):
-            z[broken] = best[broken]
-            gradient[broken] = 0
-            rate_factors[broken] *= 0.3
+        if z.device.type != "cpu" or bool(broken.any()):  # to ask a GPU is to wait for it
+            mask = broken[:, None, None, None]
+            torch.where(mask, best, z, out=z)
+            gradient.masked_fill_(mask, 0)
+            rate_factors = torch.where(broken, 0.3 * rate_factors, rate_factors)
             optimizer.forget(broken)
         better = total < best_energy  # never true of NaN
         best_energy = torch.where(better, total, best_energy)
-        best[better] = z[better]
+        best.lerp_(z, better.to(z)[:, None, None, None])  # a weight of 0 or 1: a copy or none
         optimizer.update(z, gradient, rate_factors * phase.rate_at(within))
         _bound(z, values["bound"], mean)
         seconds = time.perf_counter() - began
         yield Step(index, z, energies, seconds, broken, changes, size, mean)
-
-
-@dataclass(frozen=True)
-class _Evaluation:
-    """Every term by seed, and the gradient of their weighted sum, a micro-batch at a time."""
-
-    representation: Representation
-    objective: Objective
-    settings: InversionSettings
-    size: tuple[int, int]
-    window: Window | None
-    cancelled: Callable[[], bool] | None
-
-    def __call__(
-        self, z: Tensor, weights: Mapping[str, Any], shifts: Tensor, half: bool
-    ) -> tuple[dict[str, Tensor], Tensor] | None:
-        """None if cancelled between micro-batches."""
-        many = self.settings.micro_batch or len(z)
-        gradient = torch.empty_like(z)
-        parts = []
-        with torch.enable_grad():
-            for start in range(0, len(z), many):
-                if self.cancelled is not None and self.cancelled():
-                    return None
-                seeds = slice(start, start + many)
-                iterate = z[seeds].detach().requires_grad_(True)
-                terms = self._terms(iterate, weights, shifts[seeds], half)
-                (gradient[seeds],) = torch.autograd.grad(terms["total"].sum(), iterate)
-                parts.append({name: term.detach() for name, term in terms.items()})
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, gradient
-
-    def _terms(
-        self, iterate: Tensor, weights: Mapping[str, Any], shifts: Tensor, half: bool
-    ) -> dict[str, Tensor]:
-        seen = priors.jittered(iterate, shifts, self.size)
-        seen = seen if self.window is None else self.window.of(seen)
-        images = torch.add(self.representation.mean_color[:, None, None], seen, alpha=1 / 255)
-        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=half):
-            features = self.representation(images)
-        terms = {"data": self.objective.energy(features.float())}
-        total = terms["data"] * weights["data_weight"]
-        if weights["alpha_weight"]:
-            kind = self.settings.alpha_kind
-            terms["alpha"] = priors.alpha_norm(iterate, weights["alpha"], kind)
-            total = total + terms["alpha"] * weights["alpha_weight"]
-        if weights["tv_weight"]:
-            terms["tv"] = priors.total_variation(iterate, weights["beta"])
-            total = total + terms["tv"] * weights["tv_weight"]
-        return terms | {"total": total}
 
 
 def _steps(phases: tuple[Phase, ...], more: More | None) -> Iterator[tuple[Phase, int]]:

@@ -25,7 +25,7 @@ from ..selection import ChannelSpec, Selection, centre_region, select
 from .engine import Knobs, More, Step, run
 from .precision import resolve_precision
 from .presets import preset as make_preset
-from .resources import cpu_threads, plan_memory, resolve_device
+from .resources import cpu_threads, keep_freed_memory, plan_memory, resolve_device
 from .settings import InversionSettings, parse_seeds
 from .threads import fastest_threads
 from .window import Window, find_window
@@ -114,6 +114,7 @@ def prepare(
         settings = settings if steps is None else settings.with_steps(steps)
     settings = settings.replace(seeds=parse_seeds(seeds))
     device = resolve_device(settings.device)
+    keep_freed_memory()
     representation = representation.on(device)
     picture = None
     if settings.objective == "maximise":

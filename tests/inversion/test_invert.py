@@ -303,7 +303,7 @@ def test_an_accelerators_own_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nmore")
 
-    monkeypatch.setattr("invwidgets.inversion.engine._Evaluation.__call__", full)
+    monkeypatch.setattr("invwidgets.inversion.evaluation.Evaluation.__call__", full)
     with pytest.raises(OutOfMemoryError, match=r"Tried to allocate 9 GiB.*micro_batch=2"):
         short(seeds=4, micro_batch=4)
 
