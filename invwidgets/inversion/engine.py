@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,7 @@ def run(
     size: tuple[int, int] | None = None,
     photo: Tensor | None = None,
     window: Window | None = None,
+    workers: ThreadPoolExecutor | None = None,
     cancelled: Callable[[], bool] | None = None,
     more: More | None = None,
 ) -> Iterator[Step]:
@@ -96,6 +98,7 @@ def run(
     size: (height, width) of the images, the representation's own by default.
     photo: (3, H, W), where the start ``photo`` begins.
     window: what of the images to compute; all of it by default.
+    workers: threads that take micro-batches side by side; one after the other by default.
     cancelled: asked before each micro-batch; a true answer ends the search at once.
     more: asked after the last phase for a further one; None ends the search.
     """
@@ -109,7 +112,7 @@ def run(
     z = start_images(settings.start, settings.seeds, (colors, *canvas), origin).to(mean.device)
     computed = selection if window is None else window.selection
     objective = make_objective(settings.objective, target, selection, computed)
-    evaluate = Evaluation(representation, objective, settings, size, window, cancelled)
+    evaluate = Evaluation(representation, objective, settings, size, window, cancelled, workers)
     optimizer = make_optimizer(settings.optimizer, z)
     generators = jitter_generators(settings.seeds)
     values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS}

@@ -15,7 +15,6 @@ from .engine import Knobs, Step
 from .job import prepare
 from .reconstruction import Reconstruction
 from .recorder import Recorder
-from .resources import cpu_threads
 
 
 def invert(
@@ -61,7 +60,7 @@ def invert(
         on_ready(job.settings.steps)
     stopped = False
     try:
-        with cpu_threads(job.settings.threads):
+        with job.cpu_threads():
             for step in job.run(knobs):
                 recorder.add(step)
                 if callback is not None and callback(step):

@@ -7,8 +7,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +28,13 @@ from ..selection import ChannelSpec, Selection, centre_region, select
 from .engine import Knobs, More, Step, run
 from .precision import resolve_precision
 from .presets import preset as make_preset
-from .resources import cpu_threads, keep_freed_memory, plan_memory, resolve_device
+from .resources import (
+    cpu_threads,
+    keep_freed_memory,
+    plan_memory,
+    resolve_device,
+    side_by_side,
+)
 from .settings import InversionSettings, parse_seeds
 from .threads import fastest_threads
 from .window import Window, find_window
@@ -45,6 +54,17 @@ class Job:
     size: tuple[int, int]
     resolved: dict[str, Any]
 
+    @property
+    def workers(self) -> int:
+        """How many micro-batches run side by side, each on its share of the CPU threads."""
+        parts = math.ceil(len(self.settings.seeds) / (self.settings.micro_batch or 1))
+        return side_by_side(self.representation, parts, self.settings.threads or 1)
+
+    def cpu_threads(self) -> AbstractContextManager[int]:
+        """Torch with one micro-batch's share of the CPU threads inside the block."""
+        threads = self.settings.threads
+        return cpu_threads(threads and max(1, threads // self.workers))
+
     def run(
         self,
         knobs: Knobs | None = None,
@@ -52,18 +72,28 @@ class Job:
         more: More | None = None,
     ) -> Iterator[Step]:
         """The engine's steps; arguments as the engine takes them."""
-        return run(
-            self.representation,
-            self.target,
-            self.selection,
-            self.settings,
-            knobs,
-            size=self.size,
-            photo=self.photo,
-            window=self.window,
-            cancelled=cancelled,
-            more=more,
-        )
+        with ExitStack() as stack:
+            pool = None
+            if self.workers > 1:
+                share = max(1, (self.settings.threads or 1) // self.workers)
+                pool = stack.enter_context(
+                    ThreadPoolExecutor(
+                        self.workers, "invwidgets-seeds", torch.set_num_threads, (share,)
+                    )
+                )
+            yield from run(
+                self.representation,
+                self.target,
+                self.selection,
+                self.settings,
+                knobs,
+                size=self.size,
+                photo=self.photo,
+                window=self.window,
+                workers=pool,
+                cancelled=cancelled,
+                more=more,
+            )
 
     def explain(self, error: Exception) -> Exception:
         """The error in words a user can act on, where it is one of memory."""
@@ -128,9 +158,10 @@ def prepare(
         target = remembered_target(representation, picture)
     window = find_window(representation, selection, wanted)
     computed = wanted if window is None else (window.box.height, window.box.width)
-    threads = settings.threads or (fastest_threads() if device.type == "cpu" else None)
-    with cpu_threads(threads) as threads:
-        at_once = plan_memory(representation, settings, wanted, threads, computed)
+    threads = _threads(representation, settings)
+    at_once = plan_memory(representation, settings, wanted, threads, computed)
+    beside = side_by_side(representation, math.ceil(len(settings.seeds) / at_once), threads or 1)
+    with cpu_threads(threads and max(1, threads // beside)):
         precision = resolve_precision(settings.precision, representation, computed)
     resolved = {
         "device": str(device),
@@ -150,6 +181,15 @@ def _share(representation: Representation, selection: Selection, size: tuple[int
     """How much of the image the selected cells see."""
     box = representation.receptive_field(selection.region, size).clipped
     return max(1, box.height * box.width) / (size[0] * size[1])
+
+
+def _threads(representation: Representation, settings: InversionSettings) -> int | None:
+    """All CPU threads for seeds side by side; for operators, as many as are worth having."""
+    if representation.mean_color.device.type != "cpu" or settings.threads is not None:
+        return settings.threads
+    if representation.concurrent and len(settings.seeds) > 1:
+        return torch.get_num_threads()
+    return fastest_threads()
 
 
 def largest_response(representation: Representation, selection: Selection) -> Tensor:

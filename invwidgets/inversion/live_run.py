@@ -22,7 +22,6 @@ from .job import Job
 from .progress import Progress, State
 from .reconstruction import Reconstruction
 from .recorder import Recorder
-from .resources import cpu_threads
 from .settings import InversionSettings, Phase
 
 WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
@@ -99,7 +98,7 @@ def responsive(job: Job) -> Job:
     if many == 1:
         return job
     image = torch.rand(1, 3, *job.size).to(job.representation.mean_color.device)
-    with cpu_threads(job.settings.threads), torch.no_grad():
+    with job.cpu_threads(), torch.no_grad():
         forward = min(_seconds(job, image) for _ in range(2))  # a busy machine seems slow at times
     most = min(many, max(1, int(_PATIENCE / (3 * forward + 1e-6))))
     many = math.ceil(many / math.ceil(many / most))  # of equal size

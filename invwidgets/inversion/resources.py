@@ -21,6 +21,7 @@ _CANVASES = (
     8  # tensors of an iterate's size a seed needs: itself, gradient, optimiser, best, priors
 )
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+BATCH_BYTES = 2**31  # for the micro-batch under way, on a CPU
 _SLACK = 1.3  # what operators take for themselves beside what they save
 
 
@@ -126,29 +127,34 @@ def plan_memory(
     threads: int | None = None,
     computed: tuple[int, int] | None = None,
 ) -> int:
-    """How many seeds to run at once; refuses a run that cannot fit before it begins.
+    """How many seeds make a micro-batch; refuses a run that cannot fit before it begins.
 
-    On one CPU thread it is one, unless asked otherwise: matrix products round differently in a
-    larger batch, so that a seed alone and among others would part; a batch gains no time there.
+    On CPU threads it is one, unless asked otherwise: seeds run side by side instead, and matrix
+    products round differently in a larger batch, so that a seed alone and among others would part.
     ``computed`` is the (height, width) of what the network sees of an image of ``size``.
 
     Raises ``OutOfMemoryError``, naming the number of seeds that would fit.
     """
     seeds = len(settings.seeds)
+    device = representation.mean_color.device
     pixels = (size[0] + settings.jitter) * (size[1] + settings.jitter)
     frames = min(9, seeds) * settings.frames * 3 * min(pixels, 160 * 160)
     canvas = _CANVASES * 3 * 4 * pixels
     working = seed_bytes(representation, computed or size) + 4 * canvas
-    room = int(0.9 * available_memory(representation.mean_color.device)) - frames
-    single = representation.mean_color.device.type == "cpu" and threads == 1
+    room = int(0.9 * available_memory(device)) - frames
+    beside = side_by_side(representation, seeds, threads or 1)
+    single = device.type == "cpu" and (threads == 1 or beside > 1)
+    spare = room - seeds * canvas
+    if device.type == "cpu":
+        spare = min(spare, BATCH_BYTES)  # larger batches gain no time there
     most = 1 if single else seeds
-    at_once = settings.micro_batch or min(most, max(1, (room - seeds * canvas) // working))
-    needed = seeds * canvas + at_once * working
+    at_once = settings.micro_batch or min(most, max(1, spare // working))
+    needed = seeds * canvas + min(seeds, beside * at_once) * working
     if needed > room:
-        fit = max(0, (room - working) // canvas)
+        fit = max(0, (room - beside * working) // canvas)
         remedy = (
             f"about {fit} seeds would fit" if fit and not settings.micro_batch
-            else "a smaller size, micro_batch=1 or an earlier layer may fit"
+            else "a smaller size, micro_batch=1, threads=1 or an earlier layer may fit"
         )  # fmt: skip
         raise OutOfMemoryError(
             f"{seeds} seeds of {size[0]}x{size[1]} pixels at layer {representation.layer} of "
@@ -156,6 +162,13 @@ def plan_memory(
             f"GiB can be had: {remedy}"
         )
     return int(at_once)
+
+
+def side_by_side(representation: Representation, parts: int, threads: int) -> int:
+    """How many of ``parts`` micro-batches run at once, each on its share of the CPU threads."""
+    if representation.mean_color.device.type != "cpu" or not representation.concurrent:
+        return 1
+    return max(1, min(parts, threads))
 
 
 def _lines(path: str | Path) -> list[str]:

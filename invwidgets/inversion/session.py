@@ -26,7 +26,6 @@ from .job import prepare
 from .live_run import LiveRun, responsive
 from .progress import BUSY, Progress, State
 from .reconstruction import Reconstruction
-from .resources import cpu_threads
 from .settings import InversionSettings
 
 _ECHO_SECONDS = 0.2  # between two reports without a picture
@@ -190,7 +189,7 @@ class Session:
     def _drive(self, run: LiveRun) -> None:
         """Step until the end, the stop or a newer wish; then measure."""
         try:
-            with cpu_threads(run.job.settings.threads):
+            with run.job.cpu_threads():
                 ended = self._steps(run)
                 if self._closed or run.number != self._number:
                     return

@@ -103,6 +103,11 @@ class Representation(nn.Module):
         """The module whose identity stands for this map; cuts at one layer may share it."""
         return self
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may call it at once."""
+        return False
+
     def on(self, device: torch.device) -> Representation:
         """This representation on a device: itself if it is there, a copy elsewhere, since
         others may share this one."""

@@ -59,6 +59,10 @@ class NetworkRepresentation(Representation):
     def anchor(self) -> nn.Module:
         return self.trunk
 
+    @property
+    def concurrent(self) -> bool:
+        return not isinstance(self.trunk, _Hooked)  # one call's hook would hear another's
+
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkRepresentation:
         """A copy with a trunk of its own; the network, which nobody changes, stays shared."""
         memo[id(self.network)] = self.network
@@ -200,6 +204,12 @@ class _LayerTracer(fx.Tracer):
         self.thread = threading.get_ident()
         self.calls: Counter[str] = Counter()
         self.ends: dict[str, fx.Node] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        ours = type(m).__module__.startswith(
+            f"{__package__}."
+        )  # stages of a descriptor: as a whole
+        return ours or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(
         self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

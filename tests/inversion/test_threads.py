@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 import torch
 
 from invwidgets.inversion import threads
+from invwidgets.inversion.invert import invert
 from invwidgets.inversion.job import prepare
 from invwidgets.inversion.resources import cpu_threads
-from tests.small_networks import phi, picture
+from invwidgets.representations.registry import representation
+from tests.small_networks import Untraceable, phi, picture
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +59,47 @@ def test_one_thread_needs_no_measurement(monkeypatch: pytest.MonkeyPatch) -> Non
         assert threads.fastest_threads() == 1
 
 
-def test_a_run_uses_it_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("invwidgets.inversion.job.fastest_threads", lambda: 2)
-    assert prepare(picture(), phi(), steps=1).resolved["threads"] == 2
-    assert prepare(picture(), phi(), steps=1, threads=1).resolved["threads"] == 1
+def test_a_lone_seed_uses_it_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("invwidgets.inversion.job.fastest_threads", lambda: 3)
+    assert prepare(picture(), phi(), seeds=1, steps=1).resolved["threads"] == 3
+    assert prepare(picture(), phi(), seeds=1, steps=1, threads=1).resolved["threads"] == 1
+    with cpu_threads(2):  # seeds side by side need no measurement
+        assert prepare(picture(), phi(), seeds=2, steps=1).resolved["threads"] == 2
+
+
+def test_seeds_side_by_side_are_the_seeds_one_by_one() -> None:
+    before = threading.active_count()
+    results = {
+        count: invert(picture(), phi(), seeds=5, steps=8, threads=count) for count in (1, 2, 3)
+    }
+    assert threading.active_count() == before
+    for count, result in results.items():
+        assert result.resolved["threads"] == count
+        assert torch.equal(result.images, results[1].images)
+        assert torch.equal(result.energies["total"], results[1].energies["total"])
+
+
+def test_side_by_side_they_are_cancelled_too() -> None:
+    job = prepare(picture(), phi(), seeds=6, steps=50, threads=2)
+    assert job.workers == 2
+    asked = []
+
+    def cancelled() -> bool:
+        asked.append(threading.get_ident())
+        return len(asked) > 9
+
+    assert len(list(job.run(cancelled=cancelled))) == 1
+    assert threading.get_ident() not in asked
+
+
+def test_a_network_known_by_a_hook_is_never_called_twice_at_once() -> None:
+    hooked = phi("conv2", Untraceable())
+    assert not hooked.concurrent
+    job = prepare(picture(), hooked, seeds=4, steps=3, threads=2)
+    assert (job.workers, job.resolved["micro_batch"]) == (1, 4)
+    assert len(list(job.run())) == 3
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "hog", "hogb", "dsift"])
+def test_what_ships_runs_side_by_side(name: str) -> None:
+    assert representation(name).concurrent
