@@ -22,6 +22,8 @@ if CHROMIUM is None:
     pytest.skip("no Chromium here: apt-get install chromium", allow_module_level=True)
 
 MINUTE = 60_000  # milliseconds
+PICTURES = os.environ.get("INVWIDGETS_SCREENSHOTS")
+STEPS = 200 if PICTURES else 60  # for a picture, as many as the panel's own default
 
 
 def load(
@@ -45,7 +47,7 @@ def press(page: Any, name: str) -> None:
 
 
 def picture(page: Any, name: str) -> None:
-    folder = os.environ.get("INVWIDGETS_SCREENSHOTS")
-    if folder:
+    if PICTURES:
+        page.mouse.move(0, 0)
         page.wait_for_timeout(700)
-        page.locator(".iw-panel").first.screenshot(path=str(Path(folder) / f"{name}.png"))
+        page.locator(".iw-panel").first.screenshot(path=str(Path(PICTURES) / f"{name}.png"))

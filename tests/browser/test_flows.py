@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from .flows import MINUTE, load, picture, press, status
+from .flows import MINUTE, STEPS, load, picture, press, status
 from .servers import browser, server, write_notebook
 
 pytestmark = pytest.mark.slow
 
-CELL = 'import invwidgets as iw\npanel = iw.InversionPanel("coffee", steps=60)\npanel'
+CELL = f'import invwidgets as iw\npanel = iw.InversionPanel("coffee", steps={STEPS})\npanel'
 
 
 @pytest.fixture(scope="module", params=["lab", "voila"])
@@ -55,7 +55,6 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         press(page, "Step")
         press(page, "Resume")
         status(page, "Done")
-        picture(page, f"panel-{site[0]}")
 
         drag(page, (0.3, 0.3), (0.7, 0.6))  # 28 cells a side: 8.4 … 19.6, 8.4 … 16.8
         region_words(page, "rows 8–17, columns 8–20")
@@ -132,14 +131,18 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
         assert not page.troubles
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, True), (560, False)])
-def test_it_looks_right_dark_and_narrow(site: tuple[str, str], width: int, dark: bool) -> None:
+LOOKS = {"light": (1280, False), "dark": (1280, True), "narrow": (560, False)}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_looks_right_light_dark_and_narrow(site: tuple[str, str], look: str) -> None:
+    width, dark = LOOKS[look]
     with browser(width, 1400 if width > 1000 else 2400, dark) as page:
         load(page, site, dark)
         drawn_for_this_page(page, dark)
         press(page, "Start")
         status(page, "Done")
-        picture(page, f"panel-{site[0]}-{'dark' if dark else 'narrow'}")
+        picture(page, f"panel-{look}-{site[0]}")
         overflow = page.evaluate(
             "(() => { const p = document.querySelector('.iw-panel');"
             " return p.scrollWidth - p.clientWidth; })()"
