@@ -101,7 +101,7 @@ def test_channels_by_eye_and_curves(lab: str) -> None:
         knob.focus()
         page.keyboard.press("ArrowRight")
         status(page, "Done")
-        page.locator(".iw-note", has_text="tv_weight at step").wait_for(timeout=MINUTE)
+        page.locator(".iw-note", has_text="λᵥ at step").wait_for(timeout=MINUTE)
         curves = page.locator(".iw-panel img.widget-image:visible")
         curves.wait_for(timeout=MINUTE)
         assert curves.evaluate("image => image.naturalWidth") > 300

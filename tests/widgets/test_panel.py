@@ -223,6 +223,20 @@ def test_descriptors_and_their_stages_on_the_same_slider(model: str) -> None:
     chosen()
 
 
+@with_panel(steps=2000)
+async def test_the_status_says_what_is_searched_for(panel: iw.InversionPanel) -> None:
+    said = {
+        "inversion": "Searching for images that blocks.0 cannot tell from coffee",
+        "maximise": "Searching for images that excite channel 3 of blocks.0",
+        "caricature": "Raising what blocks.0 sees in coffee",
+    }
+    panel.channels = (3,)
+    for objective, words in said.items():
+        panel.objective = objective
+        panel.start()
+        await until(lambda words=words: panel.controls.status.value.startswith(words))
+
+
 @with_panel()
 async def test_uploads(panel: iw.InversionPanel) -> None:
     panel.photos._take({"name": "broken.png"}, [b"not a picture"])
