@@ -37,6 +37,19 @@ TIMED = """async ([label, text]) => {
   }
   return performance.now() - began;
 }"""
+# In the page: a key on the first knob; the kernel answers by showing, or hiding, its reset button.
+ECHO = """async () => {
+  const knob = document.querySelector('.iw-knob');
+  const still = () => knob.classList.contains('iw-still');
+  await new Promise((done) => setTimeout(done, 300 + 400 * Math.random()));
+  const before = still(), began = performance.now();
+  if (before) knob.querySelector('.noUi-handle').dispatchEvent(
+    new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}));
+  else knob.querySelector('button').click();
+  while (still() === before && performance.now() - began < 10000)
+    await new Promise(requestAnimationFrame);
+  return performance.now() - began;
+}"""
 
 
 def main() -> None:
@@ -68,12 +81,15 @@ def _latencies(kind: str, seeds: int) -> list[tuple[str, str, str]]:
             page.evaluate(TIMED, ["Start", ""])
             page.wait_for_timeout(1000)
             frames = _frames(page, 8)
+            echoes = [page.evaluate(ECHO) for _ in range(2 * REPEATS)][1:]
     what = f"{kind}, {seeds} seeds"
     return [
         (f"Start → first picture ({what})", f"{median(firsts[1:]):.2f} s", "at most 0.5 s"),
         (f"knob → a picture made with it ({what})", f"{median(knobs[1:]):.2f} s", "at most 0.5 s"),
         (f"Stop → stopped ({what})", f"{median(stops[1:]):.2f} s", "at most 0.3 s"),
         (f"pictures a second ({what})", f"{frames:.2f}", "at least 1 with 16 seeds"),
+        (f"control → its answer ({what})", f"{median(echoes):.0f} ms", "at most 150 ms"),
+        (f"control → its answer, the slowest ({what})", f"{max(echoes):.0f} ms", ""),
     ]
 
 

@@ -5,8 +5,13 @@ Each is a run of the package with its default settings, so that anybody gets the
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from PIL import Image
 
 import invwidgets as iw
 from invwidgets.figures.comparison import comparison
@@ -49,10 +54,23 @@ def descriptors() -> None:
     comparison(results).savefig(TARGET / "descriptors.png")
 
 
-PICTURES = {f.__name__: f for f in (coffee, layers, region, channels, descriptors)}
+def panel() -> None:
+    """The browser tests' own pictures of the panel, in 256 colours."""
+    test = "tests/browser/test_flows.py::test_it_looks_right_light_dark_and_narrow"
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ, INVWIDGETS_SCREENSHOTS=folder)
+        command = [sys.executable, "-m", "pytest", "-m", "slow", "-k", "voila", test]
+        subprocess.run(command, check=True, env=environment, cwd=TARGET.parents[1])
+        for look in ("light", "dark", "narrow"):
+            shot = Image.open(Path(folder) / f"panel-{look}-voila.png").convert("RGB")
+            palette = shot.quantize(256)  # given as one, colours between are dithered
+            shot.quantize(palette=palette).save(TARGET / f"panel-{look}.png", optimize=True)
+
+
+PICTURES = {f.__name__: f for f in (coffee, layers, region, channels, descriptors, panel)}
 
 if __name__ == "__main__":
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or PICTURES:
         PICTURES[name]()
-        print(f"docs/pictures/{name}.png")
+        print(f"made {name}")

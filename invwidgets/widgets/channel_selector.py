@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from .loop import Loop
-from .parts import classed, heading, note
+from .parts import classed, note
 from .tiles import Tiles
 
 _KINDS = {
@@ -36,7 +36,7 @@ class ChannelSelector(w.VBox):
         self._strength: np.ndarray[Any, Any] | None = None
         self._standing: Any = None
         self.total = 0
-        self.kind = w.Dropdown(options=list(_KINDS.items()), description="Channels")
+        self.kind = w.Dropdown(options=list(_KINDS.items()))
         self.part = w.Dropdown(options=[("first", 1), ("second", 2)], description="which")
         self.many = w.IntSlider(8, min=1, max=64, description="how many")
         self.sheet = Tiles(tile=[40, 40], multiple=True, describes="Channels by their responses")
@@ -45,10 +45,7 @@ class ChannelSelector(w.VBox):
         self.part.observe(loop.handler(self._tell), "value")
         self.many.observe(loop.handler(self._tell), "value")
         self.sheet.observe(loop.handler(self._tell), "selected")
-        super().__init__(
-            [heading("Channels"), self.kind, self.part, self.many, self.sheet, self.caption]
-        )
-        self.kind.description = ""
+        super().__init__([self.kind, self.part, self.many, self.sheet, self.caption])
         self.kind.style.description_width = "0px"
         classed(self, "iw-section")
         self._arrange()
@@ -136,9 +133,9 @@ class ChannelSelector(w.VBox):
 
     def _tell(self) -> None:
         spec = self._spec()
+        before, self._standing = self._standing, spec
         self._describe()
-        if spec != self._standing:
-            self._standing = spec
+        if spec != before:
             self._chosen(spec)
 
     def _describe(self) -> None:

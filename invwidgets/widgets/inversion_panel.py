@@ -282,6 +282,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._asked.show(self.values, self.moved)
         self._recalling = True
         self._looks.ask({*changed, "region", "channels"})
+        self.controls.show_state("idle")
         self._views.bring_back(pin.result, self._photo_code)
 
     def _lay_out(self) -> None:

@@ -1,12 +1,15 @@
 """Whose thread a handler runs on: always the loop the panel was built on.
 
 Jupyter may run a widget's callback on any of several threads, by kernel and frontend; only the
-loop writes widgets.
+loop writes widgets. It does so in the context of the cell that built the panel: ipykernel 7.4 sends
+a widget's next event to the subshell of whatever message the context names, and one that is gone
+by then would leave the widget dead.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +26,7 @@ class Loop:
     def __init__(self) -> None:
         self.closed = False
         self.failed: Callable[[str], Any] = lambda words: None
-        self._thread = threading.get_ident()
+        self._context = contextvars.copy_context()
         try:
             self.loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
@@ -38,7 +41,7 @@ class Loop:
             with self._alone:
                 handler(*args)
         else:
-            self.loop.call_soon_threadsafe(self._guarded, handler, *args)
+            self.loop.call_soon_threadsafe(self._guarded, handler, *args, context=self._context)
 
     def handler(self, handler: Callable[[], Any]) -> Callable[..., None]:
         """A callback for ``observe`` or ``on_click``: the event is dropped, the state is read late.

@@ -83,7 +83,7 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
     if progress.state == "preparing":
         return f"Preparing {layer} …"
     if progress.state == "running":
-        return f"Searching for images that {layer} cannot tell from {photo} …"
+        return _aim(progress, layer, photo)
     if progress.state == "paused":
         return f"Resting after step {progress.step}. Resume or Step goes on."
     if progress.state == "stopped" and not progress.step:
@@ -95,6 +95,16 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
         best = 100 * min(result.relative_error)
         return f"{kind}: {layer} sees {best:.1f} % difference between the best image and {photo}."
     return {"failed": "That did not work; everything else still does."}.get(progress.state, "")
+
+
+def _aim(progress: Progress, layer: str, photo: str) -> str:
+    job = progress.job
+    if job is not None and job.settings.objective == "maximise":
+        channel = (job.selection.channels or (0,))[0]
+        return f"Searching for images that excite channel {channel} of {layer} …"
+    if job is not None and job.settings.objective == "caricature":
+        return f"Raising what {layer} sees in {photo} …"
+    return f"Searching for images that {layer} cannot tell from {photo} …"
 
 
 def _duration(seconds: float) -> str:

@@ -119,8 +119,7 @@ def open_in_lab(page: Any, address: str, notebook: str, dark: bool = False) -> N
     page.goto(f"{address}/{workspace}/{notebook}?reset", wait_until="domcontentloaded")
     session = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session"
     page.wait_for_function(f"{session}?.kernel?.status === 'idle'", timeout=90_000)
-    if dark:
-        theme = "'apputils:change-theme', {theme: 'JupyterLab Dark'}"
-        page.evaluate(f"window.jupyterapp.commands.execute({theme})")
+    theme = f"'apputils:change-theme', {{theme: 'JupyterLab {'Dark' if dark else 'Light'}'}}"
+    page.evaluate(f"window.jupyterapp.commands.execute({theme})")
     page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     page.evaluate("(() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); })()")

@@ -1,30 +1,19 @@
-"""The panel's flows in a real Chromium, in JupyterLab and in Voila.
-
-With ``INVWIDGETS_SCREENSHOTS`` set to a folder, the pictures of the README are left there.
-"""
+"""The panel's flows in a real Chromium, in JupyterLab and in Voila."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .servers import CHROMIUM, browser, open_in_lab, server, write_notebook
+from .flows import MINUTE, STEPS, load, picture, press, status
+from .servers import browser, server, write_notebook
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("anywidget")
-pytest.importorskip("playwright")
-pytest.importorskip("voila")
-if CHROMIUM is None:
-    if os.environ.get("CI"):
-        pytest.fail("CI has no Chromium: apt-get install chromium", pytrace=False)
-    pytest.skip("no Chromium here: apt-get install chromium", allow_module_level=True)
 
-CELL = 'import invwidgets as iw\npanel = iw.InversionPanel("coffee", steps=60)\npanel'
-MINUTE = 60_000
+CELL = f'import invwidgets as iw\npanel = iw.InversionPanel("coffee", steps={STEPS})\npanel'
 
 
 @pytest.fixture(scope="module", params=["lab", "voila"])
@@ -33,30 +22,6 @@ def site(request: Any, tmp_path_factory: Any) -> Iterator[tuple[str, str]]:
     notebook = write_notebook(folder / "panel.ipynb", CELL)
     with server(request.param, folder if request.param == "lab" else notebook) as address:
         yield request.param, address
-
-
-def load(page: Any, site: tuple[str, str], dark: bool = False) -> None:
-    kind, address = site
-    if kind == "lab":
-        open_in_lab(page, address, "panel.ipynb", dark)
-    else:
-        page.goto(address, timeout=2 * MINUTE)
-    status(page, "Ready")
-
-
-def status(page: Any, words: str) -> None:
-    page.locator(".iw-status", has_text=words).first.wait_for(timeout=MINUTE)
-
-
-def press(page: Any, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).first.click()
-
-
-def picture(page: Any, name: str) -> None:
-    folder = os.environ.get("INVWIDGETS_SCREENSHOTS")
-    if folder:
-        page.wait_for_timeout(700)
-        page.locator(".iw-panel").first.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
 def box_of(page: Any) -> Any:
@@ -79,7 +44,7 @@ def region_words(page: Any, words: str) -> None:
 
 
 def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
-    with browser(1280, 1250) as page:
+    with browser(1280, 1400) as page:
         load(page, site)
         press(page, "Start")
         page.wait_for_function(
@@ -90,7 +55,6 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         press(page, "Step")
         press(page, "Resume")
         status(page, "Done")
-        picture(page, f"panel-{site[0]}")
 
         drag(page, (0.3, 0.3), (0.7, 0.6))  # 28 cells a side: 8.4 … 19.6, 8.4 … 16.8
         region_words(page, "rows 8–17, columns 8–20")
@@ -139,7 +103,7 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
 def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> None:
     from PIL import Image
 
-    with browser(1280, 1250) as page:
+    with browser(1280, 1400) as page:
         load(page, site)
         slider = page.locator(".iw-controls .noUi-handle").first
         slider.focus()
@@ -167,18 +131,36 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
         assert not page.troubles
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, True), (560, False)])
-def test_it_looks_right_dark_and_narrow(site: tuple[str, str], width: int, dark: bool) -> None:
-    if dark and site[0] == "voila":
-        pytest.skip("Voila's theme is chosen when it is started")
-    with browser(width, 1250 if width > 1000 else 2400, dark) as page:
+LOOKS = {"light": (1280, False), "dark": (1280, True), "narrow": (560, False)}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_looks_right_light_dark_and_narrow(site: tuple[str, str], look: str) -> None:
+    width, dark = LOOKS[look]
+    with browser(width, 1400 if width > 1000 else 2400, dark) as page:
         load(page, site, dark)
+        drawn_for_this_page(page, dark)
         press(page, "Start")
         status(page, "Done")
-        picture(page, f"panel-{site[0]}-{'dark' if dark else 'narrow'}")
+        picture(page, f"panel-{look}-{site[0]}")
         overflow = page.evaluate(
             "(() => { const p = document.querySelector('.iw-panel');"
             " return p.scrollWidth - p.clientWidth; })()"
         )
         assert overflow <= 1
         assert not page.troubles
+
+
+def drawn_for_this_page(page: Any, dark: bool) -> None:
+    """The gallery has been told how wide and how dark the page is, and is drawn for it."""
+    page.wait_for_function(
+        """(dark) => {
+  const image = document.querySelector('.iw-gallery img'), pen = new OffscreenCanvas(1, 1);
+  const at = pen.getContext('2d');
+  at.drawImage(image, 0, 0);
+  const ground = at.getImageData(0, 0, 1, 1).data[0];
+  return Math.abs(image.naturalWidth - image.clientWidth) <= 1 && (ground < 128) === dark;
+}""",
+        arg=dark,
+        timeout=MINUTE,
+    )

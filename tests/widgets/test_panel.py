@@ -150,6 +150,12 @@ async def test_controls_and_traits_are_in_step(panel: iw.InversionPanel) -> None
     assert "<b>8</b> of 16" in panel.channel_selector.caption.value
     panel.channel_selector.kind.value = "top"
     await until(lambda: isinstance(panel.channels, tuple) and len(panel.channels) == 8)
+    assert "<b>8</b> of 16" in panel.channel_selector.caption.value
+    panel.channel_selector.kind.value = "eye"
+    await until(lambda: len(panel.channel_selector.sheet.labels) == 16)
+    panel.channel_selector.sheet.selected = [2, 5, 7]
+    await until(lambda: panel.channels == (2, 5, 7))
+    assert "<b>3</b> of 16" in panel.channel_selector.caption.value
     panel.theme = "dark"
     await until(lambda: panel.gallery.theme == "dark")
 
@@ -178,6 +184,57 @@ async def test_errors_are_said_in_the_panel_and_it_lives(panel: iw.InversionPane
     await until(lambda: panel.layer_slider.slider.value == "blocks.1")
     assert panel.controls.error.value == ""
     assert (await panel.start()).layer == "blocks.1"
+
+
+@with_panel()
+async def test_a_model_that_fails_to_load_takes_nothing_away(panel: iw.InversionPanel) -> None:
+    await panel.start()
+    panel.model_menu.value = "caffenet"  # its weights have to be given
+    await until(lambda: "caffenet" in panel.controls.error.value)
+    with pytest.raises(InvwidgetsError, match="weights=PATH"):
+        await panel.start()
+    assert len(panel.history.pins) == 1
+    assert panel.take_away.ready
+    assert not panel.controls.start.disabled
+    panel.history.tiles.selected = [0]
+    await until(lambda: not panel.history.bring.disabled)
+    panel.history.bring.click()
+    await until(lambda: panel.controls.status.value.startswith("Brought back"))
+    assert panel.model_menu.value == "efficientnet_lite0"
+    assert panel.controls.error.value == ""
+    assert (await panel.start()).model == "efficientnet_lite0"
+
+
+@pytest.mark.parametrize("model", ["hog", "hogb", "dsift"])
+def test_descriptors_and_their_stages_on_the_same_slider(model: str) -> None:
+    @with_panel(layer="", size=48, steps=3)
+    async def chosen(panel: iw.InversionPanel) -> None:
+        panel.model_menu.value = model
+        slider = panel.layer_slider.slider
+        stages = [layer.name for layer in iw.representation(model).layers((48, 48))]
+        await until(lambda: list(slider.options) == stages)
+        for stage in (stages[0], stages[-1]):
+            slider.value = stage
+            await until(lambda stage=stage: panel.layer == stage)
+            result = await panel.start()
+            assert (result.model, result.layer) == (model, stage)
+            assert "channels" in panel.layer_slider.caption.value
+
+    chosen()
+
+
+@with_panel(steps=2000)
+async def test_the_status_says_what_is_searched_for(panel: iw.InversionPanel) -> None:
+    said = {
+        "inversion": "Searching for images that blocks.0 cannot tell from coffee",
+        "maximise": "Searching for images that excite channel 3 of blocks.0",
+        "caricature": "Raising what blocks.0 sees in coffee",
+    }
+    panel.channels = (3,)
+    for objective, words in said.items():
+        panel.objective = objective
+        panel.start()
+        await until(lambda words=words: panel.controls.status.value.startswith(words))
 
 
 @with_panel()

@@ -16,12 +16,14 @@ function render({ model, el }) {
     return [down[r0][0], across[c0][0], down[r1 - 1][1], across[c1 - 1][1]];
   };
 
+  const room = () => Math.min(360, Math.max(120, el.clientWidth || 300));
   function fit() {
     const ratio = window.devicePixelRatio || 1;
-    wide = Math.max(120, el.clientWidth || 300);
+    wide = room();
     const high = (wide * size()[0]) / size()[1];
     canvas.width = Math.round(wide * ratio);
     canvas.height = Math.round(high * ratio);
+    canvas.style.width = wide + "px";
     canvas.style.height = high + "px";
     draw();
   }
@@ -139,7 +141,7 @@ function render({ model, el }) {
   model.on("change:picture", load);
   model.on("change:image_size", fit);
   for (const name of ["box", "rows", "columns", "row_fields", "describes"]) model.on("change:" + name, draw);
-  const watch = new ResizeObserver(() => { if (Math.abs((el.clientWidth || wide) - wide) > 1) fit(); });
+  const watch = new ResizeObserver(() => { if (Math.abs(room() - wide) > 1) fit(); });
   watch.observe(el);
   load();
   return () => { watch.disconnect(); if (url) URL.revokeObjectURL(url); };

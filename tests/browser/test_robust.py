@@ -1,0 +1,128 @@
+"""What must not leave a dead widget, in a real Chromium: an interrupt, a model that fails to load.
+
+Also the views that the flows do not open: the channels' contact sheet, the curves, the strip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .flows import MINUTE, load, picture, press, status
+from .servers import browser, server, write_notebook
+
+pytestmark = pytest.mark.slow
+
+SMALL = 'iw.InversionPanel("coffee", layer="blocks.1", size=96, seeds=2, steps={steps})'
+CELLS = {
+    "long": ("import invwidgets as iw", f"panel = {SMALL.format(steps=4000)}\npanel"),
+    "short": ("import invwidgets as iw", f"panel = {SMALL.format(steps=30)}\npanel"),
+    "strip": (
+        "import invwidgets as iw\n"
+        'strip = iw.LayerStrip("coffee", layers=["blocks.0", "blocks.2", "blocks.4"], steps=20)',
+        "strip",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: Any) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("robust")
+    for name, cells in CELLS.items():
+        write_notebook(folder / f"{name}.ipynb", *cells)
+    with server("lab", folder) as address:
+        yield address
+
+
+def interrupt(page: Any) -> None:
+    """The notebook's ■ button, as its menu and keys call it."""
+    page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+
+
+def test_an_interrupted_kernel_leaves_a_panel_that_works(lab: str) -> None:
+    with browser(1280, 1400) as page:
+        load(page, ("lab", lab), notebook="long.ipynb")
+        for _ in range(3):  # at rest, in the middle of a run, and once more
+            interrupt(page)
+            page.wait_for_timeout(300)
+            if page.get_by_role("button", name="Start", exact=True).count():
+                press(page, "Start")
+            status(page, "Searching")
+        press(page, "Stop")
+        status(page, "Stopped")
+        slider = page.locator(".iw-controls .noUi-handle").first
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        page.locator(".iw-heading", has_text="blocks.2").first.wait_for(timeout=MINUTE)
+        press(page, "Start again")
+        status(page, "Searching for images that blocks.2")
+        press(page, "Stop")
+        status(page, "Stopped: blocks.2")
+        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").nth(1).wait_for()
+        assert not page.troubles
+
+
+def test_a_model_without_its_weights_says_so_and_the_rest_lives(lab: str) -> None:
+    with browser(1280, 1400) as page:
+        load(page, ("lab", lab), notebook="short.ipynb")
+        press(page, "Start")
+        status(page, "Done: blocks.1")
+        menu = page.locator(".iw-controls select").first
+        menu.select_option("caffenet")  # its weights have to be given
+        page.locator(".iw-error:visible", has_text="caffenet").wait_for(timeout=MINUTE)
+        status(page, "Choose something else")
+        picture(page, "panel-error")
+        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").first.wait_for()
+        menu.select_option("dsift")
+        status(page, "Done")
+        assert page.locator(".iw-error:visible").count() == 0
+        assert page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").count() == 2
+        assert not page.troubles
+
+
+def test_channels_by_eye_and_curves(lab: str) -> None:
+    with browser(1280, 1700) as page:
+        load(page, ("lab", lab), notebook="short.ipynb")
+        page.get_by_text("Channels", exact=True).first.click()
+        page.locator("select", has=page.locator("option", has_text="picked by eye")).select_option(
+            "picked by eye"
+        )
+        sheet = page.locator(".iw-tiles[aria-label='Channels by their responses'] .iw-tile")
+        sheet.nth(23).wait_for(timeout=MINUTE)  # blocks.1 has 24
+        sheet.nth(3).click()
+        sheet.nth(7).click()
+        page.locator(".iw-note", has_text="2 of 24 channels").wait_for(timeout=MINUTE)
+        page.get_by_role("tab", name="Curves").click()
+        press(page, "Start")
+        page.wait_for_timeout(300)
+        knob = page.locator(".iw-knob .noUi-handle").first
+        knob.focus()
+        page.keyboard.press("ArrowRight")
+        status(page, "Done")
+        page.locator(".iw-note", has_text="λᵥ at step").wait_for(timeout=MINUTE)
+        curves = page.locator(".iw-panel img.widget-image:visible")
+        curves.wait_for(timeout=MINUTE)
+        assert curves.evaluate("image => image.naturalWidth") > 300
+        picture(page, "panel-channels-curves")
+        assert not page.troubles
+
+
+def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
+    from .servers import open_in_lab
+
+    with browser(1280, 800) as page:
+        open_in_lab(page, lab, "strip.ipynb")
+        status(page, "Ready")
+        press(page, "Start")
+        status(page, "Layer blocks.2, 2 of 3")
+        status(page, "Done: 3 layers")
+        words = page.locator(".iw-gallery img").get_attribute("alt")
+        assert words == "coffee and 3 of 3 layers"
+        picture(page, "strip")
+        press(page, "Start")
+        status(page, "Layer blocks.0, 1 of 3")
+        press(page, "Stop")
+        status(page, "Stopped after")
+        assert not page.troubles
