@@ -8,6 +8,7 @@ which is kinder to it than what most write.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,14 @@ from invwidgets.representations.cnn import _Hooked
 
 
 class PlainNetwork(nn.Module):
-    """The network of the zoo up to a layer by a hook, neither folded nor laid out anew."""
+    """The network of the zoo with a hook at a layer, neither folded nor laid out anew.
+
+    Unless ``frozen``, its parameters get gradients, and it runs to its end as most write it.
+    """
 
     def __init__(self, model: str, layer: str, frozen: bool = True, weights: str = "pretrained"):
         super().__init__()
+        self.frozen = frozen
         network = load_network(model, weights)
         self.mean = torch.tensor(network.mean)[:, None, None]
         self.std = torch.tensor(network.std)[:, None, None]
@@ -30,8 +35,18 @@ class PlainNetwork(nn.Module):
             parameter.requires_grad_(not frozen)
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.body((images - self.mean) / self.std)
-        return features
+        normal = (images - self.mean) / self.std
+        if self.frozen:
+            features: Tensor = self.body(normal)
+            return features
+        found: list[Tensor] = []
+        layer = self.body.module.get_submodule(self.body.path)
+        handle = layer.register_forward_hook(lambda _, __, output: found.append(output.clone()))
+        try:
+            self.body.module(normal)
+        finally:
+            handle.remove()
+        return found[0]
 
 
 def plain_adam(
@@ -41,10 +56,12 @@ def plain_adam(
     steps: int = 150,
     rate: float = 0.05,
     tv: float = 0.003,
+    each: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, float]:
     """The loop: images (S, 3, H, W) in [0, 1] and the seconds it took.
 
-    ``tv`` weighs the same R_{V²} as ours, the mean squared difference by (255 · 6.5 / 80)².
+    ``tv`` weighs the same R_{V²} as ours, the mean squared difference by (255 · 6.5 / 80)²;
+    ``each`` is called after every step.
     """
     with torch.no_grad():
         target = network(photo[None])
@@ -63,4 +80,5 @@ def plain_adam(
         prior = (across.square().sum() + down.square().sum()) * scale
         (data + tv * prior).backward()
         optimizer.step()
+        each()
     return images.detach().clamp(0, 1), time.perf_counter() - began

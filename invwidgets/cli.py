@@ -109,6 +109,7 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     add("--objective", default="inversion", help="inversion | maximise | caricature")
     add("--unit", metavar="LAYER:CHANNEL", help="the unit to maximise")
     add("--device", default="auto", help="auto | cpu | cuda | mps")
+    add("--precision", default="auto", help="auto (bfloat16 where faster) | float32 | bfloat16")
     add("--out", metavar="FILE", help="the picture (.png, .pdf, .svg) or animation (.gif)")
     add("--save", metavar="FILE", help="the whole result, for Reconstruction.load")
     add("--json", action="store_true", help="print one JSON object last on stdout")
@@ -182,6 +183,7 @@ def _invert(options: argparse.Namespace) -> int:
         objective=options.objective,
         unit=options.unit,
         device=options.device,
+        precision=options.precision,
         frames=24 if out is not None and out.suffix == ".gif" else 0,
         on_ready=progress.begin,
         callback=progress.update,

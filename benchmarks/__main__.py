@@ -1,0 +1,34 @@
+"""Every table of ``docs/performance.md``, measured in turn and written down.
+
+    python -m benchmarks                  # all, about half an hour on two cores
+    python -m benchmarks steps growth     # some; the page keeps what was measured before
+
+Needs the extra ``bench`` for the peer. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from .page import PARTS, write_page
+from .report import keep, machine, table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parts = parser.parse_args().parts or list(PARTS)
+    if unknown := [name for name in parts if name not in PARTS]:
+        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    print(machine(), flush=True)
+    for name in parts:
+        print(f"\n{name}", flush=True)
+        measured = importlib.import_module(f"benchmarks.{name}").measure()
+        keep(name, measured)
+        print(table(measured["rows"]), flush=True)
+    print(f"\nwrote {write_page()}")
+
+
+if __name__ == "__main__":
+    main()

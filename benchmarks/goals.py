@@ -1,0 +1,66 @@
+"""Seconds to the papers' error: our default against the presets cvpr2015 and ijcv2016.
+
+    python -m benchmarks goals
+
+A preset runs as published, in our own engine with all its speed (kinder to it than its authors'
+code); then our default, in the fewest steps of a ladder that end at no larger an error and no lower
+an SSIM to the photo. All end measured in float32; two seeds, mean. The photos are ``PHOTOS``.
+"""
+
+from __future__ import annotations
+
+from statistics import mean, median
+from typing import Any
+
+import invwidgets as iw
+
+CASES = (
+    ("efficientnet_lite0", "blocks.1", "pretrained"),
+    ("efficientnet_lite0", "blocks.2", "pretrained"),
+    ("efficientnet_lite0", "blocks.4", "pretrained"),
+    ("alexnet", "features.7", "random"),
+    ("vgg16", "features.15", "random"),
+    ("hog", "decompose", "pretrained"),
+    ("hogb", "decompose", "pretrained"),
+    ("dsift", "renormalize", "pretrained"),
+)
+PHOTOS = {"vgg16": ("coffee",)}
+LADDER = (6, 10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 400)
+
+
+def measure() -> dict[str, Any]:
+    rows = []
+    for preset in ("cvpr2015", "ijcv2016"):
+        for model, layer, weights in CASES:
+            photos = PHOTOS.get(model, ("coffee", "chelsea"))
+            found = [_compare(photo, preset, model, layer, weights) for photo in photos]
+            row: dict[str, Any] = {"preset": preset, "": f"{model} {layer}"}
+            for name in ("error %", "SSIM", "seconds", "steps"):
+                for side in ("theirs", "ours"):
+                    values = [f[side][name] for f in found if f[side]]
+                    row[f"{name}, {side}"] = f"{mean(values):.3g}" if values else "not reached"
+            ratios = [f["theirs"]["seconds"] / f["ours"]["seconds"] for f in found if f["ours"]]
+            row["times faster"] = f"{median(ratios):.1f}" if len(ratios) == len(found) else "–"
+            rows.append(row)
+            print(row, flush=True)
+    return {"rows": rows, "ladder": LADDER}
+
+
+def _compare(photo: str, preset: str, model: str, layer: str, weights: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"weights": weights, "seeds": 2, "frames": 0}
+    iw.invert(photo, model, layer, steps=2, **options)  # loads and warms up
+    theirs = _scores(iw.invert(photo, model, layer, preset=preset, **options))
+    for steps in LADDER:
+        ours = _scores(iw.invert(photo, model, layer, steps=steps, **options))
+        if ours["error %"] <= theirs["error %"] and ours["SSIM"] >= theirs["SSIM"]:
+            return {"theirs": theirs, "ours": ours}
+    return {"theirs": theirs, "ours": None}
+
+
+def _scores(result: iw.Reconstruction) -> dict[str, float]:
+    return {
+        "error %": 100 * mean(result.relative_error or ()),
+        "SSIM": mean(result.ssim or ()),
+        "seconds": result.seconds,
+        "steps": result.steps,
+    }

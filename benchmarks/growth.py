@@ -1,0 +1,108 @@
+"""How a step's time and a run's memory grow: with seeds, image size, depth and region.
+
+    python -m benchmarks growth
+
+Each run is a process of its own, so that its memory is its own: the peak of resident memory less
+what it was before the run. A step is the median of some. Draws ``docs/pictures/growth.png``.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from invwidgets.inversion.job import prepare
+
+from .stopwatch import steps_of
+
+MODEL = {"model": "efficientnet_lite0", "layer": "blocks.2"}
+
+
+def _square(cells: int, side: int = 56) -> tuple[int, int, int, int]:
+    first = (side - cells) // 2
+    return first, first + cells, first, first + cells
+
+
+SWEEPS: dict[str, list[tuple[Any, dict[str, Any]]]] = {
+    "seeds": [(s, {**MODEL, "seeds": s}) for s in (1, 2, 4, 8, 16, 32, 64)],
+    "image side": [(s, {**MODEL, "size": s}) for s in (96, 160, 224, 320, 416, 512)],
+    "stage": [
+        (k, {**MODEL, "layer": name})
+        for k, name in enumerate(("conv_stem", *(f"blocks.{k}" for k in range(7))))
+    ],
+    "region side": [
+        (n, {**MODEL, "layer": "blocks.1", "region": _square(n)}) for n in (1, 5, 11, 21, 33, 56)
+    ],
+    "VGG-16 seeds": [
+        (s, {"model": "vgg16", "layer": "features.22", "weights": "random", "seeds": s})
+        for s in (4, 64)
+    ],
+}
+
+
+def measure() -> dict[str, Any]:
+    rows = []
+    for name, points in SWEEPS.items():
+        for value, options in points:
+            run = [sys.executable, "-m", "benchmarks.growth", json.dumps(options)]
+            done = subprocess.run(run, capture_output=True, text=True, check=True)
+            row = {"": name, "value": value, **json.loads(done.stdout.splitlines()[-1])}
+            rows.append(row)
+            print(row, flush=True)
+    draw(rows, Path("docs/pictures/growth.png"))
+    return {"rows": rows}
+
+
+def one(options: dict[str, Any]) -> dict[str, Any]:
+    """A run of its own: a step's milliseconds, the run's memory, how the seeds were run."""
+    options = {"seeds": 4, **options}
+    prepare(
+        "coffee", options["model"], options["layer"], weights=options.get("weights", "pretrained")
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    job = prepare("coffee", steps=10_000, **options)
+    large = options["model"] == "vgg16" or options["seeds"] > 16
+    seconds = median(steps_of(job, 2 if large else 7)())
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "step, ms": round(1e3 * seconds, 1),
+        "ms a seed": round(1e3 * seconds / len(job.settings.seeds), 1),
+        "memory, MB": round((after - before) / 1024),
+        "whole process, MB": round(after / 1024),
+        "side by side": job.workers,
+        "in": job.settings.precision,
+    }
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Time above memory, one column a sweep."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = [name for name in SWEEPS if name != "VGG-16 seeds"]
+    figure = Figure(figsize=(12, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, len(names), sharex="col")
+    for column, name in enumerate(names):
+        points = [row for row in rows if row[""] == name]
+        values = [row["value"] for row in points]
+        for line, key in enumerate(("step, ms", "memory, MB")):
+            at = axes[line][column]
+            at.plot(values, [row[key] for row in points], "o-", color="#1f6f8b", ms=4)
+            at.set_ylim(bottom=0)
+            at.grid(alpha=0.25)
+            at.spines[["top", "right"]].set_visible(False)
+            if column == 0:
+                at.set_ylabel(("a step, ms", "memory of the run, MB")[line])
+        axes[1][column].set_xlabel(name)
+        axes[1][column].set_xticks(values)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    print(json.dumps(one(json.loads(sys.argv[1]))))

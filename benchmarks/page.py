@@ -1,0 +1,87 @@
+"""``docs/performance.md``, put together from the results that are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .report import RESULTS, table
+
+PAGE = Path("docs/performance.md")
+
+PARTS = {
+    "steps": (
+        "Seconds a step",
+        "4 seeds, 224 px, milliseconds a step: the median and, in brackets, the quarter and "
+        "three-quarter points, of all sides in turn in one process. *Plain loop* is the loop that "
+        "the papers' text describes, written down in PyTorch: parameters unfrozen, float32, the "
+        "whole network as written; *frozen* leaves out the parameters' gradients and what comes "
+        "after the layer. torch-lucent 0.1.8 runs its own `render_vis`.",
+    ),
+    "goals": (
+        "Seconds to the papers' error",
+        "Each preset runs as published, in our engine with all its speed; then our default in the "
+        "fewest steps (of a ladder) that end at no larger an error and no lower an SSIM. Mean of "
+        "two seeds and two photos (VGG-16: one photo). AlexNet and VGG-16 have random weights.",
+    ),
+    "precisions": (
+        "bfloat16 or float32",
+        "The same seeds forced into both; the errors are measured in float32. *auto takes* is what "
+        "a run chooses by itself, by timing one step of each.",
+    ),
+    "share": (
+        "Share of the machine",
+        "A whole step, optimiser and prior included, against the fastest matrix product and the "
+        "fastest copy of the same minute in the same process. Where FLOP/s fall short, GB/s tell "
+        "why: depthwise convolutions and activations move many bytes for few FLOPs. A cache makes "
+        "more GB/s than a copy of main memory possible.",
+    ),
+    "regions": (
+        "Regions cost what they see",
+        "A step of 4 seeds on 5x5 cells in the middle against one on the whole map, in float32. "
+        "What a region cannot save is the prior and the optimiser, which go over every pixel.",
+    ),
+    "growth": (
+        "How cost grows",
+        "EfficientNet-Lite0, blocks.2 (regions: blocks.1), 4 seeds at 224 px, one thing varied at "
+        "a time; each row is a process of its own. *Memory* is what the run adds to a process that "
+        "has the network loaded and has run one seed.",
+    ),
+    "startup": (
+        "Start-up",
+        "Milliseconds, the median of three fresh processes. The network's row holds the imports of "
+        "torchvision and timm; receptive fields of all layers are traced in it.",
+    ),
+}
+
+
+def write_page() -> Path:
+    """Write the page from ``benchmarks/results``; parts never measured are left out."""
+    lines = [
+        "# Performance",
+        "",
+        "Made by `python -m benchmarks`. Ratios carry over to other machines better than seconds.",
+        "",
+    ]
+    for name, (title, about) in PARTS.items():
+        path = RESULTS / f"{name}.json"
+        if not path.exists():
+            continue
+        kept = json.loads(path.read_text())
+        where = kept["machine"]
+        lines += [f"## {title}", "", about, "", _joined(kept["rows"]), ""]
+        if name == "growth":
+            lines += ["![time and memory by seeds, size, stage, region](pictures/growth.png)", ""]
+        lines += [
+            f"{where['processor']}, {where['cores']} cores, {where['threads']} torch threads, "
+            f"torch {where['torch']}; `python -m benchmarks {name}`.",
+            "",
+        ]
+    PAGE.write_text("\n".join(lines))
+    return PAGE
+
+
+def _joined(rows: list[dict[str, object]]) -> str:
+    """One table of rows that may lack some columns."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return table([{name: row.get(name, "") for name in names} for row in rows])

@@ -1,0 +1,67 @@
+"""What a region costs: a step on 5x5 cells against a step on the whole map, in turn.
+
+python -m benchmarks regions
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+import torch
+
+import invwidgets as iw
+from invwidgets.inversion.job import Job, prepare
+from invwidgets.selection import centre_region
+
+from .stopwatch import alternate, spread, steps_of
+
+CASES = (
+    ("efficientnet_lite0", "conv_stem", "pretrained"),
+    ("efficientnet_lite0", "blocks.0", "pretrained"),
+    ("efficientnet_lite0", "blocks.1", "pretrained"),
+    ("efficientnet_lite0", "blocks.2", "pretrained"),
+    ("alexnet", "features.2", "random"),
+    ("vgg16", "features.3", "random"),
+    ("vgg16", "features.8", "random"),
+    ("vgg16", "features.15", "random"),
+    ("hogb", "decompose", "pretrained"),
+    ("dsift", "renormalize", "pretrained"),
+)
+
+
+def measure() -> dict[str, Any]:
+    rows = []
+    for model, layer, weights in CASES:
+        phi = iw.representation(model, layer, weights)
+        region = centre_region(phi.layer_info(), 5)
+        options: dict[str, Any] = {"steps": 10_000, "precision": "float32"}
+        whole, part = (
+            prepare("coffee", phi, **options),
+            prepare("coffee", phi, region=region, **options),
+        )
+        count = 2 if model == "vgg16" else 5
+        seconds = alternate({"whole": steps_of(whole, count), "region": steps_of(part, count)}, 4)
+        box = part.window.box if part.window else None
+        pixels = 1.0 if box is None else box.height * box.width / (phi.size[0] * phi.size[1])
+        row: dict[str, Any] = {
+            "": f"{model} {layer}",
+            "whole, ms": spread(seconds["whole"]),
+            "region, ms": spread(seconds["region"]),
+            "region / whole": f"{median(seconds['region']) / median(seconds['whole']):.2f}",
+            "pixels computed %": f"{100 * pixels:.0f}",
+            "largest difference of a feature": f"{_difference(part):.0e}",
+        }
+        rows.append(row)
+        print(row, flush=True)
+    return {"rows": rows}
+
+
+def _difference(job: Job) -> float:
+    """Of the window's features from the whole photo's, by the largest of them."""
+    if job.window is None or job.photo is None:
+        return 0.0
+    with torch.no_grad():
+        given = job.window.selection.of(job.representation(job.window.of(job.photo[None])))
+    wanted = job.selection.of(job.target)
+    return float((given - wanted).abs().max() / wanted.abs().max())

@@ -1,0 +1,113 @@
+"""What share of the machine a step uses: FLOP/s against the GEMM peak, bytes against bandwidth.
+
+    python -m benchmarks share
+
+A whole step of 4 seeds at 224 px. FLOPs are those of the network's convolutions and products,
+forward and back to the image, counted as they run. The peaks are measured in the same process: the
+best of some matrix products in the same type, and of a large copy (bytes read and written). Where
+FLOP/s fall short, the bytes say why: every operator's inputs and outputs, forward and backward.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from invwidgets.inversion.job import Job, prepare
+
+from .stopwatch import steps_of
+
+CASES = (
+    ("vgg16", "features.22", "random", 4),
+    ("alexnet", "features.10", "random", 9),
+    ("efficientnet_lite0", "blocks.4", "pretrained", 9),
+)
+
+
+def measure() -> dict[str, Any]:
+    rows = []
+    for model, layer, weights, count in CASES:
+        for precision in ("float32", "bfloat16"):
+            job = prepare(
+                "coffee", model, layer, weights=weights, seeds=4, steps=10_000, precision=precision
+            )
+            seconds = median(steps_of(job, count)())
+            kind = getattr(torch, precision)
+            peak, copied = gemm_peak(kind), copy_peak()
+            flops, moved = _counts(job)
+            rate = flops / seconds
+            row: dict[str, Any] = {
+                "": f"{model} {layer}",
+                "in": precision,
+                "step, ms": f"{1e3 * seconds:.0f}",
+                "GFLOP": f"{flops / 1e9:.1f}",
+                "GFLOP/s": f"{rate / 1e9:.0f}",
+                "GEMM peak": f"{peak / 1e9:.0f}",
+                "share %": f"{100 * rate / peak:.0f}",
+                "GB moved": f"{moved / 1e9:.2f}",
+                "GB/s": f"{moved / seconds / 1e9:.0f}",
+                "copy GB/s": f"{copied / 1e9:.0f}",
+            }
+            rows.append(row)
+            print(row, flush=True)
+    return {"rows": rows}
+
+
+def gemm_peak(kind: torch.dtype, sizes: tuple[int, ...] = (1024, 2048, 4096)) -> float:
+    """FLOP/s of the fastest square matrix product."""
+    best = 0.0
+    for n in sizes:
+        a, b = (torch.randn(n, n).to(kind) for _ in range(2))
+        a @ b
+        for _ in range(4):
+            began = time.perf_counter()
+            a @ b
+            best = max(best, 2 * n**3 / (time.perf_counter() - began))
+    return best
+
+
+def copy_peak(count: int = 2**26) -> float:
+    """Bytes a second, read and written, of a large copy."""
+    source, to = torch.ones(count), torch.zeros(count)
+    best = 0.0
+    for _ in range(5):
+        began = time.perf_counter()
+        to.copy_(source)
+        best = max(best, 8 * count / (time.perf_counter() - began))
+    return best
+
+
+class _Bytes(TorchDispatchMode):
+    """Adds up what operators read and write; views move nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            for leaf in tree_leaves((args, kwargs, output)):
+                if isinstance(leaf, torch.Tensor):
+                    self.total += leaf.numel() * leaf.element_size()
+        return output
+
+
+def _counts(job: Job) -> tuple[float, float]:
+    """FLOPs and bytes of the network, forward and back to the image, for all seeds."""
+    image = torch.rand(1, 3, *job.size).contiguous(memory_format=torch.channels_last)
+    half = job.settings.precision == "bfloat16"
+    counter, moved = FlopCounterMode(display=False), _Bytes()
+    with counter, moved:
+        image.requires_grad_(True)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            features = job.representation(image)
+        features.float().square().sum().backward()  # type: ignore[no-untyped-call]
+    seeds = len(job.settings.seeds)
+    return seeds * float(counter.get_total_flops()), seeds * float(moved.total)

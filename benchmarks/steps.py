@@ -1,0 +1,122 @@
+"""Seconds a step: ours against torch-lucent and the plain loop, in turn in one process.
+
+    python -m benchmarks steps
+
+4 seeds at 224 px. The plain loop is what the papers' text describes, written down in PyTorch:
+parameters unfrozen, float32, the whole network as its authors wrote it. torch-lucent runs its own
+``render_vis`` (Fourier parametrisation, its own Adam) without its transformations, which is kinder
+to it; each gets the inversion objective on the same layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import invwidgets as iw
+from invwidgets.inversion.job import prepare
+from invwidgets.models import frozen_copy, load_network
+
+from .plain import PlainNetwork, plain_adam
+from .stopwatch import Marks, Side, alternate, spread, steps_of
+
+CASES = (
+    ("alexnet", "features.10", "conv5", 9),
+    ("vgg16", "features.22", "relu4_3", 3),
+    ("efficientnet_lite0", "blocks.4", "stage 5", 9),
+)
+SEEDS, STEPS = 4, 2
+
+
+def measure() -> dict[str, Any]:
+    rows, raw = [], {}
+    for model, layer, called, rounds in CASES:
+        seconds = alternate(sides_of(model, layer), rounds)
+        raw[model] = seconds
+        plain = median(seconds["plain loop"])
+        row: dict[str, Any] = {"": f"{model} {called}"}
+        row |= {f"{name}, ms": spread(found) for name, found in seconds.items()}
+        for name in ("ours, float32", "ours"):
+            row[f"plain / {name}"] = f"{plain / median(seconds[name]):.2f}"
+        if "torch-lucent" in seconds:
+            row["lucent / ours"] = (
+                f"{median(seconds['torch-lucent']) / median(seconds['ours']):.2f}"
+            )
+        row["ours computes in"] = _job(model, layer, "auto").resolved["dtype"]
+        rows.append(row)
+        print(row, flush=True)
+    return {"rows": rows, "seconds": raw}
+
+
+def sides_of(model: str, layer: str, peers: bool = True) -> dict[str, Side]:
+    """The sides by name."""
+    weights = "pretrained" if model == "efficientnet_lite0" else "random"
+    photo = iw.read_photo("coffee", (224, 224))
+    network = load_network(model, weights)
+    sides: dict[str, Side] = {}
+    if peers:
+        sides["torch-lucent"] = _lucent(network.module, layer, photo)
+        sides["plain loop"] = _plain(PlainNetwork(model, layer, False, weights), photo)
+    sides["plain loop, frozen"] = _plain(PlainNetwork(model, layer, True, weights), photo)
+    sides["ours, float32"] = steps_of(_job(model, layer, "float32"), STEPS)
+    sides["ours"] = steps_of(_job(model, layer, "auto"), STEPS)
+    return sides
+
+
+def _job(model: str, layer: str, precision: str) -> Any:
+    weights = "pretrained" if model == "efficientnet_lite0" else "random"
+    phases = (iw.Phase(100_000, 1.0),)  # longer than any benchmark
+    return prepare(
+        "coffee", model, layer, weights=weights, seeds=SEEDS, precision=precision, phases=phases
+    )
+
+
+def _plain(network: nn.Module, photo: Tensor) -> Side:
+    def side() -> list[float]:
+        marks = Marks()
+        plain_adam(network, photo, SEEDS, STEPS + 1, each=marks)
+        return marks.seconds
+
+    return side
+
+
+def _lucent(module: nn.Module, layer: str, photo: Tensor) -> Side:
+    from lucent.optvis import param, render
+
+    unfrozen = frozen_copy(module).to(memory_format=torch.contiguous_format)
+    for parameter in unfrozen.parameters():
+        parameter.requires_grad_(True)
+    name = layer.replace(".", "_")
+    found: list[Tensor] = []
+    with torch.no_grad():
+        handle = unfrozen.get_submodule(layer).register_forward_hook(
+            lambda _, __, output: found.append(output.clone())
+        )
+        unfrozen((photo[None] - 0.45) / 0.225)
+        handle.remove()
+    target, norm = found[0], found[0].square().sum()
+
+    def objective(hooked: Callable[[str], Tensor]) -> Tensor:
+        return (hooked(name) - target).square().sum() / norm
+
+    def side() -> list[float]:
+        marks = Marks()
+
+        class Timed(torch.optim.Adam):
+            def step(self, closure: Any = None) -> Any:  # type: ignore[override]
+                loss = super().step(closure)
+                marks()
+                return loss
+
+        render.render_vis(
+            unfrozen, objective, lambda: param.image(224, batch=SEEDS), transforms=[],
+            optimizer=lambda parameters: Timed(parameters, lr=5e-2), thresholds=(STEPS + 1,),
+            progress=False, show_image=False,
+        )  # fmt: skip
+        return marks.seconds
+
+    return side

@@ -1,0 +1,65 @@
+"""Sides that are timed in turn, so that what else the machine does disturbs all alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+
+from invwidgets.inversion.job import Job
+
+Side = Callable[[], list[float]]  # seconds of some steps, after those that warm it up
+
+
+def alternate(sides: dict[str, Side], rounds: int) -> dict[str, list[float]]:
+    """The steps' seconds by side, from ``rounds`` rounds of all sides; one more warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(rounds + 1):
+        for name, side in sides.items():
+            found = side()
+            if turn:
+                seconds[name] += found
+    return seconds
+
+
+def spread(seconds: list[float]) -> str:
+    """The median and, in brackets, the quarter and three-quarter points, in milliseconds."""
+    ordered = sorted(seconds)
+    low, high = ordered[len(ordered) // 4], ordered[(3 * len(ordered)) // 4]
+    return f"{1e3 * median(ordered):.0f} ({1e3 * low:.0f}–{1e3 * high:.0f})"
+
+
+def steps_of(job: Job, steps: int) -> Side:
+    """Our engine's steps, of a run that goes on from round to round."""
+    run: Iterator[Any] = iter(())
+
+    def side() -> list[float]:
+        nonlocal run
+        with job.cpu_threads():
+            if next(run, None) is None:
+                run = job.run()
+                next(run)
+            return [_timed(run) for _ in range(steps)]
+
+    return side
+
+
+def _timed(run: Iterator[Any]) -> float:
+    began = time.perf_counter()
+    next(run)
+    return time.perf_counter() - began
+
+
+class Marks:
+    """Notes when each step ended: the differences are the steps' seconds."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def __call__(self) -> None:
+        self.times.append(time.perf_counter())
+
+    @property
+    def seconds(self) -> list[float]:
+        return [b - a for a, b in zip(self.times, self.times[1:], strict=False)]

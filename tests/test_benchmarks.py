@@ -1,0 +1,61 @@
+"""What the benchmarks print: sides in turn, honest ratios, a page that is what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import guard, page
+from benchmarks.report import RESULTS
+from benchmarks.stopwatch import Marks, alternate, spread
+
+
+def test_sides_take_turns_and_the_first_round_only_warms_up() -> None:
+    calls = []
+
+    def side(name: str) -> list[float]:
+        calls.append(name)
+        return [float(len(calls))]
+
+    seconds = alternate({"a": lambda: side("a"), "b": lambda: side("b")}, 2)
+    assert calls == ["a", "b"] * 3
+    assert seconds == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
+
+
+def test_spread_is_median_and_quarters() -> None:
+    assert spread([0.004, 0.001, 0.002, 0.003, 0.1]) == "3 (2–4)"
+
+
+def test_marks_are_seconds_between_them() -> None:
+    marks = Marks()
+    for _ in range(3):
+        marks()
+    assert len(marks.seconds) == 2
+    assert all(seconds >= 0 for seconds in marks.seconds)
+
+
+def test_the_page_is_what_the_results_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
+    written = page.write_page().read_text()
+    assert written == Path("docs/performance.md").read_text()
+    for name in page.PARTS:
+        rows = json.loads((RESULTS / f"{name}.json").read_text())["rows"]
+        assert rows
+        assert all(str(value) in written for row in rows for value in row.values())
+
+
+def test_the_guard_fails_on_a_lost_optimisation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ratio(seconds: float) -> None:
+        sides = {"a": lambda: [seconds], "b": lambda: [1.0]}
+        monkeypatch.setattr(guard, "_ratios", lambda: [("ours / theirs", 0.5, sides, 2)])
+
+    ratio(0.4)
+    guard.main()
+    assert "| ours / theirs | 0.4 | 0.5 |" in capsys.readouterr().out
+    ratio(0.6)
+    with pytest.raises(SystemExit, match="slower than it was: ours / theirs"):
+        guard.main()
