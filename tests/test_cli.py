@@ -278,7 +278,10 @@ def bad(*changes: object) -> tuple[object, ...]:
         (("invert", *QUICK[:4], "--unit", "features.1:999"), ("999", "0 … 63")),
         (bad("--device", "tpu"), ("'tpu'", "auto, cpu, cuda, mps")),
         (bad("--precision", "half"), ("'half'", "auto, float32, bfloat16")),
-        (("invert", "coffee", "--model", "hog", "--precision", "bfloat16"), ("'bfloat16'", "hog", "float32")),
+        (
+            ("invert", "coffee", "--model", "hog", "--precision", "bfloat16"),
+            ("'bfloat16'", "hog", "float32"),
+        ),
         (bad("--weights", "none.pth"), ("'none.pth'", "'random'")),
         (bad("--weights", "pyproject.toml"), ("pyproject.toml", "state dict")),
         (bad("--out", "no/folder/a.png"), ("no/folder", "does not exist")),
