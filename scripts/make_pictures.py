@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 import invwidgets as iw
@@ -63,8 +64,16 @@ def panel() -> None:
         subprocess.run(command, check=True, env=environment, cwd=TARGET.parents[1])
         for look in ("light", "dark", "narrow"):
             shot = Image.open(Path(folder) / f"panel-{look}-voila.png").convert("RGB")
-            palette = shot.quantize(256)  # given as one, colours between are dithered
-            shot.quantize(palette=palette).save(TARGET / f"panel-{look}.png", optimize=True)
+            _in_few_colours(shot).save(TARGET / f"panel-{look}.png", optimize=True)
+
+
+def _in_few_colours(shot: Image.Image) -> Image.Image:
+    """Dithered, on a page that stays white."""
+    few = shot.quantize(palette=shot.quantize(256))
+    colors = np.array(few.getpalette()).reshape(-1, 3)
+    colors[colors.min(1) > 245] = 255
+    few.putpalette(colors.ravel().tolist())
+    return few
 
 
 PICTURES = {f.__name__: f for f in (coffee, layers, region, channels, descriptors, panel)}

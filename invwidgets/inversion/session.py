@@ -149,6 +149,8 @@ class Session:
         with self._changed:
             self._closed = True
             self._listener = None
+            if self.state in BUSY:
+                self.state = "stopped"
             self._changed.notify_all()
         self._executor.shutdown(wait=wait, cancel_futures=True)
         if wait:

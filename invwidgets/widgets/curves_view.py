@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as w
 from torch import Tensor
 
-from ..figures.canvas import THEMES
+from ..figures.canvas import Theme
 from ..figures.curves import draw_curves
 from .parts import note
 
@@ -35,13 +35,13 @@ class CurvesView(w.VBox):
         energies: dict[str, Tensor],
         seeds: Sequence[int],
         changes: Sequence[tuple[int, str, Any]],
-        theme: str,
+        theme: Theme,
         now: bool = False,
     ) -> None:
         began = time.monotonic()
         if (began < self._next and not now) or not energies or not len(energies["data"]):
             return
-        figure = draw_curves(energies, seeds, changes, THEMES[theme])
+        figure = draw_curves(energies, seeds, changes, theme)
         file = io.BytesIO()
         figure.savefig(file, format="png")
         self.image.value = file.getvalue()

@@ -10,7 +10,7 @@ import ipywidgets as w
 import numpy as np
 from numpy.typing import NDArray
 
-from ..figures.canvas import THEMES, Theme
+from ..figures.canvas import LIGHT, Theme
 from ..figures.gallery import best_seed, title_of
 from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
@@ -49,7 +49,7 @@ class History(w.VBox):
 
     def __init__(self, loop: Loop, recall: Callable[[Pin], None]) -> None:
         self._recall = recall
-        self.theme = "light"
+        self.theme = LIGHT
         self.pair = w.Image(format="jpeg")
         self.pair.layout.display = "none"
         self.pair.layout.max_width = "100%"
@@ -106,7 +106,7 @@ class History(w.VBox):
     def _pair(self) -> None:
         if len(self.tiles.selected) == 2:
             first, second = (self.pins[n] for n in sorted(self.tiles.selected))
-            self.pair.value = side_by_side(first, second, THEMES[self.theme])
+            self.pair.value = side_by_side(first, second, self.theme)
             self.pair.layout.display = None
 
 

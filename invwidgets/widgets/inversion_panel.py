@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as w
@@ -262,6 +264,8 @@ class InversionPanel(w.VBox, PanelOptions):
         self.controls.say(in_words(last, self.layer, self._name, self.result))
 
     def _ended(self, result: Reconstruction) -> None:
+        if result.photo_name:  # an upload's is its file's name, which the session does not know
+            result = replace(result, photo_name=self._name)
         self.result = result
         self._views.show_result(result, self._photo_code)
         self.history.pin(Pin(result, self.values, frozenset(self.moved)))
@@ -298,7 +302,10 @@ class InversionPanel(w.VBox, PanelOptions):
 
     @property
     def _photo_code(self) -> str:
-        return repr(self.photo) if isinstance(self.photo, str) else "photo"
+        """Python that names the photo; where the file of an upload is, its owner has to say."""
+        if isinstance(self.photo, str | os.PathLike):
+            return repr(os.fspath(self.photo))
+        return repr(f"{self._name}.png") if isinstance(self.photo, bytes) else "photo"
 
     def _complain(self, words: str) -> None:
         self.controls.complain(words)

@@ -6,6 +6,7 @@ panel's style, which is there only where a kernel is.
 
 from __future__ import annotations
 
+import contextvars
 import io
 from typing import Any
 
@@ -33,7 +34,9 @@ class Keepsake:
         file = io.BytesIO()
         drawn = gallery_of(result, scale=1.0)
         drawn.sheet.save(file, "png")  # sharp on dense screens: twice as many pixels as it is wide
-        self._handle.update(
+        # of no cell: nbclient hears only what the cell now running sends, or nobody in particular
+        contextvars.Context().run(
+            self._handle.update,
             {"image/png": file.getvalue(), "text/plain": "the last result"},
             metadata={"image/png": {"width": drawn.plan.width}},
             raw=True,

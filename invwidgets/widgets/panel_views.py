@@ -69,7 +69,7 @@ class PanelViews(w.VBox):
         frame = Frame(result.steps - 1, to_uint8(result.images), result.relative_error, None, None)
         captions = [caption(result, index) for index in range(len(result.seeds))]
         self.gallery.show(frame, captions)
-        self.take_away.theme = self.history.theme = self.gallery.colors
+        self.take_away.theme, self.history.theme = self.gallery.colors, self.gallery.look
         self.take_away.offer(result, photo)
 
     def bring_back(self, result: Reconstruction, photo: str) -> None:
@@ -84,4 +84,4 @@ class PanelViews(w.VBox):
         """The energies of the session's run, where their tab is open."""
         if self.tabs.selected_index == _CURVES:
             energies, changes = session.curves()
-            self.curves.show(energies, range(seeds), changes, self.gallery.colors, now)
+            self.curves.show(energies, range(seeds), changes, self.gallery.look, now)

@@ -164,6 +164,7 @@ def test_closing_leaves_no_thread_and_no_tensor() -> None:
         until(lambda: session.state == "running")
         session.close()
         session.close()
+        assert session.state == "stopped"
         with pytest.raises(BadSettingError, match="closed"):
             session.start("coffee")
 

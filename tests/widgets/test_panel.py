@@ -246,7 +246,10 @@ async def test_uploads(panel: iw.InversionPanel) -> None:
     Image.fromarray(np.full((50, 80, 3), 200, np.uint8)).save(file, "PNG")
     panel.photos._take({"name": "mine.png"}, [memoryview(file.getvalue())])
     await until(lambda: "mine" in panel.photos.caption.value)
-    assert (await panel.start()).steps == 8
+    result = await panel.start()
+    assert (result.steps, result.photo_name) == (8, "mine")
+    assert "mine" in panel.history.tiles.captions[-1]
+    assert "'mine.png'" in panel.take_away.code
 
 
 @with_panel()
