@@ -22,7 +22,9 @@ PARTS = {
         "Seconds to the papers' error",
         "Each preset runs as published, in our engine with all its speed; then our default in the "
         "fewest steps (of a ladder) that end at no larger an error and no lower an SSIM. Mean of "
-        "two seeds and two photos (VGG-16: one photo). AlexNet and VGG-16 have random weights.",
+        "two seeds and two photos (VGG-16: one photo). The last column takes the preset's steps as "
+        "the plain loop of the table above instead (a measured step times their number). AlexNet "
+        "and VGG-16 have random weights.",
     ),
     "precisions": (
         "bfloat16 or float32",

@@ -31,7 +31,7 @@ from .settings import InversionSettings, Phase
 from .starts import jitter_generators, start_images
 from .window import Window
 
-KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound")
+KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound", "jitter")
 Knobs = Callable[[], Mapping[str, Any]]
 More = Callable[[], "Phase | None"]
 
@@ -94,7 +94,9 @@ def run(
     representation, target, selection: Φ, Φ₀ (1, …) and M. With the objective ``maximise`` the
         target is the response to normalise by, a tensor of one number.
     settings: already resolved (device, threads, precision and micro-batch are taken as they are).
-    knobs: read once a step; may set any of ``KNOBS`` from its next step on.
+    knobs: read once a step; may set any of ``KNOBS`` from its next step on. A jitter of None is
+        the phases' own; one larger than the canvas has room for lets it grow by its border, and
+        the optimiser begin afresh.
     size: (height, width) of the images, the representation's own by default.
     photo: (3, H, W), where the start ``photo`` begins.
     window: what of the images to compute; all of it by default.
@@ -105,7 +107,9 @@ def run(
     size = size or representation.size
     mean = representation.mean_color
     canvas = (size[0] + settings.jitter, size[1] + settings.jitter)
-    origin = None if photo is None else to_iterate(_grown(photo.to(mean), settings.jitter), mean)
+    origin = None
+    if photo is not None:
+        origin = to_iterate(_grown(photo.to(mean)[None], settings.jitter), mean)
     if origin is not None and representation.color_blind:
         origin = luminance(origin)[:, :1]
     colors = 1 if representation.color_blind else 3
@@ -113,9 +117,11 @@ def run(
     computed = selection if window is None else window.selection
     objective = make_objective(settings.objective, target, selection, computed)
     evaluate = Evaluation(representation, objective, settings, size, window, cancelled, workers)
-    optimizer = make_optimizer(settings.optimizer, z)
+    horizon = settings.phases[0].steps
+    optimizer = make_optimizer(settings.optimizer, z, horizon)
     generators = jitter_generators(settings.seeds)
-    values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS}
+    values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS} | {"jitter": None}
+    margin = settings.jitter
     rate_factors = torch.ones(len(z), device=z.device)
     gradient = torch.empty_like(z)
     best, best_energy = z.clone(), torch.full((len(z),), torch.inf, device=z.device)
@@ -126,7 +132,13 @@ def run(
             best_energy.fill_(torch.inf)  # energies of other weights do not compare
         if phase.restart and within == 0:
             optimizer.forget()
-        shifts = _shifts(generators, phase.jitter, settings.jitter)
+        jitter = phase.jitter if values["jitter"] is None else values["jitter"]
+        if jitter > margin:
+            room = jitter - margin + (jitter - margin) % 2  # even: the middle stays where it is
+            z, best, margin = _grown(z, room), _grown(best, room), margin + room
+            gradient = torch.empty_like(z)
+            optimizer = make_optimizer(settings.optimizer, z, horizon)
+        shifts = _shifts(generators, jitter, margin)
         weights = values | {"tv_weight": values["tv_weight"] * settings.tv_factor(index)}
         half = settings.precision == "bfloat16" and phase.half_at(within)
         energies = evaluate(z, gradient, weights, shifts, half)
@@ -185,8 +197,8 @@ def _bound(z: Tensor, limit: float | str | None, mean: Tensor) -> None:
         priors.bound(z, float(limit))
 
 
-def _grown(photo: Tensor, margin: int) -> Tensor:
-    """A photo (3, H, W) continued by its border to the canvas, (1, 3, H + margin, W + margin)."""
+def _grown(images: Tensor, margin: int) -> Tensor:
+    """Images (S, 3, H, W) continued by their border, to (S, 3, H + margin, W + margin)."""
     before = margin // 2
     pads = (before, margin - before, before, margin - before)
-    return torch.nn.functional.pad(photo[None], pads, mode="replicate")
+    return torch.nn.functional.pad(images, pads, mode="replicate")

@@ -39,8 +39,8 @@ class Optimizer:
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015): rates are 0-255 units a step, whatever the energy's scale."""
 
-    def __init__(self, z: Tensor, decay: float = 0.999) -> None:
-        self.decay = decay
+    def __init__(self, z: Tensor, momentum: float = 0.9, decay: float = 0.999) -> None:
+        self.momentum, self.decay = momentum, decay
         self.first, self.second = torch.zeros_like(z), torch.zeros_like(z)
         self.count = torch.zeros(len(z), device=z.device)
         self.memory = (self.first, self.second, self.count)
@@ -54,7 +54,7 @@ class Adam(Optimizer):
         """Add Adam's step at a rate of one, in place; torch's kernel goes over memory once."""
         adam(
             [*step], [*gradient], [*self.first], [*self.second], [], [*self.count], fused=True,
-            amsgrad=False, beta1=0.9, beta2=self.decay, lr=1.0, weight_decay=0.0,
+            amsgrad=False, beta1=self.momentum, beta2=self.decay, lr=1.0, weight_decay=0.0,
             eps=1e-14,  # far below any gradient: a pixel's share of a normalised energy is tiny
             maximize=False,
         )  # fmt: skip
@@ -66,12 +66,16 @@ class MultiscaleAdam(Optimizer):
     The gradient is averaged down level by level, Adam runs at each level, and its steps are laid
     over each other bilinearly. Broad areas, whose gradient is faint in every single pixel, move as
     fast as edges do: the search finds colours and shading early that plain Adam finds late. The
-    second moment forgets in twenty steps, not a thousand: curvature changes under the search.
-    ``benchmarks/quality.py`` compares the two.
+    second moment forgets in twenty steps at most, not a thousand: curvature changes under the
+    search. Both moments forget sooner in a run of fewer steps than 200, ``horizon``: what a short
+    run remembers for ten steps drives it past where it is going. ``benchmarks/quality.py`` compares
+    it with torch's Adam.
     """
 
-    def __init__(self, z: Tensor, levels: int = 6, decay: float = 0.95) -> None:
-        self.levels = [Adam(level, decay) for level in _pyramid(z, levels)]
+    def __init__(self, z: Tensor, horizon: int = 200, levels: int = 6) -> None:
+        momentum = min(0.9, max(0.6, 1 - 20 / horizon))
+        decay = min(0.95, max(0.6, 1 - 16 / horizon))
+        self.levels = [Adam(level, momentum, decay) for level in _pyramid(z, levels)]
         self.memory = tuple(tensor for level in self.levels for tensor in level.memory)
         self.steps = [torch.zeros_like(level.first) for level in self.levels]
 
@@ -154,10 +158,10 @@ class AdagradMomentum(Optimizer):
         z.add_(self.velocity)
 
 
-def make_optimizer(name: str, z: Tensor) -> Optimizer:
-    """An update rule by its name, for iterates like ``z``."""
+def make_optimizer(name: str, z: Tensor, horizon: int = 200) -> Optimizer:
+    """An update rule by its name, for iterates like ``z`` and about ``horizon`` steps."""
     rules: dict[str, Callable[[Tensor], Optimizer]] = {
-        "multiscale-adam": MultiscaleAdam,
+        "multiscale-adam": lambda z: MultiscaleAdam(z, horizon),
         "adam": Adam,
         "momentum": Momentum,
         "adagrad-momentum": AdagradMomentum,

@@ -9,12 +9,13 @@ last), so that it means something on networks they did not use:
   quarter of the layer's stride.
 
 Ours, ``default``, glides from 10 to 0.05 units a step, in 100 steps at the first layer and 150
-from a fifth of the depth on; λ_V is 0.002 at the first layer and grows
-thirtyfold to the last, since the less the features say, the more the prior must. Its α-norm is
-quadratic: one to the power 6 is so flat near the mean colour that what no feature sees would stay
-as the search left it. Where a region sees only a share of the image, its data term weighs on few
-pixels and the prior on all: λ_V grows by 1 / share, tenfold at the most, and λ_α by its square. The
-numbers are from ``benchmarks/quality.py``.
+from a fifth of the depth on; λ_V is 0.002 at the first layer and grows thirtyfold to the last,
+since the less the features say, the more the prior must. Its α-norm is quadratic: one to the power
+6 is so flat near the mean colour that what no feature sees would stay as the search left it. Asked
+for fewer steps, it leans on the prior: λ_V grows as they dwindle, tenfold at the most, and the rate
+begins lower and ends higher. Where a region sees only a share of the image, its data term weighs on
+few pixels and the prior on all: λ_V grows by 1 / share, tenfold at the most, and λ_α by its square.
+The numbers are from ``benchmarks/quality.py`` and, for fewer steps, ``benchmarks/goals.py``.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def preset(
     makers = {"default": _default, "cvpr2015": _cvpr2015, "ijcv2016": _ijcv2016}
     if name not in makers:
         raise unknown_name("preset", name, PRESETS)
-    settings = makers[name](representation, objective, share).replace(
+    settings = makers[name](representation, objective, share, steps).replace(
         preset=name, objective=objective
     )
     if objective == "caricature":
@@ -61,7 +62,9 @@ def preset(
     return settings.replace(**changes)
 
 
-def _default(representation: Representation, objective: str, share: float) -> InversionSettings:
+def _default(
+    representation: Representation, objective: str, share: float, steps: int | None
+) -> InversionSettings:
     if objective == "caricature":
         return InversionSettings(
             phases=(Phase(100, 2.0, 0.2, jitter=_jitter(representation, 2)),),
@@ -81,16 +84,20 @@ def _default(representation: Representation, objective: str, share: float) -> In
     depth, crowd = representation.depth, min(10.0, 1 / share)
     if representation.hand_built:
         return InversionSettings(phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02)
+    own = round(min(150, 100 + 250 * depth))
+    haste = min(10.0, max(1.0, own / (steps or own)))
     return InversionSettings(
-        phases=(Phase(round(min(150, 100 + 250 * depth)), 10.0, 0.05),),
+        phases=(Phase(own, max(5.0, 10 / haste**0.5), 0.05 * haste),),
         alpha=2.0,
         alpha_weight=0.001 * crowd**2,
-        tv_weight=0.002 * 30**depth * crowd,
+        tv_weight=0.002 * 30**depth * crowd * haste,
         tv_boost=30.0,
     )
 
 
-def _cvpr2015(representation: Representation, objective: str, share: float) -> InversionSettings:
+def _cvpr2015(
+    representation: Representation, objective: str, share: float, steps: int | None
+) -> InversionSettings:
     depth = representation.depth
     tv = 1.0 if depth <= 0.25 else 10.0 if depth <= 0.55 else 100.0
     energy = CVPR2015_ENERGY / 3 if representation.color_blind else CVPR2015_ENERGY
@@ -111,7 +118,9 @@ def _cvpr2015(representation: Representation, objective: str, share: float) -> I
     )
 
 
-def _ijcv2016(representation: Representation, objective: str, share: float) -> InversionSettings:
+def _ijcv2016(
+    representation: Representation, objective: str, share: float, steps: int | None
+) -> InversionSettings:
     depth = representation.depth
     weight = 300.0 if depth <= 0.25 else 100.0 if depth <= 0.55 else 20.0 if depth <= 0.8 else 1.0
     rate = 0.05 * 80.0**2 / 6

@@ -26,7 +26,7 @@ from .job import prepare
 from .live_run import LiveRun, responsive
 from .progress import BUSY, Progress, State
 from .reconstruction import Reconstruction
-from .settings import InversionSettings
+from .settings import InversionSettings, Phase
 
 _ECHO_SECONDS = 0.2  # between two reports without a picture
 
@@ -105,7 +105,8 @@ class Session:
         for name in values:
             if name not in KNOBS:
                 raise unknown_name("knob", name, KNOBS)
-        InversionSettings(**values)
+        plain = {name: value for name, value in values.items() if name != "jitter"}
+        InversionSettings(**plain, phases=(Phase(1, 0.0, jitter=values.get("jitter") or 0),))
         with self._changed:
             self._check_open()
             self._knobs = {**self._knobs, **values}

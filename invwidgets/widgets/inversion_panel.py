@@ -194,7 +194,7 @@ class InversionPanel(w.VBox, PanelOptions):
             if dirty & set(RESTARTS) and runs:
                 self._begin(self._wants_run or "start")
             elif dirty & set(KNOBS) and runs and not self._looks.looking:
-                self.session.set_knobs(**{name: getattr(self, name) for name in dirty & set(KNOBS)})
+                self.session.set_knobs(**self.knobs_for(dirty & set(KNOBS)))
         except InvwidgetsError as error:
             self._complain(str(error))
         finally:

@@ -19,11 +19,11 @@ from ..objectives import OBJECTIVES
 from ..representations.base import Representation
 from .live_gallery import MANY
 
-KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound")  # act while it runs
-PRESET = (*KNOBS, "jitter", "steps", "optimizer")  # follow the preset until moved
+KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter")  # act while it runs
+PRESET = (*KNOBS, "steps", "optimizer")  # follow the preset until moved
 LOOKS = ("photo", "model", "weights", "layer", "size")  # ask for another look at the network
 RESTARTS = (*LOOKS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
-            "preset", "jitter")  # fmt: skip
+            "preset")  # fmt: skip
 OPTIONS = (*RESTARTS, *KNOBS, "theme")
 
 
@@ -66,6 +66,11 @@ class PanelOptions(t.HasTraits):
     def values(self) -> dict[str, Any]:
         """Every option as it stands."""
         return {name: getattr(self, name) for name in OPTIONS}
+
+    def knobs_for(self, names: set[str]) -> dict[str, Any]:
+        """What a running search is told of these knobs; a jitter not moved is the phases' own."""
+        values = {name: getattr(self, name) for name in names}
+        return values | ({"jitter": None} if "jitter" in names - self.moved else {})
 
     def take(self, options: dict[str, Any]) -> None:
         """Set traits by keyword, unknown ones refused."""
@@ -113,7 +118,7 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
         arguments |= {"photo": options.photo, "layer": options.layer,
                       "channels": options.channels, "objective": options.objective}  # fmt: skip
     for name in (*KNOBS, "optimizer"):
-        if name in options.moved:
+        if name in options.moved and name != "jitter":
             arguments[name] = getattr(options, name)
     if "jitter" in options.moved:
         settings = _preset(options, representation)

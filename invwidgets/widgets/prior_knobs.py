@@ -92,7 +92,7 @@ class PriorKnobs(w.VBox):
             knob("bound", w.Dropdown(options=list(_BOUNDS.items()), description="Bound"),
                  "What no pixel may leave"),
             knob("jitter", w.IntSlider(0, min=0, max=32, description="Jitter"),
-                 "Pixels by which the image is shifted at random; starts the run anew"),
+                 "Pixels by which the image is shifted at random, each step anew"),
         ]  # fmt: skip
         self.knobs = {knob.name: knob for knob in knobs}
         super().__init__([self.preset, *knobs])

@@ -117,6 +117,24 @@ def test_a_knob_after_the_end_goes_on_warm_and_the_code_replays(session: Session
     assert torch.equal(again.images, second.images)
 
 
+def test_jitter_acts_while_it_runs_and_replays(session: Session) -> None:
+    session.start("coffee", **SMALL, steps=20, micro_batch=2, paused=True)
+    for knob in ({"jitter": 6}, {"jitter": 3}, {"jitter": None}):
+        session.step()
+        session.step()
+        until(lambda: session.state == "paused" and not session._single_steps)
+        session.set_knobs(**knob)
+    session.resume()
+    result = session.wait(60)
+    assert [value for _, name, value in result.knob_changes if name == "jitter"] == [6, 3, None]
+    assert result.images.shape == (2, 3, 64, 64)
+    changes = replay(result.knob_changes)
+    same = iw.invert("coffee", **SMALL, steps=20, micro_batch=2, knobs=changes)
+    assert torch.equal(result.images, same.images)
+    still = iw.invert("coffee", **SMALL, steps=20, micro_batch=2)
+    assert not torch.equal(result.images, still.images)
+
+
 def test_the_latest_wish_wins(session: Session, told: list[Progress]) -> None:
     for layer in ("blocks.0", "blocks.1", "blocks.2"):
         session.start("coffee", **{**SMALL, "layer": layer}, steps=5)
