@@ -2,9 +2,10 @@
 
     python -m benchmarks goals
 
-A preset runs as published, in our own engine with all its speed; the last column sets as many steps
-of the plain loop against ours instead, which is how its authors' text reads. Then our default, in the fewest steps of a ladder that end at no larger an error and no lower
-an SSIM to the photo. All end measured in float32; two seeds, mean. The photos are ``PHOTOS``.
+A preset runs as published, in our own engine with all its speed; the last column sets as many
+steps of the plain loop against ours instead, which is how its authors' text reads. Then our
+default, in the fewest steps of a ladder that end at no larger an error and no lower an SSIM to the
+photo. All end measured in float32; two seeds, mean. The photos are ``PHOTOS``.
 """
 
 from __future__ import annotations
