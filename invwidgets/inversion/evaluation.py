@@ -7,8 +7,7 @@ Only the network and the objective go through autograd, and only over the pixels
 priors add their gradients in closed form. No torch mode is left on when it returns.
 
 On a CPU, seeds run side by side, each on a thread of its own, rather than one operator on all
-threads: nobody waits for the slowest at every operator, and a seed's arithmetic does not depend on
-how many threads there are.
+threads: nobody waits for the slowest at every operator.
 """
 
 from __future__ import annotations

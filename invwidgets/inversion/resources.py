@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -129,8 +130,10 @@ def plan_memory(
 ) -> int:
     """How many seeds make a micro-batch; refuses a run that cannot fit before it begins.
 
-    On CPU threads it is one, unless asked otherwise: seeds run side by side instead, and matrix
-    products round differently in a larger batch, so that a seed alone and among others would part.
+    On one CPU thread it is one, unless asked otherwise: matrix products round differently in a
+    larger batch, so that a seed alone and among others would part. On several, micro-batches run
+    side by side, of two seeds where there are enough: small operators gain by it, larger ones lose
+    nothing.
     ``computed`` is the (height, width) of what the network sees of an image of ``size``.
 
     Raises ``OutOfMemoryError``, naming the number of seeds that would fit.
@@ -143,11 +146,12 @@ def plan_memory(
     working = seed_bytes(representation, computed or size) + 4 * canvas
     room = int(0.9 * available_memory(device)) - frames
     beside = side_by_side(representation, seeds, threads or 1)
-    single = device.type == "cpu" and (threads == 1 or beside > 1)
     spare = room - seeds * canvas
     if device.type == "cpu":
         spare = min(spare, BATCH_BYTES)  # larger batches gain no time there
-    most = 1 if single else seeds
+    most = seeds
+    if device.type == "cpu" and (threads == 1 or beside > 1):
+        most = 1 if threads == 1 else min(2, math.ceil(seeds / beside))
     at_once = settings.micro_batch or min(most, max(1, spare // working))
     needed = seeds * canvas + min(seeds, beside * at_once) * working
     if needed > room:

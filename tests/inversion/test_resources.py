@@ -102,17 +102,18 @@ def test_memory_decides_how_many_run_at_once(monkeypatch: pytest.MonkeyPatch) ->
     assert plan_memory(PHI, settings.replace(micro_batch=3), SIZE) == 3
 
 
-def test_on_cpu_threads_seeds_run_side_by_side_not_in_a_batch() -> None:
+def test_on_cpu_threads_seeds_run_side_by_side_in_small_batches() -> None:
     settings = InversionSettings(seeds=tuple(range(4)))
     assert plan_memory(PHI, settings, SIZE, threads=1) == 1
-    assert plan_memory(PHI, settings, SIZE, threads=2) == 1
+    assert plan_memory(PHI, settings, SIZE, threads=2) == 2
+    assert plan_memory(PHI, settings, SIZE, threads=4) == 1
     assert plan_memory(PHI, settings.replace(micro_batch=2), SIZE, threads=1) == 2
 
 
 def test_all_is_resolved_before_the_run_and_recorded() -> None:
     job = prepare(picture(), PHI, seeds=3, steps=2, threads=2, precision="float32")
     assert job.resolved == {
-        "device": "cpu", "dtype": "float32", "threads": 2, "micro_batch": 1, "size": [24, 28],
+        "device": "cpu", "dtype": "float32", "threads": 2, "micro_batch": 2, "size": [24, 28],
     }  # fmt: skip
-    assert (job.settings.device, job.settings.threads, job.settings.micro_batch) == ("cpu", 2, 1)
+    assert (job.settings.device, job.settings.threads, job.settings.micro_batch) == ("cpu", 2, 2)
     assert prepare(picture(), PHI, seeds=3, steps=2, threads=1).resolved["micro_batch"] == 1

@@ -70,7 +70,8 @@ def test_a_lone_seed_uses_it_unless_told(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_seeds_side_by_side_are_the_seeds_one_by_one() -> None:
     before = threading.active_count()
     results = {
-        count: invert(picture(), phi(), seeds=5, steps=8, threads=count) for count in (1, 2, 3)
+        count: invert(picture(), phi(), seeds=5, steps=8, threads=count, micro_batch=1)
+        for count in (1, 2, 3)
     }
     assert threading.active_count() == before
     for count, result in results.items():
@@ -80,7 +81,7 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one() -> None:
 
 
 def test_side_by_side_they_are_cancelled_too() -> None:
-    job = prepare(picture(), phi(), seeds=6, steps=50, threads=2)
+    job = prepare(picture(), phi(), seeds=6, steps=50, threads=2, micro_batch=1)
     assert job.workers == 2
     asked = []
 
