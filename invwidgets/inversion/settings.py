@@ -56,10 +56,11 @@ class InversionSettings:
     then sharp.
     ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
     ``"picture"`` keeps every pixel displayable. ``start`` is one of ``STARTS``. ``micro_batch``
-    is how many seeds run at once (None: one on one CPU thread, two on each of several, else as many
-    as memory allows), ``threads`` how many CPU threads torch uses (None: as many as a measurement finds
-    worth having), ``precision`` what the network computes in (``"auto"``: bfloat16 where that is
-    faster), ``frames`` how many pictures of the run are kept for its animation.
+    is how many seeds run at once (None: one on one CPU thread, two on each of several, else as
+    many as memory allows), ``threads`` how many CPU threads torch uses (None: all for seeds side by
+    side; for a lone one, as many as a measurement finds worth having), ``precision`` what the
+    network computes in (``"auto"``: bfloat16 where that is faster), ``frames`` how many pictures of
+    the run are kept for its animation.
 
     Raises ``BadSettingError`` for a value out of range.
     """

@@ -1,4 +1,4 @@
-"""What is asked less often: objective, seeds, steps, size, weights, optimiser, device."""
+"""What is asked less often: objective, seeds, steps, size, weights, optimiser, device and so on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as w
 
 from ..inversion.resources import DEVICES
-from ..inversion.settings import OPTIMIZERS
+from ..inversion.settings import OPTIMIZERS, PRECISIONS
 from ..objectives import OBJECTIVES
 from .loop import Loop
 
@@ -32,6 +32,7 @@ class MoreSettings(w.VBox):
             "weights": w.Dropdown(options=["pretrained", "random"], description="Weights"),
             "optimizer": w.Dropdown(options=list(OPTIMIZERS), description="Optimiser"),
             "device": w.Dropdown(options=list(DEVICES), description="Device"),
+            "precision": w.Dropdown(options=list(PRECISIONS), description="Precision"),
         }
         for name, control in self.controls.items():
             control.observe(loop.handler(partial(self._turned, name)), "value")

@@ -13,7 +13,7 @@ from ..errors import unknown_name
 from ..images import photo_name
 from ..inversion.presets import PRESETS, preset
 from ..inversion.resources import DEVICES
-from ..inversion.settings import OPTIMIZERS, InversionSettings
+from ..inversion.settings import OPTIMIZERS, PRECISIONS, InversionSettings
 from ..models import DEFAULT_MODEL
 from ..objectives import OBJECTIVES
 from ..representations.base import Representation
@@ -23,7 +23,7 @@ KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter") 
 PRESET = (*KNOBS, "steps", "optimizer")  # follow the preset until moved
 LOOKS = ("photo", "model", "weights", "layer", "size")  # ask for another look at the network
 RESTARTS = (*LOOKS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
-            "preset")  # fmt: skip
+            "precision", "preset")  # fmt: skip
 OPTIONS = (*RESTARTS, *KNOBS, "theme")
 
 
@@ -49,6 +49,7 @@ class PanelOptions(t.HasTraits):
     preset = t.Enum(PRESETS, "default")
     optimizer = t.Enum(OPTIMIZERS, OPTIMIZERS[0])
     device = t.Enum(DEVICES, "auto")
+    precision = t.Enum(PRECISIONS, "auto")
     tv_weight = t.Float(0.0, min=0)
     alpha_weight = t.Float(0.0, min=0)
     data_weight = t.Float(1.0, min=0)
@@ -110,6 +111,7 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
         "region": options.region,
         "preset": options.preset,
         "device": options.device,
+        "precision": options.precision,
     }
     if maximise:
         channels = options.channels if isinstance(options.channels, tuple) else (0,)
