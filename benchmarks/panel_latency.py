@@ -137,7 +137,7 @@ def _share(seeds: int) -> list[tuple[str, str, str]]:
 
     import invwidgets as iw
 
-    options: dict[str, Any] = {"layer": "blocks.2", "seeds": seeds, "steps": 60}
+    options: dict[str, Any] = {"layer": "blocks.2", "seeds": seeds}  # as long as it is by default
 
     def alone() -> tuple[float, float]:
         with Session() as session:

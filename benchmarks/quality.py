@@ -36,11 +36,16 @@ def main() -> None:
     parser.add_argument("--photos", default=PHOTOS)
     parser.add_argument("--layers", default=",".join(LAYERS))
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--jobs", type=int, default=1, help="rows at once, each on its threads")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="rows at once, each on its share of threads"
+    )
     options = parser.parse_args()
     photos, layers = options.photos.split(","), options.layers.split(",")
     print(f"{machine()}\n{len(photos)} photos ({options.photos}), {options.seeds} seeds\n")
-    workers = ProcessPoolExecutor(options.jobs, get_context("spawn"))
+    share = max(1, torch.get_num_threads() // options.jobs)
+    workers = ProcessPoolExecutor(
+        options.jobs, get_context("spawn"), torch.set_num_threads, (share,)
+    )
     with workers:
         compared = [workers.submit(_compare, layer, photos, options.seeds) for layer in layers]
         maps = [layer for layer in layers if layer != "classifier"]
