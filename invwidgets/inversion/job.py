@@ -60,10 +60,15 @@ class Job:
         parts = math.ceil(len(self.settings.seeds) / (self.settings.micro_batch or 1))
         return side_by_side(self.representation, parts, self.settings.threads or 1)
 
+    @property
+    def share(self) -> int | None:
+        """The CPU threads of one micro-batch."""
+        threads = self.settings.threads
+        return threads and max(1, threads // self.workers)
+
     def cpu_threads(self) -> AbstractContextManager[int]:
         """Torch with one micro-batch's share of the CPU threads inside the block."""
-        threads = self.settings.threads
-        return cpu_threads(threads and max(1, threads // self.workers))
+        return cpu_threads(self.share)
 
     def run(
         self,
@@ -75,10 +80,9 @@ class Job:
         with ExitStack() as stack:
             pool = None
             if self.workers > 1:
-                share = max(1, (self.settings.threads or 1) // self.workers)
                 pool = stack.enter_context(
                     ThreadPoolExecutor(
-                        self.workers, "invwidgets-seeds", torch.set_num_threads, (share,)
+                        self.workers, "invwidgets-seeds", torch.set_num_threads, (self.share,)
                     )
                 )
             yield from run(
