@@ -62,9 +62,9 @@ class Job:
 
     @property
     def share(self) -> int | None:
-        """The CPU threads of one micro-batch."""
+        """The CPU threads of one micro-batch; None leaves torch as it is."""
         threads = self.settings.threads
-        return threads and max(1, threads // self.workers)
+        return None if threads is None else max(1, threads // self.workers)
 
     def cpu_threads(self) -> AbstractContextManager[int]:
         """Torch with one micro-batch's share of the CPU threads inside the block."""
@@ -82,7 +82,7 @@ class Job:
             if self.workers > 1:
                 pool = stack.enter_context(
                     ThreadPoolExecutor(
-                        self.workers, "invwidgets-seeds", torch.set_num_threads, (self.share,)
+                        self.workers, "invwidgets-seeds", torch.set_num_threads, (self.share or 1,)
                     )
                 )
             yield from run(
