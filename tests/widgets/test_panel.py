@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -346,9 +347,14 @@ def _widgets() -> int:
     return len(ipywidgets.widgets.widget._instances)
 
 
-def _tensors() -> int:
+def _tensors() -> Counter[str]:
+    """How many tensors there are of each kind, once what was closed has ended its last work."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("invwidgets"):
+            thread.join(60)
     gc.collect()
-    return sum(1 for o in gc.get_objects() if issubclass(type(o), torch.Tensor))
+    all_of_them = [o for o in gc.get_objects() if issubclass(type(o), torch.Tensor)]
+    return Counter(f"{type(o).__name__} {tuple(o.shape)} {o.dtype}" for o in all_of_them)
 
 
 async def _open_and_close(running: bool) -> None:
@@ -366,10 +372,10 @@ def test_closed_while_running_leaves_nothing() -> None:
             await _open_and_close(True)
 
     run(some)
-    threads, tensors = threading.active_count(), _tensors()
+    tensors, threads = _tensors(), threading.active_count()
     run(some)
+    assert not _tensors() - tensors
     assert threading.active_count() <= threads
-    assert _tensors() <= tensors
     assert not _widgets()
 
 
@@ -391,11 +397,11 @@ def open_and_close_two_hundred() -> None:
             await _open_and_close(place % 10 == 0)
 
     run(lambda: many(30))
-    threads, tensors, before = threading.active_count(), _tensors(), _resident()
+    tensors, threads, before = _tensors(), threading.active_count(), _resident()
     run(lambda: many(200))
-    gc.collect()
+    more = _tensors() - tensors
+    assert not more, more
     assert threading.active_count() <= threads
-    assert _tensors() <= tensors
     assert not _widgets()
     grown = _resident() - before
     print(f"grew by {grown / 1e6:.1f} MB")
