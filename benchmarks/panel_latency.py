@@ -7,17 +7,20 @@ EfficientNet-Lite0, blocks.2, 224 px, the model warm. Times run from the click t
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
-from time import process_time, sleep
+from statistics import mean, median, stdev
+from time import perf_counter, process_time
 from typing import Any
 
-from invwidgets.inversion.session import Session
+import invwidgets as iw
 from tests.browser.servers import browser, open_in_lab, server, write_notebook
 
 REPEATS = 5
+SPELL = 160  # steps of a seed: some two seconds
+FOURS = 20
 CELL = """import invwidgets as iw
 panel = iw.InversionPanel("coffee", layer="blocks.2", seeds={seeds}, steps=1000)
 panel"""
@@ -54,9 +57,10 @@ ECHO = """async () => {
 
 def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else "voila"
-    for part in (lambda: _latencies(kind, 4), lambda: _share(4), lambda: _latencies(kind, 16)):
-        for name, value, limit in part():
-            print(f"{name:<58} {value:>9}   {limit}", flush=True)
+    for seeds in (4, 16):
+        for part in (lambda n: _latencies(kind, n), _cost):
+            for name, value, limit in part(seeds):
+                print(f"{name:<58} {value:>12}   {limit}", flush=True)
 
 
 def _latencies(kind: str, seeds: int) -> list[tuple[str, str, str]]:
@@ -128,46 +132,47 @@ def _frames(page: Any, seconds: int) -> float:
     return float(seen) / seconds
 
 
-def _share(seeds: int) -> list[tuple[str, str, str]]:
-    """Steps a second of a run watched by the panel's drawing code, and of the same run alone.
+def _cost(seeds: int) -> list[tuple[str, str, str]]:
+    """Steps a second of one long run, its panel told and drawing in every other spell of it.
 
-    Also in CPU time, which other work on the machine does not disturb.
+    The spells follow as on, off, off, on, so that the machine's slow moods fall on both alike.
     """
-    import asyncio
+    spent = asyncio.run(_spells(seeds))
+    fours = [spent[n : n + 4] for n in range(0, len(spent), 4)]
+    rows = []
+    for place, what in ((0, "steps a second"), (1, "CPU time")):
+        costs = []
+        for four in fours:
+            on, away, off, back = (spell[place] for spell in four)
+            costs.append(100 * (1 - (away + off) / (on + back)))
+        error = stdev(costs) / len(costs) ** 0.5
+        value = f"{mean(costs):.1f} ± {error:.1f} %"
+        limit = "" if place else "at most 5 %"
+        rows.append((f"live view's cost in {what} ({seeds} seeds)", value, limit))
+    return rows
 
-    import invwidgets as iw
 
-    options: dict[str, Any] = {"layer": "blocks.2", "seeds": seeds}  # as long as it is by default
+async def _spells(seeds: int) -> list[tuple[float, float]]:
+    """Seconds and CPU seconds a step, of each spell."""
+    panel = iw.InversionPanel("coffee", layer="blocks.2", seeds=seeds, steps=100_000)
+    panel.start()
+    session, told = panel.session, panel.session.listener
 
-    def alone() -> tuple[float, float]:
-        with Session() as session:
-            cpu = process_time()
-            session.start("coffee", **options)
-            while session.state not in ("finished", "failed"):
-                sleep(0.01)
-            cpu = process_time() - cpu
-            return session.wait().seconds, cpu
+    async def later(step: int) -> None:
+        while session.steps_done < step:
+            await asyncio.sleep(0.004)
 
-    async def watched() -> tuple[float, float]:
-        panel = iw.InversionPanel("coffee", **options)
-        while not panel.layer_slider.layers:
-            await asyncio.sleep(0.05)
-        cpu = process_time()
-        task = panel.start()
-        while panel.state not in ("finished", "failed"):
-            await asyncio.sleep(0.01)
-        cpu = process_time() - cpu
-        result = await task
-        panel.close()
-        return result.seconds, cpu
-
-    both = [(alone(), asyncio.run(watched())) for _ in range(REPEATS + 1)][1:]
-    slower = 1 - median(a[0] for a, _ in both) / median(w[0] for _, w in both)
-    dearer = 1 - median(a[1] for a, _ in both) / median(w[1] for _, w in both)
-    return [
-        ("live view's cost in steps a second", f"{100 * slower:.1f} %", "at most 5 %"),
-        ("live view's cost in CPU time", f"{100 * dearer:.1f} %", ""),
-    ]
+    spent = []
+    await later(20)
+    while len(spent) < 4 * FOURS:
+        session.listener = told if len(spent) % 4 in (0, 3) else None
+        await later(session.steps_done + 1)
+        began, cpu, first = perf_counter(), process_time(), session.steps_done
+        await later(first + SPELL // seeds)
+        steps = session.steps_done - first
+        spent.append(((perf_counter() - began) / steps, (process_time() - cpu) / steps))
+    panel.close()
+    return spent
 
 
 if __name__ == "__main__":

@@ -92,9 +92,10 @@ class Gallery:
             return
         values = images.astype(np.float32)
         mean = values.mean(0)
-        spread = values.std(0).mean(-1) / 255
+        values -= mean
+        deviation = np.sqrt(np.square(values, out=values).mean(0))
         self.sheet.show(self.place["mean"], np.round(mean).astype(np.uint8), "mean", "of all seeds")
-        heat = _heat(spread / _SPREAD_FULL)
+        heat = _heat(deviation.mean(-1) / 255 / _SPREAD_FULL)
         self.sheet.show(self.place["spread"], heat, "spread", "bright: seeds differ")
 
 

@@ -35,8 +35,9 @@ class Session:
     """The one owner of a run in the background.
 
     ``state`` is one of idle, preparing, running, paused, finished, stopped, failed; ``result`` the
-    last run's result; ``error`` why it failed, in words. ``frame_seconds`` is the least time
-    between two pictures that a listener is given; a moved knob's picture comes at once.
+    last run's result; ``error`` why it failed, in words. ``listener`` is told where the run stands,
+    None where nobody is; ``frame_seconds`` is the least time between two pictures it is given; a
+    moved knob's picture comes at once.
     """
 
     def __init__(self, listener: Callable[[Progress], Any] | None = None) -> None:
@@ -44,7 +45,7 @@ class Session:
         self.result: Reconstruction | None = None
         self.error = ""
         self.frame_seconds = 0.5
-        self._listener = listener
+        self.listener = listener
         self._executor = ThreadPoolExecutor(1, "invwidgets-session")
         self._changed = threading.Condition(threading.RLock())
         self._number = 0  # of the latest wish; older ones give way
@@ -131,6 +132,12 @@ class Session:
         """Whether a run is under way, or its result still being measured."""
         return self.state in BUSY or self._measuring or self._extending
 
+    @property
+    def steps_done(self) -> int:
+        """How many steps the latest run has taken."""
+        run = self._run
+        return 0 if run is None else run.done
+
     def curves(self) -> tuple[dict[str, Tensor], tuple[tuple[int, str, Any], ...]]:
         """The energies so far, (steps, S) by term, and the knobs' changes (step, name, value)."""
         run = self._run
@@ -149,7 +156,7 @@ class Session:
         """End the run and the thread; keep no tensor but ``result``. Closing twice is fine."""
         with self._changed:
             self._closed = True
-            self._listener = None
+            self.listener = None
             if self.state in BUSY:
                 self.state = "stopped"
             self._changed.notify_all()
@@ -256,7 +263,7 @@ class Session:
         result: Reconstruction | None = None,
     ) -> None:
         self._last_echo = time.perf_counter()
-        picture = picture and run.done > 0 and self._listener is not None
+        picture = picture and run.done > 0 and self.listener is not None
         if picture:
             self._last_frame = self._last_echo
         self._tell(run.number, run.progress(state, picture, result))
@@ -279,7 +286,7 @@ class Session:
             self.error = progress.error
             self.result = progress.result or self.result
             self._changed.notify_all()
-            listener = self._listener
+            listener = self.listener
         if listener is not None:
             listener(progress)
 
