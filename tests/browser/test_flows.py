@@ -39,6 +39,15 @@ def drag(page: Any, a: tuple[float, float], b: tuple[float, float]) -> None:
     page.mouse.up()
 
 
+def runs(page: Any) -> Any:
+    return page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile")
+
+
+def finished(page: Any, count: int) -> None:
+    """Wait for that many runs in the history: "Done" may still be said of the one before."""
+    runs(page).nth(count - 1).wait_for(timeout=MINUTE)
+
+
 def region_words(page: Any, words: str) -> None:
     page.locator(".iw-note", has_text=words).first.wait_for(timeout=MINUTE)
 
@@ -54,11 +63,11 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         status(page, "Resting after step")
         press(page, "Step")
         press(page, "Resume")
-        status(page, "Done")
+        finished(page, 1)
 
         drag(page, (0.3, 0.3), (0.7, 0.6))  # 28 cells a side: 8.4 … 19.6, 8.4 … 16.8
         region_words(page, "rows 8–17, columns 8–20")
-        status(page, "Done")
+        finished(page, 2)
         picture(page, f"panel-region-{site[0]}")
         canvas = page.locator(".iw-region-canvas")
         canvas.focus()
@@ -68,7 +77,7 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         region_words(page, "rows 8–18, columns 9–21")
         page.keyboard.press("Escape")
         region_words(page, "The whole image")
-        status(page, "Done")
+        finished(page, 3)
         press(page, "Start again")
         status(page, "Searching")
         press(page, "Stop")
@@ -79,8 +88,7 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         picture(page, f"panel-enlarged-{site[0]}")
         page.get_by_role("button", name="seed 1: back to all").click()
 
-        tiles = page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile")
-        tiles.nth(2).wait_for(timeout=MINUTE)
+        tiles = runs(page)
         tiles.nth(0).click()
         tiles.nth(1).click()
         press(page, "Side by side")
