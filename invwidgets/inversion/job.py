@@ -28,6 +28,7 @@ from ..selection import ChannelSpec, Selection, centre_region, select
 from .engine import Knobs, More, Step, run
 from .precision import resolve_precision
 from .presets import preset as make_preset
+from .presets import seen_share
 from .resources import (
     cpu_threads,
     keep_freed_memory,
@@ -141,7 +142,7 @@ def prepare(
     info = representation.layer_info(wanted)
     selection = select(representation, region, channels, wanted)
     if settings is None:
-        share = _share(representation, selection, wanted)
+        share = seen_share(representation, selection.region, wanted)
         settings = make_preset(preset, representation, objective, steps, share, **changes)
     else:
         settings = settings.replace(**changes)
@@ -179,12 +180,6 @@ def prepare(
     )
     name = photo_name(photo) if photo is not None and picture is not None else ""
     return Job(representation, picture, name, target, selection, window, settings, wanted, resolved)
-
-
-def _share(representation: Representation, selection: Selection, size: tuple[int, int]) -> float:
-    """How much of the image the selected cells see."""
-    box = representation.receptive_field(selection.region, size).clipped
-    return max(1, box.height * box.width) / (size[0] * size[1])
 
 
 def _threads(representation: Representation, settings: InversionSettings) -> int | None:

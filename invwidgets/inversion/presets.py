@@ -24,7 +24,7 @@ from typing import Any
 
 from ..errors import unknown_name
 from ..priors import TV_RANGE
-from ..representations.base import Representation
+from ..representations.base import Region, Representation
 from .settings import InversionSettings, Phase
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
@@ -60,6 +60,14 @@ def preset(
     if steps is not None:
         settings = settings.with_steps(steps)
     return settings.replace(**changes)
+
+
+def seen_share(
+    representation: Representation, region: Region | None, size: tuple[int, int]
+) -> float:
+    """How much of an image of ``size`` (height, width) a region's receptive field covers."""
+    box = representation.receptive_field(region, size).clipped
+    return max(1, box.height * box.width) / (size[0] * size[1])
 
 
 def _default(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import traitlets as t
 
-from ..errors import unknown_name
-from ..images import photo_name
-from ..inversion.presets import PRESETS, preset
+from ..errors import InvwidgetsError, unknown_name
+from ..images import parse_size, photo_name
+from ..inversion.presets import PRESETS, preset, seen_share
 from ..inversion.resources import DEVICES
 from ..inversion.settings import OPTIMIZERS, PRECISIONS, InversionSettings
 from ..models import DEFAULT_MODEL
 from ..objectives import OBJECTIVES
 from ..representations.base import Representation
+from ..selection import select
 from .live_gallery import MANY
 
 KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter")  # act while it runs
@@ -134,4 +135,9 @@ def shown_name(photo: Any, given: str) -> str:
 
 def _preset(options: PanelOptions, representation: Representation) -> InversionSettings:
     steps = options.steps if "steps" in options.moved else None
-    return preset(options.preset, representation, options.objective, steps)
+    size = parse_size(options.size) if options.size is not None else representation.size
+    share = 1.0
+    with suppress(InvwidgetsError):  # of a region that is refused elsewhere, in words
+        region = select(representation, options.region, None, size).region
+        share = seen_share(representation, region, size)
+    return preset(options.preset, representation, options.objective, steps, share)

@@ -271,6 +271,18 @@ async def test_history_brings_back_and_deletes(panel: iw.InversionPanel) -> None
     assert len(panel.history.pins) == 1
 
 
+@with_panel(steps=3)
+async def test_knobs_stand_where_the_run_has_them(panel: iw.InversionPanel) -> None:
+    whole = panel.tv_weight
+    panel.region = "4:6,4:6"
+    await until(lambda: panel.tv_weight != whole)
+    result = await panel.start()
+    assert panel.tv_weight == result.settings.tv_weight > whole
+    assert panel.alpha_weight == result.settings.alpha_weight
+    panel.region = None
+    await until(lambda: panel.tv_weight == whole)
+
+
 @with_panel(channels=(1, 2), region=(2, 6, 2, 6))
 async def test_bringing_back_another_grid_keeps_region_and_channels(
     panel: iw.InversionPanel,
