@@ -4,7 +4,7 @@
 
 All are Adam with the moments of ``MultiscaleAdam``, on other coordinates of the same image; where a
 rate of their own may suit them better, the best of three by the error is shown. The photos are
-those of ``goals``, on which no setting was chosen.
+those of ``goals``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from a fifth of the depth on; λ_V is 0.002 at the first layer and grows thirtyf
 since the less the features say, the more the prior must. Its α-norm is quadratic: one to the power
 6 is so flat near the mean colour that what no feature sees would stay as the search left it. Asked
 for fewer steps, it leans on the prior: λ_V grows as they dwindle, tenfold at the most, and the rate
-begins lower and ends higher. Where a region sees only a share of the image, its data term weighs on
+begins lower and ends higher. HOG leans so too, for it raises the faintest noise to full contrast;
+dense SIFT would lose by it. Where a region sees only a share of the image, its data term weighs on
 few pixels and the prior on all: λ_V grows by 1 / share, tenfold at the most, and λ_α by its square.
 The numbers are from ``benchmarks/quality.py`` and, for fewer steps, ``benchmarks/goals.py``.
 """
@@ -91,9 +92,10 @@ def _default(
         )
     depth, crowd = representation.depth, min(10.0, 1 / share)
     if representation.hand_built:
-        return InversionSettings(phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02)
+        lean = 1.0 if representation.name == "dsift" else _haste(400, steps)
+        return InversionSettings(phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02 * lean)
     own = round(min(150, 100 + 250 * depth))
-    haste = min(10.0, max(1.0, own / (steps or own)))
+    haste = _haste(own, steps)
     return InversionSettings(
         phases=(Phase(own, max(5.0, 10 / haste**0.5), 0.05 * haste),),
         alpha=2.0,
@@ -101,6 +103,11 @@ def _default(
         tv_weight=0.002 * 30**depth * crowd * haste,
         tv_boost=30.0,
     )
+
+
+def _haste(own: int, steps: int | None) -> float:
+    """How many times fewer the steps asked for are than the preset's own, ten at the most."""
+    return min(10.0, max(1.0, own / (steps or own)))
 
 
 def _cvpr2015(
