@@ -31,7 +31,6 @@ from .grid import EDGE, Plan, Spot
 from .lettering import Lettering
 
 Pixels = NDArray[np.uint8]
-_MARK, _FRAME = 2.2, 1.6  # widths of lines, in points
 
 
 class Sheet:
@@ -50,7 +49,7 @@ class Sheet:
         self._texts = [self._captions(spot) for spot in plan.spots]
         self._images: dict[int, AxesImage] = {}
         self._letters = Lettering(self.canvas)
-        self._mark = self._rectangle((0, 0, 1, 1), _MARK)
+        self._mark = self._rectangle((0, 0, 1, 1), 2.2)
         self._mark.set_visible(False)
         self._frames: dict[int, Rectangle] = {}
         self._ground: Image.Image | None = None
@@ -108,7 +107,7 @@ class Sheet:
             across, down = width / columns, height / rows
             seen = (left + box[1] * across, top + box[0] * down,
                     (box[3] - box[1]) * across, (box[2] - box[0]) * down)  # fmt: skip
-            self._frames[cell] = self._rectangle(seen, _FRAME)
+            self._frames[cell] = self._rectangle(seen, 1.6)
         self._ground = None
 
     def head(self, title: str, note: str) -> None:
