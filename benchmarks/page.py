@@ -36,8 +36,8 @@ PARTS = {
         "rocket, two seeds each, EfficientNet-Lite0, float32. The others are at their best, by the "
         "error, of two rates and two pairs of moments, those of ours and 0.9 and 0.95; ours is as "
         "the default has it. The pyramid's error is the least in every row without decorrelated "
-        "colours, Fourier's is 0 to 15 % larger. Decorrelated colours change the pyramid's error by "
-        "−6 to +2 % and raise its SSIM by 0.02 to 0.04 after blocks.1 and blocks.2. Fourier on "
+        "colours, Fourier's is 0 to 15 % larger. Decorrelated colours change the pyramid's error "
+        "by −6 to +2 % and raise its SSIM by 0.02 to 0.04 after blocks.1 and blocks.2. Fourier on "
         "decorrelated colours has a higher SSIM than the pyramid in every row, by 0.01 to 0.07, at "
         "an error 0 to 5 % larger. Neither is in the default.",
     ),
