@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import guard, page
+from benchmarks import page
 from benchmarks.report import RESULTS
 from benchmarks.stopwatch import Marks, alternate, spread
 
@@ -44,18 +44,3 @@ def test_the_page_is_what_the_results_say(tmp_path: Path, monkeypatch: pytest.Mo
         rows = json.loads((RESULTS / f"{name}.json").read_text())["rows"]
         assert rows
         assert all(str(value) in written for row in rows for value in row.values())
-
-
-def test_the_guard_fails_on_a_lost_optimisation(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def ratio(seconds: float) -> None:
-        sides = {"a": lambda: [seconds], "b": lambda: [1.0]}
-        monkeypatch.setattr(guard, "_ratios", lambda: [("ours / theirs", 0.5, sides, 2)])
-
-    ratio(0.4)
-    guard.main()
-    assert "| ours / theirs | 0.4 | 0.5 |" in capsys.readouterr().out
-    ratio(0.6)
-    with pytest.raises(SystemExit, match="slower than it was: ours / theirs"):
-        guard.main()
