@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_NAME = 200  # characters that are compared with the names there are
+
 
 class InvwidgetsError(ValueError):
     """The base class: catches all that this package raises on purpose."""
@@ -46,15 +48,34 @@ class DeviceError(InvwidgetsError):
     """A device that is not there."""
 
 
-def unknown_name(kind: str, given: str, known: Iterable[str], where: str = "") -> UnknownNameError:
+def shown(value: object, longest: int = 80) -> str:
+    """What was given, as Python writes it, on one line and no longer than ``longest``.
+
+    >>> shown("x" * 5000)[-20:]
+    "x… (5000 characters)"
+    """
+    length = f" ({len(value)} characters)" if isinstance(value, str) else ""
+    try:
+        text = repr(value[:longest] if isinstance(value, str | bytes) else value)
+    except Exception:  # a foreign object may not know how to say what it is
+        text = f"<{type(value).__name__}>"
+    text = " ".join(text.split())
+    cut = len(text) > longest or (isinstance(value, str | bytes) and len(value) > longest)
+    return f"{text[: longest - 1]}…{length}" if cut else text
+
+
+def unknown_name(
+    kind: str, given: object, known: Iterable[str], where: str = ""
+) -> UnknownNameError:
     """The error for a name that is not in ``known``, with the closest names offered.
 
     >>> print(unknown_name("photo", "cofee", ["coffee", "camera"]))
     no photo 'cofee'; did you mean 'coffee'? There are: coffee, camera
     """
     names = list(known)
-    close = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
+    asked = given[:_LONGEST_NAME] if isinstance(given, str) else ""
+    close = difflib.get_close_matches(asked, names, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else "."
     listed = ", ".join(names) if len(names) <= 12 else f"{names[0]} … {names[-1]} ({len(names)})"
     place = f" in {where}" if where else ""
-    return UnknownNameError(f"no {kind} {given!r}{place}{hint} There are: {listed}")
+    return UnknownNameError(f"no {kind} {shown(given)}{place}{hint} There are: {listed}")

@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Later ones may import earlier ones (and their own), never the other way.
 ROOMS = (
-    "errors", "images", "models", "representations", "selection", "objectives", "inversion",
+    "errors", "arguments", "images", "models", "representations", "selection", "objectives", "inversion",
     "sweeps", "figures", "widgets", "cli",
 )  # fmt: skip
 ROOM_OF = {
