@@ -153,7 +153,8 @@ def _layers(options: argparse.Namespace) -> int:
             "receptive field": "" if layer.receptive_field is None
             else "×".join(str(n) for n in layer.receptive_field),
             "offset": "" if layer.offset is None else ",".join(str(n) for n in layer.offset),
-            "sees": "the whole image" if layer.is_global else "",
+            "sees": "unknown, the whole image assumed" if layer.assumed
+            else "the whole image" if layer.is_global else "",
             "also": ", ".join(layer.aliases),
         }
         for layer in layers

@@ -64,6 +64,17 @@ def shown(value: object, longest: int = 80) -> str:
     return f"{text[: longest - 1]}…{length}" if cut else text
 
 
+def own_words(error: BaseException) -> str:
+    """What another's error says, in one line: its kind and its first words.
+
+    >>> own_words(ValueError("boom inside"))
+    'ValueError: boom inside'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    words = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return words if len(words) <= 300 else f"{words[:299]}…"
+
+
 def unknown_name(
     kind: str, given: object, known: Iterable[str], where: str = ""
 ) -> UnknownNameError:

@@ -137,8 +137,12 @@ def prepare(
         layer, channels, objective = _unit(unit, layer, channels, objective)
     elif objective == "maximise":
         raise BadSettingError("maximise: say which unit, as unit='LAYER:CHANNEL'")
-    representation = find_representation(model, layer, weights, mean=mean, std=std)
-    wanted = parse_size(size) if size is not None else representation.size
+    asked = parse_size(size) if size is not None else None
+    own = isinstance(model, nn.Module) and not isinstance(model, Representation)
+    representation = find_representation(
+        model, layer, weights, mean=mean, std=std, size=asked if own else None
+    )
+    wanted = asked or representation.size
     info = representation.layer_info(wanted)
     selection = select(representation, region, channels, wanted)
     if settings is None:

@@ -25,7 +25,8 @@ class Layer:
     None where the layer is a vector. ``is_global``: a fully connected layer, attention or a
     pooling over everything has come before, so that each cell sees the whole image. ``tokens``:
     a transformer's (prefix tokens, rows, columns), shown as a map of rows + 1 by columns whose
-    last row holds the prefix tokens (class token first), blank beyond them.
+    last row holds the prefix tokens (class token first), blank beyond them. ``assumed``: an
+    operator on the way is unknown, so that the whole image was assumed to be seen.
     """
 
     index: int
@@ -38,6 +39,7 @@ class Layer:
     is_global: bool
     aliases: tuple[str, ...] = ()
     tokens: tuple[int, int, int] | None = None
+    assumed: bool = False
 
     def describe(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""

@@ -105,13 +105,18 @@ def _attention(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
     return torch.minimum(least(query, [-1]), seen).expand(2, 4, *out.shape)
 
 
+def _all_tokens(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
+    """A whole block of attention in one operator: of a sequence everything sees everything."""
+    return least(of(args[0]), [-2, -1]).expand(2, 4, *out.shape)
+
+
 _OVER_DIMS = (
     *(ATEN.mean, ATEN.sum, ATEN.amax, ATEN.amin, ATEN.max, ATEN.min, ATEN.prod, ATEN.logsumexp),
     *(ATEN.var, ATEN.std, ATEN.norm, ATEN.linalg_vector_norm),
 )
 REDUCES: dict[Any, Callable[[_Values, Sequence[Any], Tensor], Tensor]] = {
     **dict.fromkeys(_OVER_DIMS, _reduce_dims),
-    **dict.fromkeys((ATEN._softmax, ATEN._log_softmax), _along),
+    **dict.fromkeys((ATEN._softmax, ATEN._log_softmax, ATEN._safe_softmax), _along),
     ATEN.cumsum: _cumulative,
     **dict.fromkeys((ATEN.native_batch_norm, ATEN._native_batch_norm_legit), _batch_norm),
     ATEN.avg_pool3d: _channel_pool,
@@ -128,6 +133,8 @@ REDUCES: dict[Any, Callable[[_Values, Sequence[Any], Tensor], Tensor]] = {
     ATEN._scaled_dot_product_flash_attention_for_cpu: _attention,
     ATEN._scaled_dot_product_flash_attention: _attention,
     ATEN._scaled_dot_product_efficient_attention: _attention,
+    ATEN._native_multi_head_attention: _all_tokens,
+    ATEN._transformer_encoder_layer_fwd: _all_tokens,
 }  # fmt: skip
 FACTORIES = {  # take a shape from their input, and no pixel
     *(ATEN.new_zeros, ATEN.new_ones, ATEN.new_empty, ATEN.new_full, ATEN.zeros_like),
@@ -140,8 +147,9 @@ POINTWISE = {
     ATEN.cudnn_batch_norm,
     ATEN.native_dropout,
 }
+RESHAPES = {ATEN.view, ATEN._unsafe_view, ATEN.reshape, ATEN._reshape_alias}
 MOVES = {
-    ATEN.cat, ATEN.stack, ATEN.clone, ATEN._unsafe_view, ATEN.roll,
+    ATEN.cat, ATEN.stack, ATEN.clone, ATEN.roll,
     ATEN.flip, ATEN.reflection_pad2d, ATEN.replication_pad2d, ATEN.index_select, ATEN.index,
     ATEN.repeat, ATEN.channel_shuffle, ATEN.native_channel_shuffle,
     ATEN.pixel_shuffle, ATEN.pixel_unshuffle,

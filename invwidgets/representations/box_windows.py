@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .boxes import ATEN, EMPTY, Boxes, Jump
+from .boxes import ATEN, EMPTY, Boxes, Jump, spacing
 
 
 def _pair(value: Any, default: int = 1) -> tuple[int, int]:
@@ -33,10 +33,17 @@ def _pad(values: Tensor, pads: Sequence[int], jump: Jump) -> Tensor:
 
 
 def _extend(values: Tensor, dim: int, before: int, after: int, jump: float) -> Tensor:
-    """Continue (4, N, C, h, w) along rows (dim -2) or columns (dim -1) at ``jump`` a cell."""
+    """Continue (4, N, C, h, w) along rows (dim -2) or columns (dim -1), as its cells go on.
+
+    ``jump`` is what a cell is taken to be where its cells do not say.
+    """
+    if not (before or after):
+        return values
     step = torch.zeros(4)
     low, high = (0, 2) if dim == -2 else (1, 3)
-    step[low], step[high] = jump, -jump  # the far sides are stored negated
+    cells = values[low, 0, 0].movedim(dim, -1).flatten(0, -2)[0]
+    step[low] = spacing(cells, jump)
+    step[high] = -step[low]  # the far sides are stored negated
     step = step.reshape(4, 1, 1, 1, 1)
     size = values.shape[dim]
     shape = [1] * 5

@@ -19,10 +19,27 @@ Jump = tuple[float, float]  # pixels from one cell to the next, down and right
 
 
 class Boxes(NamedTuple):
-    """``values`` is (2, 4, *shape): the box within the image and the one without an image's end."""
+    """``values`` is (2, 4, *shape): the box within the image and the one without an image's end.
+
+    ``assumed``: an operator on the way is unknown, so that all its inputs see was assumed.
+    """
 
     values: Tensor
     jump: Jump
+    assumed: bool = False
+
+
+def spacing(line: Tensor, jump: float) -> float:
+    """From one cell to the next along ``line``, near sides of endless boxes.
+
+    Where all cells see the same it is 0, on an even grid its step; elsewhere (a resized map) the
+    ``jump`` that was counted.
+    """
+    if line.numel() < 2:
+        return jump
+    steps = line.diff()
+    step = float(steps[0])
+    return step if bool((steps == step).all()) else jump
 
 
 def slim(values: Tensor) -> Tensor:

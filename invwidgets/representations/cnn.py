@@ -139,7 +139,7 @@ def _traced_by_id(network: _ById, size: tuple[int, int]) -> tuple[TracedLayer, .
     module, mean, std = network.network.module, network.network.mean, network.network.std
     parameter = next(module.parameters(), torch.empty(0))
     mean_, std_ = (torch.tensor(v).to(parameter) for v in (mean, std))
-    traced = trace_layers(module, mean_, std_, size)
+    traced = trace_layers(frozen_copy(module), mean_, std_, size)  # others may run it meanwhile
     if not traced:
         raise RepresentationError(
             f"{network.network.name} calls no module inside it, so that it has no layers; "
@@ -242,6 +242,9 @@ def _traced_graph(module: nn.Module, layer: str) -> fx.GraphModule:
     return cut.eval()
 
 
+_reaching = threading.Lock()
+
+
 class _Reached(Exception):
     """Ends a forward pass at the layer wanted, carrying its output."""
 
@@ -251,7 +254,10 @@ class _Reached(Exception):
 
 
 class _Hooked(nn.Module):
-    """Runs a network until a layer has its output; a hook is open only during the call."""
+    """Runs a network until a layer has its output; a hook is open only during the call.
+
+    One call at a time: another thread's would hear the same hook.
+    """
 
     def __init__(self, module: nn.Module, layer: str) -> None:
         super().__init__()
@@ -265,7 +271,7 @@ class _Hooked(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         try:
-            with self._hook():
+            with _reaching, self._hook():
                 self.module(images)
         except _Reached as reached:
             return reached.output

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InvwidgetsError, RepresentationError
+from ..errors import InvwidgetsError, RepresentationError, own_words
 from .base import Layer, Region
-from .boxes import EMPTY
+from .boxes import EMPTY, spacing
 from .receptive_field import Box, BoxTracer, ReceptiveField
 
 
@@ -54,18 +54,19 @@ class TracedLayer:
         if region is not None and boxes.ndim == 4:
             boxes = boxes[:, :, region[0] : region[1], region[2] : region[3]]
         within, endless = boxes.reshape(2, 4, -1).amin(2).tolist()
-        return ReceptiveField(_box(endless), _box(within))
+        return ReceptiveField(_box(endless), _box(within), self.info.assumed)
 
 
 def trace_layers(
     module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, int]
 ) -> tuple[TracedLayer, ...]:
-    """Every layer of ``module`` (already a frozen copy) at ``size`` of input.
+    """Every layer of ``module`` at ``size`` of input; a copy nobody else has, for it is hooked.
 
-    A layer is a module whose output no earlier one has given; a container that hands on its last
-    child's output lends that layer an alias. Names count the calls of a module called again.
+    A layer is a module whose output, one for each image, no earlier one has given; a container
+    that hands on its last child's output lends that layer an alias. Names count the calls of a
+    module called again.
 
-    Raises ``RepresentationError`` if the network cannot be run on an image of this size.
+    Raises ``RepresentationError``, in the network's own words, if it fails on such an image.
     """
     boxes = BoxTracer()
     calls: Counter[str] = Counter()
@@ -81,6 +82,8 @@ def trace_layers(
             called = name if calls[name] == 1 else f"{name}_{calls[name] - 1}"
             if not isinstance(output, Tensor) or not output.is_floating_point() or not output.ndim:
                 return
+            if output.shape[0] != 1:
+                return  # windows or tokens of one image beside each other: not one feature an image
             key = (id(output), output._version)
             if key in seen:
                 aliases[seen[key]].append(called)
@@ -109,9 +112,9 @@ def trace_layers(
             raise
         except Exception as error:
             raise RepresentationError(
-                f"{type(module).__name__} cannot take an image of {size[0]}x{size[1]} pixels "
-                f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
-                "ask for another size, larger for most networks"
+                f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
+                f"{own_words(error)}; if it takes other sizes "
+                "only, give one with size=(HEIGHT, WIDTH)"
             ) from error
     return tuple(
         TracedLayer(
@@ -129,7 +132,7 @@ def _describe(
     tracer: BoxTracer,
     grids: list[tuple[int, int]],
 ) -> TracedLayer:
-    values = tracer.of(output)
+    values = tracer.seen(output)
     layout = _layout(output, values, module, grids)
     if layout.kind == "map":
         grids.append((output.shape[2], output.shape[3]))
@@ -146,7 +149,10 @@ def _describe(
         rows = layout.tokens[1] if layout.tokens else shape[1]
         middle = [float(v) for v in cells[1, :, rows // 2, shape[2] // 2]]
         corner = [float(v) for v in cells[1, :, 0, 0]]
-        stride = (jump[0], jump[1])
+        stride = (
+            _stride(cells[1, 0, :rows, shape[2] // 2], jump[0], tracer.size[0] / rows),
+            _stride(cells[1, 1, rows // 2], jump[1], tracer.size[1] / shape[2]),
+        )
         if all(math.isfinite(v) for v in (*middle, *corner)):
             field = (int(-middle[2] - middle[0]), int(-middle[3] - middle[1]))
             offset = (int(corner[0]), int(corner[1]))
@@ -160,8 +166,21 @@ def _describe(
         offset=offset,
         is_global=everywhere,
         tokens=layout.tokens,
+        assumed=tracer.assumed(output),
     )
     return TracedLayer(info, layout, cells.to(torch.float32).contiguous())
+
+
+def _stride(near: Tensor, jump: float, even: float) -> float:
+    """Pixels from cell to cell, by their near sides; where these do not say, as counted.
+
+    What views do to a map's grid is not counted: a count far from ``even``, the image's pixels by
+    its cells, gives way to it.
+    """
+    step = spacing(near, 0.0)
+    if step:
+        return step
+    return jump if 0.5 < even / jump < 1.75 or len(near) < 2 else even
 
 
 def _layout(

@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .box_rules import FACTORIES, INDEXED, MOVES, POINTWISE, REDUCES
+from .box_rules import FACTORIES, INDEXED, MOVES, POINTWISE, REDUCES, RESHAPES
 from .box_windows import RESAMPLERS, WINDOWS, resample
 from .boxes import ATEN, EMPTY, Boxes, Jump, spread, union
 
@@ -49,10 +49,14 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The pixels that can change a set of cells: as if the image had no end, and within it."""
+    """The pixels that can change a set of cells: as if the image had no end, and within it.
+
+    ``assumed``: an operator on the way is unknown, the whole image was assumed.
+    """
 
     unclipped: Box
     clipped: Box
+    assumed: bool = False
 
     def covers(self, size: tuple[int, int]) -> bool:
         """Whether it covers the whole image of ``size`` (height, width)."""
@@ -65,6 +69,8 @@ class BoxTracer(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._boxes = WeakTensorKeyDictionary()
+        self._whole = torch.full((2, 4), EMPTY)
+        self.size = (0, 0)
 
     def image(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
         """An image (1, 3, height, width) of grey noise whose pixels carry their own boxes."""
@@ -77,7 +83,12 @@ class BoxTracer(TorchDispatchMode):
         box = torch.stack([rows, columns, -(rows + 1), -(columns + 1)])
         values = torch.stack([box, box])[:, :, None, None].expand(2, 4, *image.shape)
         self._boxes[image] = Boxes(values, (1.0, 1.0))
+        self._whole, self.size = values.reshape(2, 4, -1).amin(2), (height, width)
         return image
+
+    def seen(self, tensor: Tensor) -> Tensor:
+        """As ``of``; the whole image for a tensor that came about out of sight, as by numpy."""
+        return self.of(tensor) if tensor in self._boxes else spread(self._whole, tensor.shape)
 
     def of(self, tensor: Tensor) -> Tensor:
         """(2, 4, *shape): top, left, -bottom, -right; [0] within the image, [1] without its end."""
@@ -87,10 +98,15 @@ class BoxTracer(TorchDispatchMode):
             return values
         return torch.full((2, 4, *([1] * tensor.ndim)), EMPTY).expand(2, 4, *tensor.shape)
 
+    def assumed(self, tensor: Tensor) -> bool:
+        """Whether what ``tensor`` sees was assumed: after an unknown operator, or out of sight."""
+        found = self._boxes.get(tensor)
+        return found is None or bool(found.assumed)
+
     def jump(self, tensor: Tensor) -> Jump:
         """Pixels from one cell to the next, down and right."""
         found = self._boxes.get(tensor)
-        return found.jump if found else (1.0, 1.0)
+        return found.jump if found is not None else (1.0, 1.0)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -131,9 +147,32 @@ class BoxTracer(TorchDispatchMode):
         inputs: list[Tensor],
         outputs: list[Tensor],
     ) -> list[Boxes]:
-        packet = func.overloadpacket
+        """The outputs' boxes; where no rule holds, each sees all that the inputs see."""
         known = [self._boxes[t] for t in inputs if t in self._boxes]
         jump = (max(b.jump[0] for b in known), max(b.jump[1] for b in known))
+        try:
+            found = self._by_rule(func, args, kwargs, inputs, outputs, jump)
+        except Exception:  # a rule that a foreign call does not fit must not stop the network
+            found = None
+        if outputs and (not found or found[0].values.shape[2:] != outputs[0].shape):
+            found = None
+        if found is None:
+            everything = torch.stack([b.values.reshape(2, 4, -1).amin(2) for b in known]).amin(0)
+            return [Boxes(spread(everything, o.shape), jump, True) for o in outputs]
+        assumed = any(b.assumed for b in known)
+        return [boxes._replace(assumed=True) for boxes in found] if assumed else found
+
+    def _by_rule(
+        self,
+        func: Any,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        inputs: list[Tensor],
+        outputs: list[Tensor],
+        jump: Jump,
+    ) -> list[Boxes] | None:
+        """The outputs' boxes by the operator's rule; None where there is none."""
+        packet = func.overloadpacket
         first = outputs[0] if outputs else None
         if packet in WINDOWS:
             return [WINDOWS[packet](self.of(args[0]), jump, first, args)] * len(outputs)
@@ -141,7 +180,11 @@ class BoxTracer(TorchDispatchMode):
             return [resample(func, self.of(args[0]), jump, outputs[0], args, kwargs)]
         if packet is ATEN.copy_:
             return [Boxes(union([self.of(args[1])], first), jump)]
-        if packet in MOVES or func.is_view:
+        if packet in RESHAPES:
+            return [Boxes(self.of(args[0]).reshape(2, 4, *outputs[0].shape), jump)]
+        if packet is ATEN.slice:
+            jump = _thinned(jump, args)
+        if packet in MOVES or (func.is_view and packet is not ATEN.as_strided):
             return [Boxes(v, jump) for v in self._move(func, args, kwargs)]
         if packet in REDUCES:
             parts = REDUCES[packet](self.of, args, outputs[0])
@@ -149,8 +192,7 @@ class BoxTracer(TorchDispatchMode):
         if torch.Tag.pointwise in func.tags or packet in POINTWISE:
             merged = union([self.of(t) for t in inputs if t in self._boxes], first)
             return [Boxes(merged, jump)] * len(outputs)
-        everything = torch.stack([b.values.reshape(2, 4, -1).amin(2) for b in known]).amin(0)
-        return [Boxes(spread(everything, o.shape), jump) for o in outputs]
+        return None
 
     def _move(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
         """Views and copies: do to each of the eight numbers what is done to the elements."""
@@ -166,3 +208,12 @@ class BoxTracer(TorchDispatchMode):
             result = func(*tree_map(number, args), **tree_map(number, kwargs))
             moved.append([r for r in tree_flatten(result)[0] if isinstance(r, Tensor)])
         return [torch.stack(p).unflatten(0, (2, 4)) for p in zip(*moved, strict=True)]
+
+
+def _thinned(jump: Jump, args: Sequence[Any]) -> Jump:
+    """The jump after a slice that leaves rows or columns of a map (N, C, h, w) out."""
+    step = args[4] if len(args) > 4 else 1
+    if args[0].ndim != 4 or step == 1 or len(args) < 2:
+        return jump
+    dim = args[1] % 4
+    return jump[0] * (step if dim == 2 else 1), jump[1] * (step if dim == 3 else 1)

@@ -114,6 +114,8 @@ def describe(layer: Layer) -> str:
         words = [f"<b>{channels}</b> channels of <b>{rows} × {columns}</b> cells"]
     else:
         words = [f"<b>{layer.shape[0]}</b> numbers"]
+    if layer.assumed:
+        return "What it sees is unknown: the whole photo is assumed."
     if layer.is_global:
         words.append("each sees the whole image")
     elif layer.stride is not None and layer.receptive_field is not None:

@@ -225,7 +225,9 @@ def test_layers_at_another_size() -> None:
 
 
 def test_an_image_too_small_is_named() -> None:
-    with pytest.raises(RepresentationError, match=r"Small cannot take an image of 2x2.*larger"):
+    with pytest.raises(
+        RepresentationError, match=r"Small failed on an image of 2x2 pixels: .*Kernel size.*size="
+    ):
         phi().layers((2, 2))
 
 
