@@ -113,12 +113,13 @@ def run(
     if origin is not None and representation.color_blind:
         origin = luminance(origin)[:, :1]
     colors = 1 if representation.color_blind else 3
-    z = start_images(settings.start, settings.seeds, (colors, *canvas), origin).to(mean.device)
+    shape, energy = (colors, *canvas), settings.image_energy
+    z = start_images(settings.start, settings.seeds, shape, origin, energy).to(mean.device)
     computed = selection if window is None else window.selection
     objective = make_objective(settings.objective, target, selection, computed)
     evaluate = Evaluation(representation, objective, settings, size, window, cancelled, workers)
     horizon = settings.phases[0].steps
-    optimizer = make_optimizer(settings.optimizer, z, horizon)
+    optimizer = make_optimizer(settings.optimizer, z, horizon, settings.image_energy)
     generators = jitter_generators(settings.seeds)
     values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS} | {"jitter": None}
     margin = settings.jitter
@@ -137,7 +138,7 @@ def run(
             room = jitter - margin + (jitter - margin) % 2  # even: the middle stays where it is
             z, best, margin = _grown(z, room), _grown(best, room), margin + room
             gradient = torch.empty_like(z)
-            optimizer = make_optimizer(settings.optimizer, z, horizon)
+            optimizer = make_optimizer(settings.optimizer, z, horizon, settings.image_energy)
         shifts = _shifts(generators, jitter, margin)
         weights = values | {"tv_weight": values["tv_weight"] * settings.tv_factor(index)}
         half = settings.precision == "bfloat16" and phase.half_at(within)

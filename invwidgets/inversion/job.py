@@ -147,7 +147,7 @@ def prepare(
     selection = select(representation, region, channels, wanted)
     if settings is None:
         share = seen_share(representation, selection.region, wanted)
-        settings = make_preset(preset, representation, objective, steps, share, **changes)
+        settings = make_preset(preset, representation, objective, steps, share, wanted, **changes)
     else:
         settings = settings.replace(**changes)
         settings = settings if steps is None else settings.with_steps(steps)
@@ -196,7 +196,11 @@ def _threads(representation: Representation, settings: InversionSettings) -> int
 
 
 def largest_response(representation: Representation, selection: Selection) -> Tensor:
-    """The unit's largest response to any bundled photo, anywhere in its map: IJCV16's Z."""
+    """The unit's largest response to the bundled photos, anywhere in its map.
+
+    It stands for IJCV16's Z, the largest over 1281 photos of ImageNet: eight photos hold less of
+    what a unit looks for, so that "× 3" here means three times the most that these eight excite.
+    """
     channels = Selection(channels=selection.channels)
 
     def find() -> Tensor:

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from torch.optim.adam import adam
 
 from ..errors import unknown_name
-from .presets import CVPR2015_ENERGY
 from .settings import OPTIMIZERS
+from .starts import cvpr2015_energy
 
 
 class Optimizer:
@@ -131,12 +131,15 @@ def _double(z: Tensor, out: Tensor, dim: int) -> None:
 
 
 class Momentum(Optimizer):
-    """CVPR15's descent: momentum 0.9, a step is rate · σ² · ∇E (section 3, "optimisation")."""
+    """CVPR15's descent: momentum 0.9, a step is rate · σ² · ∇E (section 3, "optimisation").
 
-    def __init__(self, z: Tensor) -> None:
+    ``energy`` is σ², by default that paper's by the number of pixels.
+    """
+
+    def __init__(self, z: Tensor, energy: float | None = None) -> None:
         self.velocity = torch.zeros_like(z)
         self.memory = (self.velocity,)
-        self.energy = CVPR2015_ENERGY / 3 * z[0].numel()
+        self.energy = energy or cvpr2015_energy(z[0].numel())
 
     def update(self, z: Tensor, gradient: Tensor, rates: Tensor) -> None:
         self.velocity.mul_(0.9).sub_(gradient * _per_seed(rates * self.energy))
@@ -158,12 +161,17 @@ class AdagradMomentum(Optimizer):
         z.add_(self.velocity)
 
 
-def make_optimizer(name: str, z: Tensor, horizon: int = 200) -> Optimizer:
-    """An update rule by its name, for iterates like ``z`` and about ``horizon`` steps."""
+def make_optimizer(
+    name: str, z: Tensor, horizon: int = 200, energy: float | None = None
+) -> Optimizer:
+    """An update rule by its name, for iterates like ``z`` and about ``horizon`` steps.
+
+    ``energy`` is what the rule ``momentum`` takes as σ².
+    """
     rules: dict[str, Callable[[Tensor], Optimizer]] = {
         "multiscale-adam": lambda z: MultiscaleAdam(z, horizon),
         "adam": Adam,
-        "momentum": Momentum,
+        "momentum": lambda z: Momentum(z, energy),
         "adagrad-momentum": AdagradMomentum,
     }
     if name not in rules:

@@ -1,12 +1,18 @@
-"""The settings of the papers, and ours, by a representation's depth.
+"""The settings of the papers, and ours, by what a layer does.
 
-What the papers published by layer is here by relative depth (0 at the first layer, 1 at the
-last), so that it means something on networks they did not use:
+What the papers published for the layers of their networks is here by how much of the image a cell
+sees, ``field_coverage``: its receptive field's side by the image's. That gives their own numbers on
+all twenty layers of ``caffenet``, means the same on networks they did not use, and does not
+change with the module that the layer is cut from:
 
-* ``cvpr2015``: λ_TV is 1 up to a quarter of the depth (AlexNet's conv1 to conv2), 10 up to
-  0.55 (conv3 to conv5), 100 beyond; for HOG and dense SIFT it is 3, and their own rates;
-* ``ijcv2016``: C is 300 up to a quarter, 100 up to 0.55, 20 up to 0.8, 1 beyond; the jitter is a
-  quarter of the layer's stride.
+* ``cvpr2015``: λ_TV is 1 where a cell sees up to a quarter of the side (conv1 to relu2), 10 up to
+  two thirds (mpool2 to relu4), 100 beyond; for HOG and dense SIFT it is 1, with a fixed σ²;
+* ``ijcv2016``: C is 300 up to a quarter, 100 up to two thirds, 20 up to the whole side (conv5 to
+  mpool5), 1 beyond; the jitter shifts by 0 … s/4 − 1 pixels for a stride s. Its second phase is
+  begun afresh, as the authors' is: momentum and squared gradients. To maximise, C is 10000/rf² for
+  a field of rf pixels; for a caricature 1; both without the second phase.
+
+``docs/papers.md`` has every constant with its source, beside ours.
 
 Ours, ``default``, glides from 10 to 0.05 units a step, in 100 steps at the first layer and 150
 from a fifth of the depth on; λ_V is 0.002 at the first layer and grows thirtyfold to the last,
@@ -21,6 +27,7 @@ The numbers are from ``benchmarks/quality.py`` and, for fewer steps, ``benchmark
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..errors import unknown_name
@@ -30,7 +37,8 @@ from .settings import InversionSettings, Phase
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
 
-CVPR2015_ENERGY = 14250.4  # σ² per pixel of three colours: 27098.12² / 227²
+CVPR2015_IMAGE_ENERGY = 27098.12**2  # σ² of CVPR15, the squared norm of its starts
+CVPR2015_SIDE = 227  # of the images it was found on
 
 
 def preset(
@@ -39,6 +47,7 @@ def preset(
     objective: str = "inversion",
     steps: int | None = None,
     share: float = 1.0,
+    size: tuple[int, int] | None = None,
     **changes: Any,
 ) -> InversionSettings:
     """A preset's settings for a representation, with some of them changed.
@@ -46,16 +55,21 @@ def preset(
     >>> preset("ijcv2016", representation, tv_weight=2.0).steps
     350
 
-    ``share`` is how much of the image the selection's receptive field covers.
+    ``share`` is how much of the image the selection's receptive field covers, ``size`` (height,
+    width) the image's, the representation's own by default.
 
     Raises ``UnknownNameError`` for a preset or a setting that does not exist.
     """
-    makers = {"default": _default, "cvpr2015": _cvpr2015, "ijcv2016": _ijcv2016}
-    if name not in makers:
+    size = size or representation.size
+    if name == "default":
+        settings = _default(representation, objective, share, steps, size)
+    elif name == "cvpr2015":
+        settings = _cvpr2015(representation, size)
+    elif name == "ijcv2016":
+        settings = _ijcv2016(representation, objective, size)
+    else:
         raise unknown_name("preset", name, PRESETS)
-    settings = makers[name](representation, objective, share, steps).replace(
-        preset=name, objective=objective
-    )
+    settings = settings.replace(preset=name, objective=objective)
     if objective == "caricature":
         settings = settings.replace(start="photo")
     if steps is not None:
@@ -71,19 +85,31 @@ def seen_share(
     return max(1, box.height * box.width) / (size[0] * size[1])
 
 
+def field_coverage(representation: Representation, size: tuple[int, int]) -> float:
+    """How much of the image's side a cell sees; infinite for a vector, or where all see all."""
+    layer = representation.layer_info(size)
+    if layer.receptive_field is None or layer.is_global:
+        return math.inf
+    return max(field / side for field, side in zip(layer.receptive_field, size, strict=True))
+
+
 def _default(
-    representation: Representation, objective: str, share: float, steps: int | None
+    representation: Representation,
+    objective: str,
+    share: float,
+    steps: int | None,
+    size: tuple[int, int],
 ) -> InversionSettings:
     if objective == "caricature":
         return InversionSettings(
-            phases=(Phase(100, 2.0, 0.2, jitter=_jitter(representation, 2)),),
-            data_weight=3.0,
+            phases=(Phase(150, 4.0, 0.4, jitter=_jitter(representation, size)),),
+            data_weight=30.0,  # at IJCV16's 1 the prior wins: the response falls on some layers
             alpha_weight=0.1,
             tv_weight=0.3,
         )
     if objective == "maximise":
         return InversionSettings(
-            phases=(Phase(250, 6.0, 0.3, jitter=_jitter(representation, 2)),),
+            phases=(Phase(250, 6.0, 0.3, jitter=_jitter(representation, size)),),
             data_weight=3.0,
             alpha_weight=1.0,
             tv_weight=1.0,
@@ -110,41 +136,50 @@ def _haste(own: int, steps: int | None) -> float:
     return min(10.0, max(1.0, own / (steps or own)))
 
 
-def _cvpr2015(
-    representation: Representation, objective: str, share: float, steps: int | None
-) -> InversionSettings:
-    depth = representation.depth
-    tv = 1.0 if depth <= 0.25 else 10.0 if depth <= 0.55 else 100.0
-    energy = CVPR2015_ENERGY / 3 if representation.color_blind else CVPR2015_ENERGY
-    rates: tuple[tuple[float, int], ...] = (0.004, 100), (0.0004, 200), (0.00004, 100)
+def _cvpr2015(representation: Representation, size: tuple[int, int]) -> InversionSettings:
+    pixels = size[0] * size[1]
     if representation.hand_built:
-        tv = 3.0
-        rates = (1.0, 200), (0.1, 200), (0.01, 200), (0.001, 200)
+        tv, energy = 1.0, CVPR2015_IMAGE_ENERGY
+        schedule = [(0.004, 200), (0.0004, 200), (0.00004, 200), (0.000004, 200)]
+    else:
+        coverage = field_coverage(representation, size)
+        tv = 1.0 if coverage <= 1 / 4 else 10.0 if coverage <= 2 / 3 else 100.0
+        energy = CVPR2015_IMAGE_ENERGY * pixels / CVPR2015_SIDE**2
+        energy = energy / 3 if representation.color_blind else energy
+        schedule = [(0.004, 100), (0.0004, 200), (0.00004, 100)]
     return InversionSettings(
         optimizer="momentum",
-        phases=tuple(Phase(steps, rate, restart=True) for rate, steps in rates),
+        phases=tuple(Phase(count, rate, restart=True) for rate, count in schedule),
         data_weight=1.0,
         alpha_kind="element",
-        alpha_weight=8e-10 / 2 / energy * 80.0**6,
+        alpha_weight=8e-10 / 2 / energy * pixels * 80.0**6,
         beta=2.0,
-        tv_weight=tv / 2 / energy * TV_RANGE**2,
+        tv_weight=tv / 2 / energy * pixels * TV_RANGE**2,
         bound=None,
         start="cvpr2015",
+        image_energy=energy,
     )
 
 
 def _ijcv2016(
-    representation: Representation, objective: str, share: float, steps: int | None
+    representation: Representation, objective: str, size: tuple[int, int]
 ) -> InversionSettings:
-    depth = representation.depth
-    weight = 300.0 if depth <= 0.25 else 100.0 if depth <= 0.55 else 20.0 if depth <= 0.8 else 1.0
+    coverage = field_coverage(representation, size)
+    weight = 300.0 if coverage <= 1 / 4 else 100.0 if coverage <= 2 / 3 else 20.0
+    weight = weight if coverage <= 1 else 1.0
     rate = 0.05 * 80.0**2 / 6
+    phases: tuple[Phase, ...] = (Phase(300, rate, jitter=_quarter_stride(representation, size)),)
+    if objective == "maximise":
+        weight = 10_000 / max(representation.layer_info(size).receptive_field or size) ** 2
+    elif objective == "caricature":
+        weight = 1.0
+    elif representation.hand_built:
+        phases = (Phase(300, rate),)
+    else:
+        phases = (*phases, Phase(50, rate / 10, restart=True))
     return InversionSettings(
         optimizer="adagrad-momentum",
-        phases=(
-            Phase(300, rate, jitter=_jitter(representation, 4)),
-            Phase(50, rate / 10),
-        ),
+        phases=phases,
         data_weight=weight,
         alpha_weight=1.0,
         tv_weight=1.0,
@@ -153,8 +188,15 @@ def _ijcv2016(
     )
 
 
-def _jitter(representation: Representation, share: int) -> int:
-    """A part of the layer's stride, as IJCV16's jitter is, in whole pixels."""
-    stride = representation.layer_info().stride
-    largest = min(representation.size)
-    return 0 if stride is None else min(int(max(stride)) // share, largest // 8)
+def _quarter_stride(representation: Representation, size: tuple[int, int]) -> int:
+    """IJCV16's largest shift: its jitter is a quarter of the stride, at least 1, less the 0."""
+    stride = representation.layer_info(size).stride
+    if stride is None:
+        return 0
+    return min(max(math.floor(max(stride) / 4 + 0.5), 1) - 1, min(size) // 8)
+
+
+def _jitter(representation: Representation, size: tuple[int, int]) -> int:
+    """Half of the layer's stride, in whole pixels."""
+    stride = representation.layer_info(size).stride
+    return 0 if stride is None else min(int(max(stride)) // 2, min(size) // 8)

@@ -80,7 +80,13 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
     weights = "random" if result.weights == "random weights" else result.weights
     try:
         phi = representation(result.model, result.layer, weights)
-        base = preset(settings.preset, phi, settings.objective, settings.steps)
+        base = preset(
+            settings.preset,
+            phi,
+            settings.objective,
+            settings.steps,
+            size=tuple(result.resolved["size"]),
+        )
         arguments = [f"preset={settings.preset!r}"]
     except InvwidgetsError:  # a network of one's own, or weights that have moved
         base, arguments = InversionSettings(), []

@@ -54,6 +54,9 @@ class InversionSettings:
     ``tv_weight`` λ_V, all dimensionless. λ_V begins ``tv_boost`` times larger and falls
     geometrically to its value over the first ``tv_ramp`` steps (None: 70 % of them): smooth first,
     then sharp.
+    ``image_energy`` is σ² of CVPR15 in squared 0-255 units: the squared norm of the start
+    ``cvpr2015``, and what the rule ``momentum`` multiplies its rates by; None takes that paper's by
+    the number of pixels.
     ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
     ``"picture"`` keeps every pixel displayable. ``start`` is one of ``STARTS``. ``micro_batch``
     is how many seeds run at once (None: one on one CPU thread, two on each of several, else as
@@ -79,6 +82,7 @@ class InversionSettings:
     tv_ramp: float | None = None
     bound: float | str | None = "picture"
     start: str = "noise"
+    image_energy: float | None = None
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     device: str = "auto"
     precision: str = "auto"
@@ -110,6 +114,8 @@ class InversionSettings:
         _check("tv_boost", self.tv_boost, low=1)
         if self.tv_ramp is not None:
             _check("tv_ramp", self.tv_ramp, low=0)
+        if self.image_energy is not None:
+            _check("image_energy", self.image_energy, low=1e-6)
         if self.objective not in OBJECTIVES:
             raise unknown_name("objective", self.objective, OBJECTIVES)
         if self.optimizer not in OPTIMIZERS:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
-
-from .presets import CVPR2015_ENERGY
 
 _SHIFTS = 0x5EED  # keeps the jitter's numbers apart from the start's
 
 
 def start_images(
-    kind: str, seeds: tuple[int, ...], shape: tuple[int, int, int], photo: Tensor | None
+    kind: str,
+    seeds: tuple[int, ...],
+    shape: tuple[int, int, int],
+    photo: Tensor | None,
+    energy: float | None = None,
 ) -> Tensor:
     """The first iterates (S, *shape) in 0-255 units, for a shape of (colours, height, width).
 
-    ``noise`` is faint grey noise around the mean colour; ``cvpr2015`` Gaussian noise of the norm
-    that paper's code gives it; ``ijcv2016`` uniform noise whose 95 % quantile is 80/√3;
+    ``noise`` is faint grey noise around the mean colour; ``cvpr2015`` Gaussian noise of the squared
+    norm ``energy``, that paper's by default; ``ijcv2016`` uniform noise on both sides of zero whose
+    95 % quantile is 80/√3;
     ``photo`` the photo's own iterate.
     """
     if kind == "photo":
         assert photo is not None
         return photo.repeat(len(seeds), 1, 1, 1)
-    return torch.stack([_noise(kind, _generator(seed, 0), shape) for seed in seeds])
+    return torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
 
 
 def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
@@ -34,13 +38,20 @@ def _generator(seed: int, stream: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 2 + (1 if stream else 0))
 
 
-def _noise(kind: str, generator: torch.Generator, shape: tuple[int, int, int]) -> Tensor:
+def cvpr2015_energy(numbers: int) -> float:
+    """σ² of CVPR15 for images of so many numbers; its own is for 227×227 pixels of 3 colours."""
+    return float(27098.12**2 / (227**2 * 3) * numbers)
+
+
+def _noise(
+    kind: str, generator: torch.Generator, shape: tuple[int, int, int], energy: float | None
+) -> Tensor:
     if kind == "ijcv2016":
         noise = torch.rand(shape, generator=generator) * 2 - 1
-        return noise * (80 / 3**0.5 / 0.95)
+        return noise * (80 / 3**0.5 / float(np.quantile(noise.numpy(), 0.95)))
     noise = torch.randn(shape, generator=generator)
     if kind == "cvpr2015":
-        norm = (CVPR2015_ENERGY / 3 * noise.numel()) ** 0.5
+        norm = (energy or cvpr2015_energy(noise.numel())) ** 0.5
         scaled: Tensor = noise * (norm / torch.linalg.vector_norm(noise))
         return scaled
     return noise * 4

@@ -140,4 +140,4 @@ def _preset(options: PanelOptions, representation: Representation) -> InversionS
     with suppress(InvwidgetsError):  # of a region that is refused elsewhere, in words
         region = select(representation, options.region, None, size).region
         share = seen_share(representation, region, size)
-    return preset(options.preset, representation, options.objective, steps, share)
+    return preset(options.preset, representation, options.objective, steps, share, size)

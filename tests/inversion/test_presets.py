@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import re
+from pathlib import Path
+
 import pytest
 import torch
+from torch import nn
 
 from invwidgets.errors import UnknownNameError
-from invwidgets.inversion.presets import CVPR2015_ENERGY, PRESETS, preset
+from invwidgets.inversion.invert import invert
+from invwidgets.inversion.optimizers import make_optimizer
+from invwidgets.inversion.presets import PRESETS, field_coverage, preset
 from invwidgets.inversion.settings import InversionSettings
-from invwidgets.priors import alpha_norm, total_variation
+from invwidgets.inversion.starts import start_images
+from invwidgets.models import load_network
+from invwidgets.priors import TV_RANGE, alpha_norm, total_variation
+from invwidgets.representations.cnn import NetworkRepresentation
+from invwidgets.representations.registry import representation
 from tests.reference.slow_priors import slow_cvpr2015_prior, slow_ijcv2016_prior
 from tests.small_networks import phi
 
@@ -30,9 +41,9 @@ def iterate(height: int, width: int) -> torch.Tensor:
 @pytest.mark.parametrize("size", [(4, 5), (7, 3)])
 def test_cvpr2015_is_the_papers_energy(size: tuple[int, int]) -> None:
     z = iterate(*size)
-    sigma_squared = 14250.4 * size[0] * size[1]
-    for representation, tv in ((PHI, 1.0), (DEEP, 100.0)):
-        settings = preset("cvpr2015", representation)
+    sigma_squared = 27098.12**2 / 227**2 * size[0] * size[1]
+    for network, tv in ((PHI, 1.0), (DEEP, 100.0)):  # of another size: a weight means the same
+        settings = preset("cvpr2015", network)
         expected = slow_cvpr2015_prior(z[0].numpy(), tv, sigma_squared)
         assert prior(settings, z) == pytest.approx(expected, rel=1e-6)
         assert settings.data_weight == 1
@@ -40,7 +51,6 @@ def test_cvpr2015_is_the_papers_energy(size: tuple[int, int]) -> None:
 
 
 def test_cvpr2015_constants() -> None:
-    assert pytest.approx(27098.12**2 / 227**2, rel=1e-4) == CVPR2015_ENERGY
     settings = preset("cvpr2015", PHI)
     assert (settings.optimizer, settings.start) == ("momentum", "cvpr2015")
     assert settings.steps == 400
@@ -67,7 +77,8 @@ def test_ijcv2016_constants() -> None:
     )  # fmt: skip
     assert [p.steps for p in settings.phases] == [300, 50]
     assert [p.rate for p in settings.phases] == pytest.approx([0.05 * 80**2 / 6, 0.005 * 80**2 / 6])
-    assert [p.jitter for p in settings.phases] == [1, 0]  # a quarter of stride 4
+    assert [p.jitter for p in settings.phases] == [0, 0]  # shifts 0 … 4 / 4 − 1
+    assert settings.phases[1].restart, "the authors begin it afresh, in a call of its own"
     assert preset("ijcv2016", PHI).data_weight == 300
     assert preset("ijcv2016", DEEP).data_weight == 1
 
@@ -91,3 +102,82 @@ def test_unknown_names() -> None:
 
 def test_ours_asks_more_of_the_prior_where_the_features_say_less() -> None:
     assert preset("default", DEEP).tv_weight > 10 * preset("default", PHI).tv_weight > 0
+
+
+CAFFENET = load_network("caffenet", "random")
+TABLES = Path("docs/papers.md").read_text()
+LAYERS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in TABLES.splitlines()
+    if re.match(r"\| (conv|relu|mpool|norm|fc)\d", line)
+]
+
+
+def published_tv(settings: InversionSettings, pixels: int) -> float:
+    """λ_TV as CVPR15 writes it: λ_TV / 2 · Σ / σ²."""
+    assert settings.image_energy is not None
+    return settings.tv_weight * 2 * settings.image_energy / pixels / TV_RANGE**2
+
+
+def test_the_table_has_every_layer() -> None:
+    names = [layer.name for layer in NetworkRepresentation(CAFFENET).layers()]
+    assert [row[0] for row in LAYERS] == names
+    assert [float(row[2]) for row in LAYERS] == [1] * 6 + [10] * 6 + [100] * 8
+
+
+@pytest.mark.parametrize("row", LAYERS, ids=[row[0] for row in LAYERS])
+def test_the_presets_are_the_tables_on_caffenet(row: list[str]) -> None:
+    name, coverage, tv, weight, shift, maximise = row
+    phi = NetworkRepresentation(CAFFENET, name)
+    found = field_coverage(phi, phi.size)
+    assert found == (math.inf if coverage == "all" else pytest.approx(float(coverage), abs=0.005))
+    assert published_tv(preset("cvpr2015", phi), 227**2) == pytest.approx(float(tv))
+    theirs = preset("ijcv2016", phi)
+    assert theirs.data_weight == float(weight)
+    assert [p.jitter for p in theirs.phases] == [int(shift), 0]
+    unit = preset("ijcv2016", phi, "maximise")
+    assert unit.data_weight == pytest.approx(float(maximise), rel=0.01)
+    assert [p.steps for p in unit.phases] == [300]
+
+
+def test_a_network_cut_by_its_owner_has_the_same_preset() -> None:
+    cut = nn.Sequential(*list(CAFFENET.module.children())[:12])
+    mean, std = CAFFENET.mean, CAFFENET.std
+    own = representation(cut, mean=mean, std=std, size=(227, 227))
+    whole = NetworkRepresentation(CAFFENET, "relu4")
+    for name in ("cvpr2015", "ijcv2016"):
+        assert preset(name, own) == preset(name, whole)
+
+
+@pytest.mark.parametrize("name", ["hog", "hogb", "dsift"])
+@pytest.mark.parametrize("size", [(192, 256), (64, 96)])
+def test_descriptors_as_published(name: str, size: tuple[int, int]) -> None:
+    phi = representation(name)
+    settings = preset("cvpr2015", phi, size=size)
+    assert settings.image_energy == pytest.approx(27098.12**2)
+    assert published_tv(settings, size[0] * size[1]) == pytest.approx(1)
+    phases = [(p.steps, p.rate, p.restart) for p in settings.phases]
+    rates = [0.004, 0.0004, 0.00004, 0.000004]
+    assert phases == [(200, pytest.approx(rate), True) for rate in rates]
+    start = start_images("cvpr2015", (0,), (1, *size), None, settings.image_energy)
+    assert float(torch.linalg.vector_norm(start)) == pytest.approx(27098.12, rel=1e-5)
+    z = torch.zeros(1, 1, *size)
+    rule = make_optimizer("momentum", z, energy=settings.image_energy)
+    rule.update(z, torch.full_like(z, 1e-6), torch.tensor([0.004]))
+    assert float(z[0, 0, 0, 0]) == pytest.approx(-0.004 * 27098.12**2 * 1e-6)
+    theirs = preset("ijcv2016", phi)
+    assert [(p.steps, p.jitter) for p in theirs.phases] == [(300, 0)]
+
+
+def test_a_caricature_as_published_and_ours() -> None:
+    phi = NetworkRepresentation(CAFFENET, "conv5")
+    theirs = preset("ijcv2016", phi, "caricature")
+    assert (theirs.data_weight, theirs.start) == (1.0, "photo")
+    assert [(p.steps, p.jitter) for p in theirs.phases] == [(300, 3)]
+
+
+def test_our_caricature_raises_what_the_photo_excites() -> None:
+    result = invert("coffee", layer="blocks.4", objective="caricature", seeds=1, size=128, frames=0)
+    curve = -result.energies["data"][:, 0]
+    assert float(curve[0]) == pytest.approx(1, abs=0.1)  # the photo itself, jittered
+    assert float(curve[-10:].mean()) > 1.25
