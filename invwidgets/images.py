@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +25,15 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from .errors import BadImageError, BadSettingError, unknown_name
+from .arguments import as_whole, items
+from .errors import BadImageError, BadSettingError, shown, unknown_name
 
 PhotoSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | Image.Image | np.ndarray[Any, Any] | Tensor"
 )
 Size: TypeAlias = "int | tuple[int, int]"
 
+MAX_SIDE = 4096  # pixels of what is searched for: far beyond what any network takes
 MAX_PIXELS = 178_956_970  # where Pillow itself calls a file a decompression bomb
 
 
@@ -94,18 +97,20 @@ def read_photo(source: PhotoSource, size: Size | None = None, fit: str = "crop")
 
 def parse_size(size: Size | str) -> tuple[int, int]:
     """``224``, ``(192, 256)`` or ``"192x256"`` (height × width) as (height, width) in pixels."""
-    try:
-        if isinstance(size, str):
-            sides = [int(part) for part in size.lower().split("x")]
-        elif isinstance(size, int):
-            sides = [size]
-        else:
-            sides = [int(side) for side in size]
-        height, width = sides if len(sides) == 2 else (sides[0], *sides)
-    except (TypeError, ValueError):
-        raise BadSettingError(f"size {size!r}: give a side like 224, or HEIGHTxWIDTH") from None
-    if not (1 <= height <= 16384 and 1 <= width <= 16384):
-        raise BadSettingError(f"size {size!r}: each side is between 1 and 16384 pixels")
+    sides: list[int] | None = None
+    if isinstance(size, str):
+        found = re.fullmatch(r"\s*(\d{1,9})(?:\s*[xX×]\s*(\d{1,9}))?\s*", size, re.ASCII)
+        sides = [int(side) for side in found.groups() if side is not None] if found else None
+    elif (side := as_whole(size)) is not None:
+        sides = [side]
+    elif (listed := items(size)) is not None:
+        whole = [as_whole(side) for side in listed]
+        sides = [side for side in whole if side is not None] if None not in whole else None
+    if sides is None or len(sides) not in (1, 2):
+        raise BadSettingError(f"size {shown(size)}: give a side like 224, or HEIGHTxWIDTH")
+    height, width = sides if len(sides) == 2 else (sides[0], sides[0])
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise BadSettingError(f"size {shown(size)}: each side is between 1 and {MAX_SIDE} pixels")
     return height, width
 
 

@@ -10,6 +10,7 @@ A network is cached and read-only: nobody may change its module, since two panel
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,14 @@ import torch
 from torch import Tensor, nn
 
 from .caffenet import caffenet
-from .errors import BadSettingError, RepresentationError, WeightsError, unknown_name
+from .errors import (
+    BadSettingError,
+    RepresentationError,
+    WeightsError,
+    own_words,
+    shown,
+    unknown_name,
+)
 from .layer_aliases import ALEXNET_ALIASES, vgg_aliases
 from .torchvision_import import import_torchvision
 from .weights import digest, fit, read_weights
@@ -30,6 +38,7 @@ from .weights import digest, fit, read_weights
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 RANDOM_SEED = 0  # of random weights
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -96,15 +105,21 @@ def load_network(
 
     Raises ``UnknownNameError``, or ``WeightsError`` if the weights are missing or do not fit.
     """
+    if not isinstance(weights, str | os.PathLike) or not str(weights):
+        raise WeightsError(
+            f"weights {shown(weights)}: they are 'pretrained', 'random' or the path of a state dict"
+        )
     if isinstance(model, nn.Module):
         if mean is None or std is None:
             raise BadSettingError(
                 f"your own {type(model).__name__} needs mean=(r, g, b) and std=(r, g, b), the "
                 "preprocessing it was trained with, for images in [0, 1]"
             )
-        module = frozen_copy(model)
         name = type(model).__name__
-        return Network(name, module, _triple(mean), _triple(std), size or (224, 224), "as given")
+        mean, std = preprocessing(mean, std)
+        check_weights(model, f"your own {name}")
+        module = frozen_copy(model)
+        return Network(name, module, mean, std, size or (224, 224), "as given")
     if mean is not None or std is not None or size is not None:
         raise BadSettingError(
             f"mean, std and size belong to your own module; {model!r} has its own"
@@ -117,30 +132,64 @@ def load_network(
 def find_card(name: str) -> Card:
     if name.startswith("timm/"):
         return _timm_card(name)
-    if name not in ZOO:
+    if not isinstance(name, str) or name not in ZOO:
         raise unknown_name("model", name, [*ZOO, "timm/NAME"])
     return ZOO[name]
 
 
 def frozen_copy(module: nn.Module) -> nn.Module:
-    """A copy in eval mode with frozen parameters; weights already channels-last are shared.
+    """A copy in eval mode, float32, with frozen parameters; weights that are so are shared.
 
     The module itself keeps its mode, its ``requires_grad`` flags and its hooks.
     """
     shared: dict[int, Any] = {}
     for parameter in module.parameters():
-        shared[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
+        shared[id(parameter)] = nn.Parameter(_plain(parameter), requires_grad=False)
     for buffer in module.buffers():
-        shared[id(buffer)] = buffer.detach()
+        shared[id(buffer)] = _plain(buffer)
     try:
         copied = copy.deepcopy(module, shared)
     except Exception as error:
         raise RepresentationError(
-            f"{type(module).__name__} cannot be copied ({error}); give a module that copy.deepcopy "
-            "can copy, without open files or locks in its attributes"
+            f"{type(module).__name__} cannot be copied ({own_words(error)}); give a module "
+            "that copy.deepcopy can copy, without open files or locks in its attributes"
         ) from error
-    frozen: nn.Module = copied.eval()
+    frozen: nn.Module = copied.eval().float()
     return frozen.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Without its graph; what was made in torch.inference_mode() as a tensor that may have one."""
+    return tensor.detach().clone() if tensor.is_inference() else tensor.detach()
+
+
+def check_weights(module: nn.Module, source: str) -> None:
+    """Refuse weights that no search could run on: complex numbers, NaN, infinity.
+
+    Raises ``WeightsError``, naming the tensor.
+    """
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_complex():
+            raise WeightsError(f"{source}: {name} is complex; images and features are real numbers")
+        if tensor.is_floating_point() and not bool(torch.isfinite(_plain(tensor)).all()):
+            raise WeightsError(
+                f"{source}: {name} holds NaN or infinite numbers; load or train the network again"
+            )
+
+
+def preprocessing(mean: Any, std: Any) -> tuple[Triple, Triple]:
+    """A mean and a standard deviation for x in [0, 1], checked.
+
+    Raises ``BadSettingError``.
+    """
+    means, stds = _triple(mean, "mean"), _triple(std, "std")
+    if not all(map(math.isfinite, means)):
+        raise BadSettingError(f"mean {shown(mean)}: three finite numbers, one a colour")
+    if not all(math.isfinite(value) and value > 0 for value in stds):
+        raise BadSettingError(
+            f"std {shown(std)}: three finite numbers above 0, which (x - mean) is divided by"
+        )
+    return means, stds
 
 
 @lru_cache(maxsize=8)
@@ -158,6 +207,7 @@ def _load_named(name: str, weights: str, stamp: int | None) -> Network:
         state = read_weights(Path(weights), name)
         fit(module, state, weights)
         label = Path(weights).name
+    check_weights(module, f"the weights of {name} ({label})")
     return Network(name, frozen_copy(module), card.mean, card.std, card.size, label, card.aliases)
 
 
@@ -245,11 +295,11 @@ def _efficientnet_pretrained() -> Mapping[str, Tensor]:
     return dict(zip(_efficientnet_build().state_dict(), state.values(), strict=True))
 
 
-def _triple(values: Any) -> tuple[float, float, float]:
+def _triple(values: Any, name: str = "mean") -> Triple:
     try:
         red, green, blue = (float(value) for value in values)
-    except (TypeError, ValueError):
-        raise BadSettingError(f"{values!r}: mean and std are three numbers, one a colour") from None
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise BadSettingError(f"{name} {shown(values)}: three numbers, one a colour") from None
     return red, green, blue
 
 

@@ -43,6 +43,8 @@ class Inversion(Objective):
         self.selection = computed or selection
         self.target = selection.of(target)
         norm = self.target.square().sum()
+        if not bool(torch.isfinite(norm)):
+            raise too_large(selection)
         if not norm > 0:
             raise SelectionError(
                 f"the photo's features are all zero in the selection "
@@ -85,6 +87,8 @@ class Caricature(Objective):
         self.selection = computed or selection
         excited = selection.of(target).clamp_min(0)
         norm = excited.square().sum()
+        if not bool(torch.isfinite(norm)):
+            raise too_large(selection)
         if not norm > 0:
             raise SelectionError(
                 "the photo excites nothing in the selection: there is nothing to caricature; "
@@ -94,6 +98,15 @@ class Caricature(Objective):
 
     def energy(self, features: Tensor) -> Tensor:
         return -(self.selection.of(features) * self.weights).flatten(1).sum(1)
+
+
+def too_large(selection: Selection) -> SelectionError:
+    """The error for features whose squares leave float32."""
+    return SelectionError(
+        f"the photo's features are too large in the selection ({selection.describe() or 'all'}): "
+        "the sum of their squares is no finite number; scale the network's weights down, or "
+        "choose an earlier layer"
+    )
 
 
 def make_objective(

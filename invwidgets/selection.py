@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import index
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .errors import SelectionError
+from .arguments import as_whole, is_flag, items, whole_numbers
+from .errors import SelectionError, shown
 from .images import luminance, photos, read_photo
 from .representations.base import Layer, Region, Representation
 from .representations.cnn import check_region
@@ -75,14 +76,19 @@ def parse_region(spec: str | Region | None) -> Region | None:
     if spec is None:
         return None
     if isinstance(spec, str):
-        found = re.fullmatch(r"\s*(-?\d+):(-?\d+)\s*,\s*(-?\d+):(-?\d+)\s*", spec)
+        found = re.fullmatch(r"\s*(-?\d{1,9}):(-?\d{1,9})\s*,\s*(-?\d{1,9}):(-?\d{1,9})\s*", spec)
         if not found:
-            raise SelectionError(f"region {spec!r}: write rows and columns of cells as R0:R1,C0:C1")
+            raise SelectionError(
+                f"region {shown(spec)}: write rows and columns of cells as R0:R1,C0:C1"
+            )
         numbers = [int(group) for group in found.groups()]
     else:
-        numbers = _whole_numbers(spec, f"region {spec!r}: cells are counted in whole numbers")
+        remedy = "four of them, (r0, r1, c0, c1), half-open, in cells"
+        numbers = whole_numbers(spec, "region", remedy, SelectionError)
     if len(numbers) != 4:
-        raise SelectionError(f"region {spec!r}: four numbers (r0, r1, c0, c1), half-open, in cells")
+        raise SelectionError(
+            f"region {shown(spec)}: four numbers (r0, r1, c0, c1), half-open, in cells"
+        )
     return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
@@ -124,40 +130,59 @@ def _channels(
     representation: Representation, layer: Layer, spec: ChannelSpec
 ) -> tuple[int, ...] | None:
     total = layer.shape[0]
-    if spec is None or spec == "all":
+    if spec is None or (isinstance(spec, str) and spec == "all"):
         return None
-    if isinstance(spec, int):
-        chosen = [spec]
+    if is_flag(spec) and getattr(spec, "ndim", 0) == 0:
+        raise SelectionError(
+            f"channels {spec!r}: give an index, or a mask of {total} values, one a channel"
+        )
+    if (index := as_whole(spec)) is not None:
+        chosen = [index]
     elif isinstance(spec, slice):
-        chosen = list(range(total)[spec])
+        chosen = _sliced(spec, total)
     elif not isinstance(spec, str):
-        chosen = _whole_numbers(spec, f"channels {spec!r}: indices are whole numbers")
+        chosen = _given(spec, total)
     elif spec.startswith("group:"):
         chosen = _group(spec, layer)
     elif spec.startswith("color:"):
         chosen = _by_color(spec, representation)
     else:
         chosen = _listed(spec, total)
-    outside = [c for c in chosen if not 0 <= c < total]
+    outside = [c for c in chosen if not -total <= c < total]
     if outside or not chosen:
         what = f"channel {outside[0]} is not there" if outside else "no channel is left"
         raise SelectionError(
-            f"channels {spec!r}: {what}; layer {layer.name} has channels 0 … {total - 1}"
+            f"channels {shown(spec)}: {what}; layer {layer.name} has channels 0 … {total - 1}"
         )
-    return tuple(sorted(set(chosen)))
+    return tuple(sorted({c % total for c in chosen}))  # -1 is the last, as in Python
 
 
-def _whole_numbers(values: Iterable[int], refusal: str) -> list[int]:
+def _sliced(spec: slice, total: int) -> list[int]:
     try:
-        return [index(value) for value in values]
-    except TypeError:
-        raise SelectionError(refusal) from None
+        return list(range(total)[spec])
+    except (TypeError, ValueError) as error:
+        raise SelectionError(f"channels {spec!r}: {error}; write it like slice(0, 8)") from None
+
+
+def _given(spec: Any, total: int) -> list[int]:
+    """Indices, or a mask with a value for each channel."""
+    values = items(spec)
+    if values and all(is_flag(value) for value in values):
+        if len(values) != total:
+            raise SelectionError(
+                f"channels {shown(spec)}: a mask of {len(values)} values for {total} channels; "
+                "give one value a channel, or the indices"
+            )
+        return [index for index, value in enumerate(values) if value]
+    return whole_numbers(
+        spec, "channels", "a mask with one value a channel also works", SelectionError
+    )
 
 
 def _listed(spec: str, total: int) -> list[int]:
     chosen: list[int] = []
     for part in spec.split(","):
-        numbers = part.strip().split(":")
+        numbers = part.strip()[:60].split(":")
         try:
             parsed = [int(n) if n.strip() else None for n in numbers]
         except ValueError:
@@ -168,30 +193,30 @@ def _listed(spec: str, total: int) -> list[int]:
             chosen.extend(range(total)[slice(*parsed)])
         else:
             raise SelectionError(
-                f"channels {spec!r}: write indices and slices like 0,3,8:16, or group:1, "
+                f"channels {shown(spec)}: write indices and slices like 0,3,8:16, or group:1, "
                 "group:2/4, color:top, color:bottom"
             )
     return chosen
 
 
 def _group(spec: str, layer: Layer) -> list[int]:
-    found = re.fullmatch(r"group:(\d+)(?:/(\d+))?", spec)
+    found = re.fullmatch(r"group:(\d{1,9})(?:/(\d{1,9}))?", spec)
     index, groups = (int(found[1]), int(found[2] or 2)) if found else (0, 0)
     total = layer.shape[0]
     if not 1 <= index <= groups or total % groups:
         raise SelectionError(
-            f"channels {spec!r}: write group:I/K, the I-th (from 1) of K equal groups; K divides "
-            f"the {total} channels of layer {layer.name}"
+            f"channels {shown(spec)}: write group:I/K, the I-th (from 1) of K equal groups; K "
+            f"divides the {total} channels of layer {layer.name}"
         )
     each = total // groups
     return list(range((index - 1) * each, index * each))
 
 
 def _by_color(spec: str, representation: Representation) -> list[int]:
-    found = re.fullmatch(r"color:(top|bottom)(?:/(\d+))?", spec)
+    found = re.fullmatch(r"color:(top|bottom)(?:/(\d{1,9}))?", spec)
     if not found or int(found[2] or 2) < 1:
         raise SelectionError(
-            f"channels {spec!r}: write color:top or color:bottom, with /K for one K-th of them"
+            f"channels {shown(spec)}: write color:top or color:bottom, with /K for one K-th of them"
         )
     order = colorfulness(representation).argsort(descending=found[1] == "top", stable=True)
     return [int(c) for c in order[: max(1, len(order) // int(found[2] or 2))]]

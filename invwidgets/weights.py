@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .caffenet import read_matconvnet
-from .errors import WeightsError
+from .errors import WeightsError, own_words, shown
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -29,8 +30,8 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
 def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise WeightsError(
-            f"no weights file {str(path)!r}; weights are 'pretrained', 'random' or the path of a "
-            "state dict (.pt, .pth or .safetensors)"
+            f"no weights file {shown(str(path))}; weights are 'pretrained', 'random' or the path "
+            "of a state dict (.pt, .pth or .safetensors)"
         )
     try:
         if path.suffix == ".mat":
@@ -46,18 +47,43 @@ def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
     except WeightsError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = own_words(error)
+        if isinstance(error, pickle.UnpicklingError):  # torch's words advise to trust the file
+            reason = "it holds more than tensors, or is no such file; other objects may run code"
         raise WeightsError(
-            f"weights file {str(path)!r} cannot be loaded safely ({reason}); a state dict holds "
-            "tensors only: save one with torch.save(model.state_dict(), ...) or as safetensors"
+            f"weights file {shown(str(path))} cannot be loaded safely ({reason}); a state dict "
+            "holds tensors only: save one with torch.save(model.state_dict(), …) or as safetensors"
         ) from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    state = unwrapped(state)
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(
-            f"weights file {str(path)!r} holds a {type(state).__name__}, not a state dict of "
+            f"weights file {shown(str(path))} holds a {type(state).__name__}, not a state dict of "
             f"tensors for {model}"
         )
+    for name, tensor in state.items():
+        if tensor.is_complex():
+            raise WeightsError(
+                f"weights file {shown(str(path))}: {name} is complex; {model} takes real numbers"
+            )
+    return state
+
+
+def unwrapped(state: Any) -> Any:
+    """The state dict within what training scripts save around it.
+
+    >>> unwrapped({"epoch": 3, "state_dict": {"module.fc.bias": torch.zeros(2)}}).keys()
+    dict_keys(['fc.bias'])
+
+    Taken off: ``state_dict``, ``model_state_dict`` and ``model`` around it, and the prefix
+    ``module.`` that DataParallel gives every name.
+    """
+    for wrapper in ("state_dict", "model_state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            return unwrapped(state[wrapper])
+    if not isinstance(state, Mapping) or not state:
+        return state
+    if all(isinstance(name, str) and name.startswith("module.") for name in state):
+        return {name.removeprefix("module."): tensor for name, tensor in state.items()}
     return state
 
 

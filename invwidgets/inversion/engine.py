@@ -32,6 +32,7 @@ from .starts import jitter_generators, start_images
 from .window import Window
 
 KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound", "jitter")
+_FAR = 1e6  # 0-255 units: where an iterate that left the numbers is put
 Knobs = Callable[[], Mapping[str, Any]]
 More = Callable[[], "Phase | None"]
 
@@ -158,6 +159,7 @@ def run(
         best.lerp_(z, better.to(z)[:, None, None, None])  # a weight of 0 or 1: a copy or none
         optimizer.update(z, gradient, rate_factors * phase.rate_at(within))
         _bound(z, values["bound"], mean)
+        torch.nan_to_num_(z, 0.0, _FAR, -_FAR)  # the next step takes such a seed back
         seconds = time.perf_counter() - began
         yield Step(index, z, energies, seconds, broken, changes, size, mean)
 

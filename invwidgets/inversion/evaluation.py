@@ -23,6 +23,7 @@ from torch import Tensor
 from .. import priors
 from ..objectives import Objective
 from ..representations.base import Representation
+from ..representations.checks import no_gradient
 from .settings import InversionSettings
 from .window import Window
 
@@ -101,6 +102,8 @@ class Evaluation:
             images.requires_grad_(True)
             with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=half):
                 features = self.representation(images)
+            if not features.requires_grad:
+                raise no_gradient(self.representation)
             energy = self.objective.energy(features.float())
             (slope,) = torch.autograd.grad(energy.sum(), images)
         if z.shape[1] == 1:  # a grey search: the three colours move as one

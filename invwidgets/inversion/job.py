@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -18,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadSettingError, OutOfMemoryError, UnknownNameError
+from ..errors import BadSettingError, OutOfMemoryError, UnknownNameError, shown
 from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
 from ..models import DEFAULT_MODEL
 from ..representations.base import Region, Representation
+from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
 from ..representations.remembered import remembered, remembered_target
 from ..selection import ChannelSpec, Selection, centre_region, select
@@ -133,8 +135,21 @@ def prepare(
     **changes: Any,
 ) -> Job:
     """Check everything a run needs, and compute its target; parameters as ``invert``'s."""
+    if torch.is_inference_mode_enabled():
+        raise BadSettingError(
+            "under torch.inference_mode() nothing has a gradient: call this outside of it"
+        )
+    if settings is not None and not isinstance(settings, InversionSettings):
+        raise BadSettingError(
+            f"settings {shown(settings)}: give InversionSettings(…), or single settings by keyword"
+        )
     if unit is not None:
         layer, channels, objective = _unit(unit, layer, channels, objective)
+        if photo is not None:
+            raise BadSettingError(
+                f"photo {shown(photo)} beside unit {shown(unit)}: a unit is maximised without a "
+                "photo; leave one of them out"
+            )
     elif objective == "maximise":
         raise BadSettingError("maximise: say which unit, as unit='LAYER:CHANNEL'")
     asked = parse_size(size) if size is not None else None
@@ -155,20 +170,22 @@ def prepare(
     device = resolve_device(settings.device)
     keep_freed_memory()
     representation = representation.on(device)
+    if settings.objective == "maximise" and selection.region is None and len(info.shape) == 3:
+        selection = Selection(centre_region(info, 1), selection.channels)
+    check_layer(representation, wanted)
+    window = find_window(representation, selection, wanted)
+    computed = wanted if window is None else (window.box.height, window.box.width)
+    threads = _threads(representation, settings)
+    at_once = plan_memory(representation, settings, wanted, threads, computed)
     picture = None
     if settings.objective == "maximise":
-        if selection.region is None and len(info.shape) == 3:
-            selection = Selection(centre_region(info, 1), selection.channels)
         target = largest_response(representation, selection)
     elif photo is None:
         raise BadSettingError(f"{settings.objective} needs a photo: one of {', '.join(photos())}")
     else:
         picture = read_photo(photo, wanted, fit)
         target = remembered_target(representation, picture)
-    window = find_window(representation, selection, wanted)
-    computed = wanted if window is None else (window.box.height, window.box.width)
-    threads = _threads(representation, settings)
-    at_once = plan_memory(representation, settings, wanted, threads, computed)
+        check_target(representation, target)
     beside = side_by_side(representation, math.ceil(len(settings.seeds) / at_once), threads or 1)
     with cpu_threads(threads and max(1, threads // beside)):
         precision = resolve_precision(settings.precision, representation, computed)
@@ -216,11 +233,15 @@ def largest_response(representation: Representation, selection: Selection) -> Te
 def _unit(
     unit: str, layer: str | None, channels: ChannelSpec, objective: str
 ) -> tuple[str, ChannelSpec, str]:
-    name, _, channel = unit.rpartition(":")
-    if not name or not channel.isdigit():
-        raise UnknownNameError(f"unit {unit!r}: write LAYER:CHANNEL, such as blocks.5:12")
+    name, _, channel = unit.rpartition(":") if isinstance(unit, str) else ("", "", "")
+    if not name or not re.fullmatch(r"\d{1,9}", channel, re.ASCII):
+        raise UnknownNameError(f"unit {shown(unit)}: write LAYER:CHANNEL, such as blocks.5:12")
     if objective not in ("maximise", "inversion"):
-        raise BadSettingError(f"unit {unit!r} goes with the objective maximise, not {objective}")
+        raise BadSettingError(
+            f"unit {shown(unit)} goes with the objective maximise, not {shown(objective)}"
+        )
     if (layer not in (None, name)) or channels is not None:
-        raise BadSettingError(f"unit {unit!r} names its layer and channel: leave the others out")
+        raise BadSettingError(
+            f"unit {shown(unit)} names its layer and channel: leave the others out"
+        )
     return name, int(channel), "maximise"

@@ -30,7 +30,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import unknown_name
+from ..arguments import one_of
+from ..objectives import OBJECTIVES
 from ..priors import TV_RANGE
 from ..representations.base import Region, Representation
 from .settings import InversionSettings, Phase
@@ -60,15 +61,15 @@ def preset(
 
     Raises ``UnknownNameError`` for a preset or a setting that does not exist.
     """
+    one_of(name, "preset", PRESETS)
+    one_of(objective, "objective", OBJECTIVES)
     size = size or representation.size
     if name == "default":
         settings = _default(representation, objective, share, steps, size)
     elif name == "cvpr2015":
         settings = _cvpr2015(representation, size)
-    elif name == "ijcv2016":
-        settings = _ijcv2016(representation, objective, size)
     else:
-        raise unknown_name("preset", name, PRESETS)
+        settings = _ijcv2016(representation, objective, size)
     settings = settings.replace(preset=name, objective=objective)
     if objective == "caricature":
         settings = settings.replace(start="photo")

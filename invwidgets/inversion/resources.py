@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import BadSettingError, DeviceError, OutOfMemoryError
+from ..errors import BadSettingError, DeviceError, OutOfMemoryError, shown
 from ..representations.base import Representation
 from ..representations.remembered import remembered
 from .settings import InversionSettings
@@ -23,6 +23,7 @@ _CANVASES = (
 )
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 BATCH_BYTES = 2**31  # for the micro-batch under way, on a CPU
+_LARGE = 512  # pixels a side: what a larger image needs is reckoned from one of these
 _SLACK = 1.3  # what operators take for themselves beside what they save
 
 
@@ -36,18 +37,22 @@ def resolve_device(name: str) -> torch.device:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
+    if not isinstance(name, str):
+        raise BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}")
     if name == "auto":
         return torch.device("cuda" if there["cuda"] else "mps" if there["mps"] else "cpu")
     kind = name.split(":")[0]
     if kind not in there:
-        raise BadSettingError(f"device {name!r}: it is one of {', '.join(DEVICES)}")
+        raise BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}")
     if not there[kind]:
         have = ", ".join(device for device, found in there.items() if found)
-        raise DeviceError(f"device {name!r} is not on this machine, which has: {have}; use 'auto'")
+        raise DeviceError(
+            f"device {shown(name)} is not on this machine, which has: {have}; use 'auto'"
+        )
     try:
         return torch.device(name)
     except RuntimeError:
-        raise BadSettingError(f"device {name!r}: it is one of {', '.join(DEVICES)}") from None
+        raise BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}") from None
 
 
 @contextmanager
@@ -114,11 +119,15 @@ def _seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
             held[storage.data_ptr()] = storage.nbytes()
         return tensor
 
+    scale = 1.0
+    if size[0] * size[1] > _LARGE**2:  # a pass of a huge image could itself not fit: a part tells
+        part = (min(size[0], _LARGE), min(size[1], _LARGE))
+        scale, size = size[0] * size[1] / (part[0] * part[1]), part
     image = torch.zeros(1, 3, *size, device=representation.mean_color.device)
     image = image.contiguous(memory_format=torch.channels_last).requires_grad_(True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
         representation(image)
-    return int(_SLACK * sum(held.values()))
+    return int(scale * _SLACK * sum(held.values()))
 
 
 def plan_memory(
@@ -162,8 +171,8 @@ def plan_memory(
         )  # fmt: skip
         raise OutOfMemoryError(
             f"{seeds} seeds of {size[0]}x{size[1]} pixels at layer {representation.layer} of "
-            f"{representation.name} need about {needed / 2**30:.2g} GiB, and {room / 2**30:.2g} "
-            f"GiB can be had: {remedy}"
+            f"{representation.name} need about {needed / 2**30:.2g} GiB, and "
+            f"{max(0, room) / 2**30:.2g} GiB can be had: {remedy}"
         )
     return int(at_once)
 

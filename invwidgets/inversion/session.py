@@ -6,16 +6,17 @@
     ...     result = session.wait()
 
 Widgets and scripts use the same session, so that a panel and a script provably do the same run.
-All torch work is done by the session's own single thread. A listener is called on that thread: who
-has an event loop passes the call on to it.
+All torch work is done by the session's own single thread. A listener is called on that thread, in
+the order of events and under no lock, so that it may call what it likes, on whatever thread; who
+has an event loop passes the call on to it. What a listener raises is logged; the run goes on.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from torch import Tensor
@@ -27,8 +28,11 @@ from .live_run import LiveRun, responsive
 from .progress import BUSY, Progress, State
 from .reconstruction import Reconstruction
 from .settings import InversionSettings, Phase
+from .worker import Worker
 
 _ECHO_SECONDS = 0.2  # between two reports without a picture
+_LISTENER_SECONDS = 2.0  # how long closing waits for a report under way: it may be waiting for us
+_log = logging.getLogger(__name__)
 
 
 class Session:
@@ -46,11 +50,11 @@ class Session:
         self.error = ""
         self.frame_seconds = 0.5
         self.listener = listener
-        self._executor = ThreadPoolExecutor(1, "invwidgets-session")
+        self._worker = Worker("invwidgets-session")
         self._changed = threading.Condition(threading.RLock())
         self._number = 0  # of the latest wish; older ones give way
         self._measuring = False
-        self._closed = self._paused = self._stopping = self._extending = False
+        self._closed = self._paused = self._stopping = self._extending = self._telling = False
         self._single_steps = 0
         self._knobs: Mapping[str, Any] = {}
         self._run: LiveRun | None = None
@@ -71,7 +75,7 @@ class Session:
             self.error, self.result = "", None
             self._measuring = True
             self.state = "preparing"
-            self._executor.submit(self._begin, self._number, args, options)
+            self._worker.submit(self._begin, self._number, args, options)
             self._changed.notify_all()
             return self._number
 
@@ -82,7 +86,7 @@ class Session:
 
     def resume(self) -> None:
         with self._changed:
-            self._paused = False
+            self._paused, self._single_steps = False, 0
             self._changed.notify_all()
 
     def step(self) -> None:
@@ -95,7 +99,7 @@ class Session:
     def stop(self) -> None:
         """End the run between two micro-batches; what was reached becomes the result."""
         with self._changed:
-            self._stopping = True
+            self._stopping = self.busy
             self._changed.notify_all()
 
     def set_knobs(self, **values: Any) -> None:
@@ -112,14 +116,18 @@ class Session:
             self._check_open()
             self._knobs = {**self._knobs, **values}
             if self.state == "finished" and not self._extending:
-                self._extending = True
-                self._executor.submit(self._extend, self._number)
+                self._extending, self._stopping = True, False
+                self._worker.submit(self._extend, self._number)
 
     def wait(self, timeout: float | None = None) -> Reconstruction:
         """Wait until the run has ended and been measured; its result.
 
         Raises ``InvwidgetsError`` if it failed, or has no result, and ``TimeoutError``.
         """
+        if self._worker.here and self.busy:
+            raise BadSettingError(
+                "wait, called by the listener, would wait for itself: call it on another thread"
+            )
         with self._changed:
             if not self._changed.wait_for(lambda: not self.busy or self._closed, timeout):
                 raise TimeoutError(f"the run is still {self.state} after {timeout} seconds")
@@ -149,20 +157,22 @@ class Session:
             self._number += 1
             self._measuring = self._extending = False
             self.state = "idle"
-            self._executor.submit(self._forget)
+            self._worker.submit(self._forget)
             self._changed.notify_all()
 
     def close(self, wait: bool = True) -> None:
         """End the run and the thread; keep no tensor but ``result``. Closing twice is fine."""
         with self._changed:
-            self._closed = True
-            self.listener = None
-            if self.state in BUSY:
-                self.state = "stopped"
-            self._changed.notify_all()
-        self._executor.shutdown(wait=wait, cancel_futures=True)
-        if wait:
-            self._forget()
+            if not self._closed:
+                self._closed, self.listener = True, None
+                if self.state in BUSY:
+                    self.state = "stopped"
+                self._worker.clear()
+                self._worker.submit(self._forget)
+                self._changed.notify_all()
+        if wait and not self._worker.here:
+            while not self._worker.join(_LISTENER_SECONDS) and not self._telling:
+                pass
 
     def __enter__(self) -> Session:
         return self
@@ -173,7 +183,7 @@ class Session:
     # ---- below, all but _check_open and _cancelled runs on the session's own thread
 
     def _begin(self, number: int, args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        if self._cancelled(number) and not self._stopping:
+        if self._closed or number != self._number:
             return
         self._forget()
         self._tell(number, Progress(number, "preparing"))
@@ -181,19 +191,28 @@ class Session:
             job = prepare(*args, **options)
             if options.get("micro_batch") is None:
                 job = responsive(job)
+            run = LiveRun(number, job, lambda: self._knobs, lambda: self._cancelled(number))
         except Exception as error:
             self._fail(number, error)
             return
-        self._run = LiveRun(number, job, lambda: self._knobs, lambda: self._cancelled(number))
-        self._drive(self._run)
+        self._run = run
+        self._drive(run)
 
     def _extend(self, number: int) -> None:
         """Take up a finished run again, warm: some more steps with the knobs as they are now."""
-        run = self._run
-        if run is None or run.number != number or self._cancelled(number):
+        with self._changed:
+            run = self._run
+            if number == self._number:
+                self._extending = False
+            self._changed.notify_all()
+            if run is None or run.number != number or self._cancelled(number):
+                return
+            self._measuring = True  # busy until it has said that it runs
+        try:
+            run.extend()
+        except Exception as error:
+            self._fail(number, error)
             return
-        self._extending = False
-        run.extend()
         self._drive(run)
 
     def _drive(self, run: LiveRun) -> None:
@@ -201,10 +220,11 @@ class Session:
         try:
             with run.job.cpu_threads():
                 ended = self._steps(run)
-                if self._closed or run.number != self._number:
-                    return
+                with self._changed:
+                    if self._closed or run.number != self._number:
+                        return
+                    self._measuring = True
                 state: State = "finished" if ended else "stopped"
-                self._measuring = True
                 self._report(run, state, picture=True)
                 if run.done:
                     result = run.recorder.result(stopped=not ended)
@@ -216,7 +236,8 @@ class Session:
                 if run.number == self._number:
                     self._measuring = False
                 self._changed.notify_all()
-            if self.state != "finished" or self._closed:
+                over = self.state != "finished" or self._closed
+            if over:
                 run.close()
 
     def _steps(self, run: LiveRun) -> bool:
@@ -243,11 +264,13 @@ class Session:
         with self._changed:
             if not self._paused:
                 return False
-            if self._single_steps == 0:
-                self._report(run, "paused", picture=True)
-                self._changed.wait_for(
-                    lambda: not self._paused or self._single_steps or self._cancelled(run.number)
-                )
+            single = self._single_steps > 0
+        if not single:
+            self._report(run, "paused", picture=True)
+            with self._changed:
+                while self._paused and not self._single_steps and not self._cancelled(run.number):
+                    self._changed.wait(_ECHO_SECONDS)  # awake now and then: the program may end
+        with self._changed:
             if self._single_steps:
                 self._single_steps -= 1
                 return True
@@ -279,19 +302,26 @@ class Session:
             self._changed.notify_all()
 
     def _tell(self, number: int, progress: Progress) -> None:
+        """Take over where the run stands, under the lock, then tell the listener, outside it."""
         with self._changed:
             if self._closed or number != self._number:
                 return  # nobody waits for a run that has given way
             self.state = progress.state
             self.error = progress.error
             self.result = progress.result or self.result
+            listener, self._telling = self.listener, True
             self._changed.notify_all()
-            listener = self.listener
-        if listener is not None:
-            listener(progress)
+        try:
+            if listener is not None:
+                listener(progress)
+        except Exception:
+            _log.exception("a session's listener failed; the run goes on")
+        finally:
+            self._telling = False
 
     def _cancelled(self, number: int) -> bool:
-        return self._closed or self._stopping or number != self._number
+        ending = not threading.main_thread().is_alive()  # of the program: nobody can stop us later
+        return self._closed or self._stopping or number != self._number or ending
 
     def _forget(self) -> None:
         if self._run is not None:

@@ -9,10 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import BadSettingError, unknown_name
+from ..arguments import as_whole, items, one_of, real_number, whole_number, whole_numbers
+from ..errors import BadSettingError, shown, unknown_name
+from ..images import MAX_SIDE
 from ..objectives import OBJECTIVES
 
-MAX_SEEDS = 1_000_000
+# Beyond these is a slip of the keyboard, refused at once; sizes are limited in images.MAX_SIDE.
+MAX_SEEDS = MAX_STEPS = 1_000_000
+MAX_THREADS = 256
+MAX_RATE = 1e6  # 0-255 units a step, or what the papers' rules take
+MAX_WEIGHT = 1e12
+MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
 OPTIMIZERS = ("multiscale-adam", "adam", "momentum", "adagrad-momentum")
 PRECISIONS = ("auto", "float32", "bfloat16")
 STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
@@ -30,6 +37,17 @@ class Phase:
     rate_end: float | None = None
     jitter: int = 0
     restart: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("steps", whole_number(self.steps, "steps", 1, MAX_STEPS)),
+            ("rate", real_number(self.rate, "rate", 0, MAX_RATE)),
+            ("jitter", whole_number(self.jitter, "jitter", 0, MAX_SIDE)),
+        ):
+            object.__setattr__(self, name, value)  # frozen for everybody else
+        if self.rate_end is not None:
+            end = real_number(self.rate_end, "rate_end", 0, MAX_RATE)
+            object.__setattr__(self, "rate_end", end)
 
     def half_at(self, step: int) -> bool:
         """Whether a step may be computed in bfloat16: all but the last tenth, at least one."""
@@ -108,39 +126,44 @@ class InversionSettings:
 
     def __post_init__(self) -> None:
         for name in ("data_weight", "alpha_weight", "tv_weight"):
-            _check(name, getattr(self, name), low=0)
-        _check("beta", self.beta, low=1, remedy="the norm of a gradient to a power of 1 or more")
-        _check("alpha", self.alpha, low=1)
-        _check("tv_boost", self.tv_boost, low=1)
-        if self.tv_ramp is not None:
-            _check("tv_ramp", self.tv_ramp, low=0)
-        if self.image_energy is not None:
-            _check("image_energy", self.image_energy, low=1e-6)
-        if self.objective not in OBJECTIVES:
-            raise unknown_name("objective", self.objective, OBJECTIVES)
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown_name("optimiser", self.optimizer, OPTIMIZERS)
-        if self.start not in STARTS:
-            raise unknown_name("start", self.start, STARTS)
-        if self.precision not in PRECISIONS:
-            raise unknown_name("precision", self.precision, PRECISIONS)
-        if self.alpha_kind not in ("pixel", "element"):
-            raise unknown_name("α-norm", self.alpha_kind, ("pixel", "element"))
-        if self.bound is not None and self.bound != "picture":
-            _check("bound", self.bound, low=1e-6, remedy="'picture' or None also work")
-        if not self.phases:
-            raise BadSettingError("0 steps: give at least one")
-        for phase in self.phases:
-            _check_int("steps", phase.steps, 1)
-            _check("rate", phase.rate, low=0)
-            if phase.rate_end is not None:
-                _check("rate_end", phase.rate_end, low=0)
-            _check_int("jitter", phase.jitter, 0)
-        _check_seeds(self.seeds)
-        for name in ("micro_batch", "threads"):
+            self._real(name, 0, MAX_WEIGHT)
+        self._real("beta", 1, MAX_POWER, "the norm of a gradient to a power of 1 or more")
+        self._real("alpha", 1, MAX_POWER)
+        self._real("tv_boost", 1, MAX_WEIGHT)
+        self._real("tv_ramp", 0, optional=True)
+        self._real("image_energy", 1e-6, optional=True)
+        one_of(self.objective, "objective", OBJECTIVES)
+        one_of(self.optimizer, "optimiser", OPTIMIZERS)
+        one_of(self.start, "start", STARTS)
+        one_of(self.precision, "precision", PRECISIONS)
+        one_of(self.alpha_kind, "α-norm", ("pixel", "element"))
+        if self.bound != "picture":
+            self._real("bound", 1e-6, remedy="'picture' or None also work", optional=True)
+        self._set("phases", _phases(self.phases))
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise BadSettingError(f"{self.steps} steps: give at least 1 and at most {MAX_STEPS}")
+        self._set("seeds", _checked_seeds(self.seeds))
+        for name, high in (("micro_batch", MAX_SEEDS), ("threads", MAX_THREADS)):
             if getattr(self, name) is not None:
-                _check_int(name, getattr(self, name), 1)
-        _check_int("frames", self.frames, 0)
+                self._set(name, whole_number(getattr(self, name), name, 1, high))
+        self._set("frames", whole_number(self.frames, "frames", 0, MAX_STEPS))
+        if not isinstance(self.device, str):
+            self._set("device", _device_name(self.device))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # frozen for everybody else
+
+    def _real(
+        self,
+        name: str,
+        low: float,
+        high: float | None = None,
+        remedy: str = "",
+        optional: bool = False,
+    ) -> None:
+        value = getattr(self, name)
+        if value is not None or not optional:
+            self._set(name, real_number(value, name, low, high, remedy))
 
     def replace(self, **changes: Any) -> InversionSettings:
         """A copy with some settings changed; an unknown name is refused."""
@@ -152,7 +175,7 @@ class InversionSettings:
 
     def with_steps(self, steps: int) -> InversionSettings:
         """The same phases stretched or shrunk to ``steps`` steps in all."""
-        _check_int("steps", steps, 1)
+        steps = whole_number(steps, "steps", 1, MAX_STEPS)
         ends, done = [], 0
         for phase in self.phases:
             done += phase.steps
@@ -181,7 +204,10 @@ class InversionSettings:
     def from_dict(cls, values: Mapping[str, Any]) -> InversionSettings:
         """The settings back from ``to_dict``; unknown names are refused."""
         plain = dict(values)
-        plain["phases"] = tuple(Phase(**phase) for phase in plain.get("phases", ()))
+        try:
+            plain["phases"] = tuple(Phase(**phase) for phase in plain.get("phases", ()))
+        except TypeError as error:
+            raise BadSettingError(f"phases {shown(plain['phases'])}: {error}") from None
         plain["seeds"] = tuple(plain.get("seeds", ()))
         known = {f.name for f in dataclasses.fields(cls)}
         for name in plain:
@@ -191,37 +217,43 @@ class InversionSettings:
 
 
 def parse_seeds(seeds: Any) -> tuple[int, ...]:
-    """``4`` means seeds 0 … 3; a list names them.
+    """``4`` means seeds 0 … 3; a list, a range or an array names them.
 
     >>> parse_seeds(3), parse_seeds([7, 3])
     ((0, 1, 2), (7, 3))
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, int | list | tuple | range):
-        raise BadSettingError(f"seeds {seeds!r}: give how many, or a list of seeds like [3, 7]")
-    if isinstance(seeds, int):
-        if not 1 <= seeds <= MAX_SEEDS:
-            raise BadSettingError(f"{seeds} seeds: give at least 1 and at most {MAX_SEEDS}")
-        return tuple(range(seeds))
-    return tuple(seeds)
+    count = as_whole(seeds)
+    if count is not None:
+        if not 1 <= count <= MAX_SEEDS:
+            raise BadSettingError(f"{count} seeds: give at least 1 and at most {MAX_SEEDS}")
+        return tuple(range(count))
+    remedy = "how many, or a list of seeds like [3, 7]"
+    return _checked_seeds(whole_numbers(seeds, "seeds", remedy))
 
 
-def _check_seeds(seeds: tuple[int, ...]) -> None:
-    if not seeds:
-        raise BadSettingError("0 seeds: give at least one")
+def _checked_seeds(given: Any) -> tuple[int, ...]:
+    seeds = tuple(whole_numbers(given, "seeds", "a list of seeds like [3, 7]"))
+    if not 1 <= len(seeds) <= MAX_SEEDS:
+        raise BadSettingError(f"{len(seeds)} seeds: give at least 1 and at most {MAX_SEEDS}")
     for seed in seeds:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**62:
-            raise BadSettingError(f"seed {seed!r}: seeds are whole numbers from 0")
+        whole_number(seed, "seed", 0, 2**62 - 1, "seeds are whole numbers from 0")
     if len(set(seeds)) != len(seeds):
-        raise BadSettingError(f"seeds {list(seeds)[:12]} repeat: each seed gives one image only")
+        raise BadSettingError(f"seeds {shown(list(seeds))} repeat: each seed gives one image only")
+    return seeds
 
 
-def _check(name: str, value: Any, low: float, remedy: str = "") -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or value < low:
-        hint = f"; {remedy}" if remedy else ""
-        raise BadSettingError(f"{name} {value!r}: give a finite number of at least {low:g}{hint}")
+def _phases(given: Any) -> tuple[Phase, ...]:
+    phases = items(given)
+    if phases is None or not all(isinstance(phase, Phase) for phase in phases):
+        raise BadSettingError(
+            f"phases {shown(given)}: give a list of Phase(steps, rate), such as [Phase(100, 5.0)]"
+        )
+    if not phases:
+        raise BadSettingError("phases []: give at least one, such as Phase(100, 5.0)")
+    return tuple(phases)
 
 
-def _check_int(name: str, value: Any, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise BadSettingError(f"{name} {value!r}: give a whole number of at least {low}")
+def _device_name(device: Any) -> str:
+    if type(device).__name__ == "device" and hasattr(device, "type"):  # torch's
+        return str(device)
+    raise BadSettingError(f"device {shown(device)}: it is a name such as 'auto', 'cpu' or 'cuda'")

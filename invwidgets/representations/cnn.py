@@ -13,7 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from ..errors import RepresentationError, SelectionError, unknown_name
+from ..errors import (
+    RepresentationError,
+    SelectionError,
+    UnknownNameError,
+    shown,
+    unknown_name,
+)
 from ..models import Network, frozen_copy
 from .base import Layer, Region, Representation
 from .folding import drop_dead_code, fold_batch_norms
@@ -45,7 +51,12 @@ class NetworkRepresentation(Representation):
         self.register_buffer("shift", -mean / std)
         self.register_buffer("mean_color", torch.tensor(network.mean_color or network.mean))
         traced = _traced(network, network.size)
-        self.layer = layer or traced[-1].info.name
+        if layer is None and traced[-1].beyond:
+            raise RepresentationError(
+                f"{network.name} returns {traced[-1].beyond}, not one tensor of features: name a "
+                f"layer; it has {traced[0].info.name} … {traced[-1].info.name}"
+            )
+        self.layer = traced[-1].info.name if layer is None else layer
         self._index = find_layer(self.layer, network, traced).info.index
         name = traced[self._index].info.name
         self.trunk = _trunk(network, name)
@@ -101,6 +112,11 @@ class NetworkRepresentation(Representation):
 
 def find_layer(name: str, network: Network, traced: tuple[TracedLayer, ...]) -> TracedLayer:
     """A layer by its name, a container that ends in it, or the papers' name."""
+    if not isinstance(name, str) or not name:
+        first, last = traced[0].info.name, traced[-1].info.name
+        raise UnknownNameError(
+            f"layer {shown(name)}: give a layer's name; {network.name} has {first} … {last}"
+        )
     wanted = network.aliases.get(name, name)
     for layer in traced:
         if wanted == layer.info.name or wanted in layer.info.aliases:
@@ -109,27 +125,27 @@ def find_layer(name: str, network: Network, traced: tuple[TracedLayer, ...]) -> 
     others = [*network.aliases, *(a for t in traced for a in t.info.aliases)]
     error = unknown_name("layer", name, names, network.name)
     close = unknown_name("layer", name, [*names, *others])
-    hint = str(close).split("There are:")[0].removeprefix(f"no layer {name!r}").strip("; .")
+    hint = str(close).split("There are:")[0].removeprefix(f"no layer {shown(name)}").strip("; .")
     hint = f"; {hint}" if hint else ""
-    shown = str(error).split("There are: ")[-1]
-    raise type(error)(f"no layer {name!r} in {network.name}{hint}; its layers are {shown}")
+    listed = str(error).split("There are: ")[-1]
+    raise type(error)(f"no layer {shown(name)} in {network.name}{hint}; its layers are {listed}")
 
 
 def check_region(region: Region, layer: Layer) -> None:
     """Refuse a region of cells that the layer's map does not have."""
     top, bottom, left, right = region
-    shown = f"region {top}:{bottom},{left}:{right}"
+    asked = f"region {top}:{bottom},{left}:{right}"
     if len(layer.shape) != 3:
         raise SelectionError(
-            f"{shown}: layer {layer.name} is a vector of {layer.shape[0]} features without cells; "
+            f"{asked}: layer {layer.name} is a vector of {layer.shape[0]} features without cells; "
             "leave the region out, or choose a layer that is a map"
         )
     rows, columns = layer.shape[1:]
     if top >= bottom or left >= right:
-        raise SelectionError(f"{shown} is empty: regions are half-open, such as 3:8,3:8")
+        raise SelectionError(f"{asked} is empty: regions are half-open, such as 3:8,3:8")
     if top < 0 or left < 0 or bottom > rows or right > columns:
         raise SelectionError(
-            f"{shown} leaves the map of layer {layer.name}, which has {rows} rows and {columns} "
+            f"{asked} leaves the map of layer {layer.name}, which has {rows} rows and {columns} "
             f"columns of cells; choose within 0:{rows},0:{columns}"
         )
 

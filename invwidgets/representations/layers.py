@@ -43,11 +43,15 @@ class Layout:
 
 @dataclass(frozen=True)
 class TracedLayer:
-    """A layer, its layout, and its cells' boxes (2, 4, h, w), of a vector (2, 4), see ``boxes``."""
+    """A layer, its layout, and its cells' boxes (2, 4, h, w), of a vector (2, 4), see ``boxes``.
+
+    ``beyond``: at the last one, what the network itself returns where that is no features.
+    """
 
     info: Layer
     layout: Layout
     boxes: Tensor
+    beyond: str = ""
 
     def receptive_field(self, region: Region | None) -> ReceptiveField:
         boxes = self.boxes
@@ -80,10 +84,8 @@ def trace_layers(
         def record(layer: nn.Module, _: Any, output: Any) -> None:
             calls[name] += 1
             called = name if calls[name] == 1 else f"{name}_{calls[name] - 1}"
-            if not isinstance(output, Tensor) or not output.is_floating_point() or not output.ndim:
+            if _no_features(output):
                 return
-            if output.shape[0] != 1:
-                return  # windows or tokens of one image beside each other: not one feature an image
             key = (id(output), output._version)
             if key in seen:
                 aliases[seen[key]].append(called)
@@ -107,7 +109,7 @@ def trace_layers(
                 stack.callback(layer.register_forward_hook(hook(name)).remove)
         try:
             with torch.no_grad(), boxes:
-                module((image - mean[:, None, None]) / std[:, None, None])
+                returned = module((image - mean[:, None, None]) / std[:, None, None])
         except InvwidgetsError:
             raise
         except Exception as error:
@@ -116,12 +118,31 @@ def trace_layers(
                 f"{own_words(error)}; if it takes other sizes "
                 "only, give one with size=(HEIGHT, WIDTH)"
             ) from error
+    beyond = _no_features(returned)
     return tuple(
         TracedLayer(
-            Layer(**{**vars(t.info), "aliases": tuple(aliases[t.info.index])}), t.layout, t.boxes
+            Layer(**{**vars(t.info), "aliases": tuple(aliases[t.info.index])}),
+            t.layout,
+            t.boxes,
+            beyond if t is traced[-1] else "",
         )
         for t in traced
     )
+
+
+def _no_features(output: Any) -> str:
+    """What an output of one image is if it is no features; empty if it is."""
+    if not isinstance(output, Tensor):
+        return f"a {type(output).__name__}"
+    if output.layout != torch.strided:
+        return "a sparse tensor"
+    if not output.is_floating_point():
+        return f"a tensor of {str(output.dtype).removeprefix('torch.')}"
+    if not output.ndim:
+        return "a single number"
+    if output.shape[0] != 1:  # windows or tokens of one image beside each other
+        return f"{output.shape[0]} rows for one image"
+    return ""
 
 
 def _describe(

@@ -10,7 +10,7 @@ import os
 
 from torch import nn
 
-from ..errors import unknown_name
+from ..errors import UnknownNameError, shown, unknown_name
 from ..models import DEFAULT_MODEL, ZOO, Card, load_network
 from .base import Representation
 from .cnn import NetworkRepresentation
@@ -57,5 +57,10 @@ def representation(
         return NetworkRepresentation(named_network(model), layer)
     if isinstance(model, str) and model not in REGISTRY and not model.startswith("timm/"):
         raise unknown_name("model", model, [*REGISTRY, "timm/NAME"])
+    if not isinstance(model, str | nn.Module):
+        raise UnknownNameError(
+            f"model {shown(model)}: give a name such as {DEFAULT_MODEL!r} or 'timm/NAME', a module "
+            "of your own, or a representation"
+        )
     network = load_network(model, weights, mean=mean, std=std, size=size)
     return NetworkRepresentation(network, layer)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
 pytest.importorskip("ipywidgets")
 
+import invwidgets as iw
 from invwidgets.errors import BadSettingError
 from invwidgets.widgets.loop import Loop
 
@@ -54,3 +57,106 @@ def test_a_handlers_error_is_told_in_words() -> None:
 
     asyncio.run(cell())
     assert told == ["beta 0: give at least 1"]
+
+
+# --- without a loop -----------------------------------------------------------------------------
+
+
+def test_without_a_loop_a_handler_runs_at_once_and_those_it_calls_too() -> None:
+    loop, seen = Loop(), []
+    loop.call(lambda: (loop.call(seen.append, "inner"), seen.append("outer")))
+    assert seen == ["inner", "outer"]
+    with pytest.raises(BadSettingError, match="mine"):
+        loop.call(fails, "mine")
+    loop.call(seen.append, "still")
+    assert seen[-1] == "still"
+
+
+def fails(words: str) -> None:
+    raise BadSettingError(words)
+
+
+def test_without_a_loop_nobody_waits_for_another_threads_handler() -> None:
+    loop, seen, told = Loop(), [], []
+    loop.failed = told.append
+
+    def waits_for_others() -> None:
+        def other() -> None:
+            loop.call(seen.append, threading.get_ident())
+            loop.call(fails, "theirs")
+
+        thread = threading.Thread(target=other, daemon=True)
+        thread.start()
+        thread.join(20)
+        seen.append("ended" if not thread.is_alive() else "hangs")
+
+    loop.call(waits_for_others)
+    assert seen[0] == "ended"
+    assert len(seen) == 2  # run after it, on this thread
+    assert told == ["theirs"]
+
+
+def test_without_a_loop_handlers_never_overlap() -> None:
+    loop, inside, most, runs = Loop(), [0], [0], [0]
+
+    def handler() -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        runs[0] += 1
+        inside[0] -= 1
+
+    threads = [
+        threading.Thread(target=lambda: [loop.call(handler) for _ in range(2000)], daemon=True)
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    loop.call(handler)
+    assert (most, runs) == ([1], [6 * 2000 + 1])
+
+
+def test_a_panel_without_a_loop_does_not_hang() -> None:
+    panel = iw.InversionPanel("coffee", layer="blocks.0", seeds=1, size=64, steps=40)
+    try:
+        until(lambda: panel.layer_slider.layers)
+
+        def knobs(k: int) -> None:
+            panel.loop.call(setattr, panel, "tv_weight", 0.1 * k)
+            panel.session.set_knobs(beta=1 + k / 40)
+
+        def runs(k: int) -> None:
+            panel.loop.call(panel.step)
+            (panel.pause, panel.resume, panel.stop)[k % 3]()
+
+        def restarts(k: int) -> None:
+            panel.loop.call(setattr, panel, "seeds", 1 + k % 2)
+
+        threads = [
+            threading.Thread(target=lambda act=act: [act(k) for k in range(20)], daemon=True)
+            for act in (knobs, runs, restarts, runs, knobs)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        assert not any(thread.is_alive() for thread in threads)
+        until(lambda: not panel._looks.looking)
+        panel.stop()
+        until(lambda: not panel.session.busy)
+        panel.step()
+        panel.resume()
+        until(lambda: panel.result is not None)
+    finally:
+        closing = threading.Thread(target=panel.close, daemon=True)
+        closing.start()
+        closing.join(60)
+        assert not closing.is_alive()
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
