@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .errors import BadSettingError, InvwidgetsError, OutputError
-from .terminal import ProgressLine, print_result, print_rows
+from .errors import BadSettingError, InvwidgetsError, OutputError, own_words, shown
+from .files import check_place, same_file, written_whole
+from .interrupts import BEFORE_A_RESULT, interruptions
+from .terminal import ProgressLine, print_result, print_rows, say, silence
 
 if TYPE_CHECKING:
     from .inversion.reconstruction import Reconstruction
@@ -21,19 +23,33 @@ _PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".pdf", ".svg", ".webp")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the shell command; 0 on success, 2 for bad input, 130 if interrupted before a result."""
+    """Run the shell command.
+
+    0: every file and line that was asked for is there, whole. 1: it is not, and the words on
+    stderr say why. 2: bad input. 130: interrupted before there was a result.
+    """
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except InvwidgetsError as error:
-        print(f"invwidgets: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("invwidgets: interrupted before the first step", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # a reader such as head has gone; say nothing more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    with interruptions() as options.interruptions:
+        try:
+            code = int(options.run(options))
+            sys.stdout.flush()
+            return code
+        except InvwidgetsError as error:
+            say(str(error))
+            return 2
+        except KeyboardInterrupt:
+            say(BEFORE_A_RESULT)
+            return 130
+        except BrokenPipeError:  # a reader such as head has gone: it wanted no more of a list
+            silence(sys.stdout)
+            return 1 if options.run is _invert else 0
+        except Exception as error:
+            if os.environ.get("INVWIDGETS_TRACEBACK"):
+                raise
+            if isinstance(error, OSError):
+                silence(sys.stdout)
+            say(f"{own_words(error)} (INVWIDGETS_TRACEBACK=1 shows where)")
+            return 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _app(options: argparse.Namespace) -> int:
+    if not 1 <= options.port <= 65535:
+        raise BadSettingError(f"port {options.port}: give one from 1 to 65535")
     from .images import read_photo
 
     read_photo(options.photo)  # said here rather than in the page
@@ -164,12 +182,17 @@ def _layers(options: argparse.Namespace) -> int:
 
 
 def _invert(options: argparse.Namespace) -> int:
-    out = _writable(options.out, _PICTURES)
-    save = _writable(options.save, None)
+    out, save = _places(options)
     from .inversion.invert import invert
+    from .inversion.reconstruction import Reconstruction
 
     given = {"beta": options.beta, "tv_weight": options.tv, "alpha_weight": options.alpha}
     progress = ProgressLine(sys.stderr)
+
+    def ready(steps: int) -> None:
+        options.interruptions.begin(steps)
+        progress.begin(steps)
+
     result = invert(
         options.photo,
         options.model,
@@ -185,21 +208,29 @@ def _invert(options: argparse.Namespace) -> int:
         unit=options.unit,
         device=options.device,
         precision=options.precision,
-        frames=24 if out is not None and out.suffix == ".gif" else 0,
-        on_ready=progress.begin,
-        callback=progress.update,
+        frames=24 if out is not None and out.suffix.lower() == ".gif" else 0,
+        on_ready=ready,
+        callback=options.interruptions.during(progress.update),
         **{name: value for name, value in given.items() if value is not None},
     )
     progress.close()
-    if out is not None:
-        _write_picture(result, out)
-    if save is not None:
-        result.save(save)
+    written, failed = [], []
+    for path, write in ((out, _write_picture), (save, Reconstruction.save)):
+        if path is None:
+            continue
+        try:
+            write(result, path)
+            written.append(path)
+        except InvwidgetsError as error:  # the other file, and the numbers, are still to come
+            failed.append(str(error))
     if options.json:
         print(json.dumps(result.summary()))
     else:
-        print_result(result, out, save)
-    return 0
+        print_result(result, *written)
+    sys.stdout.flush()
+    for words in failed:
+        say(words)
+    return 1 if failed else 0
 
 
 def _seeds(text: str) -> int | list[int]:
@@ -208,34 +239,44 @@ def _seeds(text: str) -> int | list[int]:
             return [int(part) for part in text.split(",") if part.strip()]
         return int(text)
     except ValueError:
-        raise BadSettingError(f"seeds {text!r}: give how many, or a list like 3,7") from None
+        raise BadSettingError(f"seeds {shown(text)}: give how many, or a list like 3,7") from None
 
 
-def _writable(text: str | None, endings: tuple[str, ...] | None) -> Path | None:
-    """A place to write to, found out before the run."""
-    if text is None:
-        return None
-    path = Path(text)
-    if endings is not None and path.suffix.lower() not in endings:
-        raise OutputError(f"--out {text!r}: give a file that ends in {', '.join(endings)}")
-    if path.is_dir():
-        raise OutputError(f"{text!r} is a folder: give a file's name in it")
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {str(path.parent)!r} does not exist: make it first")
-    target = path if path.exists() else path.parent
-    if not os.access(target, os.W_OK):
-        raise OutputError(f"{str(target)!r} is not writable: choose another place")
-    return path
+def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
+    """Where to write to, found out before the run; never over what is read."""
+    places: list[Path | None] = []
+    for flag, given in (("--out", options.out), ("--save", options.save)):
+        if given is None:
+            places.append(None)
+            continue
+        path = Path(given)
+        if flag == "--out" and path.suffix.lower() not in _PICTURES:
+            raise OutputError(
+                f"--out {shown(given)}: give a file that ends in {', '.join(_PICTURES)}"
+            )
+        check_place(path)
+        for name, read in (("photo", options.photo), ("weights", options.weights)):
+            if read is not None and same_file(path, read):
+                raise OutputError(
+                    f"{flag} {shown(given)} is the {name} that is read: give another name"
+                )
+        places.append(path)
+    out, save = places
+    if out is not None and save is not None and same_file(out, save):
+        raise OutputError(
+            f"--out and --save are both {shown(options.save)}, where only one could stay: give two "
+            "names"
+        )
+    return out, save
 
 
 def _write_picture(result: Reconstruction, path: Path) -> None:
-    if path.suffix.lower() == ".gif":
+    kind = path.suffix.lower().removeprefix(".")
+    if kind == "gif":
         result.animation(path)
         return
-    try:
-        result.gallery().savefig(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error}; choose another place") from None
+    with written_whole(path) as partial:
+        result.gallery().savefig(partial, format=kind)
 
 
 if __name__ == "__main__":

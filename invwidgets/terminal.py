@@ -8,7 +8,10 @@ coffee  a cup
 from __future__ import annotations
 
 import json
-import time
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -54,23 +57,60 @@ def print_rows(as_json: bool, rows: list[dict[str, str]]) -> None:
         print("  ".join(cells).rstrip())
 
 
-class ProgressLine:
-    """A bar with the time left on a terminal, a quiet line each tenth elsewhere."""
+def say(words: str) -> None:
+    """A line on stderr; where nobody can hear it, nothing."""
+    try:
+        print(f"invwidgets: {words}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        silence(sys.stderr)
 
-    def __init__(self, stream: TextIO) -> None:
+
+def silence(stream: TextIO | None) -> None:
+    """Let what is still written to a broken stream go nowhere, instead of failing again."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+
+
+class ProgressLine:
+    """A bar with the time left on a terminal, a quiet line each tenth elsewhere.
+
+    Nothing that its stream does stops the run: one that cannot be written to hears no more.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
         self.bar: Any = None
         self.total = 0
-        self.began = time.perf_counter()
+        self._failed = stream is None
 
     def begin(self, steps: int) -> None:
         self.total = steps
+        self._guarded(self._begin)
+
+    def update(self, step: Step) -> None:
+        self._guarded(lambda: self._update(step))
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self._guarded(self.bar.close)
+
+    def _guarded(self, write: Callable[[], None]) -> None:
+        if self._failed:
+            return
+        try:
+            write()
+        except Exception:  # a terminal that is gone, a full disk, an odd encoding
+            self._failed = True
+            silence(self.stream)
+
+    def _begin(self) -> None:
+        assert self.stream is not None
         if self.stream.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(total=steps, unit="step", file=self.stream, dynamic_ncols=True)
+            self.bar = tqdm(total=self.total, unit="step", file=self.stream, dynamic_ncols=True)
 
-    def update(self, step: Step) -> None:
+    def _update(self, step: Step) -> None:
         done = step.index + 1
         if self.bar is not None:
             self.bar.update(1)
@@ -80,10 +120,6 @@ class ProgressLine:
             left = step.seconds / done * (self.total - done)
             line = f"step {done}/{self.total}  {self._data(step)}  {left:.0f} s left"
             print(line, file=self.stream, flush=True)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
 
     @staticmethod
     def _data(step: Step) -> str:

@@ -21,12 +21,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Later ones may import earlier ones (and their own), never the other way.
 ROOMS = (
-    "errors", "arguments", "images", "models", "representations", "selection", "objectives",
-    "inversion", "sweeps", "figures", "widgets", "cli",
+    "errors", "arguments", "files", "images", "models", "representations", "selection",
+    "objectives", "inversion", "sweeps", "figures", "widgets", "cli",
 )  # fmt: skip
 ROOM_OF = {
     "__init__": "errors", "torchvision_import": "models", "weights": "models",
     "caffenet": "models", "layer_aliases": "models", "priors": "objectives", "terminal": "cli",
+    "interrupts": "cli",
 }  # fmt: skip
 HEAVY = {
     "ipywidgets": "widgets", "anywidget": "widgets", "IPython": "widgets", "dask": "sweeps",

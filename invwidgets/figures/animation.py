@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from ..errors import OutputError
+from ..files import written_whole
 from ..inversion.reconstruction import Reconstruction
 
 _GAP = 4
@@ -27,14 +27,10 @@ def save_animation(
     pictures = [Image.fromarray(_side_by_side(frame)) for frame in result.frames.numpy()]
     each = max(20, round(1000 * seconds / len(pictures)))
     durations = [each] * (len(pictures) - 1) + [1500]
-    try:
+    with written_whole(path) as partial:
         pictures[0].save(
-            Path(path), "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
+            partial, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
         )
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {os.fspath(path)!r}: {error}; choose another place"
-        ) from None
 
 
 def _side_by_side(frame: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import OutputError
 from .settings import InversionSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_FORMAT = "invwidgets.reconstruction/1"
-_ARRAYS = ("images", "photo", "frames")
-_NUMBERS = ("relative_error", "raw_relative_error", "psnr", "ssim", "outside_variance")
 
 
 @dataclass(frozen=True)
@@ -108,28 +101,9 @@ class Reconstruction:
 
         Raises ``OutputError`` if the place cannot be written.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
+        from .archive import save
 
-        tensors = {name: t for name in _ARRAYS if (t := getattr(self, name)) is not None}
-        tensors |= {f"energies.{name}": curve for name, curve in self.energies.items()}
-        plain = {
-            name: getattr(self, name)
-            for name in self.__dataclass_fields__
-            if name not in (*_ARRAYS, "energies", "settings")
-        }
-        header = {"format": _FORMAT, "settings": self.settings.to_dict(), **plain}
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            flat = {name: tensor.contiguous() for name, tensor in tensors.items()}
-            save_file(flat, partial, metadata={"invwidgets": json.dumps(header)})
-            os.replace(partial, target)
-        except (OSError, SafetensorError) as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(
-                f"cannot write {str(path)!r}: {error}; choose another place"
-            ) from None
+        save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Reconstruction:
@@ -137,31 +111,9 @@ class Reconstruction:
 
         Raises ``OutputError`` if the file is not a saved result.
         """
-        from safetensors import SafetensorError, safe_open
+        from .archive import load
 
-        try:
-            with safe_open(os.fspath(path), "pt") as file:
-                header = json.loads((file.metadata() or {})["invwidgets"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if header.pop("format") != _FORMAT:
-                raise KeyError("format")
-            header["settings"] = InversionSettings.from_dict(header["settings"])
-            energies = {
-                name.removeprefix("energies."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("energies.")
-            }
-            arrays: dict[str, Any] = {name: tensors.get(name) for name in _ARRAYS}
-            for name in (*_NUMBERS, "frame_steps"):
-                header[name] = None if header[name] is None else tuple(header[name])
-            for name in ("knob_changes", "reverted"):
-                header[name] = tuple(tuple(entry) for entry in header[name])
-            return cls(energies=energies, **arrays, **header)
-        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-            raise OutputError(
-                f"{os.fspath(path)!r} is not a saved reconstruction ({type(error).__name__}: "
-                f"{error}); give a file written by Reconstruction.save"
-            ) from None
+        return load(cls, path)
 
     def gallery(self, **options: Any) -> Figure:
         """The photo and every seed's image with its error, as a matplotlib figure."""

@@ -1,0 +1,116 @@
+"""Writing a file whole or not at all, and never over what was read.
+
+>>> with written_whole("coffee.png") as partial:
+...     figure.savefig(partial, format="png")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import OutputError, own_words, shown
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A place beside ``path`` to write to, which takes its place when the block ends well.
+
+    A reader sees the old file or the new one, each whole, also after a crash or on a full disk.
+    Links are followed, an old file's mode is kept, only regular files are replaced. What a killed
+    process left beside the same path is cleared away.
+
+    Raises ``OutputError``.
+    """
+    target = check_place(path)
+    # short, for the folder may take no longer name than the path's own
+    digest = hashlib.blake2b(os.fsencode(target.name), digest_size=6).hexdigest()
+    _clear_leftovers(target.parent, digest)
+    partial = target.with_name(f".{digest}.{os.getpid()}.part")
+    try:
+        with open(partial, "wb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if target.exists():
+            mode = stat.S_IMODE(target.stat().st_mode)
+        yield partial
+        os.chmod(partial, mode)
+        _sync(partial)
+        os.replace(partial, target)
+        with suppress(OSError):  # not every system opens a folder
+            _sync(target.parent)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {shown(str(path))}: {error.strerror or own_words(error)}; choose "
+            "another place"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_place(path: str | os.PathLike[str]) -> Path:
+    """Where writing to ``path`` really writes, found out before there is anything to write.
+
+    Raises ``OutputError`` for a folder, a device, a missing folder, a name too long, no permission.
+    """
+    name = os.fspath(path)
+    try:
+        target = Path(os.path.realpath(name))
+        found = target.stat() if target.exists() else None
+        if found is None:
+            target.lstat()
+    except FileNotFoundError:
+        found = None
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"cannot write {shown(name)}: {words}; choose another name") from None
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        raise OutputError(f"{shown(name)} is a folder: give a file's name in it")
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        raise OutputError(f"{shown(name)} is no regular file: give the name of one")
+    if not target.parent.is_dir():
+        raise OutputError(f"the folder {shown(str(target.parent))} does not exist: make it first")
+    for place in (target.parent, target):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise OutputError(f"{shown(str(place))} is not writable: choose another place")
+    return target
+
+
+def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file, by links of either kind, there or yet to be."""
+    try:
+        if os.path.exists(first) and os.path.exists(second):
+            return os.path.samefile(first, second)
+        return os.path.realpath(first) == os.path.realpath(second)
+    except (OSError, ValueError):
+        return False
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _clear_leftovers(folder: Path, digest: str) -> None:
+    for left in folder.glob(f".{digest}.*.part"):
+        pid = left.name.split(".")[2]
+        if pid.isdigit() and not _alive(int(pid)):
+            left.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # not to be asked without ending it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

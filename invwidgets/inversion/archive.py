@@ -1,0 +1,173 @@
+"""Results as files: tensors in safetensors, all else as JSON in its header; nothing can execute.
+
+>>> save(result, "run.safetensors")
+>>> load("run.safetensors").relative_error == result.relative_error
+True
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InvwidgetsError, OutputError, own_words, shown
+from ..files import written_whole
+from .settings import InversionSettings
+
+if TYPE_CHECKING:
+    from .reconstruction import Reconstruction
+
+_KIND, _VERSION = "invwidgets.reconstruction", 1
+_ARRAYS = ("images", "photo", "frames")
+_PER_SEED = ("relative_error", "raw_relative_error", "psnr", "ssim", "outside_variance")
+_TEXTS = ("photo_name", "model", "weights", "layer", "digest")
+_OBJECTS = ("selection", "diversity", "resolved", "versions")
+
+
+def save(result: Reconstruction, path: str | os.PathLike[str]) -> None:
+    """Write everything of a result into one file, whole or not at all.
+
+    Raises ``OutputError`` if the place cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    tensors = {name: t for name in _ARRAYS if (t := getattr(result, name)) is not None}
+    tensors |= {f"energies.{name}": curve for name, curve in result.energies.items()}
+    flat = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
+    plain = {
+        field.name: getattr(result, field.name)
+        for field in fields(result)
+        if field.name not in (*_ARRAYS, "energies", "settings")
+    }
+    header = {
+        "format": f"{_KIND}/{_VERSION}", "settings": result.settings.to_dict(), **plain,
+    }  # fmt: skip
+    content = to_bytes(flat, metadata={"invwidgets": json.dumps(header)})
+    with written_whole(path) as partial:
+        partial.write_bytes(content)
+
+
+def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruction:
+    """A saved result back, every field checked, nothing in it executed.
+
+    Raises ``OutputError`` if the file is not a whole saved result, or a newer version's.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    name = os.fspath(path)
+    try:
+        if not Path(name).is_file():
+            raise OutputError(f"no file {shown(name)}: give one written by Reconstruction.save")
+        with safe_open(name, "pt") as file:
+            header = json.loads((file.metadata() or {})["invwidgets"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if not isinstance(header, dict):
+            raise TypeError(f"its header is a {type(header).__name__}")
+        _check_version(header.pop("format", None), name)
+        return kind(**_fields(header, tensors, {field.name for field in fields(kind)}))
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
+        if isinstance(error, OutputError):
+            raise
+        words = str(error) if isinstance(error, InvwidgetsError) else own_words(error)
+        raise OutputError(
+            f"{shown(name)} is not a saved reconstruction ({words}); give a file written by "
+            "Reconstruction.save"
+        ) from None
+
+
+def _check_version(given: Any, name: str) -> None:
+    found = re.fullmatch(
+        rf"{re.escape(_KIND)}/(\d{{1,9}})", given if isinstance(given, str) else ""
+    )
+    if found is None:
+        raise KeyError("format")
+    if int(found[1]) > _VERSION:
+        raise OutputError(
+            f"{shown(name)} was written by a newer version of invwidgets (format {found[1]}, this "
+            f"one reads up to {_VERSION}): upgrade with pip install -U invwidgets"
+        )
+
+
+def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str]) -> dict[str, Any]:
+    """The constructor's arguments; whatever does not fit the others is a ``ValueError``."""
+    settings = InversionSettings.from_dict(_an(dict, header.pop("settings"), "settings"))
+    wanted = known - {*_ARRAYS, "energies", "settings"}
+    if set(header) != wanted:
+        raise ValueError(f"its fields differ: {shown(sorted(set(header) ^ wanted))}")
+    seeds, steps = len(settings.seeds), header["steps"]
+    for name in _TEXTS:
+        _an(str, header[name], name)
+    for name in _OBJECTS:
+        _an(dict, header[name], name)
+    _an(bool, header["stopped"], "stopped")
+    _an(int, steps, "steps")
+    _an((int, float), header["seconds"], "seconds")
+    for name in _PER_SEED:
+        header[name] = _numbers(header[name], seeds, name)
+    header["frame_steps"] = tuple(_an(int, s, "frame_steps") for s in header["frame_steps"])
+    for name, length in (("knob_changes", 3), ("reverted", 2)):
+        header[name] = tuple(_row(entry, length, name) for entry in _an(list, header[name], name))
+    selection = header["selection"]
+    for name in ("region", "channels"):
+        if selection.get(name) is not None:
+            selection[name] = tuple(_an(int, n, name) for n in _an(list, selection[name], name))
+    images = _images(tensors, seeds)
+    height, width = images.shape[-2:]
+    photo, frames = tensors.pop("photo", None), tensors.pop("frames", None)
+    if photo is not None:
+        _shaped(photo, (3, height, width), "photo")
+    if frames is None or frames.dtype != torch.uint8 or len(frames) != len(header["frame_steps"]):
+        raise ValueError("its frames are missing or do not fit their steps")
+    energies = {}
+    for key, curve in tensors.items():
+        name = key.removeprefix("energies.")
+        if name == key:
+            raise ValueError(f"a tensor {shown(key)} that no result has")
+        energies[name] = _shaped(curve, (steps, seeds), key)
+    return {**header, "settings": settings, "images": images, "photo": photo, "frames": frames,
+            "energies": energies}  # fmt: skip
+
+
+def _an(kind: Any, value: Any, name: str) -> Any:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name} is {shown(value)}")
+    return value
+
+
+def _numbers(values: Any, count: int, name: str) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    numbers = tuple(float(_an((int, float), v, name)) for v in _an(list, values, name))
+    if len(numbers) != count:
+        raise ValueError(f"{name} has {len(numbers)} numbers for {count} seeds")
+    if any(number != number for number in numbers) and name not in ("ssim", "psnr"):
+        raise ValueError(f"{name} holds NaN")
+    return numbers
+
+
+def _row(entry: Any, length: int, name: str) -> tuple[Any, ...]:
+    if len(_an(list, entry, name)) != length:
+        raise ValueError(f"{name} has an entry {shown(entry)}")
+    return tuple(entry)
+
+
+def _images(tensors: dict[str, Tensor], seeds: int) -> Tensor:
+    images = tensors.pop("images")
+    if images.ndim != 4:
+        raise ValueError(f"images of shape {tuple(images.shape)}")
+    return _shaped(images, (seeds, 3, *images.shape[-2:]), "images")
+
+
+def _shaped(tensor: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+    if tuple(tensor.shape) != shape or not tensor.is_floating_point():
+        raise ValueError(f"{name} of shape {tuple(tensor.shape)} where {shape} belongs")
+    if name in ("images", "photo") and not bool(torch.isfinite(tensor).all()):
+        raise ValueError(f"{name} holds NaN or infinite values")
+    return tensor

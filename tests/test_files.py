@@ -1,0 +1,143 @@
+"""Files are written whole or not at all, and nothing that is read is written over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from invwidgets.errors import OutputError
+from invwidgets.files import check_place, same_file, written_whole
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="links, modes and devices of POSIX")
+
+
+def write(path: Path, text: str) -> None:
+    with written_whole(path) as partial:
+        partial.write_text(text)
+
+
+def test_the_new_file_takes_the_olds_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write(path, "one")
+    write(path, "two")
+    assert path.read_text() == "two"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_what_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write(path, "old")
+    with pytest.raises(OutputError, match="No space left"), written_whole(path) as partial:
+        partial.write_text("half")
+        raise OSError(28, "No space left on device")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@needs_posix
+def test_links_are_followed_and_modes_kept(tmp_path: Path) -> None:
+    path, link = tmp_path / "a.txt", tmp_path / "link"
+    write(path, "one")
+    before = os.umask(0o022)
+    os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~before
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write(link, "two")
+    assert link.is_symlink()
+    assert path.read_text() == "two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@needs_posix
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, words in (
+        (Path(os.devnull), "no regular file"),
+        (pipe, "no regular file"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "missing" / "a.txt", "does not exist"),
+        (tmp_path / ("x" * 5000), r"5000 characters|too long"),
+        (Path("a\0b"), "null"),
+    ):
+        with pytest.raises(OutputError, match=words):
+            check_place(path)
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+def test_a_name_as_long_as_the_folder_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 250)
+    write(path, "long")
+    assert path.read_text() == "long"
+
+
+@needs_posix
+def test_one_file_by_many_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    (tmp_path / "soft").symlink_to(path)
+    (tmp_path / "hard").hardlink_to(path)
+    for other in ("soft", "hard", "../" + tmp_path.name + "/a.txt"):
+        assert same_file(path, tmp_path / other)
+    assert not same_file(path, tmp_path / "b.txt")
+    assert same_file(tmp_path / "b.txt", tmp_path / "." / "b.txt")
+
+
+SAVER = """
+    import sys
+    from pathlib import Path
+    import torch
+    from invwidgets.inversion.reconstruction import Reconstruction
+    old, new, target = (sys.argv[1:])
+    pair = [Reconstruction.load(old), Reconstruction.load(new)]
+    print("ready", flush=True)
+    while True:
+        for result in pair:
+            result.save(target)
+"""
+
+
+@pytest.mark.slow
+@needs_posix
+def test_twenty_kills_while_saving(tmp_path: Path) -> None:
+    """A reader finds the old result or the new one, whole, and nothing piles up beside it."""
+    import random
+
+    import invwidgets as iw
+
+    options = {"layer": "conv_stem", "size": 192, "seeds": 4, "frames": 12}
+    for name, steps in (("old", 2), ("new", 3)):
+        iw.invert("coffee", **options, steps=steps).save(tmp_path / name)
+    target = tmp_path / "kept"
+    whole = [(tmp_path / name).read_bytes() for name in ("old", "new")]
+    generator = random.Random(0)
+    found = set()
+    for _ in range(20):
+        arguments = [str(tmp_path / "old"), str(tmp_path / "new"), str(target)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(SAVER), *arguments], stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.05 + 0.2 * generator.random())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        if target.exists():
+            iw.Reconstruction.load(target)
+            content = target.read_bytes()
+            assert content in whole
+            found.add(whole.index(content))
+        assert len(list(tmp_path.glob(".*.part"))) <= 1
+    assert found
+    iw.Reconstruction.load(tmp_path / "old").save(target)
+    assert sorted(os.listdir(tmp_path)) == ["kept", "new", "old"]
