@@ -44,7 +44,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             _sync(target.parent)
     except OSError as error:
         raise OutputError(
-            f"cannot write {shown(str(path))}: {error.strerror or own_words(error)}; choose "
+            f"cannot write {shown(str(path), 300)}: {error.strerror or own_words(error)}; choose "
             "another place"
         ) from None
     finally:
@@ -66,16 +66,20 @@ def check_place(path: str | os.PathLike[str]) -> Path:
         found = None
     except (OSError, ValueError) as error:
         words = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"cannot write {shown(name)}: {words}; choose another name") from None
+        raise OutputError(
+            f"cannot write {shown(name, 300)}: {words}; choose another name"
+        ) from None
     if found is not None and stat.S_ISDIR(found.st_mode):
-        raise OutputError(f"{shown(name)} is a folder: give a file's name in it")
+        raise OutputError(f"{shown(name, 300)} is a folder: give a file's name in it")
     if found is not None and not stat.S_ISREG(found.st_mode):
-        raise OutputError(f"{shown(name)} is no regular file: give the name of one")
+        raise OutputError(f"{shown(name, 300)} is no regular file: give the name of one")
     if not target.parent.is_dir():
-        raise OutputError(f"the folder {shown(str(target.parent))} does not exist: make it first")
-    for place in (target.parent, target):
+        raise OutputError(
+            f"the folder {shown(str(target.parent), 300)} does not exist: make it first"
+        )
+    for place in (target, target.parent):
         if place.exists() and not os.access(place, os.W_OK):
-            raise OutputError(f"{shown(str(place))} is not writable: choose another place")
+            raise OutputError(f"{shown(str(place), 300)} is not writable: choose another place")
     return target
 
 

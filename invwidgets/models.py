@@ -118,7 +118,7 @@ def load_network(
         name = type(model).__name__
         mean, std = preprocessing(mean, std)
         check_weights(model, f"your own {name}")
-        module = frozen_copy(model)
+        module = frozen_copy(model).float()
         return Network(name, module, mean, std, size or (224, 224), "as given")
     if mean is not None or std is not None or size is not None:
         raise BadSettingError(
@@ -138,7 +138,7 @@ def find_card(name: str) -> Card:
 
 
 def frozen_copy(module: nn.Module) -> nn.Module:
-    """A copy in eval mode, float32, with frozen parameters; weights that are so are shared.
+    """A copy in eval mode with frozen parameters; weights already channels-last are shared.
 
     The module itself keeps its mode, its ``requires_grad`` flags and its hooks.
     """
@@ -154,7 +154,7 @@ def frozen_copy(module: nn.Module) -> nn.Module:
             f"{type(module).__name__} cannot be copied ({own_words(error)}); give a module "
             "that copy.deepcopy can copy, without open files or locks in its attributes"
         ) from error
-    frozen: nn.Module = copied.eval().float()
+    frozen: nn.Module = copied.eval()
     return frozen.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 

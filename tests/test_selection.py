@@ -53,7 +53,7 @@ def test_channels(spec: object, expected: tuple[int, ...] | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [8, -1, "8", "9:", "x", "1,,2", "group:3", "group:0", "group:1/3", "group:x",
+    "spec", [8, -9, "8", "9:", "x", "1,,2", "group:3", "group:0", "group:1/3", "group:x",
              "color:middle", "color:top/0", [], "1:2:3:4",
              "", "::0", ["a"], [1.5]],
 )  # fmt: skip

@@ -64,7 +64,9 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
     name = os.fspath(path)
     try:
         if not Path(name).is_file():
-            raise OutputError(f"no file {shown(name)}: give one written by Reconstruction.save")
+            raise OutputError(
+                f"no file {shown(name, 300)}: give one written by Reconstruction.save"
+            )
         with safe_open(name, "pt") as file:
             header = json.loads((file.metadata() or {})["invwidgets"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -77,7 +79,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
             raise
         words = str(error) if isinstance(error, InvwidgetsError) else own_words(error)
         raise OutputError(
-            f"{shown(name)} is not a saved reconstruction ({words}); give a file written by "
+            f"{shown(name, 300)} is not a saved reconstruction ({words}); give a file written by "
             "Reconstruction.save"
         ) from None
 
@@ -90,7 +92,7 @@ def _check_version(given: Any, name: str) -> None:
         raise KeyError("format")
     if int(found[1]) > _VERSION:
         raise OutputError(
-            f"{shown(name)} was written by a newer version of invwidgets (format {found[1]}, this "
+            f"{shown(name, 300)} was written by a newer version of invwidgets (format {found[1]}, this "
             f"one reads up to {_VERSION}): upgrade with pip install -U invwidgets"
         )
 

@@ -164,7 +164,7 @@ def test_a_diverged_seed_is_listed_and_the_others_are_the_same() -> None:
     )
     sound = invert(PHOTO, PHI, settings=settings, seeds=[5, 6, 7])
     broken = Listed(1, 4)
-    broken.inner.at += 1  # one call counts the memory a seed needs
+    broken.inner.at += 3  # two calls look at the layer, one counts the memory a seed needs
     torn = invert(PHOTO, broken, settings=settings, seeds=[5, 6, 7])
     assert torn.reverted == ((4, 6),)
     assert sound.reverted == ()

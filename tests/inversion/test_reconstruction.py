@@ -73,10 +73,10 @@ def test_a_caricature_with_an_infinite_psnr_survives(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written(result: Reconstruction, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"cannot write .*choose another place"):
+    with pytest.raises(OutputError, match=r"does not exist: make it first"):
         result.save(tmp_path / "none" / "a")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="does not exist"):
         result.save(tmp_path / "folder")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
 
@@ -93,7 +93,7 @@ def test_what_is_no_saved_result_is_refused(result: Reconstruction, tmp_path: Pa
     path, mark = tmp_path / "x", tmp_path / "ran"
 
     def refused() -> None:
-        with pytest.raises(OutputError, match=r"is not a saved reconstruction.*\.save"):
+        with pytest.raises(OutputError, match=r"(is not a saved reconstruction|no file).*\.save"):
             Reconstruction.load(path)
 
     refused()  # nothing there
@@ -181,7 +181,7 @@ def test_animation(result: Reconstruction, tmp_path: Path) -> None:
         assert animation.n_frames == len(result.frames)
         assert animation.info["loop"] == 0
         assert animation.size == (3 * 28 + 4 * 4, 24 + 2 * 4)
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="does not exist"):
         result.animation(tmp_path / "none" / "run.gif")
     still = invert(PHOTO, phi(), steps=2, seeds=1, frames=0)
     with pytest.raises(OutputError, match="frames=24"):
