@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized
@@ -14,6 +15,7 @@ from voila.handler import VoilaHandler
 from .server_sessions import VISIT, Sessions, Visit
 
 _RETRY_SECONDS = 60
+_ENDED = (Path(__file__).parent / "static" / "session.js").read_text(encoding="utf-8")
 _LOOK = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto; }
@@ -56,9 +58,8 @@ class _Words(JupyterHandler):
             self.say(
                 503,
                 "All places are taken",
-                f"This server runs {self.sessions.most} sessions at once, and all of them "
-                "are in use. Come back in a few minutes: a place is free as soon as somebody "
-                "closes the page.",
+                f"This server has room for {self.sessions.most} at once, and no place is free. "
+                "Come back in a few minutes: a place is free as soon as somebody closes the page.",
                 '<form action="/"><button>Try again</button></form>',
             )
         else:
@@ -97,10 +98,12 @@ class PanelPage(_Words, VoilaHandler):
     async def _panel(self) -> None:
         visit = Visit(self.current_user.username)
         VISIT.set(visit)
+        self.xsrf_token  # noqa: B018  # sets the cookie with which a closed page says so
         try:
             async for html in self.get_generator():
                 self.write(html)
                 await self.flush()
+            self.write(f"<script>{_ENDED}</script>")
         except StreamClosedError:
             pass  # the page was closed while it loaded
         finally:
