@@ -6,6 +6,7 @@ invwidgets app: http://localhost:8866/?token=…
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -79,17 +80,25 @@ def sessions_for(memory: int) -> int:
 
 def listening(port: int) -> list[socket.socket]:
     """Sockets on this machine's own address; 0 is any free port, the same for IPv4 and IPv6."""
-    from tornado.netutil import bind_sockets
-
     if isinstance(port, bool) or not 0 <= port <= 65535:
         raise BadSettingError(f"port {port}: it is between 1 and 65535, or 0 for any that is free")
-    try:
-        return list(bind_sockets(port, "localhost"))
-    except OSError as error:
-        raise BadSettingError(
-            f"port {port} cannot be had ({os.strerror(error.errno or 0)}): give another with "
-            "--port, or --port 0 for any that is free"
-        ) from None
+    sockets: list[socket.socket] = []
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            made = socket.create_server((host, port), family=family)
+        except OSError as error:
+            if sockets and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                continue  # no IPv6 here
+            for other in sockets:
+                other.close()
+            raise BadSettingError(
+                f"port {port} cannot be had ({os.strerror(error.errno or 0)}): give another "
+                "with --port, or --port 0 for any that is free"
+            ) from None
+        made.setblocking(False)
+        sockets.append(made)
+        port = made.getsockname()[1]
+    return sockets
 
 
 def _free_memory() -> int:
