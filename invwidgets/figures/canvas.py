@@ -59,6 +59,6 @@ def set_title(
     """A heading at the upper left, and a fainter line of facts below it; sizes in inches."""
     left = 0.15 / width
     shared: dict[str, Any] = {"va": "top", "parse_math": False}  # a name may hold dollars
-    bold = {"fontsize": 11, "weight": "bold", "color": theme.ink}
+    bold: dict[str, Any] = {"fontsize": 11, "weight": "bold", "color": theme.ink}
     figure.text(left, 1 - 0.12 / height, title, **bold, **shared)
     figure.text(left, 1 - 0.36 / height, note, fontsize=8.5, color=theme.faint, **shared)

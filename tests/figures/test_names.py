@@ -1,4 +1,4 @@
-"""Names from outside stand in a figure as they are: matplotlib would read dollars as mathematics."""
+"""Names stand in a figure as they are: matplotlib would read dollars as mathematics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from invwidgets.figures.strip import strip
 def hostile() -> iw.Reconstruction:
     result = iw.invert("coffee", layer="blocks.0", size=32, seeds=2, steps=2, weights="random")
     name = "$x_$ \\frac{ $^$"  # each pair of dollars holds what is no mathematics
-    return replace(result, photo_name=name, layer=name, model=name)
+    return replace(result, photo_name=name, layer=name)
 
 
 def saved(figure: Any) -> int:
@@ -28,12 +28,16 @@ def saved(figure: Any) -> int:
     return len(file.getvalue())
 
 
+def descriptor() -> iw.Reconstruction:
+    return iw.invert("coffee", "hog", size=32, seeds=1, steps=2)
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         lambda result: gallery_of(result).sheet.figure,
         lambda result: strip([result, result]),
-        lambda result: comparison([result, result]),
+        lambda result: comparison([replace(descriptor(), photo_name=result.photo_name)]),
         curves,
     ],
     ids=["gallery", "strip", "comparison", "curves"],
