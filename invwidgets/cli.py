@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stderr say why. 2: bad input. 130: interrupted before there was a result.
     """
     options = _parser().parse_args(arguments)
-    with interruptions() as options.interruptions:
+    # the page's server ends what it began by itself
+    heeding = nullcontext() if options.run is _app else interruptions()
+    with heeding as options.interruptions:
         try:
             code = int(options.run(options))
             sys.stdout.flush()
@@ -77,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--port", type=int, default=8866, help="default: %(default)s")
     app.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     app.add_argument("--dark", action="store_true", help="light letters on a dark ground")
+    app.add_argument("--sessions", type=int, metavar="N", help="pages at once (default: by memory)")
+    words = "minutes after which a session left alone ends (default: %(default)s)"
+    app.add_argument("--idle", type=float, default=30.0, metavar="MINUTES", help=words)
     app.set_defaults(run=_app)
     return parser
 
@@ -91,7 +97,8 @@ def _app(options: argparse.Namespace) -> int:
     photo = str(path.resolve()) if path.exists() else options.photo
     from .widgets.app import serve
 
-    return serve(photo, options.port, not options.no_browser, options.dark)
+    browser = not options.no_browser
+    return serve(photo, options.port, browser, options.dark, options.sessions, options.idle)
 
 
 def _simple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 _LONGEST_NAME = 200  # characters that are compared with the names there are
@@ -62,6 +63,15 @@ def shown(value: object, longest: int = 80) -> str:
     text = " ".join(text.split())
     cut = len(text) > longest or (isinstance(value, str | bytes) and len(value) > longest)
     return f"{text[: longest - 1]}…{length}" if cut else text
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """A path in an error: longer than other things, for its end tells which file it is.
+
+    >>> shown_path("a/photo.png")
+    "'a/photo.png'"
+    """
+    return shown(os.fspath(path), 300)
 
 
 def own_words(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import OutputError, own_words, shown
+from .errors import OutputError, own_words, shown_path
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             _sync(target.parent)
     except OSError as error:
         raise OutputError(
-            f"cannot write {shown(str(path), 300)}: {error.strerror or own_words(error)}; choose "
+            f"cannot write {shown_path(path)}: {error.strerror or own_words(error)}; choose "
             "another place"
         ) from None
     finally:
@@ -67,19 +67,17 @@ def check_place(path: str | os.PathLike[str]) -> Path:
     except (OSError, ValueError) as error:
         words = getattr(error, "strerror", None) or str(error)
         raise OutputError(
-            f"cannot write {shown(name, 300)}: {words}; choose another name"
+            f"cannot write {shown_path(name)}: {words}; choose another name"
         ) from None
     if found is not None and stat.S_ISDIR(found.st_mode):
-        raise OutputError(f"{shown(name, 300)} is a folder: give a file's name in it")
+        raise OutputError(f"{shown_path(name)} is a folder: give a file's name in it")
     if found is not None and not stat.S_ISREG(found.st_mode):
-        raise OutputError(f"{shown(name, 300)} is no regular file: give the name of one")
+        raise OutputError(f"{shown_path(name)} is no regular file: give the name of one")
     if not target.parent.is_dir():
-        raise OutputError(
-            f"the folder {shown(str(target.parent), 300)} does not exist: make it first"
-        )
+        raise OutputError(f"the folder {shown_path(target.parent)} does not exist: make it first")
     for place in (target, target.parent):
         if place.exists() and not os.access(place, os.W_OK):
-            raise OutputError(f"{shown(str(place), 300)} is not writable: choose another place")
+            raise OutputError(f"{shown_path(place)} is not writable: choose another place")
     return target
 
 

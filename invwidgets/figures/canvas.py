@@ -50,7 +50,7 @@ def show_image(axes: Axes, image: Tensor | np.ndarray[Any, Any], caption: str = 
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_xlabel(caption, fontsize=8.5, color=INK, labelpad=5, linespacing=1.4)
+    axes.set_xlabel(caption, fontsize=8.5, color=INK, labelpad=5, linespacing=1.4, parse_math=False)
 
 
 def set_title(
@@ -58,7 +58,7 @@ def set_title(
 ) -> None:
     """A heading at the upper left, and a fainter line of facts below it; sizes in inches."""
     left = 0.15 / width
-    figure.text(
-        left, 1 - 0.12 / height, title, fontsize=11, weight="bold", color=theme.ink, va="top"
-    )
-    figure.text(left, 1 - 0.36 / height, note, fontsize=8.5, color=theme.faint, va="top")
+    shared: dict[str, Any] = {"va": "top", "parse_math": False}  # a name may hold dollars
+    bold: dict[str, Any] = {"fontsize": 11, "weight": "bold", "color": theme.ink}
+    figure.text(left, 1 - 0.12 / height, title, **bold, **shared)
+    figure.text(left, 1 - 0.36 / height, note, fontsize=8.5, color=theme.faint, **shared)

@@ -58,5 +58,5 @@ def comparison(results: Sequence[Reconstruction]) -> Figure:
             show_image(axes, glyphs(features))
             axes.images[0].set_cmap("gray")
             axes.set_aspect("auto")
-            axes.set_title(result.model, fontsize=9, color=INK, pad=4)
+            axes.set_title(result.model, fontsize=9, color=INK, pad=4, parse_math=False)
     return figure

@@ -35,6 +35,6 @@ def panels(
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
         axes.set_axis_off()
         if titles:
-            axes.set_title(titles[i], fontsize=10, pad=4)
+            axes.set_title(titles[i], fontsize=10, pad=4, parse_math=False)
         left += widths[i] + gap
     return figure

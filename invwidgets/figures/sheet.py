@@ -114,9 +114,9 @@ class Sheet:
         """A heading at the upper left, and a fainter line of facts below it."""
         width, height = self.plan.width, self.plan.height
         self._figure.text(EDGE / width, 1 - 6 / height, title, fontsize=11, weight="bold",
-                         color=self.theme.ink, va="top")  # fmt: skip
+                         color=self.theme.ink, va="top", parse_math=False)  # fmt: skip
         self._figure.text(EDGE / width, 1 - 29 / height, note, fontsize=8, color=self.theme.faint,
-                         va="top")  # fmt: skip
+                         va="top", parse_math=False)  # fmt: skip
 
     @property
     def figure(self) -> Figure:
@@ -217,7 +217,8 @@ class Sheet:
         if not small:
             lines.append((y - 16 / height, 7.5, theme.faint))
         return [
-            self._figure.text(spot.left / width, y, "", fontsize=size, color=color, va="top")
+            self._figure.text(spot.left / width, y, "", fontsize=size, color=color, va="top",
+                              parse_math=False)
             for y, size, color in lines
         ]  # fmt: skip
 

@@ -49,7 +49,7 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
              across / figure_width, down / figure_height)
         )  # fmt: skip
         if head:
-            axes.set_title(head, fontsize=8.5, color=INK, pad=4)
+            axes.set_title(head, fontsize=8.5, color=INK, pad=4, parse_math=False)
         return axes
 
     if first.photo is not None:

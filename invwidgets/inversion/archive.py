@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import InvwidgetsError, OutputError, own_words, shown
+from ..errors import InvwidgetsError, OutputError, own_words, shown, shown_path
 from ..files import written_whole
 from .settings import InversionSettings
 
@@ -65,7 +65,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
     try:
         if not Path(name).is_file():
             raise OutputError(
-                f"no file {shown(name, 300)}: give one written by Reconstruction.save"
+                f"no file {shown_path(name)}: give one written by Reconstruction.save"
             )
         with safe_open(name, "pt") as file:
             header = json.loads((file.metadata() or {})["invwidgets"])
@@ -79,7 +79,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
             raise
         words = str(error) if isinstance(error, InvwidgetsError) else own_words(error)
         raise OutputError(
-            f"{shown(name, 300)} is not a saved reconstruction ({words}); give a file written by "
+            f"{shown_path(name)} is not a saved reconstruction ({words}); give a file written by "
             "Reconstruction.save"
         ) from None
 
@@ -92,8 +92,8 @@ def _check_version(given: Any, name: str) -> None:
         raise KeyError("format")
     if int(found[1]) > _VERSION:
         raise OutputError(
-            f"{shown(name, 300)} was written by a newer version of invwidgets (format {found[1]}, this "
-            f"one reads up to {_VERSION}): upgrade with pip install -U invwidgets"
+            f"{shown_path(name)} was written by a newer version of invwidgets (format {found[1]}, "
+            f"this one reads up to {_VERSION}): upgrade with pip install -U invwidgets"
         )
 
 

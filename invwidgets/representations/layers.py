@@ -115,8 +115,8 @@ def trace_layers(
         except Exception as error:
             raise RepresentationError(
                 f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
-                f"{own_words(error)}; if it takes other sizes "
-                "only, give one with size=(HEIGHT, WIDTH)"
+                f"{own_words(error)}; if it takes other sizes only, larger for most networks, "
+                "give one with size=(HEIGHT, WIDTH)"
             ) from error
     beyond = _no_features(returned)
     return tuple(

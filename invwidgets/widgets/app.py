@@ -1,24 +1,132 @@
-"""The panel as a web page, by Voila: what ``invwidgets app`` opens."""
+"""The panel as a web page, by Voila: what ``invwidgets app`` opens.
+
+>>> serve("coffee", 8866, browser=True, dark=False)   # until Ctrl-C or SIGTERM
+invwidgets app: http://localhost:8866/?token=…
+"""
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
-import subprocess
-import sys
+import os
+import secrets
+import socket
 import tempfile
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import BadSettingError, OutputError
+
+SESSION_BYTES = 600 * 10**6  # a session with a run of four seeds under way: benchmarks.app_sessions
+SHARE = 0.8  # of the memory that can be had, for sessions
+MOST_SESSIONS = 200
+IDLE_MINUTES = 30.0
 
 _CELL = "import invwidgets as iw\npanel = iw.InversionPanel({photo!r})\npanel"
 
 
-def serve(photo: str, port: int, browser: bool, dark: bool) -> int:
-    """Serve the panel until interrupted; the exit status of Voila."""
+def serve(
+    photo: str,
+    port: int,
+    browser: bool,
+    dark: bool,
+    sessions: int | None = None,
+    idle: float = IDLE_MINUTES,
+) -> int:
+    """Serve the panel on this machine's own address until interrupted; 0 when it has ended.
+
+    photo: a bundled name or a file. port: 0 takes any that is free. sessions: how many pages may
+    be open at once, each with a process of its own; None goes by the memory that can be had.
+    idle: minutes without anything done after which a session ends.
+
+    Raises ``OutputError`` without Voila, ``BadSettingError`` for a port that cannot be had.
+    """
     if importlib.util.find_spec("voila") is None:
         raise OutputError("the web page needs Voila: pip install 'invwidgets[lab]'")
+    free = _free_memory()
+    most = sessions_for(free) if sessions is None else sessions
+    if isinstance(most, bool) or not 1 <= most <= MOST_SESSIONS:
+        raise BadSettingError(f"{most} sessions: give 1 to {MOST_SESSIONS}")
+    if not 0 < idle <= 24 * 60:
+        raise BadSettingError(f"{idle:g} minutes: a session ends after at most 1440 (a day)")
+    sockets = listening(port)
+    token = os.environ.pop("JUPYTER_TOKEN", "") or secrets.token_urlsafe(24)
+    from .server import PanelServer
+
+    with tempfile.TemporaryDirectory(prefix="iw-") as folder:
+        server = PanelServer.of(
+            notebook=_notebook(Path(folder), photo),
+            sockets=sockets,
+            token=token,
+            dark=dark,
+            sessions=most,
+            idle_seconds=60 * idle,
+        )
+        print(f"invwidgets app: {server.address}?token={token}", flush=True)
+        print(_in_words(most, free, idle), flush=True)
+        server.opens = browser
+        server.start()
+    return 0
+
+
+def sessions_for(memory: int) -> int:
+    """How many sessions go into so many free bytes, at least one.
+
+    >>> sessions_for(8 * 10**9)
+    10
+    """
+    return max(1, min(MOST_SESSIONS, int(SHARE * memory) // SESSION_BYTES))
+
+
+def listening(port: int) -> list[socket.socket]:
+    """Sockets on this machine's own address; 0 is any free port, the same for IPv4 and IPv6."""
+    if isinstance(port, bool) or not 0 <= port <= 65535:
+        raise BadSettingError(f"port {port}: it is between 1 and 65535, or 0 for any that is free")
+    sockets: list[socket.socket] = []
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            made = socket.create_server((host, port), family=family)
+        except OSError as error:
+            if sockets and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                continue  # no IPv6 here
+            for other in sockets:
+                other.close()
+            raise BadSettingError(
+                f"port {port} cannot be had ({os.strerror(error.errno or 0)}): give another "
+                "with --port, or --port 0 for any that is free"
+            ) from None
+        made.setblocking(False)
+        sockets.append(made)
+        port = made.getsockname()[1]
+    return sockets
+
+
+def _free_memory() -> int:
+    import torch
+
+    from ..inversion.resources import available_memory
+
+    return available_memory(torch.device("cpu"))
+
+
+def _in_words(most: int, free: int, idle: float) -> str:
+    each = SESSION_BYTES / 1e9
+    words = (
+        f"At most {most} session{'s' if most > 1 else ''} at once, about {each:.1f} GB each "
+        f"(more for larger runs); {free / 1e9:.1f} GB of memory are free.\n"
+    )
+    if most * SESSION_BYTES > free:
+        words += f"That may be too many: {sessions_for(free)} fit.\n"
+    return words + (
+        f"A session ends when its page is closed, or after {idle:g} minutes without anything "
+        "done.\nWho has the address with its token may use it; Ctrl-C ends all."
+    )
+
+
+def _notebook(folder: Path, photo: str) -> Path:
+    """A notebook of one cell, the panel."""
     cell: dict[str, object] = {
+        "id": "panel",
         "cell_type": "code",
         "metadata": {},
         "execution_count": None,
@@ -26,15 +134,12 @@ def serve(photo: str, port: int, browser: bool, dark: bool) -> int:
         "source": _CELL.format(photo=photo),
     }
     kernel = {"name": "python3", "display_name": "Python 3"}
-    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4,
-                "nbformat_minor": 5}  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "invwidgets.ipynb"
-        path.write_text(json.dumps(notebook))
-        command = [sys.executable, "-m", "voila", str(path), f"--port={port}"]
-        command += ["--theme=dark"] if dark else []
-        command += [] if browser else ["--no-browser"]
-        try:
-            return subprocess.call(command)
-        except KeyboardInterrupt:
-            return 0
+    path = folder / "invwidgets.ipynb"
+    path.write_text(
+        json.dumps(
+            {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4,
+             "nbformat_minor": 5}
+        ),
+        encoding="utf-8",
+    )  # fmt: skip
+    return path

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from .loop import Loop
-from .parts import classed, note
+from .parts import Markup, classed, note
 from .tiles import Tiles
 
 _KINDS = {
@@ -144,6 +144,6 @@ class ChannelSelector(w.VBox):
                   "color:top": total // 2, "color:bottom": total // 2}  # fmt: skip
         standing = self._standing
         count = len(standing) if isinstance(standing, tuple) else counts.get(kind, total)
-        self.caption.value = f"<b>{count}</b> of {total} channels"
-        if kind == "eye" and not self.sheet.selected:
-            self.caption.value += ": press those that count"
+        empty = kind == "eye" and not self.sheet.selected
+        more = ": press those that count" if empty else ""
+        self.caption.value = Markup("<b>{}</b> of {} channels{}").format(count, total, more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 
 import ipywidgets as w
@@ -10,7 +9,7 @@ import ipywidgets as w
 from ..errors import unknown_name
 from ..representations.base import Layer
 from .loop import Loop
-from .parts import classed, heading, note
+from .parts import Markup, classed, heading, note
 
 
 def short_name(layer: Layer) -> str:
@@ -102,26 +101,29 @@ class LayerSlider(w.VBox):
         layer = self.layer
         if layer is None:
             return
-        self.title.value = f"Layer&ensp;<code>{html.escape(short_name(layer))}</code>"
+        self.title.value = Markup("Layer&ensp;<code>{}</code>").format(short_name(layer))
         count = f"{layer.index + 1} of {len(self.layers)}"
-        self.caption.value = f"{describe(layer)}<br>{html.escape(layer.kind)}, layer {count}"
+        words = Markup("{}<br>{}, layer {}").format(describe(layer), layer.kind, count)
+        self.caption.value = words
 
 
-def describe(layer: Layer) -> str:
+def describe(layer: Layer) -> Markup:
     """Shape, stride and receptive field, in words."""
     if len(layer.shape) == 3:
         channels, rows, columns = layer.shape
-        words = [f"<b>{channels}</b> channels of <b>{rows} × {columns}</b> cells"]
+        words = Markup("<b>{}</b> channels of <b>{} × {}</b> cells{}")
+        given = [channels, rows, columns]
     else:
-        words = [f"<b>{layer.shape[0]}</b> numbers"]
+        words, given = Markup("<b>{}</b> numbers{}"), [layer.shape[0]]
+    sees = ""
     if layer.assumed:
-        return "What it sees is unknown: the whole photo is assumed."
-    if layer.is_global:
-        words.append("each sees the whole image")
+        sees = ", what each sees is unknown: the whole image is assumed"
+    elif layer.is_global:
+        sees = ", each sees the whole image"
     elif layer.stride is not None and layer.receptive_field is not None:
         across = " × ".join(str(n) for n in layer.receptive_field)
-        words.append(f"{layer.stride[0]:g} px apart, each sees {across} px")
-    return ", ".join(words)
+        sees = f", {layer.stride[0]:g} px apart, each sees {across} px"
+    return words.format(*given, sees)
 
 
 def find(layers: Sequence[Layer], name: str) -> Layer:

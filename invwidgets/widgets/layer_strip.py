@@ -32,7 +32,7 @@ from .closing import close_all
 from .layer_slider import is_stage, short_name
 from .lookup import Lookup, look
 from .loop import Loop
-from .parts import button, classed
+from .parts import Line, button, classed
 from .picture_view import PictureView
 
 _OPTIONS = ("weights", "seeds", "steps", "size", "preset", "tv_weight", "alpha_weight",
@@ -109,8 +109,7 @@ class LayerStrip(w.VBox):
         self.view = _Strip(self.loop)
         self.begin = button("Start", "Layer by layer", self.loop.handler(self._press), "primary")
         self.halt = button("Stop", "Keep what there is", self.loop.handler(self.stop))
-        self.status = w.HTML("Loading the network …")
-        self.status.add_class("iw-status")
+        self.status = Line("Loading the network …", "iw-status")
         buttons = classed(w.HBox([self.begin, self.halt]), "iw-buttons")
         column = classed(w.VBox([buttons, self.status, self.view]), "iw-views")
         super().__init__([column])

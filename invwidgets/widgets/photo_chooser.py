@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anywidget
 import ipywidgets as w
 import traitlets as t
-from torch import Tensor
+from PIL import Image
 
+from ..errors import BadImageError
 from ..images import photos, read_photo, to_uint8
 from .loop import Loop
-from .parts import classed, heading, note
+from .parts import Markup, classed, heading, note
 from .tiles import Tiles, static
 
+MOST_BYTES = 8 * 10**6  # a PNG of 1024 × 1024 pixels has 4; a websocket message takes ten
+MOST_PIXELS = 4 * 10**6
+_NAME = 60
 _SIDE = 33
+_OWN = Markup("<b>{}</b>, your own photo")
 
 
 class Upload(anywidget.AnyWidget):
@@ -49,7 +56,7 @@ class PhotoChooser(w.VBox):
         """Mark the photo in use, or name it if it is none of the bundled ones."""
         known = isinstance(source, str) and source in self.names
         self.tiles.selected = [self.names.index(source)] if known else []
-        self.caption.value = "" if known else f"<b>{name}</b>, your own photo"
+        self.caption.value = "" if known else _OWN.format(name)
         self.caption.layout.display = "none" if known else None
 
     def _pick(self) -> None:
@@ -58,15 +65,41 @@ class PhotoChooser(w.VBox):
             self._chosen(name, name)
 
     def _take(self, content: dict[str, Any], buffers: list[Any]) -> None:
-        name = str(content.get("name", "photo"))
+        name = short(str(content.get("name", "photo")))
         if content.get("error") or not buffers:
             self._failed(f"{name}: {content.get('error') or 'nothing arrived'}")
             return
         data = bytes(buffers[0])
         try:
-            photo: Tensor = read_photo(data)
-        except ValueError as error:
+            check_upload(data)
+        except BadImageError as error:
             self._failed(f"{name}: {error}")
             return
-        del photo
         self._chosen(data, name.rsplit(".", 1)[0] or "photo")
+
+
+def short(name: str) -> str:
+    """A file's name in one line of at most 60 characters, its ending kept."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "photo"
+    return words if len(words) <= _NAME else f"{words[: _NAME - 9]}…{words[-8:]}"
+
+
+def check_upload(data: bytes) -> None:
+    """Refuse what the page would not have sent: it scales a picture down first.
+
+    Raises ``BadImageError`` for too many bytes, too many pixels, or what is no picture.
+    """
+    if len(data) > MOST_BYTES:
+        raise BadImageError(
+            f"{len(data) / 1e6:.1f} MB arrived, and at most {MOST_BYTES / 1e6:.0f} MB are taken; "
+            "scale the picture down first"
+        )
+    width = height = 0
+    with suppress(Exception), Image.open(io.BytesIO(data)) as picture:
+        width, height = picture.size  # said by the file's head, before any pixel is read
+    if width * height > MOST_PIXELS:
+        raise BadImageError(
+            f"{width} × {height} pixels, and at most {MOST_PIXELS / 1e6:.0f} megapixels are "
+            "taken; scale the picture down first"
+        )
+    read_photo(data)

@@ -18,8 +18,10 @@ from PIL import Image
 
 from ..representations.base import Region, Representation
 from .loop import Loop
-from .parts import button, classed, heading, note
+from .parts import Markup, button, classed, heading, note
 from .tiles import static
+
+_REGION = Markup("rows <b>{}–{}</b>, columns <b>{}–{}</b>, which see {}")
 
 
 class RegionCanvas(anywidget.AnyWidget):
@@ -139,21 +141,20 @@ class RegionPicker(w.VBox):
         self.rows.value, self.columns.value = (r0, r1), (c0, c1)
         self._following = False
         self.reset.disabled = region is None
+        shown = ""
         if not rows:
             words = "This layer is a vector: it has no cells to choose from."
         elif region is None or self._representation is None:
             words = "The whole image. Drag over the photo to look at a part of it."
         else:
-            words = f"rows <b>{r0}–{r1}</b>, columns <b>{c0}–{c1}</b>"
             field = self._representation.receptive_field(region, self._size)
-            if field.covers(self._size):
-                words += ", which see the whole image"
-            else:
-                words += f", which see {field.clipped.height} × {field.clipped.width} px"
-        self.caption.value = words
-        plain = words.replace("<b>", "").replace("</b>", "")
+            seen = f"{field.clipped.height} × {field.clipped.width} px"
+            seen = "the whole image" if field.covers(self._size) else seen
+            words = f"rows {r0}–{r1}, columns {c0}–{c1}, which see {seen}"
+            shown = _REGION.format(r0, r1, c0, c1, seen)
+        self.caption.value = shown or words
         self.canvas.describes = (
-            f"Region of cells: {plain}. Arrow keys move it, with shift they resize it, "
+            f"Region of cells: {words}. Arrow keys move it, with shift they resize it, "
             "escape looks at the whole image."
         )
 

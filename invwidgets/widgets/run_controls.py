@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 
 import ipywidgets as w
@@ -10,7 +9,7 @@ import ipywidgets as w
 from ..inversion.progress import Progress
 from ..inversion.reconstruction import Reconstruction
 from .loop import Loop
-from .parts import button, classed
+from .parts import Line, button, classed
 
 
 class RunControls(w.VBox):
@@ -23,11 +22,9 @@ class RunControls(w.VBox):
         self.step = button("Step", "Do one step and rest", self._sends(loop, "step"))
         self.stop = button("Stop", "End here and keep what there is", self._sends(loop, "stop"))
         self.bar = w.IntProgress(value=0, min=0, max=1)
-        self.figures = w.HTML("")
-        self.status = w.HTML()
-        self.status.add_class("iw-status")
-        self.error = w.HTML()
-        self.error.add_class("iw-error")
+        self.figures = Line()
+        self.status = Line(name="iw-status")
+        self.error = Line(name="iw-error")
         self.error.layout.display = "none"
         buttons = classed(w.HBox([self.start, self.pause, self.step, self.stop]), "iw-buttons")
         self.progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
@@ -64,11 +61,11 @@ class RunControls(w.VBox):
         self.figures.value = " · ".join(words)
 
     def say(self, words: str) -> None:
-        self.status.value = html.escape(words)
+        self.status.value = words
 
     def complain(self, words: str) -> None:
         """Show an error in words; an empty one goes away."""
-        self.error.value = html.escape(words)
+        self.error.value = words
         self.error.layout.display = None if words else "none"
 
     def _sends(self, loop: Loop, action: str) -> Callable[..., None]:

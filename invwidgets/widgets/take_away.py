@@ -49,9 +49,15 @@ class TakeAway(anywidget.AnyWidget):
         kind = content.get("want")
         if self._result is None or kind not in TYPES:
             return
-        name = f"{self._result.photo_name or 'unit'}-{self._result.layer}.{kind}"
+        name = file_name(self._result.photo_name or "unit", self._result.layer, str(kind))
         data = file_of(self._result, str(kind), self.theme)
         self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
+
+
+def file_name(photo: str, layer: str, kind: str) -> str:
+    """What every system takes as a file's name: ``coffee-blocks.2.png``."""
+    plain = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in photo)
+    return f"{plain.strip('. ')[:60] or 'photo'}-{layer.replace('/', '_')}.{kind}"
 
 
 def file_of(result: Reconstruction, kind: str, theme: str = "light") -> bytes:

@@ -1,0 +1,156 @@
+"""The server behind ``invwidgets app``: Voila with a token, few places, and an end that ends all.
+
+It listens on this machine's own address only; what a class needs in front of it is told in
+``docs/class-server.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_server.auth.identity import IdentityProvider
+from tornado.httpserver import HTTPServer
+from traitlets.config import Config
+from voila.app import Voila
+from voila.paths import STATIC_ROOT
+from voila.server_extension import AllowListFileHandler
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
+from voila.tornado.handler import TornadoVoilaHandler
+
+from .server_pages import EndSession, MissingPage, PanelPage, log_request
+from .server_sessions import OwnSession, Sessions
+
+_GONE_SECONDS = 180  # a session whose page is closed, or never came, is kept for a lost connection
+_STARTUP_SECONDS = 300  # many sessions that begin at once on few cores are slow
+_LONGEST_FOLDER = 33  # characters: with 70 more a socket's name is below the least limit, 104
+_MOST_BODY = 2**20  # bytes of a plain request; a picture comes by the websocket
+_MOST_MESSAGE = 10 * 2**20  # bytes of a websocket message; the panel refuses a photo well before
+
+
+class ThisPython(KernelSpecManager):
+    """Kernels of this very Python, whatever "python3" has been made to mean elsewhere."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel_dirs = []
+
+
+class PanelServer(Voila):
+    """``of`` makes one, ``start`` serves until SIGINT or SIGTERM, then ends every session."""
+
+    opens = False
+    _sockets: Sequence[socket.socket] = ()
+
+    @classmethod
+    def of(
+        cls,
+        notebook: Path,
+        sockets: Sequence[socket.socket],
+        token: str,
+        dark: bool,
+        sessions: int,
+        idle_seconds: float,
+    ) -> PanelServer:
+        """A server of one notebook."""
+        settings = Config()
+        settings.Voila.token = token
+        settings.Voila.identity_provider_class = IdentityProvider
+        settings.Voila.authorizer_class = OwnSession
+        settings.Voila.connection_dir_root = str(notebook.parent)
+        settings.Voila.tornado_settings = {
+            "log_function": log_request,
+            "login_url": "/",
+            "static_path": STATIC_ROOT,  # Voila's error pages look for an icon there
+            "websocket_max_message_size": _MOST_MESSAGE,
+        }
+        settings.VoilaConfiguration.theme = "dark" if dark else "light"
+        settings.VoilaConfiguration.allow_theme_override = "NO"
+        settings.VoilaConfiguration.allow_template_override = "NO"
+        settings.VoilaConfiguration.multi_kernel_manager_class = Sessions
+        settings.VoilaConfiguration.kernel_spec_manager_class = ThisPython
+        settings.VoilaExecutor.startup_timeout = _STARTUP_SECONDS
+        settings.Sessions.most = sessions
+        settings.Sessions.gone_seconds = min(_GONE_SECONDS, idle_seconds)
+        settings.Sessions.cull_idle_timeout = max(1, round(idle_seconds))
+        settings.Sessions.cull_interval = max(1, min(30, round(idle_seconds / 4)))
+        settings.Sessions.cull_connected = True
+        settings.KernelManager.autorestart = False  # another kernel would not have the panel
+        if sys.platform != "win32" and len(str(notebook.parent)) < _LONGEST_FOLDER:
+            settings.KernelManager.transport = "ipc"  # any user of the machine may listen to a port
+        server = cls(config=settings, notebook_path=str(notebook), log_level="ERROR")
+        server.config_file_paths = []  # settings of other Voila servers are not meant for this one
+        server._sockets = sockets
+        server.port = sockets[0].getsockname()[1]
+        server.initialize([])
+        return server
+
+    @property
+    def address(self) -> str:
+        return f"http://localhost:{self.port}/"
+
+    def init_handlers(self) -> list[Any]:
+        """Voila's own, without its page, its folder of files and its login."""
+        login = [handler[1] for handler in self.identity_provider.get_handlers()]
+        drop = (TornadoVoilaHandler, AllowListFileHandler, VoilaShutdownKernelHandler, *login)
+        kept = [handler for handler in super().init_handlers() if handler[1] not in drop]
+        page = {
+            "notebook_path": Path(self.notebook_path).name,
+            "template_paths": self.template_paths,
+            "config": self.config,
+            "voila_configuration": self.voila_configuration,
+        }
+        return [
+            *kept,
+            (r"/voila/api/shutdown/(?P<kernel_id>[\w-]+)", EndSession),
+            (r"/", PanelPage, page),
+            (r".*", MissingPage),
+        ]
+
+    def listen(self) -> None:
+        """Answer until a signal says to end."""
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        for name in ("tornado.general", "tornado.application"):  # not each page refused
+            logging.getLogger(name).setLevel(logging.ERROR)
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        sessions: Sessions = self.kernel_manager
+        with _told_to_end(lambda: loop.call_soon_threadsafe(ended.set)):
+            server = HTTPServer(self.app, max_body_size=_MOST_BODY, xheaders=True)
+            server.add_sockets(self._sockets)
+            if self.opens:
+                threading.Thread(target=self._open, daemon=True).start()
+            await ended.wait()
+            server.stop()
+            await sessions.end()
+
+    def _open(self) -> None:
+        """Have the browser read the address from a file: arguments are seen by every user."""
+        page = Path(self.notebook_path).with_name("open.html")
+        page.write_text(
+            f'<meta http-equiv="refresh" content="0; url={self.address}?token={self.token}">'
+        )
+        webbrowser.open(page.as_uri())
+
+
+@contextmanager
+def _told_to_end(end: Any) -> Any:
+    """Inside, signals that end a program call ``end``, the second time as well."""
+    with ExitStack() as stack:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                number = getattr(signal, name)
+                before = signal.signal(number, lambda *_: end())
+                stack.callback(signal.signal, number, before)
+        yield

@@ -1,0 +1,169 @@
+"""The sessions of ``invwidgets app``: a process each, so many at once, each its owner's alone.
+
+A session begins with a page, and ends when the page is closed, when nothing has been done for a
+while, or with the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth.authorizer import Authorizer
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from tornado.web import HTTPError
+from traitlets import Float, Int
+
+_PATIENCE = 3.0  # seconds that a page waits for a place: a reload's old session is still ending
+_END_SECONDS = 15.0  # for sessions that were just beginning when the server was told to end
+
+
+@dataclass
+class Visit:
+    """Who opens a page, and the session begun for it."""
+
+    owner: str
+    session: str = ""
+
+
+VISIT: ContextVar[Visit] = ContextVar("VISIT")
+
+
+class Sessions(AsyncMappingKernelManager):
+    """Voila's kernels, with a number of places; 503 where all are taken.
+
+    Idle ones end by jupyter-server's own culling; sooner where no page looks at them any more.
+    """
+
+    most = Int(1, min=1).tag(config=True)
+    gone_seconds = Float(180.0).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.owners: dict[str, str] = {}
+        self._starting: set[str] = set()
+        self._ending: set[str] = set()
+        self._pages: Counter[str] = Counter()  # websockets that look at a session
+        self._left: dict[str, float] = {}  # since when none does; not yet for one being rendered
+        self._closing = False
+        super().__init__(**kwargs)
+
+    async def start_kernel(self, **kwargs: Any) -> str:  # type: ignore[override]
+        """Begin a session for the visit under way; waits a moment for a place.
+
+        Raises ``HTTPError`` 503 where there is none.
+        """
+        visit = VISIT.get()
+        end = time.monotonic() + _PATIENCE
+        while self._closing or self._taken() >= self.most:
+            if await self._give_up_one(visit.owner):
+                continue
+            if self._closing or time.monotonic() > end:
+                raise HTTPError(503, "all places are taken")
+            await asyncio.sleep(0.1)
+        visit.session = name = str(uuid.uuid4())
+        self.owners[name] = visit.owner
+        self._starting.add(name)
+        try:
+            return str(await super().start_kernel(kernel_id=name, **kwargs))
+        except BaseException:
+            self.owners.pop(name, None)
+            raise
+        finally:
+            self._starting.discard(name)
+
+    async def shutdown_kernel(  # type: ignore[override]
+        self, kernel_id: str, now: bool = False, restart: bool = False
+    ) -> None:
+        """End a session; a second wish while it ends is granted already."""
+        if kernel_id in self._ending:
+            return
+        self._ending.add(kernel_id)
+        try:
+            await super().shutdown_kernel(kernel_id, now=now, restart=restart)
+        finally:
+            self._ending.discard(kernel_id)
+            self.owners.pop(kernel_id, None)
+            self._left.pop(kernel_id, None)
+            self._pages.pop(kernel_id, None)
+
+    def notify_connect(self, kernel_id: str) -> None:
+        """A page looks at a session."""
+        super().notify_connect(kernel_id)
+        self._pages[kernel_id] += 1
+
+    def notify_disconnect(self, kernel_id: str) -> None:
+        """A page is closed, or its connection lost."""
+        super().notify_disconnect(kernel_id)
+        self._pages[kernel_id] -= 1
+        self.rendered(kernel_id)
+
+    def rendered(self, kernel_id: str) -> None:
+        """From now on a session that no page looks at is counted as left."""
+        if kernel_id in self.owners:
+            self._left[kernel_id] = time.monotonic()
+
+    async def cull_kernel_if_idle(self, kernel_id: str) -> None:
+        """End a session that is dead, left for long, or idle."""
+        if kernel_id in self._ending:
+            return
+        if await self._dead(kernel_id) or self._left_for(kernel_id) > self.gone_seconds:
+            await self.shutdown_kernel(kernel_id, now=True)
+        else:
+            await super().cull_kernel_if_idle(kernel_id)
+
+    async def end(self) -> None:
+        """End every session, those that are only beginning too."""
+        self._closing = True
+        end = time.monotonic() + _END_SECONDS
+        while self._starting and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        ended = (self._kill(kernel_id) for kernel_id in self.list_kernel_ids())
+        await asyncio.gather(*ended, return_exceptions=True)
+
+    async def _kill(self, kernel_id: str) -> None:
+        manager = self.get_kernel(kernel_id)
+        self._ending.discard(kernel_id)  # one that is ending by itself may take its time
+        try:
+            await self.shutdown_kernel(kernel_id, now=True)
+        finally:
+            if await ensure_async(manager.is_alive()):
+                await ensure_async(manager.shutdown_kernel(now=True))
+
+    def _taken(self) -> int:
+        return len(self._starting | set(self.list_kernel_ids()))
+
+    async def _give_up_one(self, owner: str) -> bool:
+        """End a dead session, or one that the same visitor has left, as by a reload."""
+        for kernel_id in self.list_kernel_ids():
+            if kernel_id in self._ending or kernel_id in self._starting:
+                continue
+            mine = self.owners.get(kernel_id) == owner and self._left_for(kernel_id) > 0
+            if mine or await self._dead(kernel_id):
+                await self.shutdown_kernel(kernel_id, now=True)
+                return True
+        return False
+
+    async def _dead(self, kernel_id: str) -> bool:
+        return not await ensure_async(self.get_kernel(kernel_id).is_alive())
+
+    def _left_for(self, kernel_id: str) -> float:
+        """Seconds since the last page looked at a session, 0 while one does."""
+        if self._pages[kernel_id] > 0 or kernel_id not in self._left:
+            return 0.0
+        return time.monotonic() - self._left[kernel_id]
+
+
+class OwnSession(Authorizer):
+    """Whoever began a session may use it, and nobody else."""
+
+    def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
+        kernel_id = handler.path_kwargs.get("kernel_id")
+        if kernel_id is None or user is None:
+            return False
+        return bool(handler.kernel_manager.owners.get(kernel_id) == user.username)

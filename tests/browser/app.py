@@ -1,0 +1,107 @@
+"""``invwidgets app`` in a process of its own, as a visitor without a browser meets it."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+SECONDS = 120
+
+
+class App:
+    """A server that has said where it is. ``words`` is what it printed at its start."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+        self.words = "".join(lines)
+        found = re.search(r"http://localhost:(\d+)/\?token=(\S+)", lines[0])
+        assert found, f"no address in {self.words!r}"
+        self.port, self.token = int(found[1]), found[2]
+        self.address = f"http://localhost:{self.port}/"
+        self.entrance = f"{self.address}?token={self.token}"
+
+    @property
+    def sessions(self) -> list[psutil.Process]:
+        """The processes of its sessions."""
+        return list(psutil.Process(self.process.pid).children(recursive=True))
+
+
+class Visitor:
+    """Asks for pages, and keeps the cookies it is given."""
+
+    def __init__(self, app: App, enters: bool = True) -> None:
+        self._app = app
+        self.cookies: dict[str, str] = {}
+        if enters:
+            assert self.get(f"/?token={app.token}")[0] == 302
+
+    def get(
+        self, path: str, method: str = "GET", **headers: str
+    ) -> tuple[int, str, dict[str, str]]:
+        """The status, the page and the headers of an address."""
+        connection = http.client.HTTPConnection("localhost", self._app.port, timeout=SECONDS)
+        try:
+            cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+            sent = headers | ({"Cookie": cookies} if cookies else {})
+            connection.request(method, path, headers=sent)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            for cookie in answer.headers.get_all("Set-Cookie", []):
+                name, _, value = cookie.split(";")[0].partition("=")
+                self.cookies[name] = value
+            return answer.status, text, {k.lower(): v for k, v in answer.headers.items()}
+        finally:
+            connection.close()
+
+    def open(self) -> str:
+        """Open the panel's page; the name of the session begun for it."""
+        status, page, _ = self.get("/")
+        assert status == 200, page
+        found = re.search(r'"kernelId": "([^"]+)"', page)
+        assert found, page[:2000]
+        return found[1]
+
+
+@contextmanager
+def app(*options: str, photo: str = "coffee", folder: Path | None = None) -> Iterator[App]:
+    """A server on a free port; it must not leave a process behind."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "invwidgets.cli", "app", photo, "--no-browser"]
+    process = subprocess.Popen([*command, "--port", str(port), *options], text=True, cwd=folder,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+    try:
+        yield App(process)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        finally:
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def until(condition: Callable[[], Any], words: str) -> None:
+    """Wait for what is sure to come."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain: {words}"
+        time.sleep(0.1)

@@ -1,0 +1,165 @@
+"""``invwidgets app`` in a real Chromium: users who share nothing, hostile names, an ended session.
+
+With ``INVWIDGETS_SCREENSHOTS`` set to a folder, pictures of its pages are left there.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("psutil")
+
+from .app import SECONDS, App, app, until
+from .flows import MINUTE, PICTURES, picture, press, status
+from .servers import browser
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = '<img src=x onerror="window.hacked=1">\'&amp;$x_$'
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[App]:
+    """A server of three places."""
+    with app("--sessions", "3") as running:
+        yield running
+
+
+def enter(page: Any, running: App) -> None:
+    page.goto(running.entrance, timeout=SECONDS * 1000)
+    status(page, "Ready")
+    assert "token" not in page.url
+
+
+def leave(*pages: Any) -> None:
+    """Go away as a user does: a browser that is ended tells the server nothing."""
+    for page in pages:
+        page.goto("about:blank")
+
+
+def upload(page: Any, name: str, data: bytes) -> None:
+    file = {"name": name, "mimeType": "image/png", "buffer": data}
+    page.locator(".iw-upload input").set_input_files(files=[file])
+
+
+def photo(color: tuple[int, int, int]) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (300, 240), color).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_hostile_name_is_only_text(three: App) -> None:
+    with browser(1280, 1500) as page:
+        enter(page, three)
+        page.evaluate("window.hacked = 0")
+        upload(page, f"{HOSTILE}.png", photo((30, 90, 200)))
+        page.locator(".iw-note", has_text=f"{HOSTILE}, your own photo").wait_for(timeout=MINUTE)
+        press(page, "Start")
+        status(page, "Searching")
+        status(page, HOSTILE)
+        press(page, "Stop")
+        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").wait_for(timeout=MINUTE)
+        page.locator(".iw-tile-caption", has_text=HOSTILE).wait_for(timeout=MINUTE)
+        picture(page, "app-hostile-name")
+        page.get_by_role("tab", name="Take away").click()
+        page.locator(".iw-code pre", has_text="onerror").wait_for(timeout=MINUTE)
+        with page.expect_download() as download:
+            press(page, "Picture (PNG)")
+        assert not set(download.value.suggested_filename) & set('<>"\\/:|?*')
+        upload(page, f"{HOSTILE}.png", b"no picture")
+        page.locator(".iw-error", has_text=HOSTILE).wait_for(timeout=MINUTE)
+        upload(page, "n" * 5000 + ".png", photo((1, 2, 3)))
+        page.locator(".iw-note", has_text="nnnnn…").wait_for(timeout=MINUTE)
+        assert page.locator("img[src='x']").count() == 0
+        assert page.evaluate("window.hacked") == 0
+        assert not page.troubles
+        leave(page)
+
+
+def test_three_users_share_nothing_and_a_fourth_is_asked_to_come_back(three: App) -> None:
+    with browser(1000, 1400) as page:
+        contexts = [page.context.browser.new_context() for _ in range(4)]
+        pages = [context.new_page() for context in contexts]
+        for number, one in enumerate(pages[:3]):
+            enter(one, three)
+            upload(one, f"secret-{number}.png", photo((80 * number, 40, 200)))
+            one.locator(".iw-note", has_text=f"secret-{number}, your own").wait_for(timeout=MINUTE)
+        for one in pages[:3]:
+            press(one, "Start")
+        for number, one in enumerate(pages[:3]):
+            status(one, f"and secret-{number}.")
+            own = one.locator(".iw-tile-caption", has_text=f"secret-{number}")
+            own.first.wait_for(timeout=MINUTE)
+            text = one.content()
+            for other in {0, 1, 2} - {number}:
+                assert f"secret-{other}" not in text
+            runs = one.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile")
+            assert runs.count() == 1
+        kernel = 'JSON.parse(document.getElementById("jupyter-config-data").textContent).kernelId'
+        names = [one.evaluate(kernel) for one in pages[:3]]
+        assert len(set(names)) == 3
+        for number, one in enumerate(pages[:3]):
+            for other, name in enumerate(names):
+                asked = f"fetch('/api/kernels/{name}').then((answer) => answer.status)"
+                assert one.evaluate(asked) == (200 if other == number else 403)
+
+        fourth = pages[3]
+        fourth.goto(three.entrance, timeout=SECONDS * 1000)
+        fourth.get_by_text("All places are taken").wait_for(timeout=MINUTE)
+        screenshot(fourth, "app-503")
+        leave(pages[0])  # and so makes room
+        until(lambda: len(three.sessions) == 2, "a closed page ends its session")
+        fourth.get_by_role("button", name="Try again").click()
+        status(fourth, "Ready")
+        assert not re.findall(r"secret-\d", fourth.content())
+        fourth.reload(timeout=SECONDS * 1000)  # its own place is free for it again
+        status(fourth, "Ready")
+        leave(*pages)
+
+
+def test_pages_in_words(three: App) -> None:
+    with browser(900, 600) as page:
+        page.goto(three.address)
+        page.get_by_text("A token is needed").wait_for(timeout=MINUTE)
+        screenshot(page, "app-403")
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Open").click()
+        page.get_by_text("That is not the token").wait_for(timeout=MINUTE)
+        page.goto(f"{three.address}nope")
+        page.get_by_text("No such page").wait_for(timeout=MINUTE)
+        screenshot(page, "app-404")
+
+
+def test_a_page_says_that_its_session_has_ended() -> None:
+    with app("--sessions", "1", "--idle", "0.2") as running, browser(1280, 1000) as page:
+        enter(page, running)
+        until(lambda: not running.sessions, "an idle session ends")
+        ended = page.get_by_role("alert").filter(has_text="This session has ended")
+        ended.wait_for(timeout=MINUTE)
+        screenshot(page, "app-ended")
+        ended.get_by_role("button", name="Reload").click()
+        status(page, "Ready")
+
+
+def test_an_upload_over_the_limit_is_refused_and_the_panel_lives(three: App) -> None:
+    with browser(1280, 1400) as page:
+        page.add_init_script("HTMLCanvasElement.prototype.toBlob = function (done) {"
+                             " done(new Blob([new Uint8Array(9e6)])); };")  # fmt: skip
+        enter(page, three)
+        upload(page, "large.png", photo((9, 9, 9)))
+        page.locator(".iw-error", has_text="large.png: 9.0 MB arrived").wait_for(timeout=MINUTE)
+        press(page, "Start")
+        status(page, "Searching")
+        assert not page.troubles
+
+
+def screenshot(page: Any, name: str) -> None:
+    """A picture of the whole window."""
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/{name}.png")

@@ -1,0 +1,188 @@
+"""``invwidgets app``: who gets a session, how many, whose it is, and that none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("voila")
+pytest.importorskip("psutil")
+
+import psutil
+
+from invwidgets.cli import main
+from invwidgets.errors import BadSettingError
+from invwidgets.widgets.app import SESSION_BYTES, listening, serve, sessions_for
+
+from .app import App, Visitor, app, until
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[App]:
+    """A server of two places."""
+    with app("--sessions", "2") as running:
+        yield running
+
+
+def nothing_left(names: list[psutil.Process]) -> bool:
+    return not [one for one in names if one.is_running() and one.status() != "zombie"]
+
+
+def test_places_go_by_memory() -> None:
+    assert sessions_for(0) == 1
+    assert sessions_for(10 * SESSION_BYTES) == 8
+    assert sessions_for(10**15) == 200
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99999, True])
+def test_a_port_that_cannot_be_is_refused(port: int) -> None:
+    with pytest.raises(BadSettingError, match="between 1 and 65535"):
+        listening(port)
+
+
+def test_a_port_in_use_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["app", "--no-browser", "--port", str(port)]) == 2
+        words = capsys.readouterr().err
+        assert f"port {port} cannot be had" in words
+        assert "--port" in words
+
+
+@pytest.mark.parametrize(("sessions", "idle"), [(0, 30), (-1, 30), (201, 30), (2, 0), (2, 1e9)])
+def test_limits_that_make_no_sense_are_refused(sessions: int, idle: float) -> None:
+    with pytest.raises(BadSettingError):
+        serve("coffee", 0, browser=False, dark=False, sessions=sessions, idle=idle)
+
+
+@pytest.mark.slow
+def test_it_says_what_it_takes(small: App) -> None:
+    assert "At most 2 sessions at once, about 0.6 GB each" in small.words
+    assert "after 30 minutes" in small.words
+    assert len(small.token) >= 32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/", 403, "A token is needed"),
+        ("/?token=wrong", 403, "That is not the token"),
+        ("/?token=%3Cscript%3E", 403, "That is not the token"),
+        ("/favicon.ico", 404, "No such page"),
+        ("/nope/%3Cscript%3Ealert(1)%3C/script%3E", 404, "No such page"),
+        ("/invwidgets.ipynb", 404, "No such page"),
+        ("/../../etc/passwd", 404, "No such page"),
+        ("/voila/files/invwidgets.ipynb", 404, "No such page"),
+        ("/voila/render/invwidgets.ipynb", 404, "No such page"),
+        ("/api/kernels", 404, "No such page"),
+        ("/login", 404, "No such page"),
+        ("/voila/static/nope.js", 403, "403"),
+        ("/api/kernels/00000000-0000-0000-0000-000000000000", 403, "Forbidden"),
+    ],
+)
+def test_a_stranger_gets_words_and_no_session(
+    small: App, path: str, status: int, words: str
+) -> None:
+    before = {one.pid for one in small.sessions}
+    answer, page, _ = Visitor(small, enters=False).get(path)
+    assert answer == status
+    assert words in page
+    assert "Traceback" not in page
+    assert "<script" not in page
+    assert {one.pid for one in small.sessions} <= before
+
+
+@pytest.mark.slow
+def test_nothing_but_a_page_begins_a_session(small: App) -> None:
+    visitor = Visitor(small)
+    before = {one.pid for one in small.sessions}
+    assert visitor.get("/", "HEAD")[0] == 200
+    assert visitor.get("/", **{"Sec-Purpose": "prefetch;prerender"})[0] == 204
+    assert visitor.get("/", **{"Purpose": "prefetch"})[0] == 204
+    status, _, headers = visitor.get(f"/?token={small.token}")
+    assert (status, headers["location"]) == (302, "/")
+    for path in ("/nope", "/voila/labextensions/x", "/voila/api/themes/x", "/voila/static/x"):
+        status, page, _ = visitor.get(path)
+        assert status in (403, 404)
+        assert "Traceback" not in page
+    assert {one.pid for one in small.sessions} <= before
+
+
+@pytest.mark.slow
+def test_places_owners_and_a_dead_session(small: App) -> None:
+    first, second, third = (Visitor(small) for _ in range(3))
+    one, two = first.open(), second.open()
+    assert one != two
+    status, page, headers = third.get("/")
+    assert status == 503
+    assert "All places are taken" in page
+    assert headers["retry-after"] == "60"
+
+    assert first.get(f"/api/kernels/{one}")[0] == 200  # each its own, and nobody else's
+    for other in (second, third, Visitor(small, enters=False)):
+        assert other.get(f"/api/kernels/{one}")[0] == 403
+        assert other.get(f"/api/kernels/{one}", "DELETE")[0] == 403
+        assert other.get(f"/voila/api/shutdown/{one}?_xsrf=x", "POST")[0] == 403
+        socket_of = {"Upgrade": "websocket", "Connection": "Upgrade",
+                     "Sec-WebSocket-Key": "x" * 16, "Sec-WebSocket-Version": "13"}  # fmt: skip
+        assert other.get(f"/api/kernels/{one}/channels", **socket_of)[0] == 403
+    assert first.get(f"/api/kernels/{one}")[0] == 200
+
+    processes = small.sessions
+    (dead,) = [p for p in processes if one in " ".join(p.cmdline())]
+    dead.kill()
+    dead.wait(60)
+    three = third.open()  # its place is free at once
+    assert three not in (one, two)
+    assert first.get(f"/api/kernels/{one}")[0] == 403
+
+    again = second.open()  # a reload takes the place of the page that is gone
+    assert again != two
+    assert second.get(f"/api/kernels/{two}")[0] == 403
+    xsrf = second.cookies["_xsrf"]
+    assert second.get(f"/voila/api/shutdown/{again}?_xsrf={xsrf}", "POST")[0] == 204
+    until(lambda: len(small.sessions) == 1, "a closed page ends its session")
+
+
+@pytest.mark.slow
+def test_left_sessions_end_by_themselves() -> None:
+    with app("--sessions", "2", "--idle", "0.05") as running:  # three seconds
+        Visitor(running).open()
+        until(lambda: not running.sessions, "a session that no page looks at ends")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("signals", "beginning"), [(["SIGTERM"], True), (["SIGINT", "SIGINT", "SIGTERM"], False)]
+)
+def test_the_end_leaves_nothing(tmp_path: Path, signals: list[str], beginning: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path))
+        with app("--sessions", "3") as running:
+            Visitor(running).open()
+            if beginning:
+                visitor = Visitor(running)
+                with socket.create_connection(("localhost", running.port)) as asked:
+                    cookie = "; ".join(f"{k}={v}" for k, v in visitor.cookies.items())
+                    head = f"GET / HTTP/1.1\r\nHost: localhost:{running.port}\r\nCookie: {cookie}"
+                    asked.sendall(f"{head}\r\n\r\n".encode())
+                    until(lambda: len(running.sessions) == 2, "a second session begins")
+            sessions = running.sessions
+            assert len(sessions) == 1 + beginning
+            for name in signals:
+                os.kill(running.process.pid, getattr(signal, name))
+                time.sleep(0.05)
+            assert running.process.wait(60) == 0
+            until(lambda: nothing_left(sessions), "the sessions end with the server")
+            assert list(tmp_path.iterdir()) == []
