@@ -29,6 +29,10 @@ def print_result(result: Reconstruction, *written: Path | None) -> None:
             row["SSIM"] = f"{result.ssim[index]:.3f}"
         rows.append(row)
     print_rows(False, rows)
+    if result.psnr is not None and result.scored_on != WHOLE:
+        print(f"PSNR and SSIM are of the {result.scored_on}")
+    if result.straggler_note:
+        print(result.straggler_note)
     stopped = ", stopped early" if result.stopped else ""
     weights = f", {result.weights_note}" if result.weights_note else ""
     print(

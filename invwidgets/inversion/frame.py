@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..images import to_uint8
 from .engine import Step
 from .job import Job
-from .metrics import psnr, yardstick_of
+from .metrics import psnr, spread, yardstick_of
+from .reconstruction import Reconstruction
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Frame:
     ``errors`` are relative errors ‖M∘ΔΦ‖/‖M∘Φ₀‖, ``responses`` the other objectives' by their
     normalisation, ``psnr`` in dB to the photo as the result's will be, with a region of its
     receptive field; each None where it has no meaning. ``handcrafted``: the pictures are to be
-    shown with their contrast stretched.
+    shown with their contrast stretched. ``spread`` (H, W) is ``metrics.spread`` of many seeds.
     """
 
     index: int
@@ -30,6 +32,7 @@ class Frame:
     responses: tuple[float, ...] | None
     psnr: tuple[float, ...] | None
     handcrafted: bool = False
+    spread: NDArray[np.float32] | None = None
 
     @property
     def best(self) -> int:
@@ -52,7 +55,25 @@ def take_frame(job: Job, step: Step) -> Frame:
         responses=None if inversion else _floats(-data),
         psnr=None if yardstick is None else psnr(images, yardstick),
         handcrafted=job.representation.hand_built,
+        spread=_spread(images),
     )
+
+
+def last_frame(result: Reconstruction) -> Frame:
+    """A result's images as a frame."""
+    return Frame(
+        index=result.steps - 1,
+        images=to_uint8(result.images),
+        errors=result.relative_error,
+        responses=None,
+        psnr=None,
+        handcrafted=result.handcrafted,
+        spread=_spread(result.images),
+    )
+
+
+def _spread(images: Tensor) -> NDArray[np.float32] | None:
+    return None if len(images) < 2 else spread(images).float().cpu().numpy()
 
 
 def _floats(values: Any) -> tuple[float, ...]:

@@ -116,6 +116,12 @@ def pairwise_distance(vectors: Tensor, norm: float | None = None) -> float:
     return float(distances.mean()) / scale
 
 
+def spread(images: Tensor) -> Tensor:
+    """How far seeds (S, 3, H, W) differ, (H, W): their standard deviation, a mean of 3 colours."""
+    deviation: Tensor = images.std(0, correction=0).mean(0)
+    return deviation
+
+
 def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
     """The variance of the pixels outside a box over that inside, per image of (S, 3, H, W)."""
     top, left, bottom, right = box
