@@ -15,7 +15,7 @@ from typing import Any
 
 import invwidgets as iw
 from invwidgets.images import luminance
-from invwidgets.inversion.reconstruction import image_scores
+from invwidgets.inversion.metrics import Yardstick, ssim
 
 from .report import keep, machine, table
 
@@ -35,7 +35,7 @@ def _half(channels: str) -> dict[str, Any]:
         r = iw.invert(name, layer="conv_stem", channels=channels, seeds=2, frames=0)
         assert r.photo is not None
         grey, grey_photo = luminance(r.images), luminance(r.photo)
-        shape.append(mean(image_scores(grey, grey_photo)[1]))
+        shape.append(mean(ssim(grey, Yardstick(grey_photo))))
         chroma, wanted = r.images - grey, (r.photo - grey_photo).expand_as(r.images)
         energy = wanted.square().sum()
         kept.append(float((chroma * wanted).sum() / energy))

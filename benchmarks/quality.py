@@ -18,8 +18,7 @@ from typing import Any
 import torch
 
 import invwidgets as iw
-from invwidgets.inversion.reconstruction import image_scores
-from invwidgets.objectives import relative_error
+from invwidgets.inversion.metrics import Yardstick, psnr, relative_error, ssim
 from invwidgets.selection import centre_region
 
 from .plain import PlainNetwork, plain_adam
@@ -66,14 +65,15 @@ def _compare(layer: str, photos: list[str], seeds: int) -> dict[str, Any]:
             images, seconds = plain_adam(plain, pixels, seeds)
             with torch.no_grad():
                 error = relative_error(phi(images), phi.target(pixels), iw.Selection())
-            psnr, ssim = image_scores(images, pixels)
-            theirs.append((float(error.mean()), mean(psnr), mean(ssim), seconds))
+            whole = Yardstick(pixels)
+            scores = (mean(psnr(images, whole)), mean(ssim(images, whole)))
+            theirs.append((float(error.mean()), *scores, seconds))
         r = iw.invert(photo, phi, seeds=seeds, frames=0)
         assert r.relative_error
         assert r.psnr
         assert r.ssim
-        scores = (mean(r.relative_error), mean(r.psnr), mean(r.ssim), r.seconds)
-        ours.append((*scores, r.diversity["pixels"]))
+        scores = (mean(r.psnr), mean(r.ssim))
+        ours.append((mean(r.relative_error), *scores, r.seconds, r.diversity["pixels"]))
     row = {"layer": layer, **_scores("", ours), "diversity": f"{mean(o[4] for o in ours):.3f}"}
     if theirs:
         row |= _scores("plain: ", theirs)
@@ -84,11 +84,11 @@ def _compare(layer: str, photos: list[str], seeds: int) -> dict[str, Any]:
 
 
 def _scores(side: str, results: list[tuple[float, ...]]) -> dict[str, Any]:
-    error, psnr, ssim = (mean(result[index] for result in results) for index in range(3))
+    error, decibels, similar = (mean(result[index] for result in results) for index in range(3))
     return {
         f"{side}error %": f"{100 * error:.1f}",
-        f"{side}PSNR dB": f"{psnr:.1f}",
-        f"{side}SSIM": f"{ssim:.3f}",
+        f"{side}PSNR dB": f"{decibels:.1f}",
+        f"{side}SSIM": f"{similar:.3f}",
     }
 
 

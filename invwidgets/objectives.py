@@ -121,12 +121,3 @@ def make_objective(
     if name not in kinds:
         raise unknown_name("objective", name, OBJECTIVES)
     return kinds[name](target, selection, computed)
-
-
-def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Tensor:
-    """‖M∘(Φ − Φ₀)‖ / ‖M∘Φ₀‖, (S,), un-squared, in float32."""
-    wanted = selection.of(target).float()
-    difference = selection.of(features).float() - wanted
-    distance: Tensor = torch.linalg.vector_norm(difference.flatten(1), dim=1)
-    norm: Tensor = torch.linalg.vector_norm(wanted)
-    return distance / norm

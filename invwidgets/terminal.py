@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 def print_result(result: Reconstruction, *written: Path | None) -> None:
     """A result's scores by seed, what it took, and the files ``written``."""
+    from .inversion.metrics import WHOLE
+
     rows = []
     for index, seed in enumerate(result.seeds):
         row = {"seed": str(seed)}
@@ -32,6 +34,10 @@ def print_result(result: Reconstruction, *written: Path | None) -> None:
             row["SSIM"] = f"{result.ssim[index]:.3f}"
         rows.append(row)
     print_rows(False, rows)
+    if result.psnr is not None and result.scored_on != WHOLE:
+        print(f"PSNR and SSIM are of the {result.scored_on}")
+    if result.straggler_note:
+        print(result.straggler_note)
     stopped = ", stopped early" if result.stopped else ""
     weights = f", {result.weights_note}" if result.weights_note else ""
     print(

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from invwidgets.errors import SelectionError, UnknownNameError
-from invwidgets.objectives import OBJECTIVES, make_objective, relative_error
+from invwidgets.inversion.metrics import relative_error
+from invwidgets.objectives import OBJECTIVES, make_objective
 from invwidgets.selection import Selection
 from tests.reference.slow_priors import slow_caricature, slow_inversion, slow_maximise
 

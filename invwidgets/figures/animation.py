@@ -6,11 +6,13 @@ import os
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import OutputError
 from ..files import written_whole
 from ..inversion.reconstruction import Reconstruction
+from .contrast import stretched
 
 _GAP = 4
 
@@ -24,7 +26,9 @@ def save_animation(
     """
     if not len(result.frames):
         raise OutputError("no pictures of the run were kept: run again with frames=24")
-    pictures = [Image.fromarray(_side_by_side(frame)) for frame in result.frames.numpy()]
+    frames = result.frames.movedim(2, -1).numpy()
+    shown = [_shown(frame, result.handcrafted) for frame in frames]
+    pictures = [Image.fromarray(_side_by_side(frame)) for frame in shown]
     each = max(20, round(1000 * seconds / len(pictures)))
     durations = [each] * (len(pictures) - 1) + [1500]
     with written_whole(path) as partial:
@@ -33,8 +37,13 @@ def save_animation(
         )
 
 
+def _shown(frame: NDArray[np.uint8], stretch: bool) -> NDArray[np.uint8]:
+    """Every seed's picture (S, H, W, 3) as it is shown."""
+    return np.stack([stretched(picture) for picture in frame]) if stretch else frame
+
+
 def _side_by_side(frame: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    seeds, _, height, width = frame.shape
+    seeds, height, width, _ = frame.shape
     columns = min(seeds, 5 if seeds != 9 else 3)
     rows = -(-seeds // columns)
     sheet = np.full(
@@ -43,5 +52,5 @@ def _side_by_side(frame: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     for index, image in enumerate(frame):
         top = _GAP + index // columns * (height + _GAP)
         left = _GAP + index % columns * (width + _GAP)
-        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+        sheet[top : top + height, left : left + width] = image
     return sheet

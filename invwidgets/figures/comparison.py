@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ..inversion.reconstruction import Reconstruction
 from ..representations.registry import representation
 from .canvas import INK, new_figure, set_title, show_image
+from .contrast import STRETCHED, as_shown
 from .hog_glyphs import hog_glyph_image
 from .sift_glyphs import sift_glyph_image
 
@@ -30,7 +31,9 @@ def comparison(results: Sequence[Reconstruction]) -> Figure:
     figure_width = columns * (across + _GAP) + _GAP
     figure_height = 2 * (down + _CAPTION) + _TITLE
     figure = new_figure(figure_width, figure_height)
-    note = f"glyphs above, inversions below · {first.steps} steps, seed {first.seeds[0]}"
+    note = (
+        f"glyphs above, inversions below, {STRETCHED} · {first.steps} steps, seed {first.seeds[0]}"
+    )
     set_title(figure, f"What descriptors still know of {first.photo_name}", note,
               figure_width, figure_height)  # fmt: skip
     for column in range(columns):
@@ -50,7 +53,9 @@ def comparison(results: Sequence[Reconstruction]) -> Figure:
             result = results[column - 1]
             if row:
                 error = result.relative_error
-                show_image(axes, result.images[0], f"error {100 * error[0]:.1f} %" if error else "")
+                show_image(
+                    axes, as_shown(result, 0), f"error {100 * error[0]:.1f} %" if error else ""
+                )
                 continue
             phi = representation(result.model)
             features = phi.target(result.photo)[0]  # type: ignore[arg-type]

@@ -10,20 +10,27 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..images import to_uint8
+from ..inversion.frame import last_frame
 from ..inversion.reconstruction import Reconstruction
 from .canvas import LIGHT, Theme
+from .contrast import STRETCHED, stretched
 from .grid import Plan, plan_grid
 from .sheet import Sheet
 
 _HEAD = 58
-_SPREAD_FULL = 0.25  # the standard deviation drawn brightest
+STRAGGLER = " · straggler"  # after a seed's error, see ``Reconstruction.stragglers``
+SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
+_SPREAD_SAYS = "std, log: black 0.01 %, white 50 %"
 
 
 class Gallery:
     """A sheet that knows what its pictures are: photo, seeds, their mean and their spread.
 
     ``place`` maps a seed's index, or ``"photo"``, ``"mean"``, ``"spread"``, to its cell.
-    ``enlarged`` names a seed's index shown large beside the photo.
+    ``enlarged`` names a seed's index shown large beside the photo. ``stretch`` says that the seeds'
+    pictures, and their mean, are shown with their contrast stretched; their spread never is. It is
+    the standard deviation of the seeds at each pixel on one logarithmic scale, the same in every
+    picture: black is 0.01 % of the range or less, white 50 %, the largest there can be.
     """
 
     def __init__(
@@ -39,8 +46,10 @@ class Gallery:
         enlarged: int | None = None,
         heading: tuple[str, str] | None = None,
         tallest: int = 640,
+        stretch: bool = False,
     ) -> None:
         self.seeds = tuple(seeds)
+        self.stretch = stretch
         keys: list[int | str] = ["photo"] if photo else []
         keys += range(len(self.seeds))
         keys += ["mean", "spread"] if len(self.seeds) > 1 else []
@@ -57,7 +66,7 @@ class Gallery:
             self.sheet.caption(self.place[index], f"seed {seed}")
         if "mean" in self.place:
             self.sheet.caption(self.place["mean"], "mean", "of all seeds")
-            self.sheet.caption(self.place["spread"], "spread", "bright: seeds differ")
+            self.sheet.caption(self.place["spread"], "spread", _SPREAD_SAYS)
         if heading is not None:
             self.sheet.head(*heading)
 
@@ -66,7 +75,7 @@ class Gallery:
     ) -> None:
         """The photo (H, W, 3), and a region's receptive field: top, left, bottom, right."""
         cell = self.place["photo"]
-        self.sheet.show(cell, photo, name, "the photo")
+        self.sheet.show(cell, photo, name, _photo_says(field is not None, self.stretch))
         self.sheet.frame_field(cell, field)
 
     def clear(self) -> None:
@@ -83,20 +92,22 @@ class Gallery:
         images: NDArray[np.uint8],
         captions: Sequence[tuple[str, str]],
         best: int | None,
+        spread: NDArray[np.float32] | None = None,
     ) -> None:
-        """Every seed's image (S, H, W, 3) with its captions, the best one marked."""
-        for index, (first, second) in enumerate(captions):
-            self.sheet.show(self.place[index], images[index], first, second)
-        self.sheet.mark(self.place[best] if best is not None and len(captions) > 1 else None)
-        if "mean" not in self.place:
-            return
-        values = images.astype(np.float32)
-        mean = values.mean(0)
-        values -= mean
-        deviation = np.sqrt(np.square(values, out=values).mean(0))
-        self.sheet.show(self.place["mean"], np.round(mean).astype(np.uint8), "mean", "of all seeds")
-        heat = _heat(deviation.mean(-1) / 255 / _SPREAD_FULL)
-        self.sheet.show(self.place["spread"], heat, "spread", "bright: seeds differ")
+        """Every seed's image (S, H, W, 3) with its captions, the best one marked.
+
+        ``spread`` (H, W) is how far the seeds differ, as ``metrics.spread`` has it.
+        """
+        shown = stretched if self.stretch else _unchanged
+        for index, (first, second) in zip(range(len(self.seeds)), captions, strict=False):
+            self.sheet.show(self.place[index], shown(images[index]), first, second)
+        many = best is not None and len(self.seeds) > 1
+        self.sheet.mark(self.place.get(best) if many and best is not None else None)
+        if "mean" in self.place:
+            mean = np.round(images.mean(0, dtype=np.float32)).astype(np.uint8)
+            self.sheet.show(self.place["mean"], shown(mean), "mean", "of all seeds")
+        if "spread" in self.place and spread is not None:
+            self.sheet.show(self.place["spread"], heat(spread), "spread", _SPREAD_SAYS)
 
 
 def gallery(
@@ -125,8 +136,9 @@ def gallery_of(
     scale: float = 1.25,
 ) -> Gallery:
     """The gallery of a result, ready to be drawn or saved."""
-    images = to_uint8(result.images[:limit])
-    count = len(images)
+    frame = last_frame(result)
+    images = frame.images
+    count = min(limit, len(images))
     cells = count + (result.photo is not None) + (2 if count > 1 else 0)
     if width is None:
         columns = columns or _columns(cells, count + (result.photo is not None))
@@ -139,14 +151,15 @@ def gallery_of(
         theme=theme,
         scale=scale,
         columns=columns,
-        heading=(title_of(result), note_of(result)),
+        heading=(title_of(result), picture_note(result)),
+        stretch=result.handcrafted,
     )
     if result.photo is not None:
         field = result.receptive_field
         box = None if field is None or field["covers_image"] else tuple(field["box"])
         drawn.show_photo(to_uint8(result.photo), result.photo_name, box)
     captions = [caption(result, index) for index in range(count)]
-    drawn.show_seeds(images, captions, best_seed(result))
+    drawn.show_seeds(images, captions, best_seed(result), frame.spread)
     return drawn
 
 
@@ -184,6 +197,11 @@ def note_of(result: Reconstruction) -> str:
     return " · ".join(parts)
 
 
+def picture_note(result: Reconstruction) -> str:
+    """The same, and how the pictures are shown where that is not as they are."""
+    return note_of(result) + (f" · {STRETCHED}" if result.handcrafted else "")
+
+
 def best_seed(result: Reconstruction) -> int:
     """The index of the seed whose features come nearest, or that responds most."""
     if result.relative_error is not None:
@@ -200,7 +218,8 @@ def caption(result: Reconstruction, seed: int) -> tuple[str, str]:
         response = -float(result.energies["data"][-1][seed])
     psnr = None if result.psnr is None else result.psnr[seed]
     ssim = None if result.ssim is None else result.ssim[seed]
-    return seed_caption(result.seeds[seed], error, response, psnr, ssim)
+    number = result.seeds[seed]
+    return seed_caption(number, error, response, psnr, ssim, number in result.stragglers)
 
 
 def seed_caption(
@@ -209,11 +228,12 @@ def seed_caption(
     response: float | None = None,
     psnr: float | None = None,
     ssim: float | None = None,
+    straggles: bool = False,
 ) -> tuple[str, str]:
     """The same two lines for the live picture and the saved one."""
     first = ""
     if error is not None:
-        first = f"error {100 * error:.1f} %"
+        first = f"error {100 * error:.1f} %{STRAGGLER if straggles else ''}"
     elif response is not None:
         first = f"response ×{response:.2f}"
     second = [f"seed {seed}"]
@@ -224,10 +244,24 @@ def seed_caption(
     return first, " · ".join(second)
 
 
-def _heat(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Numbers in [0, 1] as colours, dark to bright."""
-    index = np.clip(values * 255, 0, 255).astype(np.uint8)
+def heat(spread: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Standard deviations (H, W) as colours (H, W, 3), dark to bright, on the scale ``SPREAD``."""
+    black, white = SPREAD
+    values = np.log(np.maximum(spread, black) / black) / math.log(white / black)
+    index = np.clip(np.round(values * 255), 0, 255).astype(np.uint8)
     return _heat_table()[index]
+
+
+def _unchanged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels
+
+
+def _photo_says(field: bool, stretch: bool) -> str:
+    """What stands beneath the photo: of what the scores are, and how the others are shown."""
+    parts = ["dB and SSIM: in the frame" if field else "the photo"]
+    if stretch:
+        parts.append("others stretched")
+    return " · ".join(parts)
 
 
 def _heat_table() -> NDArray[np.uint8]:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from ..inversion.reconstruction import Reconstruction
 from .canvas import FAINT, INK, new_figure, set_title, show_image
-from .gallery import note_of
+from .contrast import as_shown
+from .gallery import STRAGGLER, picture_note
 
 _CELL, _GAP, _CAPTION, _TITLE = 1.35, 0.08, 0.42, 0.72
 
@@ -17,8 +18,10 @@ _CELL, _GAP, _CAPTION, _TITLE = 1.35, 0.08, 0.42, 0.72
 def _note(results: Sequence[Reconstruction]) -> str:
     steps = [result.steps for result in results]
     if len(set(steps)) == 1:
-        return note_of(results[0])
-    return note_of(results[0]).replace(f"{steps[0]} steps", f"{min(steps)} to {max(steps)} steps")
+        return picture_note(results[0])
+    return picture_note(results[0]).replace(
+        f"{steps[0]} steps", f"{min(steps)} to {max(steps)} steps"
+    )
 
 
 def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None) -> Figure:
@@ -55,12 +58,13 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
     if first.photo is not None:
         show_image(cell(0, 0, "the photo"), first.photo)
     for column, (result, head) in enumerate(zip(results, heads, strict=True), 1):
-        for row, image in enumerate(result.images):
+        for row, seed in enumerate(result.seeds):
             axes = cell(row, column, head if row == 0 else "")
-            error = (
-                "" if result.relative_error is None else f"{100 * result.relative_error[row]:.0f} %"
-            )
-            show_image(axes, image, error)
+            words = ""
+            if result.relative_error is not None:
+                far = STRAGGLER if seed in result.stragglers else ""
+                words = f"{100 * result.relative_error[row]:.0f} %{far}"
+            show_image(axes, as_shown(result, row), words)
     figure.text(0.15 / figure_width, 0.1 / figure_height, "beneath each: its relative error",
                 fontsize=7.5, color=FAINT)  # fmt: skip
     return figure

@@ -28,6 +28,7 @@ _KIND, _VERSION = "invwidgets.reconstruction", 1
 _ARRAYS = ("images", "photo", "frames")
 _PER_SEED = ("relative_error", "raw_relative_error", "psnr", "ssim", "outside_variance")
 _TEXTS = ("photo_name", "model", "weights", "layer", "digest")
+_LATER = {"scored_on": str, "handcrafted": bool}  # files of before do not have them
 _OBJECTS = ("selection", "diversity", "resolved", "versions")
 
 
@@ -101,8 +102,11 @@ def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str])
     """The constructor's arguments; whatever does not fit the others is a ``ValueError``."""
     settings = InversionSettings.from_dict(_an(dict, header.pop("settings"), "settings"))
     wanted = known - {*_ARRAYS, "energies", "settings"}
-    if set(header) != wanted:
+    if set(header) | set(_LATER) != wanted:
         raise ValueError(f"its fields differ: {shown(sorted(set(header) ^ wanted))}")
+    for name, kind in _LATER.items():
+        if name in header:
+            _an(kind, header[name], name)
     seeds, steps = len(settings.seeds), header["steps"]
     for name in _TEXTS:
         _an(str, header[name], name)

@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from .metrics import WHOLE, lower_median, stragglers
 from .settings import InversionSettings
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ class Reconstruction:
     ``images`` (S, 3, H, W) in [0, 1]; ``photo`` (3, H, W), None where there was none.
     By seed: ``relative_error`` ‖M∘ΔΦ‖/‖M∘Φ₀‖ of the clipped pictures, un-squared, in float32;
     ``raw_relative_error`` of the iterate before clipping; ``psnr`` in dB and ``ssim`` to the
-    photo (to its grey values where Φ sees only those). ``diversity``: mean pairwise distance
+    photo, of what ``scored_on`` says: ``"whole image"``, or with a region its ``"receptive
+    field"``, and ``", grey values"`` where Φ sees only those. ``handcrafted``: Φ is HOG or SIFT,
+    and figures stretch the images' contrast. ``diversity``: mean pairwise distance
     between seeds, ``pixels`` as the root mean square difference in [0, 1], ``features`` as
     ‖M∘ΔΦ‖/‖M∘Φ₀‖. ``energies`` maps a term to (steps, S). ``knob_changes`` are (step, name,
     value), so that a run with moved knobs replays. ``reverted`` lists (step, seed) where a search
@@ -58,10 +60,36 @@ class Reconstruction:
     frame_steps: tuple[int, ...] = ()
     receptive_field: dict[str, Any] | None = None
     outside_variance: tuple[float, ...] | None = None
+    scored_on: str = WHOLE
+    handcrafted: bool = False
 
     @property
     def seeds(self) -> tuple[int, ...]:
         return self.settings.seeds
+
+    @property
+    def stragglers(self) -> tuple[int, ...]:
+        """The seeds that ended far above the others: more than 1.5 times the median relative error
+        of all seeds (of two middle ones the lower), and 5 percentage points above it at least."""
+        errors = self.relative_error or ()
+        return tuple(self.seeds[place] for place in stragglers(errors))
+
+    @property
+    def straggler_note(self) -> str:
+        """What to say of the stragglers, and what to do; empty if there are none."""
+        if not self.stragglers or self.relative_error is None:
+            return ""
+        errors = dict(zip(self.seeds, self.relative_error, strict=True))
+        ended = " and ".join(
+            f"{seed} ended at {100 * errors[seed]:.1f} %" for seed in self.stragglers
+        )
+        rest = [error for seed, error in errors.items() if seed not in self.stragglers]
+        plural = len(self.stragglers) > 1
+        return (
+            f"{'seeds' if plural else 'seed'} {ended}, far above the others "
+            f"(median {100 * lower_median(rest):.1f} %): leave {'them' if plural else 'it'} out, "
+            "or run more steps"
+        )
 
     @property
     def weights_note(self) -> str:
@@ -82,6 +110,8 @@ class Reconstruction:
             "raw_relative_error": _listed(self.raw_relative_error),
             "psnr": _listed(self.psnr),
             "ssim": _listed(self.ssim),
+            "scored_on": self.scored_on,
+            "stragglers": list(self.stragglers),
             "diversity": self.diversity,
             "outside_variance": _listed(self.outside_variance),
             "receptive_field": self.receptive_field,
@@ -132,44 +162,6 @@ class Reconstruction:
         from ..figures.animation import save_animation
 
         save_animation(self, path, seconds)
-
-
-def image_scores(images: Tensor, photo: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """PSNR in dB and SSIM of images (S, 3, H, W) to a photo (3, H, W), by scikit-image."""
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
-    original = photo.movedim(0, -1).cpu().double().numpy()
-    psnr, ssim = [], []
-    window = min(7, *original.shape[:2])
-    for image in images.movedim(1, -1).cpu().double().numpy():
-        if np.array_equal(image, original):
-            psnr.append(float("inf"))
-        else:
-            psnr.append(float(peak_signal_noise_ratio(original, image, data_range=1.0)))
-        if window < 3:
-            ssim.append(float("nan"))
-            continue
-        ssim.append(
-            float(
-                structural_similarity(
-                    original,
-                    image,
-                    data_range=1.0,
-                    channel_axis=-1,
-                    win_size=window - (window + 1) % 2,
-                )
-            )
-        )
-    return tuple(psnr), tuple(ssim)
-
-
-def pairwise_distance(vectors: Tensor, norm: float | None = None) -> float:
-    """The mean distance between pairs of rows (S, D): root mean square, or by ``norm``."""
-    if len(vectors) < 2:
-        return 0.0
-    distances = torch.pdist(vectors.cpu().double())
-    scale = vectors.shape[1] ** 0.5 if norm is None else norm
-    return float(distances.mean()) / scale
 
 
 def _listed(values: tuple[float, ...] | None) -> list[float | None] | None:

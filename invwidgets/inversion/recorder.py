@@ -16,11 +16,19 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import BadSettingError
-from ..images import luminance
-from ..objectives import relative_error
 from .engine import Step, raw_images
 from .job import Job
-from .reconstruction import Reconstruction, image_scores, pairwise_distance
+from .metrics import (
+    WHOLE,
+    outside_variance,
+    pairwise_distance,
+    psnr,
+    relative_error,
+    ssim,
+    to_floats,
+    yardstick_of,
+)
+from .reconstruction import Reconstruction
 
 _FRAME_SIDE = 160  # pixels of an animation's pictures
 _FRAME_SEEDS = 9
@@ -70,19 +78,17 @@ class Recorder:
         raw = raw_images(step.iterate, job.size, step.mean_color)
         images = raw.clamp(0, 1)
         features = _features(job, images)
-        errors = raw_errors = psnr = ssim = outside = None
+        errors = raw_errors = outside = None
         if job.settings.objective == "inversion":
-            errors = _floats(relative_error(features, job.target, job.selection))
-            raw_errors = _floats(relative_error(_features(job, raw), job.target, job.selection))
-        if job.photo is not None:
-            seen = luminance(job.photo) if job.representation.color_blind else job.photo
-            psnr, ssim = image_scores(images, seen)
+            errors = to_floats(relative_error(features, job.target, job.selection))
+            raw_errors = to_floats(relative_error(_features(job, raw), job.target, job.selection))
+        yardstick = yardstick_of(job)
         field = None
         if job.selection.region is not None:
             box = job.representation.receptive_field(job.selection.region, job.size)
             covers = box.covers(job.size)
             field = {"box": list(box.clipped), "covers_image": covers}
-            outside = None if covers else _outside_variance(images, box.clipped)
+            outside = None if covers else outside_variance(images, box.clipped)
         chosen = job.selection.of(features).flatten(1)
         maximised = job.settings.objective == "maximise"  # the target is one number then
         wanted = job.target if maximised else job.selection.of(job.target)
@@ -104,8 +110,9 @@ class Recorder:
             settings=job.settings,
             relative_error=errors,
             raw_relative_error=raw_errors,
-            psnr=psnr,
-            ssim=ssim,
+            psnr=None if yardstick is None else psnr(images, yardstick),
+            ssim=None if yardstick is None else ssim(images, yardstick),
+            scored_on=WHOLE if yardstick is None else yardstick.words,
             diversity={
                 "pixels": pairwise_distance(images.flatten(1)),
                 "features": pairwise_distance(chosen, norm),
@@ -127,6 +134,7 @@ class Recorder:
             frame_steps=tuple(self._frame_steps),
             receptive_field=field,
             outside_variance=outside,
+            handcrafted=job.representation.hand_built,
         )
 
     def _keep_frame(self, step: Step) -> None:
@@ -143,24 +151,11 @@ def _features(job: Job, images: Tensor) -> Tensor:
         return torch.cat([job.representation(chunk) for chunk in images.split(_CHUNK)])
 
 
-def _outside_variance(images: Tensor, box: tuple[int, int, int, int]) -> tuple[float, ...]:
-    """The pixels' variance outside a box over that inside, by seed."""
-    top, left, bottom, right = box
-    inside = torch.zeros(images.shape[-2:], dtype=torch.bool, device=images.device)
-    inside[top:bottom, left:right] = True
-    within, without = images[..., inside].var((1, 2)), images[..., ~inside].var((1, 2))
-    return _floats(without / within.clamp_min(1e-12))
-
-
 def _frame_steps(frames: int, steps: int) -> set[int]:
     """Which steps to keep pictures of: more of them early, where more happens."""
     if frames < 2:
         return {0} if frames else set()
     return {round((steps - 1) * (i / (frames - 1)) ** 2) for i in range(frames)}
-
-
-def _floats(values: Tensor) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
 
 
 def _versions() -> dict[str, str]:

@@ -27,6 +27,11 @@ def _reduce_dims(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
     return reduced.reshape(2, 4, *out.shape)
 
 
+def _norm_dims(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
+    """As other reductions; the order of the norm stands before the dimensions."""
+    return _reduce_dims(of, (args[0], *args[2:]), out)
+
+
 def _along(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
     """softmax: within each line along a dimension everything sees everything."""
     values = of(args[0])
@@ -112,10 +117,11 @@ def _all_tokens(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
 
 _OVER_DIMS = (
     *(ATEN.mean, ATEN.sum, ATEN.amax, ATEN.amin, ATEN.max, ATEN.min, ATEN.prod, ATEN.logsumexp),
-    *(ATEN.var, ATEN.std, ATEN.norm, ATEN.linalg_vector_norm),
+    *(ATEN.var, ATEN.std),
 )
 REDUCES: dict[Any, Callable[[_Values, Sequence[Any], Tensor], Tensor]] = {
     **dict.fromkeys(_OVER_DIMS, _reduce_dims),
+    **dict.fromkeys((ATEN.norm, ATEN.linalg_vector_norm), _norm_dims),
     **dict.fromkeys((ATEN._softmax, ATEN._log_softmax, ATEN._safe_softmax), _along),
     ATEN.cumsum: _cumulative,
     **dict.fromkeys((ATEN.native_batch_norm, ATEN._native_batch_norm_legit), _batch_norm),
@@ -146,6 +152,8 @@ POINTWISE = {
     ATEN._native_batch_norm_legit_no_training,
     ATEN.cudnn_batch_norm,
     ATEN.native_dropout,
+    ATEN.hardswish,
+    ATEN.hardswish_,
 }
 RESHAPES = {ATEN.view, ATEN._unsafe_view, ATEN.reshape, ATEN._reshape_alias}
 MOVES = {

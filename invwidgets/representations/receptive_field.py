@@ -27,7 +27,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .box_rules import FACTORIES, INDEXED, MOVES, POINTWISE, REDUCES, RESHAPES
 from .box_windows import RESAMPLERS, WINDOWS, resample
-from .boxes import ATEN, EMPTY, Boxes, Jump, spread, union
+from .boxes import ATEN, EMPTY, Boxes, Jump, slim, spread, union
 
 
 class Box(NamedTuple):
@@ -184,7 +184,11 @@ class BoxTracer(TorchDispatchMode):
             return [Boxes(self.of(args[0]).reshape(2, 4, *outputs[0].shape), jump)]
         if packet is ATEN.slice:
             jump = _thinned(jump, args)
-        if packet in MOVES or (func.is_view and packet is not ATEN.as_strided):
+        if packet in (ATEN.as_strided, ATEN.as_strided_):  # where all see the same, so do all after
+            values = slim(self.of(args[0])).reshape(2, 4, -1)
+            same = bool((values == values[..., :1]).all())
+            return [Boxes(spread(values[..., 0], outputs[0].shape), jump)] if same else None
+        if packet in MOVES or func.is_view:
             return [Boxes(v, jump) for v in self._move(func, args, kwargs)]
         if packet in REDUCES:
             parts = REDUCES[packet](self.of, args, outputs[0])

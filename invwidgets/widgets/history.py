@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..figures.canvas import LIGHT, Theme
+from ..figures.contrast import as_shown
 from ..figures.gallery import best_seed, title_of
 from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
-from ..images import to_uint8
 from ..inversion.reconstruction import Reconstruction
 from .loop import Loop
 from .parts import button, classed, note
@@ -31,7 +31,7 @@ class Pin:
 
     @property
     def picture(self) -> NDArray[np.uint8]:
-        return to_uint8(self.result.images[best_seed(self.result)])
+        return as_shown(self.result, best_seed(self.result))
 
     @property
     def words(self) -> str:

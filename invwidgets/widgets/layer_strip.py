@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
 from ..figures.canvas import Theme
-from ..figures.gallery import seed_caption
+from ..figures.contrast import as_shown, stretched
+from ..figures.gallery import best_seed, caption, seed_caption
 from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
 from ..images import photo_name
@@ -214,15 +215,14 @@ class LayerStrip(w.VBox):
         if layer not in self.results:
             error = None if frame.errors is None else frame.errors[frame.best]
             first, _ = seed_caption(0, error, None)
-            self.view.pictures[layer] = (frame.images[frame.best], layer, first)
+            pixels = frame.images[frame.best]
+            shown = stretched(pixels) if frame.handcrafted else pixels
+            self.view.pictures[layer] = (shown, layer, first)
             self.view.redraw()
             self.session.frame_seconds = self.view.pause
 
     def _show(self, layer: str, result: Reconstruction) -> None:
-        from ..figures.gallery import best_seed, caption
-        from ..images import to_uint8
-
         best = best_seed(result)
         first, _ = caption(result, best)
-        self.view.pictures[layer] = (to_uint8(result.images[best]), layer, first)
+        self.view.pictures[layer] = (as_shown(result, best), layer, first)
         self.view.redraw()

@@ -30,6 +30,7 @@ class LiveGallery(PictureView):
         self._name = ""
         self._standing: tuple[Any, ...] = ()
         self._field: tuple[int, int, int, int] | None = None
+        self._stretch = False
         self._seeds: tuple[int, ...] = (0, 1, 2, 3)
         self._frame: Frame | None = None
         self._captions: list[tuple[str, str]] | None = None
@@ -41,13 +42,17 @@ class LiveGallery(PictureView):
         name: str,
         seeds: Sequence[int],
         field: tuple[int, int, int, int] | None = None,
+        stretch: bool = False,
     ) -> None:
-        """A photo (H, W, 3) and as many empty places as seeds, until pictures come."""
-        new = (None if photo is None else photo.tobytes(), name, field)
+        """A photo (H, W, 3) and as many empty places as seeds, until pictures come.
+
+        ``field`` is framed in the photo; ``stretch``: the pictures' contrast is stretched.
+        """
+        new = (None if photo is None else photo.tobytes(), name, field, stretch)
         if new != self._standing:
             self._key = ()
         self._standing = new
-        self._photo, self._name, self._field = photo, name, field
+        self._photo, self._name, self._field, self._stretch = photo, name, field, stretch
         self._seeds = tuple(seeds)[:MANY]
         self._frame = None
         if self.enlarged >= len(self._seeds):
@@ -68,8 +73,8 @@ class LiveGallery(PictureView):
         gallery = self._laid()
         frame = self._frame
         if frame is not None:
-            images = frame.images[:MANY]
-            gallery.show_seeds(images, self._captions or _captions(self._seeds, frame), frame.best)
+            captions = self._captions or _captions(self._seeds, frame)
+            gallery.show_seeds(frame.images, captions, frame.best, frame.spread)
         shown = "" if frame is None else str(frame.index + 1)
         self.send_sheet(gallery.sheet, gallery.plan, shown, self._words(frame))
         self.seconds = time.perf_counter() - began
@@ -82,7 +87,7 @@ class LiveGallery(PictureView):
         enlarged = self.enlarged if 0 <= self.enlarged < len(self._seeds) else None
         scale = self.pixel_ratio
         key = (theme, shape, self._seeds, enlarged, max(240, self.width), scale,
-               self._photo is not None)  # fmt: skip
+               self._photo is not None, self._stretch)  # fmt: skip
         if self._gallery is None or key != self._key:
             self._gallery = Gallery(
                 self._seeds,
@@ -92,6 +97,7 @@ class LiveGallery(PictureView):
                 theme=theme,
                 scale=scale,
                 enlarged=enlarged,
+                stretch=self._stretch,
             )
             self._key = key
             if self._photo is not None:

@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from ..figures.gallery import caption
 from ..images import to_uint8
-from ..inversion.frame import Frame
+from ..inversion.frame import last_frame
 from ..inversion.progress import Progress
 from ..inversion.reconstruction import Reconstruction
 from ..inversion.session import Session
@@ -54,7 +54,8 @@ class PanelViews(w.VBox):
             box = looked.representation.receptive_field(options.region, looked.size)
             field = None if box.covers(looked.size) else box.clipped
         photo = None if options.objective == "maximise" else looked.photo
-        self.gallery.show_photo(photo, name, range(options.seeds), field)
+        stretch = looked.representation.hand_built
+        self.gallery.show_photo(photo, name, range(options.seeds), field, stretch)
 
     def show_news(self, news: Sequence[Progress]) -> None:
         """Where the run stands, and its latest picture."""
@@ -66,9 +67,8 @@ class PanelViews(w.VBox):
 
     def show_result(self, result: Reconstruction, photo: str) -> None:
         """A run's end: measured captions, and files; ``photo`` is Python that names its photo."""
-        frame = Frame(result.steps - 1, to_uint8(result.images), result.relative_error, None, None)
         captions = [caption(result, index) for index in range(len(result.seeds))]
-        self.gallery.show(frame, captions)
+        self.gallery.show(last_frame(result), captions)
         self.take_away.theme, self.history.theme = self.gallery.colors, self.gallery.look
         self.take_away.offer(result, photo)
 
@@ -77,7 +77,7 @@ class PanelViews(w.VBox):
         pixels = None if result.photo is None else to_uint8(result.photo)
         field = result.receptive_field
         box = None if field is None or field["covers_image"] else tuple(field["box"])
-        self.gallery.show_photo(pixels, result.photo_name, result.seeds, box)
+        self.gallery.show_photo(pixels, result.photo_name, result.seeds, box, result.handcrafted)
         self.show_result(result, photo)
 
     def show_curves(self, session: Session, seeds: int, now: bool = False) -> None:

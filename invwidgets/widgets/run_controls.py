@@ -90,7 +90,9 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
         if result.relative_error is None:
             return f"{kind}. Move a knob, or start again."
         best = 100 * min(result.relative_error)
-        return f"{kind}: {layer} sees {best:.1f} % difference between the best image and {photo}."
+        said = f"{kind}: {layer} sees {best:.1f} % difference between the best image and {photo}."
+        note = result.straggler_note
+        return f"{said} {note[0].upper()}{note[1:]}." if note else said
     return {"failed": "That did not work; everything else still does."}.get(progress.state, "")
 
 

@@ -174,7 +174,7 @@ THREADS = """
 import sys, torch
 torch.set_num_threads(2)
 from invwidgets.inversion.engine import run
-from invwidgets.objectives import relative_error
+from invwidgets.inversion.metrics import relative_error
 from invwidgets.selection import Selection
 from tests.inversion.test_engine import PHI, PHOTO, SETTINGS, TARGET
 torch.set_num_threads(2)

@@ -20,9 +20,9 @@ from invwidgets.errors import (
 from invwidgets.inversion.engine import Step, run
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.job import largest_response, prepare
+from invwidgets.inversion.metrics import relative_error
 from invwidgets.inversion.reconstruction import Reconstruction
 from invwidgets.inversion.settings import InversionSettings, Phase
-from invwidgets.objectives import relative_error
 from invwidgets.representations.registry import representation, representations
 from invwidgets.selection import Selection
 from tests.inversion.test_engine import Broken

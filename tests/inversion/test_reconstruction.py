@@ -13,15 +13,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from invwidgets.errors import OutputError
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.reconstruction import (
-    Reconstruction,
-    image_scores,
-    pairwise_distance,
-)
+from invwidgets.inversion.reconstruction import Reconstruction
 from tests.small_networks import phi, picture
 
 PHOTO = picture()
@@ -131,20 +126,6 @@ def test_summary_is_json(result: Reconstruction) -> None:
     assert len(summary["energy"]["data"]) == 3
 
 
-def test_scores_are_scikit_images() -> None:
-    images = torch.stack([PHOTO, (PHOTO + 0.1).clamp(0, 1), PHOTO.flip(2)])
-    psnr, ssim = image_scores(images, PHOTO)
-    assert psnr[0] == math.inf
-    assert ssim[0] == pytest.approx(1)
-    one, other = (np.asarray(x.movedim(0, -1), np.float64) for x in (PHOTO, images[2]))
-    assert psnr[2] == pytest.approx(peak_signal_noise_ratio(one, other, data_range=1))
-    expected = structural_similarity(one, other, data_range=1, channel_axis=-1)
-    assert ssim[2] == pytest.approx(expected)
-    assert psnr[1] > psnr[2]
-    tiny = torch.rand(3, 2, 2)
-    assert math.isnan(image_scores(tiny[None] * 0.5, tiny)[1][0])
-
-
 def test_diversity_is_the_mean_pairwise_distance(result: Reconstruction) -> None:
     images = result.images.flatten(1).double()
     pairs = [(0, 1), (0, 2), (1, 2)]
@@ -154,7 +135,6 @@ def test_diversity_is_the_mean_pairwise_distance(result: Reconstruction) -> None
     features = phi()(result.images)[:, :, 2:6, 3:9].flatten(1).double()
     far = np.mean([float((features[a] - features[b]).norm() / target.norm()) for a, b in pairs])
     assert result.diversity["features"] == pytest.approx(far, rel=1e-4)
-    assert pairwise_distance(images[:1]) == 0.0
 
 
 def test_the_clipped_picture_is_scored_and_the_raw_one_beside_it() -> None:

@@ -240,3 +240,29 @@ def fresh(network: Any) -> Any:
     from dataclasses import replace
 
     return replace(network, module=copy.deepcopy(network.module))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: nn.functional.normalize(x, dim=1),
+        nn.functional.hardswish,
+        lambda x: x / x.norm(dim=1, keepdim=True),
+    ],
+    ids=["normalize", "hardswish", "norm"],
+)
+def test_operators_on_each_place_keep_its_field(function: Any) -> None:
+    class Acting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = function(x)
+            return y
+
+    phi = own(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), Acting()))
+    assert not phi.layer_info().assumed
+    assert phi.receptive_field((4, 5, 4, 5)).clipped == (7, 7, 10, 10)
+
+
+def test_a_pooled_head_sees_all_for_certain() -> None:
+    head = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    info = own(head.to(memory_format=torch.channels_last)).layer_info()
+    assert (info.is_global, info.assumed) == (True, False)

@@ -1,0 +1,162 @@
+"""How near images come to a photo: every number a result, a live picture or a benchmark tells.
+
+>>> yardstick = yardstick_of(job)
+>>> psnr(images, yardstick), ssim(images, yardstick), yardstick.words
+((18.2, 17.9), (0.61, 0.6), 'receptive field')
+
+With a region, Φ says nothing of the pixels outside its receptive field, and where Φ sees only grey
+values it says nothing of colour: neither is scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..images import luminance
+from ..representations.receptive_field import Box
+from ..selection import Selection
+from .job import Job
+
+WHOLE = "whole image"
+STRAGGLES = 1.5  # times the median error …
+STRAGGLES_BY = 0.05  # … and at least as far above it
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What images are compared with: ``photo`` (3, H, W), within ``box``, all of it if None.
+
+    Where Φ sees only grey values, ``photo`` is those, and ``grayscale`` says so.
+    """
+
+    photo: Tensor
+    box: Box | None = None
+    grayscale: bool = False
+
+    @property
+    def words(self) -> str:
+        """What PSNR and SSIM are of, as ``Reconstruction.scored_on`` says it."""
+        return (WHOLE if self.box is None else "receptive field") + (
+            ", grey values" if self.grayscale else ""
+        )
+
+    def part(self, images: Tensor) -> Tensor:
+        """The pixels (…, 3, h, w) of images (…, 3, H, W) that are compared."""
+        if self.box is None:
+            return images
+        top, left, bottom, right = self.box
+        return images[..., top:bottom, left:right]
+
+
+def yardstick_of(job: Job) -> Yardstick | None:
+    """What a run's images are compared with; None where there is no photo."""
+    if job.photo is None:
+        return None
+    grayscale = job.representation.color_blind
+    photo = luminance(job.photo) if grayscale else job.photo
+    return Yardstick(photo, scored_box(job), grayscale)
+
+
+def scored_box(job: Job) -> Box | None:
+    """A region's receptive field within the image; None where that is the whole image."""
+    if job.selection.region is None:
+        return None
+    field = job.representation.receptive_field(job.selection.region, job.size)
+    return None if field.covers(job.size) else field.clipped
+
+
+def psnr(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:
+    """The peak signal-to-noise ratio of images (S, 3, H, W) in [0, 1], in dB, per image."""
+    part = yardstick.part(images)
+    apart = part - yardstick.part(yardstick.photo).to(part)
+    mse = apart.square_().flatten(1).mean(1).cpu().double()
+    return to_floats(-10 * mse.log10())  # infinite where they are equal
+
+
+def ssim(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:
+    """The structural similarity of images (S, 3, H, W) to the photo, per image, by scikit-image.
+
+    Its window is 7 pixels, less in a smaller picture; NaN where there are fewer than 3.
+    """
+    from skimage.metrics import structural_similarity
+
+    original = _channels_last(yardstick.part(yardstick.photo))
+    least = min(7, *original.shape[:2])
+    if least < 3:
+        return (float("nan"),) * len(images)
+    window = least - (least + 1) % 2
+    return tuple(
+        float(
+            structural_similarity(original, image, data_range=1.0, channel_axis=-1, win_size=window)
+        )
+        for image in _channels_last(yardstick.part(images))
+    )
+
+
+def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Tensor:
+    """‖M∘(Φ − Φ₀)‖ / ‖M∘Φ₀‖, (S,), un-squared, in float32."""
+    wanted = selection.of(target).float()
+    difference = selection.of(features).float() - wanted
+    distance: Tensor = torch.linalg.vector_norm(difference.flatten(1), dim=1)
+    norm: Tensor = torch.linalg.vector_norm(wanted)
+    return distance / norm
+
+
+def pairwise_distance(vectors: Tensor, norm: float | None = None) -> float:
+    """The mean distance between pairs of rows (S, D): root mean square, or by ``norm``."""
+    if len(vectors) < 2:
+        return 0.0
+    distances = torch.pdist(vectors.cpu().double())
+    scale = vectors.shape[1] ** 0.5 if norm is None else norm
+    return float(distances.mean()) / scale
+
+
+def spread(images: Tensor) -> Tensor:
+    """How far seeds (S, 3, H, W) differ, (H, W): their standard deviation, a mean of 3 colours."""
+    deviation: Tensor = images.std(0, correction=0).mean(0)
+    return deviation
+
+
+def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
+    """The variance of the pixels outside a box over that inside, per image of (S, 3, H, W)."""
+    top, left, bottom, right = box
+    inside = torch.zeros(images.shape[-2:], dtype=torch.bool, device=images.device)
+    inside[top:bottom, left:right] = True
+    within, without = images[..., inside].var((1, 2)), images[..., ~inside].var((1, 2))
+    return to_floats(without / within.clamp_min(1e-12))
+
+
+def stragglers(errors: Sequence[float]) -> tuple[int, ...]:
+    """The places of the seeds that ended far above the others.
+
+    >>> stragglers([0.175, 0.181, 0.398, 0.179])
+    (2,)
+
+    Far is more than 1.5 times the median, and 5 percentage points above it at least; of an even
+    number of seeds the lower of the two middle errors is the median, for what one seed reaches
+    can be reached, and so of two seeds the worse may be one.
+    """
+    if not errors:
+        return ()
+    median = lower_median(errors)
+    least = max(STRAGGLES * median, median + STRAGGLES_BY)
+    return tuple(place for place, error in enumerate(errors) if error > least)
+
+
+def lower_median(errors: Sequence[float]) -> float:
+    """The middle one of the errors, the lower of two."""
+    return sorted(errors)[(len(errors) - 1) // 2]
+
+
+def to_floats(values: Tensor) -> tuple[float, ...]:
+    """A tensor (S,) as plain numbers."""
+    return tuple(float(value) for value in values)
+
+
+def _channels_last(images: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return images.movedim(-3, -1).cpu().double().numpy()

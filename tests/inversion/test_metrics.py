@@ -1,0 +1,148 @@
+"""The numbers: of what they are, live as in the end, and who straggles."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from invwidgets.inversion.engine import Step
+from invwidgets.inversion.frame import take_frame
+from invwidgets.inversion.invert import invert
+from invwidgets.inversion.job import Job, prepare
+from invwidgets.inversion.metrics import (
+    Yardstick,
+    pairwise_distance,
+    psnr,
+    ssim,
+    stragglers,
+    yardstick_of,
+)
+from invwidgets.inversion.reconstruction import Reconstruction
+from invwidgets.inversion.recorder import Recorder
+from invwidgets.representations.receptive_field import Box
+from tests.small_networks import phi, picture
+
+PHOTO = picture()
+CORNER = "0:2,0:2"  # its receptive field is a part of the image
+
+
+def finished(job: Job) -> tuple[Job, Step, Reconstruction]:
+    recorder = Recorder(job)
+    for step in job.run():
+        recorder.add(step)
+    assert recorder.last is not None
+    return job, recorder.last, recorder.result()
+
+
+def test_scores_are_scikit_images() -> None:
+    images = torch.stack([PHOTO, (PHOTO + 0.1).clamp(0, 1), PHOTO.flip(2)])
+    whole = Yardstick(PHOTO)
+    decibels, similar = psnr(images, whole), ssim(images, whole)
+    assert decibels[0] == math.inf
+    assert similar[0] == pytest.approx(1)
+    one, other = (np.asarray(x.movedim(0, -1), np.float64) for x in (PHOTO, images[2]))
+    assert decibels[2] == pytest.approx(peak_signal_noise_ratio(one, other, data_range=1))
+    expected = structural_similarity(one, other, data_range=1, channel_axis=-1)
+    assert similar[2] == pytest.approx(expected)
+    assert decibels[1] > decibels[2]
+    tiny = torch.rand(3, 2, 2)
+    assert math.isnan(ssim(tiny[None] * 0.5, Yardstick(tiny))[0])
+
+
+def test_a_perfect_region_is_perfect_whatever_lies_outside_it() -> None:
+    box = Box(2, 3, 18, 20)
+    image = torch.full_like(PHOTO, 0.5)
+    image[:, 2:18, 3:20] = PHOTO[:, 2:18, 3:20]
+    field = Yardstick(PHOTO, box)
+    assert psnr(image[None], field) == (math.inf,)
+    assert ssim(image[None], field)[0] == pytest.approx(1)
+    assert psnr(image[None], Yardstick(PHOTO))[0] < 30
+    assert psnr(PHOTO[None] * 0.9, field) == psnr(
+        (PHOTO * 0.9)[None, :, 2:18, 3:20], Yardstick(PHOTO[:, 2:18, 3:20])
+    )
+
+
+def test_a_regions_scores_are_of_its_receptive_field() -> None:
+    job, _, result = finished(prepare(PHOTO, phi("conv2"), region=CORNER, seeds=2, steps=30))
+    box = job.representation.receptive_field((0, 2, 0, 2), job.size).clipped
+    inside = (..., slice(box.top, box.bottom), slice(box.left, box.right))
+    cut = Yardstick(PHOTO[inside])
+    assert result.psnr == psnr(result.images[inside], cut)
+    assert result.ssim == ssim(result.images[inside], cut)
+    assert result.psnr != psnr(result.images, Yardstick(PHOTO))
+    assert result.scored_on == result.summary()["scored_on"] == "receptive field"
+
+
+def test_without_a_region_or_where_it_sees_all_they_are_of_the_whole_image() -> None:
+    everywhere = invert(PHOTO, phi(), seeds=1, steps=1, frames=0)
+    assert everywhere.scored_on == "whole image"
+    assert everywhere.psnr == psnr(everywhere.images, Yardstick(PHOTO))
+    covering = prepare(PHOTO, phi(), region="0:12,0:14", seeds=1, steps=1)
+    yardstick = yardstick_of(covering)
+    assert yardstick is not None
+    assert yardstick.box is None
+
+
+@pytest.mark.parametrize(("model", "region"), [(phi("conv2"), CORNER), (phi("conv2"), None),
+                                               ("hog", None), ("dsift", None),
+                                               ("hog", "1:3,1:3")])  # fmt: skip
+def test_live_scores_are_as_the_final_ones(model: object, region: str | None) -> None:
+    size = 64 if isinstance(model, str) else None
+    photo = "coffee" if isinstance(model, str) else PHOTO
+    job = prepare(photo, model, region=region, seeds=2, steps=3, size=size)  # type: ignore[arg-type]
+    job, step, result = finished(job)
+    frame = take_frame(job, step)
+    assert frame.psnr is not None
+    yardstick = yardstick_of(job)
+    assert yardstick is not None
+    assert frame.psnr == psnr(step.images, yardstick)  # one function, one yardstick
+    assert result.psnr == psnr(result.images, yardstick)
+    assert ("grey values" in result.scored_on) == isinstance(model, str)
+    assert frame.handcrafted == result.handcrafted == isinstance(model, str)
+
+
+def test_without_a_photo_there_is_nothing_to_score() -> None:
+    job, step, result = finished(prepare(None, phi(), unit="relu_1:2", seeds=1, steps=2))
+    assert result.psnr is result.ssim is None
+    assert take_frame(job, step).psnr is None
+    assert result.scored_on == "whole image"
+    assert result.stragglers == ()
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ([0.175, 0.181, 0.398, 0.179], (2,)),
+        ([0.398, 0.175], (0,)),  # what one seed reaches can be reached
+        ([0.17, 0.18, 0.40, 0.39], (2, 3)),
+        ([0.01, 0.012, 0.03], ()),  # three times as much, but nobody could see it
+        ([0.50, 0.52, 0.60], ()),
+        ([0.3], ()),
+        ([], ()),
+        ([0.2, 0.2, 0.2], ()),
+        ([0.05, 0.4, 0.41], ()),  # one seed was lucky: the others are no stragglers
+    ],
+)
+def test_who_straggles(errors: list[float], expected: tuple[int, ...]) -> None:
+    assert stragglers(errors) == expected
+
+
+def test_a_straggler_is_named_in_words_and_json() -> None:
+    made = invert(PHOTO, phi(), seeds=[3, 5, 8], steps=1, frames=0)
+    far = Reconstruction(**{**vars(made), "relative_error": (0.175, 0.398, 0.179)})
+    assert far.stragglers == (5,)
+    assert json.loads(json.dumps(far.summary()))["stragglers"] == [5]
+    for words in ("seed 5 ended at 39.8 %", "median 17.5 %", "leave it out, or run more steps"):
+        assert words in far.straggler_note
+    many = Reconstruction(**{**vars(made), "relative_error": (0.1, 0.1, 0.1)})
+    assert many.straggler_note == ""
+    assert many.summary()["stragglers"] == []
+
+
+def test_distance_of_one_is_none() -> None:
+    assert pairwise_distance(torch.rand(1, 5)) == 0.0
