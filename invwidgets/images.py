@@ -26,7 +26,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .arguments import as_whole, items
-from .errors import BadImageError, BadSettingError, shown, unknown_name
+from .errors import (
+    BadImageError,
+    BadSettingError,
+    InvwidgetsError,
+    shown,
+    shown_path,
+    unknown_name,
+)
 
 PhotoSource: TypeAlias = (
     "str | os.PathLike[str] | bytes | Image.Image | np.ndarray[Any, Any] | Tensor"
@@ -157,16 +164,23 @@ def _from_path(source: str | os.PathLike[str], size: Size | None) -> Tensor:
         data = (resources.files(__package__) / "photos" / f"{name}.png").read_bytes()
         return _from_file(io.BytesIO(data), name, size)
     path = Path(name)
-    if not path.exists() and isinstance(source, str) and path.parent == Path() and not path.suffix:
-        raise unknown_name("photo", name, photos())
     try:
+        if not path.exists():
+            if isinstance(source, str) and path.parent == Path() and not path.suffix:
+                raise unknown_name("photo", name, photos())
+        elif not path.is_file():
+            kind = "a folder" if path.is_dir() else "no regular file"
+            raise BadImageError(f"photo {shown_path(name)} is {kind}: give a picture file")
         data = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvwidgetsError):
+            raise
+        words = getattr(error, "strerror", None) or str(error)
         raise BadImageError(
-            f"photo {name!r} cannot be read: {error.strerror}; give a readable file, or one of the "
-            f"bundled photos: {', '.join(photos())}"
+            f"photo {shown_path(name)} cannot be read: {words}; give a readable file, or one of "
+            f"the bundled photos: {', '.join(photos())}"
         ) from None
-    return _from_file(io.BytesIO(data), repr(name), size)
+    return _from_file(io.BytesIO(data), shown_path(name), size)
 
 
 def _from_file(file: io.BytesIO, name: str, size: Size | None) -> Tensor:
@@ -227,6 +241,10 @@ def _from_deep_grey(grey: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
+    if array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    if not array.dtype.isnative:  # big-endian, as some scanners write: torch takes the machine's
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
@@ -247,6 +265,13 @@ def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _from_tensor(tensor: Tensor) -> Tensor:
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
+        kind = "meta" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
+        kind = str(tensor.dtype).removeprefix("torch.") if tensor.is_complex() else kind
+        raise BadImageError(
+            f"a tensor of {kind} numbers is not an image: give a dense one of uint8, uint16, or "
+            "floats in [0, 1]"
+        )
     image = tensor.detach().cpu()
     if image.ndim == 4 and image.shape[0] == 1:
         image = image[0]
@@ -262,6 +287,8 @@ def _from_tensor(tensor: Tensor) -> Tensor:
 def _unit_range(image: Tensor) -> Tensor:
     if image.dtype == torch.uint8:
         return image.float() / 255
+    if image.dtype == torch.uint16:
+        return image.float() / 65535
     if image.dtype == torch.bool or image.is_floating_point():
         return image.float()
     raise BadImageError(f"an image of {image.dtype}: give uint8, uint16, or floats in [0, 1]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -276,3 +277,49 @@ def test_bad_values_and_shapes() -> None:
     refused(np.zeros((4, 4, 3), complex), "complex128")
     refused(np.zeros((0, 4, 3)), "no pixels")
     refused(torch.zeros(3, 4, 0), "no pixels")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.full((4, 5, 3), 0.5, np.longdouble),
+        np.full((4, 5, 3), 128, np.uint8),
+        np.full((4, 5), 32768, ">u2"),
+        np.full((4, 5, 3), 0.5, ">f4"),
+        torch.full((3, 4, 5), 32768, dtype=torch.uint16),
+        torch.full((3, 4, 5), 0.5, dtype=torch.bfloat16),
+    ],
+    ids=lambda image: str(image.dtype),
+)
+def test_numbers_of_every_kind(image: object) -> None:
+    photo = read_photo(image)  # type: ignore[arg-type]
+    assert photo.shape == (3, 4, 5)
+    assert torch.allclose(photo, torch.full((3, 4, 5), 0.5), atol=3e-3)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        torch.zeros(3, 4, 5).to_sparse(),
+        torch.zeros(3, 4, 5, device="meta"),
+        torch.zeros(3, 4, 5, dtype=torch.complex64),
+    ],
+    ids=["sparse", "meta", "complex"],
+)
+def test_tensors_that_are_no_images(image: torch.Tensor) -> None:
+    with pytest.raises(BadImageError, match="give a dense one"):
+        read_photo(image)
+
+
+def test_paths_that_are_no_files(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    for path, words in (
+        (pipe, "no regular file"),
+        (tmp_path, "is a folder"),
+        ("x" * 5000, r"5000 characters"),
+        ("a\0.png", "null"),
+    ):
+        with pytest.raises(InvwidgetsError, match=words) as caught:
+            read_photo(path)
+        assert len(str(caught.value)) < 700

@@ -63,6 +63,8 @@ class LiveGallery(PictureView):
 
     def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
         """A frame of the run; ``captions`` in place of its own once the run has been measured."""
+        if len(frame.images) < len(self._seeds):
+            return  # of a run that has given way to one of more seeds
         self._frame, self._captions = frame, captions
         self.redraw()
 

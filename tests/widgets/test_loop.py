@@ -144,9 +144,12 @@ def test_a_panel_without_a_loop_does_not_hang() -> None:
         assert not any(thread.is_alive() for thread in threads)
         until(lambda: not panel._looks.looking)
         until(lambda: (panel.stop(), not panel.session.busy)[1])  # a look may still start a run
-        panel.step()
-        panel.resume()
-        until(lambda: panel.result is not None)
+
+        def goes_on() -> bool:  # a look under way may still pause the run that it starts
+            (panel.resume if panel.session.busy else panel.step)()
+            return panel.result is not None
+
+        until(goes_on)
     finally:
         closing = threading.Thread(target=panel.close, daemon=True)
         closing.start()
