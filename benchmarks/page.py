@@ -20,7 +20,9 @@ PARTS = {
     ),
     "goals": (
         "Seconds to the papers' error",
-        "Each preset runs as published, in our engine with all its speed; then our default in the "
+        "Measured before the presets were read anew with the authors' code (docs/papers.md): λ "
+        "and C by layer, the descriptors' rates, the starts and the jitter were not yet theirs; to "
+        "be made anew. Each preset runs in our engine with all its speed; then our default in the "
         "fewest steps (of a ladder) that end at no larger an error and no lower an SSIM. Mean of "
         "two seeds and two photos, flower and rocket (VGG-16: the first); the default was chosen "
         "on others, but that HOG's short runs lean on the prior, which was found here. A dash: no "

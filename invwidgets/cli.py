@@ -88,8 +88,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _app(options: argparse.Namespace) -> int:
-    if not 1 <= options.port <= 65535:
-        raise BadSettingError(f"port {options.port}: give one from 1 to 65535")
     from .images import read_photo
 
     read_photo(options.photo)  # said here rather than in the page

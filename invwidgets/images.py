@@ -170,7 +170,9 @@ def _from_path(source: str | os.PathLike[str], size: Size | None) -> Tensor:
                 raise unknown_name("photo", name, photos())
         elif not path.is_file():
             kind = "a folder" if path.is_dir() else "no regular file"
-            raise BadImageError(f"photo {shown_path(name)} is {kind}: give a picture file")
+            raise BadImageError(
+                f"photo {shown_path(name)} cannot be read: it is {kind}; give a picture file"
+            )
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         if isinstance(error, InvwidgetsError):

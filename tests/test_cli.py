@@ -243,7 +243,7 @@ def bad(*changes: object) -> tuple[object, ...]:
     [
         (("invert", "cofee", *QUICK), ("'cofee'", "did you mean 'coffee'", "There are")),
         (("invert", "no/such.png", *QUICK), ("'no/such.png'", "No such file", "coffee")),
-        (("invert", ".", *QUICK), ("'.'", "directory")),
+        (("invert", ".", *QUICK), ("'.'", "folder")),
         (("invert", *QUICK), ("needs a photo", "coffee")),
         (bad("--model", "resnet19"), ("'resnet19'", "'resnet18'")),
         (bad("--model", "timm/nope"), ("'timm/nope'",)),

