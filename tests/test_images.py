@@ -230,7 +230,7 @@ def test_unknown_name_offers_the_closest() -> None:
 
 def test_missing_file_folder_and_unreadable_type(tmp_path: Path) -> None:
     refused(tmp_path / "none.png", "none.png", "No such file", "coffee")
-    refused(tmp_path, "cannot be read", "directory")
+    refused(tmp_path, "cannot be read", "a folder")
     refused(7, "int", "a path")
     refused(None, "NoneType")
 
