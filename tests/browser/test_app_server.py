@@ -66,7 +66,7 @@ def test_limits_that_make_no_sense_are_refused(sessions: int, idle: float) -> No
 
 @pytest.mark.slow
 def test_it_says_what_it_takes(small: App) -> None:
-    assert "At most 2 sessions at once, about 0.6 GB each" in small.words
+    assert "At most 2 sessions at once, about 0.7 GB each" in small.words
     assert "after 30 minutes" in small.words
     assert len(small.token) >= 32
 
