@@ -261,7 +261,7 @@ class InversionPanel(w.VBox, PanelOptions):
             self._run.refuse(last.error)
         elif last.state == "stopped" and not last.step:
             self._run.refuse("stopped before the first step: there is no result")
-        self.controls.say(in_words(last, self.layer, self._name, self.result))
+        self.controls.say(in_words(last, self.layer, self._name, last.result))
 
     def _ended(self, result: Reconstruction) -> None:
         if result.photo_name:  # an upload's is its file's name, which the session does not know

@@ -76,7 +76,7 @@ class RunControls(w.VBox):
 
 
 def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction | None) -> str:
-    """Where a run stands, in a sentence; ``result`` is the last one there is."""
+    """Where a run stands, in a sentence; ``result`` is its own, once there is one."""
     if progress.state == "preparing":
         return f"Preparing {layer} …"
     if progress.state == "running":
@@ -85,7 +85,9 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
         return f"Resting after step {progress.step}. Resume or Step goes on."
     if progress.state == "stopped" and not progress.step:
         return "Stopped before the first step. Press Start to begin."
-    if progress.state in ("finished", "stopped") and result is not None:
+    if progress.state in ("finished", "stopped"):
+        if result is None:
+            return "Measuring the images …"
         kind = "Done" if progress.state == "finished" else "Stopped"
         if result.relative_error is None:
             return f"{kind}. Move a knob, or start again."

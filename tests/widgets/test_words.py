@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
@@ -16,12 +16,13 @@ pytest.importorskip("ipywidgets")
 import ipywidgets
 
 import invwidgets as iw
+from invwidgets.inversion.progress import Progress, State
 from invwidgets.representations.base import Layer
 from invwidgets.widgets.layer_slider import LayerSlider
 from invwidgets.widgets.loop import Loop
 from invwidgets.widgets.parts import Line, Markup, heading, note
 from invwidgets.widgets.photo_chooser import MOST_BYTES, PhotoChooser, short
-from invwidgets.widgets.run_controls import RunControls
+from invwidgets.widgets.run_controls import RunControls, in_words
 from invwidgets.widgets.take_away import file_name
 
 WIDGETS = Path(iw.__file__).parent / "widgets"
@@ -126,3 +127,10 @@ def test_names_of_files_to_take_away() -> None:
     assert file_name("coffee", "blocks.2", "png") == "coffee-blocks.2.png"
     assert file_name("../<a>", "x/y", "gif") == "__a_-x_y.gif"
     assert len(file_name("z" * 5000, "conv1", "png")) < 80
+
+
+@pytest.mark.parametrize("state", get_args(State))
+def test_every_state_of_a_run_is_said(state: State) -> None:
+    """Also between a run's last step and its result, which takes a moment to measure."""
+    if state != "idle":
+        assert in_words(Progress(1, state, step=3, steps=9), "blocks.0", "coffee", None)
