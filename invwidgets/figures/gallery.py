@@ -18,6 +18,7 @@ from .grid import Plan, plan_grid
 from .sheet import Sheet
 
 _HEAD = 58
+_LETTER = 7  # pixels of a caption's letter, on average at most
 STRAGGLER = " · straggler"  # after a seed's error, see ``Reconstruction.stragglers``
 SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
 _SPREAD_SAYS = "std, log: black 0.01 %, white 50 %"
@@ -75,6 +76,8 @@ class Gallery:
     ) -> None:
         """The photo (H, W, 3), and a region's receptive field: top, left, bottom, right."""
         cell = self.place["photo"]
+        room = max(12, self.plan.spots[cell].width // _LETTER)
+        name = name if len(name) <= room else f"{name[: room - 1]}…"
         self.sheet.show(cell, photo, name, _photo_says(field is not None, self.stretch))
         self.sheet.frame_field(cell, field)
 

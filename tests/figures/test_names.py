@@ -44,3 +44,11 @@ def descriptor() -> iw.Reconstruction:
 )
 def test_dollars_in_a_name_are_only_dollars(hostile: iw.Reconstruction, draw: Any) -> None:
     assert saved(draw(hostile)) > 1000
+
+
+def test_a_long_name_ends_at_its_picture(hostile: iw.Reconstruction) -> None:
+    gallery = gallery_of(replace(hostile, photo_name="m" * 300))
+    spot = gallery.plan.spots[gallery.place["photo"]]
+    shown = [text.get_text() for text in gallery.sheet.figure.texts]
+    (name,) = [words for words in shown if words.startswith("mmm") and words.endswith("…")]
+    assert len(name) <= spot.width / 7
