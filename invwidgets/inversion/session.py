@@ -271,10 +271,11 @@ class Session:
                 while self._paused and not self._single_steps and not self._cancelled(run.number):
                     self._changed.wait(_ECHO_SECONDS)  # awake now and then: the program may end
         with self._changed:
-            if self._single_steps:
+            ours = not self._cancelled(run.number)  # else the step is the next run's to take
+            if ours and self._single_steps:
                 self._single_steps -= 1
                 return True
-        if not self._cancelled(run.number):
+        if ours:
             self._report(run, "running")
         return False
 

@@ -346,6 +346,16 @@ def test_forgotten_sessions_do_not_keep_the_program() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_run_that_gives_way_takes_no_step_of_the_next(session: Session) -> None:
+    for _ in range(10):
+        session.start("coffee", **SMALL, steps=100_000, paused=True)
+        until(lambda: session.state == "paused")
+        number = session.start("coffee", **SMALL, steps=100_000, paused=True)
+        session.step()
+        until(lambda n=number: session._run and session._run.number == n and session.steps_done)
+        assert session.steps_done == 1
+
+
 def test_many_threads_on_one_session_and_nobody_waits_for_ever() -> None:
     told: list[tuple[int, int]] = []
     with Session(lambda progress: told.append((progress.run, progress.step))) as session:

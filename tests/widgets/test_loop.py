@@ -142,6 +142,9 @@ def test_a_panel_without_a_loop_does_not_hang() -> None:
         for thread in threads:
             thread.join(120)
         assert not any(thread.is_alive() for thread in threads)
+        drained = threading.Event()
+        panel.loop.call(drained.set)  # after all that waits for its turn
+        assert drained.wait(120)
         until(lambda: not panel._looks.looking)
         until(lambda: (panel.stop(), not panel.session.busy)[1])  # a look may still start a run
 
