@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..errors import BadSettingError, shown
 from ..images import PhotoSource
 from ..models import DEFAULT_MODEL
 from ..representations.base import Representation
@@ -54,6 +55,9 @@ def invert(
     Raises ``InvwidgetsError`` with what was given, what there is, and the remedy.
     Source: CVPR15, equation 1; IJCV16, sections 2 and 3.
     """
+    for name, given in (("callback", callback), ("knobs", knobs), ("on_ready", on_ready)):
+        if given is not None and not callable(given):
+            raise BadSettingError(f"{name} {shown(given)}: give a function, or None")
     job = prepare(photo, model, layer, **options)
     recorder = Recorder(job)
     if on_ready is not None:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..arguments import whole_number
 from ..errors import BadSettingError, OutOfMemoryError, UnknownNameError, shown
 from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
 from ..models import DEFAULT_MODEL
@@ -38,7 +39,7 @@ from .resources import (
     resolve_device,
     side_by_side,
 )
-from .settings import InversionSettings, parse_seeds
+from .settings import MAX_STEPS, InversionSettings, parse_seeds
 from .threads import fastest_threads
 from .window import Window, find_window
 
@@ -143,6 +144,8 @@ def prepare(
         raise BadSettingError(
             f"settings {shown(settings)}: give InversionSettings(…), or single settings by keyword"
         )
+    if steps is not None:
+        steps = whole_number(steps, "steps", 1, MAX_STEPS)
     if unit is not None:
         layer, channels, objective = _unit(unit, layer, channels, objective)
         if photo is not None:

@@ -282,3 +282,15 @@ def test_weights_files_that_are_refused(tmp_path: Path) -> None:
         assert "weights_only" not in str(caught.value)
     with pytest.raises(WeightsError, match="no weights file"):
         read_weights(tmp_path, "mine")
+
+
+@pytest.mark.parametrize("word", ["callback", "knobs", "on_ready"])
+def test_what_is_no_function_is_refused_before_the_run(word: str) -> None:
+    with pytest.raises(BadSettingError, match=f"{word} 'print': give a function"):
+        iw.invert("coffee", weights="random", **STEM, **{word: "print"})
+
+
+@pytest.mark.parametrize("steps", ["5", torch.ones(3), (4,), 0, -1, 2.5, True])
+def test_steps_that_are_no_number_of_steps(steps: Any) -> None:
+    with pytest.raises(BadSettingError, match="steps"):
+        iw.invert("coffee", weights="random", **(STEM | {"steps": steps}))
