@@ -20,9 +20,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from invwidgets.representations.dsift import dsift
-from invwidgets.representations.gradients import Grey
-from invwidgets.representations.hog import hog, hogb
+from invwidgets.representations.descriptors.dsift import dsift
+from invwidgets.representations.descriptors.gradients import Grey
+from invwidgets.representations.descriptors.hog import hog, hogb
 from tests.reference.plain_dsift import plain_dsift
 from tests.reference.plain_hog import plain_hog
 

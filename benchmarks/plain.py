@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from invwidgets.models import frozen_copy, load_network
-from invwidgets.representations.cnn import _Hooked
+from invwidgets.models.zoo import frozen_copy, load_network
+from invwidgets.representations.network import _Hooked
 
 
 class PlainNetwork(nn.Module):

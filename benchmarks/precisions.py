@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 
 import invwidgets as iw
-from invwidgets.inversion.job import prepare
+from invwidgets.inversion.run import prepare
 
 CASES = (
     *(("efficientnet_lite0", f"blocks.{k}", "pretrained", 100) for k in range(7)),

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.random_networks import random_network
-from invwidgets.models import Network, load_network
-from invwidgets.representations.cnn import NetworkRepresentation
-from invwidgets.representations.receptive_field import BoxTracer
+from invwidgets.models.zoo import Network, load_network
+from invwidgets.representations.network import NetworkRepresentation
+from invwidgets.representations.receptive_fields.tracer import BoxTracer
 from tests.reference.input_gradients import merged, opened, pixels_seen, reweighted
 
 Found = tuple[int, int, int, int] | None

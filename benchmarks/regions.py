@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import invwidgets as iw
-from invwidgets.inversion.job import Job, prepare
+from invwidgets.inversion.run import Job, prepare
 from invwidgets.selection import centre_region
 
 from .stopwatch import alternate, spread, steps_of

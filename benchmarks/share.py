@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from invwidgets.inversion.job import Job, prepare
+from invwidgets.inversion.run import Job, prepare
 
 from .stopwatch import steps_of
 

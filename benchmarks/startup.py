@@ -45,7 +45,7 @@ def one(model: str, layer: str, weights: str) -> dict[str, float]:
     import torch  # noqa: F401  # what the package needs as soon as it computes
 
     loaded = perf_counter()
-    from invwidgets.inversion.job import prepare
+    from invwidgets.inversion.run import prepare
 
     iw.representation(model, layer, weights).layer_info()
     known = perf_counter()

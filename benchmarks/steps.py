@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 import invwidgets as iw
-from invwidgets.inversion.job import prepare
-from invwidgets.models import frozen_copy, load_network
+from invwidgets.inversion.run import prepare
+from invwidgets.models.zoo import frozen_copy, load_network
 
 from .plain import PlainNetwork, plain_adam
 from .stopwatch import Marks, Side, alternate, spread, steps_of

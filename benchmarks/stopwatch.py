@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any
 
-from invwidgets.inversion.job import Job
+from invwidgets.inversion.run import Job
 
 Side = Callable[[], list[float]]  # seconds of some steps, after those that warm it up
 

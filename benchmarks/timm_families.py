@@ -68,7 +68,7 @@ def write_page(path: Path = PAGE) -> Path:
 
 def _families(wanted: str | None) -> list[tuple[str, str]]:
     """Each module of timm, and the one of its networks that its name says is the smallest."""
-    from invwidgets.torchvision_import import import_torchvision
+    from invwidgets.models.torchvision_import import import_torchvision
 
     import_torchvision()
     import timm
@@ -109,7 +109,7 @@ def _try(name: str) -> dict[str, Any]:
     import torch
 
     import invwidgets as iw
-    from invwidgets.models import load_network
+    from invwidgets.models.zoo import load_network
 
     torch.set_num_threads(1)
     try:

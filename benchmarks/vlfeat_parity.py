@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 from torch import nn
 
-from invwidgets.representations.dsift import dsift
-from invwidgets.representations.gradients import Grey
-from invwidgets.representations.hog import hog, hogb
+from invwidgets.representations.descriptors.dsift import dsift
+from invwidgets.representations.descriptors.gradients import Grey
+from invwidgets.representations.descriptors.hog import hog, hogb
 from scripts.make_vlfeat_golden import Array, vl_dsift, vl_hog
 from tests.representations.photo_arrays import PHOTOS, photo
 

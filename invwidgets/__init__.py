@@ -10,11 +10,11 @@ Names load on first use, so that importing this package costs nothing.
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "invert": "inversion.invert",
-    "prepare": "inversion.job",
+    "prepare": "inversion.run",
     "InversionSettings": "inversion.settings",
     "Phase": "inversion.settings",
     "preset": "inversion.presets",
@@ -22,7 +22,7 @@ _HOME = {
     "replay": "inversion.replay",
     "InversionPanel": "widgets.inversion_panel",
     "LayerStrip": "widgets.layer_strip",
-    "Reconstruction": "inversion.reconstruction",
+    "Reconstruction": "inversion.result",
     "representation": "representations.registry",
     "Selection": "selection",
     "select": "selection",
@@ -30,6 +30,14 @@ _HOME = {
     "read_photo": "images",
     "list_models": "representations.registry",
     "InvwidgetsError": "errors",
+    "Objective": "energy.objectives",
+    "Prior": "energy.priors",
+    "Optimizer": "search.optimizers",
+    "TorchOptimizer": "search.optimizers",
+    "Parametrization": "search.parametrizations",
+    "Representation": "representations.base",
+    "Layer": "representations.base",
+    "Step": "inversion.engine",
 }
 __all__ = sorted(_HOME)
 

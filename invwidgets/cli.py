@@ -18,7 +18,7 @@ from .interrupts import BEFORE_A_RESULT, interruptions
 from .terminal import ProgressLine, print_result, print_rows, say, silence
 
 if TYPE_CHECKING:
-    from .inversion.reconstruction import Reconstruction
+    from .inversion.result import Reconstruction
 
 _PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".pdf", ".svg", ".webp")
 
@@ -129,7 +129,8 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     add("--beta", type=float, help="the exponent β of the total variation, at least 1")
     add("--tv", type=float, metavar="X", help="the weight of the total variation, λ_V")
     add("--alpha", type=float, metavar="X", help="the weight of the α-norm, λ_α")
-    add("--objective", default="inversion", help="inversion | maximise | caricature")
+    words = "inversion (default) | maximise (with --unit) | caricature"
+    add("--objective", help=words)
     add("--unit", metavar="LAYER:CHANNEL", help="the unit to maximise")
     add("--device", default="auto", help="auto | cpu | cuda | mps")
     add("--precision", default="auto", help="auto (bfloat16 where faster) | float32 | bfloat16")
@@ -189,7 +190,7 @@ def _layers(options: argparse.Namespace) -> int:
 def _invert(options: argparse.Namespace) -> int:
     out, save = _places(options)
     from .inversion.invert import invert
-    from .inversion.reconstruction import Reconstruction
+    from .inversion.result import Reconstruction
 
     given = {"beta": options.beta, "tv_weight": options.tv, "alpha_weight": options.alpha}
     progress = ProgressLine(sys.stderr)

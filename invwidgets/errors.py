@@ -41,6 +41,10 @@ class OutputError(InvwidgetsError):
     """A place that cannot be written to, or a file that is not a saved result."""
 
 
+class OwnPartError(InvwidgetsError):
+    """An objective, prior, optimiser or parametrisation of somebody's own that does not work."""
+
+
 class OutOfMemoryError(InvwidgetsError):
     """More memory than the machine, the container or the accelerator has."""
 

@@ -19,8 +19,8 @@ from .arguments import as_whole, is_flag, items, whole_numbers
 from .errors import SelectionError, shown
 from .images import luminance, photos, read_photo
 from .representations.base import Layer, Region, Representation
-from .representations.cnn import check_region
-from .representations.remembered import remembered
+from .representations.caching import cached
+from .representations.network import check_region
 
 ChannelSpec = str | int | slice | Iterable[int] | None
 
@@ -228,7 +228,7 @@ def colorfulness(representation: Representation) -> Tensor:
     ‖Φ_c(x) − Φ_c(grey x)‖ / ‖Φ_c(x)‖ over the bundled photos: what a channel's response loses
     when the photo loses its colour and keeps its brightness.
     """
-    return remembered(representation, "colorfulness", lambda: _colorfulness(representation))
+    return cached(representation, "colorfulness", lambda: _colorfulness(representation))
 
 
 def _colorfulness(representation: Representation) -> Tensor:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from .inversion.engine import Step
-    from .inversion.reconstruction import Reconstruction
+    from .inversion.result import Reconstruction
 
 
 def print_result(result: Reconstruction, *written: Path | None) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from invwidgets.models import Network
+from invwidgets.models.zoo import Network
 from invwidgets.representations.base import Representation
-from invwidgets.representations.cnn import NetworkRepresentation
+from invwidgets.representations.network import NetworkRepresentation
 from invwidgets.representations.registry import representation
 
 HALF = (0.5, 0.5, 0.5)

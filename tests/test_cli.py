@@ -22,8 +22,8 @@ from PIL import Image
 
 from invwidgets.cli import main
 from invwidgets.images import photos
-from invwidgets.inversion import resources
-from invwidgets.inversion.reconstruction import Reconstruction
+from invwidgets.inversion.hardware import memory as resources
+from invwidgets.inversion.result import Reconstruction
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("--model", "squeezenet1_1", "--weights", "random", "--layer", "features.1",
@@ -382,7 +382,7 @@ def test_a_gpus_own_out_of_memory(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nmore lines")
 
-    monkeypatch.setattr("invwidgets.inversion.evaluation.Evaluation.__call__", full)
+    monkeypatch.setattr("invwidgets.energy.evaluation.Evaluation.__call__", full)
     refused(shell, *bad(), words=("ran out of memory", "micro_batch", "Tried to allocate 9 GiB"))
 
 

@@ -100,7 +100,7 @@ SAVER = """
     import sys
     from pathlib import Path
     import torch
-    from invwidgets.inversion.reconstruction import Reconstruction
+    from invwidgets.inversion.result import Reconstruction
     old, new, target = (sys.argv[1:])
     pair = [Reconstruction.load(old), Reconstruction.load(new)]
     print("ready", flush=True)

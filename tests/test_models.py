@@ -15,8 +15,6 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 from torch import Tensor, nn
 
-from invwidgets import models
-from invwidgets.caffenet import caffenet, read_matconvnet
 from invwidgets.errors import (
     BadSettingError,
     InvwidgetsError,
@@ -25,7 +23,9 @@ from invwidgets.errors import (
     WeightsError,
 )
 from invwidgets.images import read_photo
-from invwidgets.models import ZOO, frozen_copy, load_network
+from invwidgets.models import zoo as models
+from invwidgets.models.caffenet import caffenet, read_matconvnet
+from invwidgets.models.zoo import ZOO, frozen_copy, load_network
 from invwidgets.representations.registry import list_models
 from tests.small_networks import HALF, small
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,92 +18,30 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "invwidgets"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-# Later ones may import earlier ones (and their own), never the other way.
-ROOMS = (
-    "errors", "arguments", "files", "images", "models", "representations", "selection",
-    "objectives", "inversion", "sweeps", "figures", "widgets", "cli",
-)  # fmt: skip
-ROOM_OF = {
-    "__init__": "errors", "torchvision_import": "models", "weights": "models",
-    "caffenet": "models", "layer_aliases": "models", "priors": "objectives", "terminal": "cli",
-    "interrupts": "cli",
-}  # fmt: skip
-HEAVY = {
-    "ipywidgets": "widgets", "anywidget": "widgets", "IPython": "widgets", "dask": "sweeps",
-    "distributed": "sweeps", "matplotlib": "figures",
-}  # fmt: skip
-ALLOWED = {("inversion/reconstruction.py", "figures")}  # inside functions
+
+def lint(config: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--config", config, "--no-cache"],
+        cwd=config.parent, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
 
 
-def room(path: Path) -> str:
-    first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return ROOM_OF.get(first, first)
+def test_imports_run_one_way() -> None:
+    done = lint(ROOT / "pyproject.toml")
+    assert done.returncode == 0, done.stdout
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Every module imported, in full, and whether at the top (else inside a function)."""
-    parts = ["invwidgets", *path.relative_to(PACKAGE).with_suffix("").parts]
-    tree = ast.parse(path.read_text())
-    inside = {
-        id(child)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for child in ast.walk(node)
-    }
-    typing_only = {
-        id(child)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for child in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        top = id(node) not in inside
-        if id(node) in typing_only:
-            continue
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, top) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = parts[: -node.level] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            yield module, top
-            yield from ((f"{module}.{alias.name}", top) for alias in node.names)
-
-
-FILES = sorted(PACKAGE.rglob("*.py"))
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_run_one_way(path: Path) -> None:
-    if path.name == "__init__.py":
-        return
-    here = room(path)
-    assert here in ROOMS, f"{here} has no place in the order of rooms"
-    for module, top in imports(path):
-        parts = module.split(".")
-        if parts[0] in HEAVY:
-            lightest = HEAVY[parts[0]]
-            assert ROOMS.index(here) >= ROOMS.index(lightest), f"{path.name} imports {module}"
-        if parts[0] != "invwidgets" or len(parts) < 2:
-            continue
-        there = ROOM_OF.get(parts[1], parts[1])
-        if there not in ROOMS:
-            continue  # a name such as __version__
-        if (str(path.relative_to(PACKAGE)), there) in ALLOWED and not top:
-            continue
-        assert ROOMS.index(there) <= ROOMS.index(here), f"{path} imports {module}"
-
-
-def test_the_check_sees_an_arrow_that_runs_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
-    bad = tmp_path / "priors.py"
-    bad.write_text("def f():\n    from .figures.gallery import gallery\n")
-    with pytest.raises(AssertionError, match="figures"):
-        test_imports_run_one_way(bad)
-    bad.write_text("import ipywidgets\n")
-    with pytest.raises(AssertionError, match="ipywidgets"):
-        test_imports_run_one_way(bad)
+@pytest.mark.parametrize(
+    "arrow", ["from ..figures import gallery", "import ipywidgets", "from ..inversion import run"]
+)
+def test_the_contract_sees_an_arrow_that_runs_back(tmp_path: Path, arrow: str) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "invwidgets", ignore=shutil.ignore_patterns("photos"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "invwidgets" / "energy" / "priors.py").open("a") as file:
+        file.write(f"\n\ndef back() -> None:\n    {arrow}\n")
+    done = lint(tmp_path / "pyproject.toml")
+    assert done.returncode != 0
+    assert "invwidgets.energy.priors" in done.stdout
 
 
 def alone(code: str) -> str:

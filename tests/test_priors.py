@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from invwidgets.priors import TV_FLOOR, alpha_norm, bound, crops, total_variation
+from invwidgets.energy.priors import TV_FLOOR, alpha_norm, crops, project, total_variation
 from tests.reference.slow_priors import slow_alpha, slow_bound, slow_tv
 
 BETAS = (1.0, 1.5, 2.0, 2.7, 3.0)
@@ -148,11 +148,11 @@ def test_bound_projects_pixels_in_place() -> None:
     z = iterate(2, scale=120)
     expected = np.stack([slow_bound(seed.numpy(), 160.0) for seed in z])
     given = z.clone()
-    result = bound(given, 160.0)
+    result = project(given, 160.0)
     assert result.data_ptr() == given.data_ptr()
     np.testing.assert_allclose(given, expected, rtol=1e-12)
     assert bool((expected != z.numpy()).any())
-    again = bound(given.clone(), 160.0)
+    again = project(given.clone(), 160.0)
     torch.testing.assert_close(again, given)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from invwidgets.cli import main
-from invwidgets.inversion.reconstruction import Reconstruction
+from invwidgets.inversion.result import Reconstruction
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--model", "squeezenet1_1", "--weights", "random", "--layer", "features.1",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from invwidgets.torchvision_import import import_torchvision
+from invwidgets.models.torchvision_import import import_torchvision
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,7 +30,7 @@ for name in ("nms", "qnms"):
 loaded = True
 """
 ASKS = """
-from invwidgets import torchvision_import as place
+from invwidgets.models import torchvision_import as place
 first = place.import_torchvision()
 assert place.import_torchvision() is first and first.loaded
 print(len(place._declared))
@@ -63,7 +63,7 @@ def test_operators_are_declared_only_where_the_import_fails_on_them(
 
 def test_the_one_installed_loads_and_computes() -> None:
     done = run(
-        "import torch\nfrom invwidgets.torchvision_import import import_torchvision\n"
+        "import torch\nfrom invwidgets.models.torchvision_import import import_torchvision\n"
         "import_torchvision()\n"
         "from torchvision.models import get_model\n"
         'net = get_model("squeezenet1_1", weights=None).eval()\n'

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..errors import OutputError
 from ..files import written_whole
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from .contrast import stretched
 
 _GAP = 4

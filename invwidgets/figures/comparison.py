@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from ..representations.registry import representation
 from .canvas import INK, new_figure, set_title, show_image
 from .contrast import STRETCHED, as_shown
 from .hog_glyphs import hog_glyph_image
 from .sift_glyphs import sift_glyph_image
 
+_GLYPHS = {"dsift": sift_glyph_image}  # by descriptor; HOG's for its kin
 _CELL, _GAP, _CAPTION, _TITLE = 2.5, 0.12, 0.3, 0.95
 
 
@@ -59,7 +60,7 @@ def comparison(results: Sequence[Reconstruction]) -> Figure:
                 continue
             phi = representation(result.model)
             features = phi.target(result.photo)[0]  # type: ignore[arg-type]
-            glyphs = sift_glyph_image if result.model == "dsift" else hog_glyph_image
+            glyphs = _GLYPHS.get(result.model, hog_glyph_image)
             show_image(axes, glyphs(features))
             axes.images[0].set_cmap("gray")
             axes.set_aspect("auto")

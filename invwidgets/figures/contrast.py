@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images import to_uint8
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 
 STRETCHED = "contrast stretched"  # what a figure says of such pictures
 PERCENTILES = (0.5, 99.5)

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from .canvas import COLORS, LIGHT, Theme, new_figure, set_title
 from .gallery import note_of, title_of
 
@@ -33,7 +33,9 @@ def draw_curves(
     heading: tuple[str, str] | None = None,
 ) -> Figure:
     """The same of a run still under way: energies (steps, S) by term, changes (step, name, …)."""
-    terms = [name for name in _NAMES if name in energies]
+    known = [name for name in _NAMES if name in energies]
+    own = [name for name in energies if name not in _NAMES]
+    terms = [*known[:-1], *own, *known[-1:]]  # the total last
     columns = max(1, min(2, len(terms)))
     rows = max(1, math.ceil(len(terms) / columns))
     head = 0.95 if heading else 0.4
@@ -55,7 +57,7 @@ def draw_curves(
             color = COLORS[index % len(COLORS)]
             panel.plot(energy[:, index].numpy(), linewidth=1.1, color=color, label=f"seed {seed}")
         panel.set_yscale("log" if bool((energy > 0).any()) else "linear")
-        panel.set_title(_NAMES[name], fontsize=9, color=theme.ink, loc="left")
+        panel.set_title(_NAMES.get(name, name), fontsize=9, color=theme.ink, loc="left")
         panel.set_xlabel("step", fontsize=8, color=theme.faint)
         panel.tick_params(labelsize=8, colors=theme.faint, which="both")
         panel.grid(True, linewidth=0.4, alpha=0.4)

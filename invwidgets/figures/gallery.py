@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..images import to_uint8
 from ..inversion.frame import last_frame
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from .canvas import LIGHT, Theme
 from .contrast import STRETCHED, stretched
 from .grid import Plan, plan_grid
@@ -175,16 +175,9 @@ def _columns(cells: int, pictures: int) -> int:
 
 def title_of(result: Reconstruction) -> str:
     """What was done, in one line."""
-    return {
-        "inversion": f"What {result.layer} still knows of {result.photo_name}",
-        "maximise": f"What excites channel {_first(result)} of {result.layer}",
-        "caricature": f"What {result.layer} sees in {result.photo_name}, raised",
-    }[result.settings.objective]
-
-
-def _first(result: Reconstruction) -> int:
     channels = result.selection["channels"]
-    return int(channels[0]) if channels else 0
+    channel = int(channels[0]) if channels else None
+    return result.objective.title(result.layer, result.photo_name, channel)
 
 
 def note_of(result: Reconstruction) -> str:
@@ -206,39 +199,29 @@ def picture_note(result: Reconstruction) -> str:
 
 
 def best_seed(result: Reconstruction) -> int:
-    """The index of the seed whose features come nearest, or that responds most."""
-    if result.relative_error is not None:
-        return int(np.argmin(result.relative_error))
-    last = result.energies["data"][-1] if "data" in result.energies else None
-    return 0 if last is None else int(last.argmin())
+    """The index of the seed with the best score."""
+    return last_frame(result).best
 
 
 def caption(result: Reconstruction, seed: int) -> tuple[str, str]:
     """A seed's scores and its name, beneath its image."""
-    error = None if result.relative_error is None else result.relative_error[seed]
-    response = None
-    if error is None and len(result.energies.get("data", ())):
-        response = -float(result.energies["data"][-1][seed])
+    scores = result.scores
+    score = "" if scores is None else result.objective.score_text(scores[seed])
     psnr = None if result.psnr is None else result.psnr[seed]
     ssim = None if result.ssim is None else result.ssim[seed]
     number = result.seeds[seed]
-    return seed_caption(number, error, response, psnr, ssim, number in result.stragglers)
+    return seed_caption(number, score, psnr, ssim, number in result.stragglers)
 
 
 def seed_caption(
     seed: int,
-    error: float | None,
-    response: float | None = None,
+    score: str,
     psnr: float | None = None,
     ssim: float | None = None,
     straggles: bool = False,
 ) -> tuple[str, str]:
     """The same two lines for the live picture and the saved one."""
-    first = ""
-    if error is not None:
-        first = f"error {100 * error:.1f} %{STRAGGLER if straggles else ''}"
-    elif response is not None:
-        first = f"response ×{response:.2f}"
+    first = f"{score}{STRAGGLER if straggles else ''}"
     second = [f"seed {seed}"]
     if psnr is not None:
         second.append(f"{psnr:.1f} dB")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from .canvas import FAINT, INK, new_figure, set_title, show_image
 from .contrast import as_shown
 from .gallery import STRAGGLER, picture_note

@@ -22,7 +22,7 @@ from ..files import written_whole
 from .settings import InversionSettings
 
 if TYPE_CHECKING:
-    from .reconstruction import Reconstruction
+    from .result import Reconstruction
 
 _KIND, _VERSION = "invwidgets.reconstruction", 1
 _ARRAYS = ("images", "photo", "frames")

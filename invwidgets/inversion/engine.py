@@ -6,7 +6,7 @@
 
 min over x of  C · data(Φ(x)) + λ_α R_α(x) + λ_V R_{V^β}(x)   (CVPR15, equation 1; IJCV16,
 equation 1), for all seeds at once. Energies are summed over seeds, never averaged, and every
-state is kept by seed, so that seeds never touch.
+state is kept per seed, so that seeds never touch.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import priors
+from ..energy.evaluation import Evaluation
+from ..energy.objectives import bind
+from ..energy.priors import AlphaNorm, Prior, TotalVariation, project
 from ..images import luminance
-from ..objectives import make_objective
 from ..representations.base import Representation
+from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, update_own
+from ..search.parametrizations import Pixels, image_of, parameters_of, parametrization
+from ..search.starts import jitter_generators, start_images
 from ..selection import Selection
-from .evaluation import Evaluation
-from .optimizers import make_optimizer
+from ..swappable import is_own
 from .settings import InversionSettings, Phase
-from .starts import jitter_generators, start_images
 from .window import Window
 
 KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound", "jitter")
 _FAR = 1e6  # 0-255 units: where an iterate that left the numbers is put
 Knobs = Callable[[], Mapping[str, Any]]
-More = Callable[[], "Phase | None"]
+NextPhase = Callable[[], "Phase | None"]
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,14 @@ def run(
     window: Window | None = None,
     workers: ThreadPoolExecutor | None = None,
     cancelled: Callable[[], bool] | None = None,
-    more: More | None = None,
+    next_phase: NextPhase | None = None,
 ) -> Iterator[Step]:
     """Search, yielding every step.
 
     Parameters
     ----------
-    representation, target, selection: Φ, Φ₀ (1, …) and M. With the objective ``maximise`` the
-        target is the response to normalise by, a tensor of one number.
+    representation, target, selection: Φ, Φ₀ (1, …) and M. For an objective that needs no photo the
+        target is its reference.
     settings: already resolved (device, threads, precision and micro-batch are taken as they are).
     knobs: read once a step; may set any of ``KNOBS`` from its next step on. A jitter of None is
         the phases' own; one larger than the canvas has room for lets it grow by its border, and
@@ -103,74 +105,116 @@ def run(
     window: what of the images to compute; all of it by default.
     workers: threads that take micro-batches side by side; one after the other by default.
     cancelled: asked before each micro-batch; a true answer ends the search at once.
-    more: asked after the last phase for a further one; None ends the search.
+    next_phase: asked after the last phase for a further one; None ends the search.
     """
     size = size or representation.size
     mean = representation.mean_color
-    canvas = (size[0] + settings.jitter, size[1] + settings.jitter)
-    origin = None
-    if photo is not None:
-        origin = to_iterate(_grown(photo.to(mean)[None], settings.jitter), mean)
-    if origin is not None and representation.color_blind:
-        origin = luminance(origin)[:, :1]
-    colors = 1 if representation.color_blind else 3
-    shape, energy = (colors, *canvas), settings.image_energy
-    z = start_images(settings.start, settings.seeds, shape, origin, energy).to(mean.device)
-    computed = selection if window is None else window.selection
-    objective = make_objective(settings.objective, target, selection, computed)
-    evaluate = Evaluation(representation, objective, settings, size, window, cancelled, workers)
-    horizon = settings.phases[0].steps
-    optimizer = make_optimizer(settings.optimizer, z, horizon, settings.image_energy)
+    basis = parametrization(settings.parametrization)
+    evaluate = Evaluation(
+        representation,
+        bind(settings.objective, target, selection, None if window is None else window.selection),
+        size,
+        None if window is None else window.box,
+        settings.micro_batch,
+        cancelled,
+        workers,
+    )
+
+    def begin(parameters: Tensor) -> Optimizer:
+        steps, energy = settings.phases[0].steps, settings.image_energy
+        return start_optimizer(settings.optimizer, parameters, steps, energy)
+
+    margin = settings.jitter
+    z = _start(representation, settings, size, photo)
+    parameters = parameters_of(basis, z)
+    optimizer = begin(parameters)
+    own_rule = is_own(optimizer, OPTIMIZERS)
     generators = jitter_generators(settings.seeds)
     values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS} | {"jitter": None}
-    margin = settings.jitter
     rate_factors = torch.ones(len(z), device=z.device)
     gradient = torch.empty_like(z)
-    best, best_energy = z.clone(), torch.full((len(z),), torch.inf, device=z.device)
+    best, best_energy = parameters.clone(), torch.full((len(z),), torch.inf, device=z.device)
     began = time.perf_counter()
-    for index, (phase, within) in enumerate(_steps(settings.phases, more)):
+    for index, (phase, phase_step) in enumerate(_steps(settings.phases, next_phase)):
         changes = _read(knobs, values)
         if changes:
             best_energy.fill_(torch.inf)  # energies of other weights do not compare
-        if phase.restart and within == 0:
+        if phase.restart and phase_step == 0:
             optimizer.forget()
         jitter = phase.jitter if values["jitter"] is None else values["jitter"]
         if jitter > margin:
             room = jitter - margin + (jitter - margin) % 2  # even: the middle stays where it is
-            z, best, margin = _grown(z, room), _grown(best, room), margin + room
-            gradient = torch.empty_like(z)
-            optimizer = make_optimizer(settings.optimizer, z, horizon, settings.image_energy)
+            z, margin = _grown(z, room), margin + room
+            best = parameters_of(basis, _grown(image_of(basis, best), room))
+            parameters, gradient = parameters_of(basis, z), torch.empty_like(z)
+            optimizer = begin(parameters)
         shifts = _shifts(generators, jitter, margin)
-        weights = values | {"tv_weight": values["tv_weight"] * settings.tv_factor(index)}
-        half = settings.precision == "bfloat16" and phase.half_at(within)
-        energies = evaluate(z, gradient, weights, shifts, half)
+        bf16 = settings.precision == "bfloat16" and phase.bf16_at(phase_step)
+        priors = _priors(settings, values, index)
+        energies = evaluate(z, gradient, priors, values["data_weight"], shifts, bf16)
         if energies is None:
             return
+        step_gradient = basis.pull_back(parameters, gradient)
         total = energies["total"]
-        broken = ~(torch.isfinite(total) & torch.isfinite(gradient.sum((1, 2, 3))))
-        if z.device.type != "cpu" or bool(broken.any()):  # to ask a GPU is to wait for it
-            mask = broken[:, None, None, None]
-            torch.where(mask, best, z, out=z)
-            gradient.masked_fill_(mask, 0)
-            rate_factors = torch.where(broken, 0.3 * rate_factors, rate_factors)
-            optimizer.forget(broken)
+        diverged = ~(torch.isfinite(total) & torch.isfinite(step_gradient.flatten(1).sum(1)))
+        if z.device.type != "cpu" or bool(diverged.any()):  # to ask a GPU is to wait for it
+            mask = per_seed(diverged, parameters)
+            torch.where(mask, best, parameters, out=parameters)
+            step_gradient.masked_fill_(mask, 0)
+            rate_factors = torch.where(diverged, 0.3 * rate_factors, rate_factors)
+            optimizer.forget(diverged)
         better = total < best_energy  # never true of NaN
         best_energy = torch.where(better, total, best_energy)
-        best.lerp_(z, better.to(z)[:, None, None, None])  # a weight of 0 or 1: a copy or none
-        optimizer.update(z, gradient, rate_factors * phase.rate_at(within))
+        best.lerp_(parameters, per_seed(better.to(z), parameters))  # by 0 or 1: a copy or none
+        rates = rate_factors * phase.rate_at(phase_step)
+        if own_rule:
+            update_own(optimizer, parameters, step_gradient, rates)
+        else:
+            optimizer.update(parameters, step_gradient, rates)
+        z = image_of(basis, parameters)
         _bound(z, values["bound"], mean)
         torch.nan_to_num_(z, 0.0, _FAR, -_FAR)  # the next step takes such a seed back
+        if not isinstance(basis, Pixels):
+            parameters.copy_(parameters_of(basis, z))
         seconds = time.perf_counter() - began
-        yield Step(index, z, energies, seconds, broken, changes, size, mean)
+        yield Step(index, z, energies, seconds, diverged, changes, size, mean)
 
 
-def _steps(phases: tuple[Phase, ...], more: More | None) -> Iterator[tuple[Phase, int]]:
+def _start(
+    representation: Representation,
+    settings: InversionSettings,
+    size: tuple[int, int],
+    photo: Tensor | None,
+) -> Tensor:
+    """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey."""
+    mean, colors = representation.mean_color, 1 if representation.grayscale else 3
+    origin = None
+    if photo is not None:
+        origin = to_iterate(_grown(photo.to(mean)[None], settings.jitter), mean)
+        if representation.grayscale:
+            origin = luminance(origin)[:, :1]
+    shape = (colors, size[0] + settings.jitter, size[1] + settings.jitter)
+    z = start_images(settings.start, settings.seeds, shape, origin, settings.image_energy)
+    return z.to(mean.device)
+
+
+def _priors(
+    settings: InversionSettings, values: Mapping[str, Any], step: int
+) -> list[tuple[Prior, float]]:
+    """Every prior with its weight at a step."""
+    tv_weight = values["tv_weight"] * settings.tv_factor(step)
+    alpha = AlphaNorm(values["alpha"], settings.alpha_kind)
+    own = [(prior, prior.weight) for prior in settings.priors if isinstance(prior, Prior)]
+    return [(alpha, values["alpha_weight"]), (TotalVariation(values["beta"]), tv_weight), *own]
+
+
+def _steps(phases: tuple[Phase, ...], next_phase: NextPhase | None) -> Iterator[tuple[Phase, int]]:
     for phase in phases:
-        for within in range(phase.steps):
-            yield phase, within
-    while more is not None and (further := more()) is not None:
-        for within in range(further.steps):
-            yield further, within
+        for step in range(phase.steps):
+            yield phase, step
+    while next_phase is not None and (further := next_phase()) is not None:
+        for step in range(further.steps):
+            yield further, step
 
 
 def _read(knobs: Knobs | None, values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -197,7 +241,7 @@ def _bound(z: Tensor, limit: float | str | None, mean: Tensor) -> None:
         torch.maximum(z, low, out=z)
         torch.minimum(z, low + 255, out=z)
     elif limit is not None:
-        priors.bound(z, float(limit))
+        project(z, float(limit))
 
 
 def _grown(images: Tensor, margin: int) -> Tensor:

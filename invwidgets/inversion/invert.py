@@ -10,12 +10,12 @@ from torch import nn
 
 from ..errors import BadSettingError, shown
 from ..images import PhotoSource
-from ..models import DEFAULT_MODEL
+from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from .engine import Knobs, Step
-from .job import prepare
-from .reconstruction import Reconstruction
 from .recorder import Recorder
+from .result import Reconstruction
+from .run import prepare
 
 
 def invert(

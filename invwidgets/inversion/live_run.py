@@ -18,10 +18,10 @@ from torch import Tensor
 
 from .engine import Knobs, Step
 from .frame import take_frame
-from .job import Job
 from .progress import Progress, State
-from .reconstruction import Reconstruction
 from .recorder import Recorder
+from .result import Reconstruction
+from .run import Job
 from .settings import InversionSettings, Phase
 
 WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
@@ -40,7 +40,7 @@ class LiveRun:
         self.total = job.settings.steps
         self.seconds = self.step_seconds = 0.0
         self._further: Phase | None = None
-        self._steps = job.run(knobs, cancelled, self._more)
+        self._steps = job.run(knobs, cancelled, self._next_phase)
 
     @property
     def done(self) -> int:
@@ -80,7 +80,7 @@ class LiveRun:
         """Let go of what the search holds."""
         self._steps.close()  # type: ignore[attr-defined]
 
-    def _more(self) -> Phase | None:
+    def _next_phase(self) -> Phase | None:
         phase, self._further = self._further, None
         return phase
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from ..images import luminance
-from ..representations.receptive_field import Box
+from ..representations.receptive_fields.tracer import Box
 from ..selection import Selection
-from .job import Job
+from .run import Job
 
 WHOLE = "whole image"
 STRAGGLES = 1.5  # times the median error …
@@ -57,7 +57,7 @@ def yardstick_of(job: Job) -> Yardstick | None:
     """What a run's images are compared with; None where there is no photo."""
     if job.photo is None:
         return None
-    grayscale = job.representation.color_blind
+    grayscale = job.representation.grayscale
     photo = luminance(job.photo) if grayscale else job.photo
     return Yardstick(photo, scored_box(job), grayscale)
 

@@ -31,9 +31,10 @@ import math
 from typing import Any
 
 from ..arguments import one_of
-from ..objectives import OBJECTIVES
-from ..priors import TV_RANGE
+from ..energy.objectives import OBJECTIVES, Objective
+from ..energy.priors import TV_RANGE
 from ..representations.base import Region, Representation
+from ..swappable import SavedPart, chosen
 from .settings import InversionSettings, Phase
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
@@ -45,7 +46,7 @@ CVPR2015_SIDE = 227  # of the images it was found on
 def preset(
     name: str,
     representation: Representation,
-    objective: str = "inversion",
+    objective: str | Objective | SavedPart = "inversion",
     steps: int | None = None,
     share: float = 1.0,
     size: tuple[int, int] | None = None,
@@ -62,19 +63,22 @@ def preset(
     Raises ``UnknownNameError`` for a preset or a setting that does not exist.
     """
     one_of(name, "preset", PRESETS)
-    one_of(objective, "objective", OBJECTIVES)
+    part: Objective = chosen(objective, OBJECTIVES, Objective)
     size = size or representation.size
     if name == "default":
-        settings = _default(representation, objective, share, steps, size)
+        settings = _default(representation, share, steps)
     elif name == "cvpr2015":
         settings = _cvpr2015(representation, size)
     else:
-        settings = _ijcv2016(representation, objective, size)
-    settings = settings.replace(preset=name, objective=objective)
-    if objective == "caricature":
-        settings = settings.replace(start="photo")
+        settings = _ijcv2016(representation, part.slow_phase, size)
+    own = part.default_settings(name, representation.layer_info(size), size)
+    if "phases" in own:
+        own = own | {"phases": tuple(Phase(**phase) for phase in own["phases"])}
+    settings = settings.replace(preset=name, objective=objective, **own)
     if steps is not None:
         settings = settings.with_steps(steps)
+    if changes.get("parametrization", "pixels") != "pixels" and name == "default":
+        changes = {"optimizer": "adam"} | changes  # ours is an image pyramid's
     return settings.replace(**changes)
 
 
@@ -94,32 +98,10 @@ def field_coverage(representation: Representation, size: tuple[int, int]) -> flo
     return max(field / side for field, side in zip(layer.receptive_field, size, strict=True))
 
 
-def _default(
-    representation: Representation,
-    objective: str,
-    share: float,
-    steps: int | None,
-    size: tuple[int, int],
-) -> InversionSettings:
-    if objective == "caricature":
-        return InversionSettings(
-            phases=(Phase(150, 4.0, 0.4, jitter=_jitter(representation, size)),),
-            data_weight=30.0,  # at IJCV16's 1 the prior wins: the response falls on some layers
-            alpha_weight=0.1,
-            tv_weight=0.3,
-        )
-    if objective == "maximise":
-        return InversionSettings(
-            phases=(Phase(250, 6.0, 0.3, jitter=_jitter(representation, size)),),
-            data_weight=3.0,
-            alpha_weight=1.0,
-            tv_weight=1.0,
-            bound=160.0,
-            start="ijcv2016",  # faint noise leaves a rectified unit silent, without a gradient
-        )
+def _default(representation: Representation, share: float, steps: int | None) -> InversionSettings:
     depth, crowd = representation.depth, min(10.0, 1 / share)
-    if representation.hand_built:
-        lean = 1.0 if representation.name == "dsift" else _haste(400, steps)
+    if representation.handcrafted:
+        lean = _haste(400, steps) if representation.smooth_if_hasty else 1.0
         return InversionSettings(phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02 * lean)
     own = round(min(150, 100 + 250 * depth))
     haste = _haste(own, steps)
@@ -139,14 +121,14 @@ def _haste(own: int, steps: int | None) -> float:
 
 def _cvpr2015(representation: Representation, size: tuple[int, int]) -> InversionSettings:
     pixels = size[0] * size[1]
-    if representation.hand_built:
+    if representation.handcrafted:
         tv, energy = 1.0, CVPR2015_IMAGE_ENERGY
         schedule = [(0.004, 200), (0.0004, 200), (0.00004, 200), (0.000004, 200)]
     else:
         coverage = field_coverage(representation, size)
         tv = 1.0 if coverage <= 1 / 4 else 10.0 if coverage <= 2 / 3 else 100.0
         energy = CVPR2015_IMAGE_ENERGY * pixels / CVPR2015_SIDE**2
-        energy = energy / 3 if representation.color_blind else energy
+        energy = energy / 3 if representation.grayscale else energy
         schedule = [(0.004, 100), (0.0004, 200), (0.00004, 100)]
     return InversionSettings(
         optimizer="momentum",
@@ -163,20 +145,16 @@ def _cvpr2015(representation: Representation, size: tuple[int, int]) -> Inversio
 
 
 def _ijcv2016(
-    representation: Representation, objective: str, size: tuple[int, int]
+    representation: Representation, slow_phase: bool, size: tuple[int, int]
 ) -> InversionSettings:
     coverage = field_coverage(representation, size)
     weight = 300.0 if coverage <= 1 / 4 else 100.0 if coverage <= 2 / 3 else 20.0
     weight = weight if coverage <= 1 else 1.0
     rate = 0.05 * 80.0**2 / 6
     phases: tuple[Phase, ...] = (Phase(300, rate, jitter=_quarter_stride(representation, size)),)
-    if objective == "maximise":
-        weight = 10_000 / max(representation.layer_info(size).receptive_field or size) ** 2
-    elif objective == "caricature":
-        weight = 1.0
-    elif representation.hand_built:
+    if representation.handcrafted:
         phases = (Phase(300, rate),)
-    else:
+    elif slow_phase:
         phases = (*phases, Phase(50, rate / 10, restart=True))
     return InversionSettings(
         optimizer="adagrad-momentum",
@@ -195,9 +173,3 @@ def _quarter_stride(representation: Representation, size: tuple[int, int]) -> in
     if stride is None:
         return 0
     return min(max(math.floor(max(stride) / 4 + 0.5), 1) - 1, min(size) // 8)
-
-
-def _jitter(representation: Representation, size: tuple[int, int]) -> int:
-    """Half of the layer's stride, in whole pixels."""
-    stride = representation.layer_info(size).stride
-    return 0 if stride is None else min(int(max(stride)) // 2, min(size) // 8)

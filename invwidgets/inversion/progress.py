@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .frame import Frame
-from .job import Job
-from .reconstruction import Reconstruction
+from .result import Reconstruction
+from .run import Job
 
 State = Literal["idle", "preparing", "running", "paused", "finished", "stopped", "failed"]
 BUSY = ("preparing", "running", "paused")

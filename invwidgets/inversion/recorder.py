@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..energy.objectives import objective_of
 from ..errors import BadSettingError
 from .engine import Step, raw_images
-from .job import Job
 from .metrics import (
     WHOLE,
     outside_variance,
@@ -28,7 +28,8 @@ from .metrics import (
     to_floats,
     yardstick_of,
 )
-from .reconstruction import Reconstruction
+from .result import Reconstruction
+from .run import Job
 
 _FRAME_SIDE = 160  # pixels of an animation's pictures
 _FRAME_SEEDS = 9
@@ -79,7 +80,8 @@ class Recorder:
         images = raw.clamp(0, 1)
         features = _features(job, images)
         errors = raw_errors = outside = None
-        if job.settings.objective == "inversion":
+        objective = objective_of(job.settings.objective)
+        if objective.measures_error:
             errors = to_floats(relative_error(features, job.target, job.selection))
             raw_errors = to_floats(relative_error(_features(job, raw), job.target, job.selection))
         yardstick = yardstick_of(job)
@@ -90,8 +92,7 @@ class Recorder:
             field = {"box": list(box.clipped), "covers_image": covers}
             outside = None if covers else outside_variance(images, box.clipped)
         chosen = job.selection.of(features).flatten(1)
-        maximised = job.settings.objective == "maximise"  # the target is one number then
-        wanted = job.target if maximised else job.selection.of(job.target)
+        wanted = job.selection.of(job.target) if objective.needs_photo else job.target
         norm = float(torch.linalg.vector_norm(wanted))
         if step.index not in self._frame_steps and job.settings.frames:
             self._keep_frame(step)
@@ -134,7 +135,7 @@ class Recorder:
             frame_steps=tuple(self._frame_steps),
             receptive_field=field,
             outside_variance=outside,
-            handcrafted=job.representation.hand_built,
+            handcrafted=job.representation.handcrafted,
         )
 
     def _keep_frame(self, step: Step) -> None:

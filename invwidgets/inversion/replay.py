@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from ..energy.objectives import objective_of
 from ..errors import InvwidgetsError
+from ..swappable import SavedPart
 from .engine import Knobs
 from .presets import preset
-from .reconstruction import Reconstruction
+from .result import Reconstruction
 from .settings import InversionSettings
 
 _GIVEN = ("preset", "objective", "seeds", "frames")
@@ -43,11 +45,14 @@ def code_for(result: Reconstruction, photo: str | None = None) -> str:
     """
     settings = result.settings
     arguments = [repr(result.model), repr(result.layer)]
-    maximise = settings.objective == "maximise"
-    if not maximise:
+    objective = objective_of(settings.objective)
+    if objective.needs_photo:
         arguments.insert(0, photo or repr(result.photo_name))
     else:
-        arguments[0] = f"model={arguments[0]}"
+        arguments = [
+            f"{name}={text}" for name, text in zip(("model", "layer"), arguments, strict=False)
+        ]
+    if objective.needs_unit:
         channel = (result.selection["channels"] or (0,))[0]
         arguments[1] = f"unit={f'{result.layer}:{channel}'!r}"
     if result.weights not in ("pretrained", "as given"):
@@ -56,7 +61,7 @@ def code_for(result: Reconstruction, photo: str | None = None) -> str:
     region, channels = result.selection["region"], result.selection["channels"]
     if region is not None:
         arguments.append(f"region={tuple(region)!r}")
-    if channels is not None and not maximise:
+    if channels is not None and not objective.needs_unit:
         arguments.append(f"channels={_ranges(channels)!r}")
     seeds = settings.seeds
     counted = seeds == tuple(range(len(seeds)))
@@ -90,8 +95,10 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
         arguments = [f"preset={settings.preset!r}"]
     except InvwidgetsError:  # a network of one's own, or weights that have moved
         base, arguments = InversionSettings(), []
-    if settings.objective == "caricature":
-        arguments.append("objective='caricature'")
+    if settings.objective != (
+        "maximise" if objective_of(settings.objective).needs_unit else "inversion"
+    ):
+        arguments.append(f"objective={_code(settings.objective)}")
     if base.phases == settings.phases:
         arguments.append(f"steps={settings.steps}")
     else:
@@ -100,8 +107,17 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
     for field in fields(settings):
         value = getattr(settings, field.name)
         if field.name not in (*_GIVEN, "phases") and value != getattr(base, field.name):
-            arguments.append(f"{field.name}={value!r}")
+            arguments.append(f"{field.name}={_code(value)}")
     return arguments
+
+
+def _code(value: Any) -> str:
+    """A value as Python; of a part of somebody's own, how it was made: its class is theirs."""
+    if isinstance(value, SavedPart):
+        return str(value)
+    if isinstance(value, tuple):
+        return "".join(["(", *(f"{_code(item)}, " for item in value), ")"])
+    return repr(value)
 
 
 def _ranges(channels: tuple[int, ...]) -> str:

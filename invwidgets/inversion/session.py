@@ -23,10 +23,10 @@ from torch import Tensor
 
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
 from .engine import KNOBS
-from .job import prepare
 from .live_run import LiveRun, responsive
 from .progress import BUSY, Progress, State
-from .reconstruction import Reconstruction
+from .result import Reconstruction
+from .run import prepare
 from .settings import InversionSettings, Phase
 from .worker import Worker
 

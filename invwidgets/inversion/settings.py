@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arguments import as_whole, items, one_of, real_number, whole_number, whole_numbers
+from ..energy.objectives import OBJECTIVES, Objective
+from ..energy.priors import Prior, checked_priors
 from ..errors import BadSettingError, shown, unknown_name
 from ..images import MAX_SIDE
-from ..objectives import OBJECTIVES
+from ..search.optimizers import OPTIMIZERS, Optimizer
+from ..search.parametrizations import PARAMETRIZATIONS, Parametrization
+from ..swappable import SavedPart, checked, from_plain, to_plain
 
 # Beyond these is a slip of the keyboard, refused at once; sizes are limited in images.MAX_SIDE.
 MAX_SEEDS = MAX_STEPS = 1_000_000
@@ -20,8 +24,8 @@ MAX_THREADS = 256
 MAX_RATE = 1e6  # 0-255 units a step, or what the papers' rules take
 MAX_WEIGHT = 1e12
 MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
-OPTIMIZERS = ("multiscale-adam", "adam", "momentum", "adagrad-momentum")
 PRECISIONS = ("auto", "float32", "bfloat16")
+_PARTS = ("objective", "optimizer", "parametrization")
 STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
 
 
@@ -49,7 +53,7 @@ class Phase:
             end = real_number(self.rate_end, "rate_end", 0, MAX_RATE)
             object.__setattr__(self, "rate_end", end)
 
-    def half_at(self, step: int) -> bool:
+    def bf16_at(self, step: int) -> bool:
         """Whether a step may be computed in bfloat16: all but the last tenth, at least one."""
         return self.steps - step > max(1.0, 0.1 * self.steps)
 
@@ -75,6 +79,8 @@ class InversionSettings:
     ``image_energy`` is σ² of CVPR15 in squared 0-255 units: the squared norm of the start
     ``cvpr2015``, and what the rule ``momentum`` multiplies its rates by; None takes that paper's by
     the number of pixels.
+    ``objective``, ``optimizer`` and ``parametrization`` are names of the registries or objects of
+    one's own; ``priors`` are of one's own, beside the two above.
     ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
     ``"picture"`` keeps every pixel displayable. ``start`` is one of ``STARTS``. ``micro_batch``
     is how many seeds run at once (None: one on one CPU thread, two on each of several, else as
@@ -87,8 +93,10 @@ class InversionSettings:
     """
 
     preset: str = "custom"
-    objective: str = "inversion"
-    optimizer: str = "multiscale-adam"
+    objective: str | Objective | SavedPart = "inversion"
+    optimizer: str | Optimizer | SavedPart = "multiscale-adam"
+    parametrization: str | Parametrization | SavedPart = "pixels"
+    priors: tuple[Prior | SavedPart, ...] = ()
     phases: tuple[Phase, ...] = (Phase(200, 8.0, 0.1),)
     data_weight: float = 1.0
     alpha: float = 6.0
@@ -132,8 +140,10 @@ class InversionSettings:
         self._real("tv_boost", 1, MAX_WEIGHT)
         self._real("tv_ramp", 0, optional=True)
         self._real("image_energy", 1e-6, optional=True)
-        one_of(self.objective, "objective", OBJECTIVES)
-        one_of(self.optimizer, "optimiser", OPTIMIZERS)
+        checked(self.objective, OBJECTIVES, Objective)
+        checked(self.optimizer, OPTIMIZERS, Optimizer)
+        checked(self.parametrization, PARAMETRIZATIONS, Parametrization)
+        self._set("priors", checked_priors(self.priors))
         one_of(self.start, "start", STARTS)
         one_of(self.precision, "precision", PRECISIONS)
         one_of(self.alpha_kind, "α-norm", ("pixel", "element"))
@@ -194,8 +204,11 @@ class InversionSettings:
         return self.replace(phases=(*self.phases, phase), tv_ramp=ramp)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return dataclasses.asdict(self)
+        """Plain values, ready for JSON; of an own part its ``repr``."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain["phases"] = [dataclasses.asdict(phase) for phase in self.phases]
+        plain["priors"] = [to_plain(prior) for prior in self.priors]
+        return plain | {name: to_plain(plain[name]) for name in _PARTS}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict())
@@ -209,6 +222,8 @@ class InversionSettings:
         except TypeError as error:
             raise BadSettingError(f"phases {shown(plain['phases'])}: {error}") from None
         plain["seeds"] = tuple(plain.get("seeds", ()))
+        plain["priors"] = tuple(from_plain(prior) for prior in plain.get("priors", ()))
+        plain |= {name: from_plain(plain[name]) for name in _PARTS if name in plain}
         known = {f.name for f in dataclasses.fields(cls)}
         for name in plain:
             if name not in known:

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from ..representations.base import Region, Representation
-from ..representations.receptive_field import Box
-from ..representations.remembered import remembered
+from ..representations.caching import cached
+from ..representations.receptive_fields.tracer import Box
 from ..selection import Selection
 
 _SAME = 1e-5  # largest difference of a feature, by the largest feature, from the whole image's
@@ -48,7 +48,7 @@ def find_window(
     region = selection.region
     if region is None:
         return None
-    window = remembered(
+    window = cached(
         representation, ("window", region, size), lambda: _find(representation, region, size)
     )
     if window is None:

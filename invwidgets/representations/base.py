@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .receptive_field import ReceptiveField
+from .receptive_fields.tracer import ReceptiveField
 
 Region = tuple[int, int, int, int]  # rows r0:r1 and columns c0:c1 of feature cells, half-open
 
@@ -53,8 +53,9 @@ class Representation(nn.Module):
     parameters and owns its normalisation. Attributes: ``name`` of the model, ``layer`` it is cut
     at, ``mean_color`` (3,) in [0, 1], ``size`` (height, width) a photo is resized to by default,
     ``weights`` what a picture must say of the weights, ``digest`` of weights and code.
-    ``color_blind``: only grey values matter, so that a search moves one channel, not three.
-    ``hand_built``: made of filters and histograms by design, without learnt weights.
+    ``grayscale``: only grey values matter, so that a search moves one channel, not three.
+    ``handcrafted``: made of filters and histograms by design, without learnt weights.
+    ``smooth_if_hasty``: fewer steps than usual want more total variation.
     """
 
     name: str
@@ -62,8 +63,9 @@ class Representation(nn.Module):
     size: tuple[int, int]
     weights: str
     mean_color: Tensor
-    color_blind: bool = False
-    hand_built: bool = False
+    grayscale: bool = False
+    handcrafted: bool = False
+    smooth_if_hasty: bool = True
 
     @property
     @abstractmethod
@@ -101,12 +103,12 @@ class Representation(nn.Module):
         return f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"
 
     @property
-    def anchor(self) -> nn.Module:
+    def cache_key(self) -> nn.Module:
         """The module whose identity stands for this map; cuts at one layer may share it."""
         return self
 
     @property
-    def concurrent(self) -> bool:
+    def thread_safe(self) -> bool:
         """Whether several threads may call it at once."""
         return False
 

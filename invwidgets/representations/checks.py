@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import RepresentationError
 from .base import Representation
-from .remembered import remembered
+from .caching import cached
 
 _LARGE = 512  # pixels a side: of a larger image a part tells as much
 
@@ -24,7 +24,7 @@ def check_layer(representation: Representation, size: tuple[int, int]) -> None:
     Raises ``RepresentationError``.
     """
     small = (min(size[0], _LARGE), min(size[1], _LARGE))
-    wrong = remembered(representation, ("reacts", small), lambda: _wrong(representation, small))
+    wrong = cached(representation, ("reacts", small), lambda: _wrong(representation, small))
     if wrong:
         raise RepresentationError(wrong)
 

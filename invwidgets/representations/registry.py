@@ -11,12 +11,12 @@ import os
 from torch import nn
 
 from ..errors import UnknownNameError, shown, unknown_name
-from ..models import DEFAULT_MODEL, ZOO, Card, load_network
+from ..models.zoo import DEFAULT_MODEL, ZOO, Card, load_network
 from .base import Representation
-from .cnn import NetworkRepresentation
-from .descriptors import DESCRIPTORS, Descriptor, named_network, network_of
-from .dsift import Dsift
-from .hog import Hog
+from .descriptors.dsift import Dsift
+from .descriptors.hog import Hog
+from .descriptors.named import DESCRIPTORS, Descriptor, named_network, network_of
+from .network import NetworkRepresentation
 
 REGISTRY: dict[str, Card | Descriptor] = {**ZOO, **DESCRIPTORS}
 

@@ -104,7 +104,7 @@ def listening(port: int) -> list[socket.socket]:
 def _free_memory() -> int:
     import torch
 
-    from ..inversion.resources import available_memory
+    from ..inversion.hardware.memory import available_memory
 
     return available_memory(torch.device("cpu"))
 

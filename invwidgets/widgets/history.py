@@ -15,7 +15,7 @@ from ..figures.contrast import as_shown
 from ..figures.gallery import best_seed, title_of
 from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from .loop import Loop
 from .parts import button, classed, note
 from .tiles import Tiles

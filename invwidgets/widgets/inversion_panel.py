@@ -17,7 +17,7 @@ import ipywidgets as w
 
 from ..errors import InvwidgetsError
 from ..inversion.progress import BUSY, Progress
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from .closing import close_all
 from .history import Pin
 from .keepsake import Keepsake

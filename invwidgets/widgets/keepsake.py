@@ -11,7 +11,7 @@ import io
 from typing import Any
 
 from ..figures.gallery import gallery_of
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 
 
 class Keepsake:

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
 from ..figures.canvas import Theme
 from ..figures.contrast import as_shown, stretched
-from ..figures.gallery import best_seed, caption, seed_caption
+from ..figures.gallery import best_seed, caption
 from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
 from ..images import photo_name
 from ..inversion.frame import Frame
 from ..inversion.progress import Progress
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from ..inversion.session import Session
-from ..models import DEFAULT_MODEL
+from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Layer
 from .closing import close_all
 from .layer_slider import is_stage, short_name
@@ -213,8 +213,8 @@ class LayerStrip(w.VBox):
 
     def _live(self, layer: str, frame: Frame) -> None:
         if layer not in self.results:
-            error = None if frame.errors is None else frame.errors[frame.best]
-            first, _ = seed_caption(0, error, None)
+            scores = frame.scores
+            first = "" if scores is None else frame.objective.score_text(scores[frame.best])
             pixels = frame.images[frame.best]
             shown = stretched(pixels) if frame.handcrafted else pixels
             self.view.pictures[layer] = (shown, layer, first)

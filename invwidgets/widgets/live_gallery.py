@@ -122,16 +122,16 @@ class LiveGallery(PictureView):
         if frame is None:
             return f"{self._name or 'no photo'}, and {len(self._seeds)} empty places"
         words = f"{self._name}: {len(self._seeds)} images after {frame.index + 1} steps"
-        if frame.errors is not None:
-            words += f", the best with {100 * min(frame.errors):.1f} % error"
+        if frame.scores is not None:
+            words += f", the best with {frame.objective.score_text(frame.scores[frame.best])}"
         return words
 
 
 def _captions(seeds: Sequence[int], frame: Frame) -> list[tuple[str, str]]:
-    def of(values: tuple[float, ...] | None, index: int) -> float | None:
-        return None if values is None else values[index]
-
-    return [
-        seed_caption(seed, of(frame.errors, i), of(frame.responses, i), of(frame.psnr, i))
-        for i, seed in enumerate(seeds)
-    ]
+    captions = []
+    for index, seed in enumerate(seeds):
+        score = "" if frame.scores is None else frame.objective.score_text(frame.scores[index])
+        captions.append(
+            seed_caption(seed, score, None if frame.psnr is None else frame.psnr[index])
+        )
+    return captions

@@ -8,9 +8,11 @@ from typing import Any
 
 import ipywidgets as w
 
-from ..inversion.resources import DEVICES
-from ..inversion.settings import OPTIMIZERS, PRECISIONS
-from ..objectives import OBJECTIVES
+from ..energy.objectives import OBJECTIVES
+from ..inversion.hardware.memory import DEVICES
+from ..inversion.settings import PRECISIONS
+from ..search.optimizers import OPTIMIZERS
+from ..swappable import Part
 from .loop import Loop
 
 SIZES = {"the network's own": None, "64 px": 64, "96 px": 96, "128 px": 128, "160 px": 160,
@@ -46,7 +48,8 @@ class MoreSettings(w.VBox):
             options = getattr(control, "options", None)
             known = [o[1] if isinstance(o, tuple) else o for o in options or ()]
             if options is not None and value not in known:
-                extra = (f"{value}", value) if isinstance(options[0], tuple) else value
+                own = isinstance(options[0], tuple) or isinstance(value, Part)
+                extra = (str(value), value) if own else value
                 control.options = (*options, extra)
             elif options is None:
                 control.max = max(control.max, value)

@@ -9,15 +9,17 @@ from typing import Any
 
 import traitlets as t
 
+from ..energy.objectives import OBJECTIVES, Objective, objective_of
 from ..errors import InvwidgetsError, unknown_name
 from ..images import parse_size, photo_name
+from ..inversion.hardware.memory import DEVICES
 from ..inversion.presets import PRESETS, preset, seen_share
-from ..inversion.resources import DEVICES
-from ..inversion.settings import OPTIMIZERS, PRECISIONS, InversionSettings
-from ..models import DEFAULT_MODEL
-from ..objectives import OBJECTIVES
+from ..inversion.settings import PRECISIONS, InversionSettings
+from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
+from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..selection import select
+from ..swappable import checked
 from .live_gallery import MANY
 
 KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter")  # act while it runs
@@ -43,12 +45,12 @@ class PanelOptions(t.HasTraits):
     layer = t.Unicode("", help="any name of a layer; empty until one is chosen")
     region = t.Any(None, allow_none=True)
     channels = t.Any(None, allow_none=True)
-    objective = t.Enum(OBJECTIVES, "inversion")
+    objective = t.Any("inversion", help="a name of OBJECTIVES, or an Objective of one's own")
     seeds = t.Int(4, min=1, max=MANY)
     steps = t.Int(200, min=1)
     size = t.Any(None, allow_none=True)
     preset = t.Enum(PRESETS, "default")
-    optimizer = t.Enum(OPTIMIZERS, OPTIMIZERS[0])
+    optimizer = t.Any("multiscale-adam", help="a name of OPTIMIZERS, or an Optimizer")
     device = t.Enum(DEVICES, "auto")
     precision = t.Enum(PRECISIONS, "auto")
     tv_weight = t.Float(0.0, min=0)
@@ -63,6 +65,19 @@ class PanelOptions(t.HasTraits):
         self.moved: set[str] = set()
         self.quiet = False
         super().__init__(*args, **kwargs)
+
+    @t.validate("objective")
+    def _check_objective(self, proposal: Any) -> Any:
+        return checked(proposal["value"], OBJECTIVES, Objective)
+
+    @t.validate("optimizer")
+    def _check_optimizer(self, proposal: Any) -> Any:
+        return checked(proposal["value"], OPTIMIZERS, Optimizer)
+
+    @property
+    def asked(self) -> Objective:
+        """The objective itself."""
+        return objective_of(self.objective)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -102,7 +117,6 @@ class PanelOptions(t.HasTraits):
 
 def run_arguments(options: PanelOptions, representation: Representation) -> dict[str, Any]:
     """The arguments of ``invert`` for the run that a panel asks for."""
-    maximise = options.objective == "maximise"
     arguments: dict[str, Any] = {
         "model": options.model,
         "weights": options.weights,
@@ -114,12 +128,12 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
         "device": options.device,
         "precision": options.precision,
     }
-    if maximise:
+    arguments["objective"] = options.objective
+    if options.asked.needs_unit:
         channels = options.channels if isinstance(options.channels, tuple) else (0,)
         arguments["unit"] = f"{options.layer}:{channels[0]}"
     else:
-        arguments |= {"photo": options.photo, "layer": options.layer,
-                      "channels": options.channels, "objective": options.objective}  # fmt: skip
+        arguments |= {"photo": options.photo, "layer": options.layer, "channels": options.channels}
     for name in (*KNOBS, "optimizer"):
         if name in options.moved and name != "jitter":
             arguments[name] = getattr(options, name)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import BadSettingError, InvwidgetsError
 from ..inversion.progress import Progress
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from ..inversion.session import Session
 from .loop import Loop
 

@@ -10,7 +10,7 @@ from ..figures.gallery import caption
 from ..images import to_uint8
 from ..inversion.frame import last_frame
 from ..inversion.progress import Progress
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from ..inversion.session import Session
 from .curves_view import CurvesView
 from .history import History, Pin
@@ -50,11 +50,11 @@ class PanelViews(w.VBox):
     def lay_out(self, looked: Look, name: str, options: PanelOptions) -> None:
         """The photo and empty places for the seeds, before there are pictures."""
         field = None
-        if options.region is not None and options.objective != "maximise":
+        if options.region is not None and not options.asked.needs_unit:
             box = looked.representation.receptive_field(options.region, looked.size)
             field = None if box.covers(looked.size) else box.clipped
-        photo = None if options.objective == "maximise" else looked.photo
-        stretch = looked.representation.hand_built
+        photo = looked.photo if options.asked.needs_photo else None
+        stretch = looked.representation.handcrafted
         self.gallery.show_photo(photo, name, range(options.seeds), field, stretch)
 
     def show_news(self, news: Sequence[Progress]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
+from ..energy.objectives import objective_of
 from ..inversion.progress import Progress
-from ..inversion.reconstruction import Reconstruction
+from ..inversion.result import Reconstruction
 from .loop import Loop
 from .parts import Line, button, classed
 
@@ -100,12 +101,10 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
 
 def _aim(progress: Progress, layer: str, photo: str) -> str:
     job = progress.job
-    if job is not None and job.settings.objective == "maximise":
-        channel = (job.selection.channels or (0,))[0]
-        return f"Searching for images that excite channel {channel} of {layer} …"
-    if job is not None and job.settings.objective == "caricature":
-        return f"Raising what {layer} sees in {photo} …"
-    return f"Searching for images that {layer} cannot tell from {photo} …"
+    objective, channels = objective_of("inversion"), None
+    if job is not None:
+        objective, channels = objective_of(job.settings.objective), job.selection.channels
+    return objective.aim(layer, photo, channels[0] if channels else None)
 
 
 def _duration(seconds: float) -> str:

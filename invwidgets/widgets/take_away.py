@@ -12,8 +12,8 @@ import traitlets as t
 
 from ..figures.canvas import THEMES
 from ..figures.gallery import gallery_of
-from ..inversion.reconstruction import Reconstruction
 from ..inversion.replay import code_for
+from ..inversion.result import Reconstruction
 from .loop import Loop
 from .tiles import static
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from invwidgets.figures.gallery import gallery
 from invwidgets.figures.receptive_field import receptive_field_figure
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.reconstruction import Reconstruction
+from invwidgets.inversion.result import Reconstruction
 from tests.small_networks import phi, picture
 
 ROOT = Path(__file__).parents[2]

@@ -22,8 +22,8 @@ from invwidgets.errors import (
     UnknownNameError,
     WeightsError,
 )
-from invwidgets.inversion.resources import seed_bytes
-from invwidgets.weights import read_weights, unwrapped
+from invwidgets.inversion.hardware.memory import seed_bytes
+from invwidgets.models.weights import read_weights, unwrapped
 
 OWN: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": 32, "seeds": 1, "steps": 2}
 STEM: dict[str, Any] = {"layer": "conv_stem", "size": 32, "seeds": 1, "steps": 2}
@@ -173,7 +173,7 @@ def test_inference_mode() -> None:
         ({"beta": 1000}, BadSettingError, "beta 1000.*at most 16"),
         ({"frames": -1}, BadSettingError, "frames -1"),
         ({"precision": 3}, UnknownNameError, "no precision 3"),
-        ({"optimizer": []}, UnknownNameError, "no optimiser"),
+        ({"optimizer": []}, UnknownNameError, "no optimizer"),
         ({"start": None}, UnknownNameError, "no start None"),
         ({"model": None}, UnknownNameError, "model None: give a name"),
         ({"model": 7}, UnknownNameError, "model 7: give a name"),

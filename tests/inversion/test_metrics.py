@@ -13,7 +13,6 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from invwidgets.inversion.engine import Step
 from invwidgets.inversion.frame import take_frame
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.job import Job, prepare
 from invwidgets.inversion.metrics import (
     Yardstick,
     pairwise_distance,
@@ -22,9 +21,10 @@ from invwidgets.inversion.metrics import (
     stragglers,
     yardstick_of,
 )
-from invwidgets.inversion.reconstruction import Reconstruction
 from invwidgets.inversion.recorder import Recorder
-from invwidgets.representations.receptive_field import Box
+from invwidgets.inversion.result import Reconstruction
+from invwidgets.inversion.run import Job, prepare
+from invwidgets.representations.receptive_fields.tracer import Box
 from tests.small_networks import phi, picture
 
 PHOTO = picture()

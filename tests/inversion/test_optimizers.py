@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from invwidgets.errors import UnknownNameError
-from invwidgets.inversion.optimizers import make_optimizer
-from invwidgets.inversion.settings import OPTIMIZERS
+from invwidgets.search.optimizers import OPTIMIZERS, start_optimizer
 from tests.reference.slow_priors import slow_adagrad_momentum, slow_adam, slow_momentum
 
 SHAPE = (3, 4, 5)
@@ -25,7 +24,7 @@ def ours(
     name: str, z: np.ndarray, gradients: list[np.ndarray], rate: float, restarts: set[int]
 ) -> np.ndarray:
     image = torch.from_numpy(z.copy())[None]
-    rule = make_optimizer(name, image)
+    rule = start_optimizer(name, image)
     for step, gradient in enumerate(gradients):
         if step in restarts:
             rule.forget()
@@ -60,7 +59,7 @@ def test_multiscale_adam_first_step() -> None:
     """Adam's first step is the rate against the gradient's sign, at each of the six levels."""
     z = torch.zeros(1, 3, 32, 48, dtype=torch.float64)
     gradient = torch.full_like(z, -2.0)
-    make_optimizer("multiscale-adam", z).update(z, gradient, torch.tensor([0.5]))
+    start_optimizer("multiscale-adam", z).update(z, gradient, torch.tensor([0.5]))
     torch.testing.assert_close(z, torch.full_like(z, 6 * 0.5), rtol=1e-5, atol=0)
 
 
@@ -70,7 +69,7 @@ def test_seeds_never_touch(name: str) -> None:
 
     def run(seeds: list[int], forget: Callable[[int], list[bool]] | None = None) -> torch.Tensor:
         z = starts[seeds].clone()
-        rule = make_optimizer(name, z)
+        rule = start_optimizer(name, z)
         for step, gradient in enumerate(gradients):
             if forget is not None:
                 rule.forget(torch.tensor(forget(step)))
@@ -92,14 +91,14 @@ def test_forgetting_starts_afresh(name: str) -> None:
     gradients = torch.randn(4, 2, *SHAPE, generator=torch.Generator().manual_seed(1)) * 1e-3
     rates = torch.full((2,), 0.1)
     z = torch.zeros(2, *SHAPE)
-    rule = make_optimizer(name, z)
+    rule = start_optimizer(name, z)
     for gradient in gradients:
         rule.update(z, gradient, rates)
     rule.forget()
     z.zero_()
     rule.update(z, gradients[0], rates)
     fresh = torch.zeros(2, *SHAPE)
-    make_optimizer(name, fresh).update(fresh, gradients[0], rates)
+    start_optimizer(name, fresh).update(fresh, gradients[0], rates)
     assert torch.equal(z, fresh)
 
 
@@ -107,10 +106,10 @@ def test_forgetting_starts_afresh(name: str) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 2)])
 def test_images_of_a_pixel_or_a_line(name: str, size: tuple[int, int]) -> None:
     z = torch.zeros(1, 3, *size)
-    make_optimizer(name, z).update(z, torch.ones_like(z), torch.ones(1))
+    start_optimizer(name, z).update(z, torch.ones_like(z), torch.ones(1))
     assert bool((z < 0).all())
 
 
 def test_unknown() -> None:
     with pytest.raises(UnknownNameError, match=r"'lbfgs'.*adam"):
-        make_optimizer("lbfgs", torch.zeros(1, 3, 2, 2))
+        start_optimizer("lbfgs", torch.zeros(1, 3, 2, 2))

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from invwidgets.errors import BadSettingError, DeviceError, UnknownNameError
-from invwidgets.inversion import precision
 from invwidgets.inversion.engine import run
+from invwidgets.inversion.hardware import precision
+from invwidgets.inversion.hardware.precision import resolve_precision
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.job import prepare
-from invwidgets.inversion.precision import resolve_precision
+from invwidgets.inversion.run import prepare
 from invwidgets.inversion.settings import InversionSettings, Phase
 from invwidgets.representations.registry import representation
 from invwidgets.selection import Selection

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import nn
 
+from invwidgets.energy.priors import TV_RANGE, alpha_norm, total_variation
 from invwidgets.errors import UnknownNameError
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.optimizers import make_optimizer
 from invwidgets.inversion.presets import PRESETS, field_coverage, preset
 from invwidgets.inversion.settings import InversionSettings
-from invwidgets.inversion.starts import start_images
-from invwidgets.models import load_network
-from invwidgets.priors import TV_RANGE, alpha_norm, total_variation
-from invwidgets.representations.cnn import NetworkRepresentation
+from invwidgets.models.zoo import load_network
+from invwidgets.representations.network import NetworkRepresentation
 from invwidgets.representations.registry import representation
+from invwidgets.search.optimizers import start_optimizer
+from invwidgets.search.starts import start_images
 from tests.reference.slow_priors import slow_cvpr2015_prior, slow_ijcv2016_prior
 from tests.small_networks import phi
 
@@ -162,7 +162,7 @@ def test_descriptors_as_published(name: str, size: tuple[int, int]) -> None:
     start = start_images("cvpr2015", (0,), (1, *size), None, settings.image_energy)
     assert float(torch.linalg.vector_norm(start)) == pytest.approx(27098.12, rel=1e-5)
     z = torch.zeros(1, 1, *size)
-    rule = make_optimizer("momentum", z, energy=settings.image_energy)
+    rule = start_optimizer("momentum", z, energy=settings.image_energy)
     rule.update(z, torch.full_like(z, 1e-6), torch.tensor([0.004]))
     assert float(z[0, 0, 0, 0]) == pytest.approx(-0.004 * 27098.12**2 * 1e-6)
     theirs = preset("ijcv2016", phi)

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from invwidgets.errors import OutputError
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.reconstruction import Reconstruction
+from invwidgets.inversion.result import Reconstruction
 from tests.small_networks import phi, picture
 
 PHOTO = picture()

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from invwidgets.errors import BadSettingError, DeviceError, OutOfMemoryError
-from invwidgets.inversion import resources
-from invwidgets.inversion.job import prepare
-from invwidgets.inversion.resources import (
+from invwidgets.inversion.hardware import memory as resources
+from invwidgets.inversion.hardware.memory import (
     available_memory,
     cpu_threads,
     plan_memory,
     resolve_device,
     seed_bytes,
 )
+from invwidgets.inversion.run import prepare
 from invwidgets.inversion.settings import InversionSettings
 from tests.small_networks import SIZE, phi, picture
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from invwidgets.inversion.starts import jitter_generators, start_images
+from invwidgets.search.starts import jitter_generators, start_images
 
 SHAPE = (3, 20, 30)
 KINDS = ("noise", "cvpr2015", "ijcv2016")

@@ -15,8 +15,8 @@ from torch import nn
 
 import invwidgets as iw
 from benchmarks.plain import PlainNetwork, plain_adam
-from invwidgets.inversion.job import prepare
-from invwidgets.representations import cnn
+from invwidgets.inversion.run import prepare
+from invwidgets.representations import network as cnn
 from tests.counting import Counter
 
 LITE = {"layer": "blocks.4"}

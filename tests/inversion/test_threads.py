@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from invwidgets.inversion import threads
+from invwidgets.inversion.hardware import threads
+from invwidgets.inversion.hardware.memory import cpu_threads
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.job import prepare
-from invwidgets.inversion.resources import cpu_threads
+from invwidgets.inversion.run import prepare
 from invwidgets.representations.registry import representation
 from tests.small_networks import Untraceable, phi, picture
 
@@ -60,7 +60,7 @@ def test_one_thread_needs_no_measurement(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_lone_seed_uses_it_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("invwidgets.inversion.job.fastest_threads", lambda: 3)
+    monkeypatch.setattr("invwidgets.inversion.run.fastest_threads", lambda: 3)
     assert prepare(picture(), phi(), seeds=1, steps=1).resolved["threads"] == 3
     assert prepare(picture(), phi(), seeds=1, steps=1, threads=1).resolved["threads"] == 1
     with cpu_threads(2):  # seeds side by side need no measurement
@@ -95,7 +95,7 @@ def test_side_by_side_they_are_cancelled_too() -> None:
 
 def test_a_network_known_by_a_hook_is_never_called_twice_at_once() -> None:
     hooked = phi("conv2", Untraceable())
-    assert not hooked.concurrent
+    assert not hooked.thread_safe
     job = prepare(picture(), hooked, seeds=4, steps=3, threads=2)
     assert (job.workers, job.resolved["micro_batch"]) == (1, 4)
     assert len(list(job.run())) == 3
@@ -103,4 +103,4 @@ def test_a_network_known_by_a_hook_is_never_called_twice_at_once() -> None:
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "hog", "hogb", "dsift"])
 def test_what_ships_runs_side_by_side(name: str) -> None:
-    assert representation(name).concurrent
+    assert representation(name).thread_safe

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from invwidgets.inversion.engine import run
-from invwidgets.inversion.job import prepare
+from invwidgets.inversion.run import prepare
 from invwidgets.inversion.settings import InversionSettings, Phase
 from invwidgets.inversion.window import Window, find_window
 from invwidgets.representations.base import Region, Representation

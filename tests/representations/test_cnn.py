@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from invwidgets.errors import RepresentationError, SelectionError, UnknownNameError
-from invwidgets.models import load_network
-from invwidgets.representations.cnn import NetworkRepresentation, _Hooked, check_region
+from invwidgets.models.zoo import load_network
+from invwidgets.representations.network import NetworkRepresentation, _Hooked, check_region
 from invwidgets.representations.registry import representation
 from tests.small_networks import (
     HALF,

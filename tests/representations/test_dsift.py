@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from invwidgets.errors import BadImageError, BadSettingError
-from invwidgets.representations.dsift import Dsift, dsift
+from invwidgets.representations.descriptors.dsift import Dsift, dsift
 from scripts.make_vlfeat_golden import load_vlfeat, vl_dsift
 from tests.reference.plain_dsift import plain_dsift
 from tests.representations.photo_arrays import PHOTOS, photo

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from invwidgets.models import load_network
-from invwidgets.representations.folding import drop_dead_code, fold_batch_norms
+from invwidgets.models.zoo import load_network
+from invwidgets.representations.fusion import drop_dead_code, fold_batch_norms
 from tests.small_networks import cut, filled, picture, small
 
 

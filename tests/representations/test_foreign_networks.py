@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import invwidgets as iw
 from invwidgets.errors import RepresentationError
-from invwidgets.models import load_network
-from invwidgets.representations.cnn import NetworkRepresentation
+from invwidgets.models.zoo import load_network
+from invwidgets.representations.network import NetworkRepresentation
 
 HALF: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 

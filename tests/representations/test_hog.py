@@ -15,7 +15,7 @@ import torch.fx
 from torch import Tensor, nn
 
 from invwidgets.errors import BadImageError, BadSettingError
-from invwidgets.representations.hog import Hog, hog, hogb
+from invwidgets.representations.descriptors.hog import Hog, hog, hogb
 from scripts.make_vlfeat_golden import load_vlfeat, vl_hog
 from tests.reference.plain_hog import plain_hog
 from tests.representations.photo_arrays import PHOTOS, photo

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from invwidgets.errors import RepresentationError
-from invwidgets.models import ZOO, load_network
-from invwidgets.representations.cnn import NetworkRepresentation
-from invwidgets.representations.layers import Layout
+from invwidgets.models.zoo import ZOO, load_network
+from invwidgets.representations.network import NetworkRepresentation
 from invwidgets.representations.registry import representation, representations
+from invwidgets.representations.tracing import Layout
 from tests.small_networks import Small, cut, filled, hooked, phi, picture
 
 QUICK = ("efficientnet_lite0", "squeezenet1_1", "resnet18", "hog", "hogb", "dsift")

@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.random_networks import Overwritten, random_network
 from benchmarks.receptive_fields import ZOO_SIZES, as_box, check_module, check_zoo
-from invwidgets.representations.receptive_field import Box, BoxTracer, ReceptiveField
+from invwidgets.representations.receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 from tests.small_networks import cut, phi
 
 QUICK = ("squeezenet1_1", "efficientnet_lite0")

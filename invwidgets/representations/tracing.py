@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ..errors import InvwidgetsError, RepresentationError, own_words
 from .base import Layer, Region
-from .boxes import EMPTY, spacing
-from .receptive_field import Box, BoxTracer, ReceptiveField
+from .receptive_fields.boxes import EMPTY, spacing
+from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
 
 @dataclass(frozen=True)

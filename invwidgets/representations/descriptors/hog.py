@@ -9,7 +9,7 @@ import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import BadSettingError
+from ...errors import BadSettingError
 from .gradients import (
     Border,
     Clamp,
@@ -119,7 +119,7 @@ class Hog(nn.Sequential):
     | decompose | (N, 3K [+ 4], h, w) | blocks back to cells, texture |
 
     Attributes: `output_layout` names the channels; `minimum_size` (H, W) of an image;
-    `mean_color`, so that 255·(x − mean) is the paper's 255·grey − 128; `color_blind`, True where
+    `mean_color`, so that 255·(x − mean) is the paper's 255·grey − 128; `grayscale`, True where
     the result depends on grey values alone.
     """
 
@@ -158,7 +158,8 @@ class Hog(nn.Sequential):
         self.eval()
         self.cell_size = cell_size
         self.orientations = k
-        self.color_blind = color == "grey"
+        self.grayscale = color == "grey"
+        self.smooth_if_hasty = True  # it raises the faintest noise to full contrast
         self.minimum_size = (max(4, 2 * cell_size),) * 2
         self.mean_color = (128 / 255,) * 3
         self.output_layout: dict[str, range] = {

@@ -22,8 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .caffenet import caffenet
-from .errors import (
+from ..errors import (
     BadSettingError,
     RepresentationError,
     WeightsError,
@@ -31,7 +30,8 @@ from .errors import (
     shown,
     unknown_name,
 )
-from .layer_aliases import ALEXNET_ALIASES, vgg_aliases
+from .aliases import ALEXNET_ALIASES, vgg_aliases
+from .caffenet import caffenet
 from .torchvision_import import import_torchvision
 from .weights import digest, fit, read_weights
 
@@ -58,8 +58,9 @@ class Network:
     weights: str
     aliases: Mapping[str, str] = field(default_factory=dict)
     mean_color: tuple[float, float, float] | None = None
-    color_blind: bool = False
-    hand_built: bool = False
+    grayscale: bool = False
+    handcrafted: bool = False
+    smooth_if_hasty: bool = True
 
     @property
     def digest(self) -> str:

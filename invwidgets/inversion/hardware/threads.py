@@ -11,7 +11,7 @@ import time
 import torch
 from torch import nn
 
-from .resources import cpu_threads
+from .memory import cpu_threads
 
 _GAIN = 0.9  # more threads must take at most this share of the time of fewer
 _ROUNDS = 5

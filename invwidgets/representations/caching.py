@@ -1,6 +1,6 @@
 """What was found out about a representation once, so that the next run need not again.
 
-    >>> remembered(phi, ("seed bytes", (224, 224)), lambda: measure(phi))
+    >>> cached(phi, ("seed bytes", (224, 224)), lambda: measure(phi))
 
 Kept by the network's trunk, which all cuts at one layer share, and gone with it.
 """
@@ -26,10 +26,10 @@ _targets: OrderedDict[tuple[weakref.ref[nn.Module], bytes], Tensor] = OrderedDic
 _lock = threading.Lock()
 
 
-def remembered(representation: Representation, key: Hashable, find: Callable[[], T]) -> T:
+def cached(representation: Representation, key: Hashable, find: Callable[[], T]) -> T:
     """What ``find`` finds, found once for each key and trunk."""
     with _lock:
-        facts = _facts.setdefault(representation.anchor, {})
+        facts = _facts.setdefault(representation.cache_key, {})
         if key in facts:
             found: T = facts[key]
             return found
@@ -38,11 +38,11 @@ def remembered(representation: Representation, key: Hashable, find: Callable[[],
         return facts.setdefault(key, found)  # type: ignore[no-any-return]
 
 
-def remembered_target(representation: Representation, photo: Tensor) -> Tensor:
+def cached_target(representation: Representation, photo: Tensor) -> Tensor:
     """Φ₀ of a photo (3, H, W), (1, …); the last ``TARGETS`` of them are kept."""
     content = hashlib.blake2b(photo.cpu().contiguous().numpy().tobytes(), digest_size=16)
     content.update(repr(tuple(photo.shape)).encode())
-    key = (weakref.ref(representation.anchor), content.digest())
+    key = (weakref.ref(representation.cache_key), content.digest())
     with _lock:
         if key in _targets:
             _targets.move_to_end(key)

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import WeightsError, own_words, shown_path
 from .caffenet import read_matconvnet
-from .errors import WeightsError, own_words, shown_path
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

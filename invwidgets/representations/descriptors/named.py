@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from torch import nn
 
-from ..models import Network, frozen_copy
+from ...models.zoo import Network, frozen_copy
 from .dsift import Dsift, dsift
 from .hog import Hog, hog, hogb
 
@@ -39,8 +39,9 @@ def network_of(module: nn.Module, size: tuple[int, int] | None = None) -> Networ
         size or SIZE,
         "hand-built",
         mean_color=module.mean_color,  # type: ignore[arg-type]
-        color_blind=bool(module.color_blind),
-        hand_built=True,
+        grayscale=bool(module.grayscale),
+        handcrafted=True,
+        smooth_if_hasty=bool(module.smooth_if_hasty),
     )
 
 

@@ -10,7 +10,7 @@ import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import BadSettingError
+from ...errors import BadSettingError
 from .gradients import (
     Clamp,
     Gradient,
@@ -96,10 +96,11 @@ class Dsift(nn.Sequential):
     differently in each of the 16 bins, and `blocks` pools and groups in one.
 
     Attributes: `output_layout` (rows and columns of bins, orientations); `minimum_size` (H, W) of
-    an image; `mean_color`, so that 255·(x − mean) is the paper's 255·grey − 128; `color_blind`.
+    an image; `mean_color`, so that 255·(x − mean) is the paper's 255·grey − 128; `grayscale`.
     """
 
-    color_blind = True
+    grayscale = True
+    smooth_if_hasty = False
 
     def __init__(
         self,

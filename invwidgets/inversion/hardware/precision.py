@@ -16,10 +16,10 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from ..errors import BadSettingError, DeviceError, unknown_name
-from ..representations.base import Representation
-from ..representations.remembered import remembered
-from .settings import PRECISIONS
+from ...errors import BadSettingError, DeviceError, unknown_name
+from ...representations.base import Representation
+from ...representations.caching import cached
+from ..settings import PRECISIONS
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -42,7 +42,7 @@ def resolve_precision(
         raise unknown_name("precision", wanted, PRECISIONS)
     device = representation.mean_color.device
     if wanted == "bfloat16":
-        if representation.hand_built:
+        if representation.handcrafted:
             raise BadSettingError(
                 f"precision 'bfloat16': {representation.name} compares numbers that bfloat16 "
                 "cannot tell apart; use 'auto', which takes float32"
@@ -54,10 +54,10 @@ def resolve_precision(
             )
     if wanted != "auto":
         return cast(Precision, wanted)
-    if representation.hand_built or not has_bfloat16(device):
+    if representation.handcrafted or not has_bfloat16(device):
         return "float32"
     key = ("precision", size, torch.get_num_threads())
-    return remembered(representation, key, lambda: _faster(representation, size))
+    return cached(representation, key, lambda: _faster(representation, size))
 
 
 def has_bfloat16(device: torch.device) -> bool:

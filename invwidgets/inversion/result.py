@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .metrics import WHOLE, lower_median, stragglers
+from ..energy.objectives import Objective, objective_of
+from .metrics import WHOLE, lower_median, stragglers, to_floats
 from .settings import InversionSettings
 
 if TYPE_CHECKING:
@@ -68,6 +69,21 @@ class Reconstruction:
         return self.settings.seeds
 
     @property
+    def objective(self) -> Objective:
+        """What was asked of the features."""
+        return objective_of(self.settings.objective)
+
+    @property
+    def scores(self) -> tuple[float, ...] | None:
+        """By seed, what the objective tells a person: relative errors, or responses."""
+        if self.objective.measures_error:
+            return self.relative_error
+        curve = self.energies.get("data")
+        if curve is None or not len(curve):
+            return None
+        return to_floats(self.objective.score(curve[-1]))
+
+    @property
     def stragglers(self) -> tuple[int, ...]:
         """The seeds that ended far above the others: more than 1.5 times the median relative error
         of all seeds (of two middle ones the lower), and 5 percentage points above it at least."""
@@ -104,7 +120,7 @@ class Reconstruction:
             "weights": self.weights,
             "layer": self.layer,
             "selection": self.selection,
-            "objective": self.settings.objective,
+            "objective": self.objective.name,
             "seeds": list(self.seeds),
             "relative_error": _listed(self.relative_error),
             "raw_relative_error": _listed(self.raw_relative_error),

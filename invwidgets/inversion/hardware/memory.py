@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from ..errors import BadSettingError, DeviceError, OutOfMemoryError, shown
-from ..representations.base import Representation
-from ..representations.remembered import remembered
-from .settings import InversionSettings
+from ...errors import BadSettingError, DeviceError, OutOfMemoryError, shown
+from ...representations.base import Representation
+from ...representations.caching import cached
+from ..settings import InversionSettings
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _CANVASES = (
@@ -107,7 +107,7 @@ def available_memory(device: torch.device) -> int:
 def seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
     """What one seed's forward and backward pass hold at once, by running one and counting."""
     key = ("seed bytes", size)
-    return remembered(representation, key, lambda: _seed_bytes(representation, size))
+    return cached(representation, key, lambda: _seed_bytes(representation, size))
 
 
 def _seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
@@ -179,7 +179,7 @@ def plan_memory(
 
 def side_by_side(representation: Representation, parts: int, threads: int) -> int:
     """How many of ``parts`` micro-batches run at once, each on its share of the CPU threads."""
-    if representation.mean_color.device.type != "cpu" or not representation.concurrent:
+    if representation.mean_color.device.type != "cpu" or not representation.thread_safe:
         return 1
     return max(1, min(parts, threads))
 

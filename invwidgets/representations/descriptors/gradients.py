@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import BadImageError, BadSettingError
+from ...errors import BadImageError, BadSettingError
 
 __all__ = [
     "Clamp",

@@ -20,27 +20,30 @@ import torch
 from torch import Tensor, nn
 
 from ..arguments import whole_number
+from ..energy.objectives import OBJECTIVES, Objective
 from ..errors import BadSettingError, OutOfMemoryError, UnknownNameError, shown
 from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
-from ..models import DEFAULT_MODEL
+from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Region, Representation
+from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
-from ..representations.remembered import remembered, remembered_target
 from ..selection import ChannelSpec, Selection, centre_region, select
-from .engine import Knobs, More, Step, run
-from .precision import resolve_precision
-from .presets import preset as make_preset
-from .presets import seen_share
-from .resources import (
+from ..swappable import chosen, is_own
+from .engine import Knobs, NextPhase, Step, run
+from .hardware.memory import (
     cpu_threads,
     keep_freed_memory,
     plan_memory,
     resolve_device,
     side_by_side,
 )
+from .hardware.precision import resolve_precision
+from .hardware.threads import fastest_threads
+from .own_parts import check_own_objective, check_own_parts
+from .presets import preset as make_preset
+from .presets import seen_share
 from .settings import MAX_STEPS, InversionSettings, parse_seeds
-from .threads import fastest_threads
 from .window import Window, find_window
 
 
@@ -78,7 +81,7 @@ class Job:
         self,
         knobs: Knobs | None = None,
         cancelled: Callable[[], bool] | None = None,
-        more: More | None = None,
+        next_phase: NextPhase | None = None,
     ) -> Iterator[Step]:
         """The engine's steps; arguments as the engine takes them."""
         with ExitStack() as stack:
@@ -100,7 +103,7 @@ class Job:
                 window=self.window,
                 workers=pool,
                 cancelled=cancelled,
-                more=more,
+                next_phase=next_phase,
             )
 
     def explain(self, error: Exception) -> Exception:
@@ -128,7 +131,7 @@ def prepare(
     size: Size | str | None = None,
     fit: str = "crop",
     preset: str = "default",
-    objective: str = "inversion",
+    objective: str | Objective | None = None,
     unit: str | None = None,
     settings: InversionSettings | None = None,
     mean: tuple[float, float, float] | None = None,
@@ -147,14 +150,23 @@ def prepare(
     if steps is not None:
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
     if unit is not None:
-        layer, channels, objective = _unit(unit, layer, channels, objective)
+        layer, channels = _unit(unit, layer, channels)
+        objective = "maximise" if objective is None else objective
+        part: Objective = chosen(objective, OBJECTIVES, Objective)
+        if not part.needs_unit:
+            raise BadSettingError(
+                f"unit {shown(unit)} goes with an objective such as 'maximise', not {part.name!r}"
+            )
         if photo is not None:
             raise BadSettingError(
                 f"photo {shown(photo)} beside unit {shown(unit)}: a unit is maximised without a "
                 "photo; leave one of them out"
             )
-    elif objective == "maximise":
-        raise BadSettingError("maximise: say which unit, as unit='LAYER:CHANNEL'")
+    else:
+        objective = "inversion" if objective is None else objective
+        part = chosen(objective, OBJECTIVES, Objective)
+        if part.needs_unit:
+            raise BadSettingError(f"{part.name}: say which unit, as unit='LAYER:CHANNEL'")
     asked = parse_size(size) if size is not None else None
     own = isinstance(model, nn.Module) and not isinstance(model, Representation)
     representation = find_representation(
@@ -169,25 +181,27 @@ def prepare(
     else:
         settings = settings.replace(**changes)
         settings = settings if steps is None else settings.with_steps(steps)
+        part = chosen(settings.objective, OBJECTIVES, Objective)
     settings = settings.replace(seeds=parse_seeds(seeds))
     device = resolve_device(settings.device)
     keep_freed_memory()
     representation = representation.on(device)
-    if settings.objective == "maximise" and selection.region is None and len(info.shape) == 3:
+    if part.needs_unit and selection.region is None and len(info.shape) == 3:
         selection = Selection(centre_region(info, 1), selection.channels)
     check_layer(representation, wanted)
+    check_own_parts(settings, representation, wanted)
     window = find_window(representation, selection, wanted)
     computed = wanted if window is None else (window.box.height, window.box.width)
     threads = _threads(representation, settings)
     at_once = plan_memory(representation, settings, wanted, threads, computed)
     picture = None
-    if settings.objective == "maximise":
-        target = largest_response(representation, selection)
+    if not part.needs_photo:
+        target = part.reference(representation, selection)
     elif photo is None:
-        raise BadSettingError(f"{settings.objective} needs a photo: one of {', '.join(photos())}")
+        raise BadSettingError(f"{part.name} needs a photo: one of {', '.join(photos())}")
     else:
         picture = read_photo(photo, wanted, fit)
-        target = remembered_target(representation, picture)
+        target = cached_target(representation, picture)
         check_target(representation, target)
     beside = side_by_side(representation, math.ceil(len(settings.seeds) / at_once), threads or 1)
     with cpu_threads(threads and max(1, threads // beside)):
@@ -203,6 +217,8 @@ def prepare(
         micro_batch=at_once, device=str(device), threads=threads, precision=precision
     )
     name = photo_name(photo) if photo is not None and picture is not None else ""
+    if is_own(part, OBJECTIVES):
+        check_own_objective(part, target, selection)
     return Job(representation, picture, name, target, selection, window, settings, wanted, resolved)
 
 
@@ -210,41 +226,17 @@ def _threads(representation: Representation, settings: InversionSettings) -> int
     """All CPU threads for seeds side by side; for operators, as many as are worth having."""
     if representation.mean_color.device.type != "cpu" or settings.threads is not None:
         return settings.threads
-    if representation.concurrent and len(settings.seeds) > 1:
+    if representation.thread_safe and len(settings.seeds) > 1:
         return torch.get_num_threads()
     return fastest_threads()
 
 
-def largest_response(representation: Representation, selection: Selection) -> Tensor:
-    """The unit's largest response to the bundled photos, anywhere in its map.
-
-    It stands for IJCV16's Z, the largest over 1281 photos of ImageNet: eight photos hold less of
-    what a unit looks for, so that "× 3" here means three times the most that these eight excite.
-    """
-    channels = Selection(channels=selection.channels)
-
-    def find() -> Tensor:
-        responses = [
-            channels.of(representation.target(read_photo(name, representation.size))).max()
-            for name in photos()
-        ]
-        return torch.stack(responses).max().reshape(1)
-
-    return remembered(representation, ("largest response", channels), find)
-
-
-def _unit(
-    unit: str, layer: str | None, channels: ChannelSpec, objective: str
-) -> tuple[str, ChannelSpec, str]:
+def _unit(unit: str, layer: str | None, channels: ChannelSpec) -> tuple[str, ChannelSpec]:
     name, _, channel = unit.rpartition(":") if isinstance(unit, str) else ("", "", "")
     if not name or not re.fullmatch(r"\d{1,9}", channel, re.ASCII):
         raise UnknownNameError(f"unit {shown(unit)}: write LAYER:CHANNEL, such as blocks.5:12")
-    if objective not in ("maximise", "inversion"):
-        raise BadSettingError(
-            f"unit {shown(unit)} goes with the objective maximise, not {shown(objective)}"
-        )
     if (layer not in (None, name)) or channels is not None:
         raise BadSettingError(
             f"unit {shown(unit)} names its layer and channel: leave the others out"
         )
-    return name, int(channel), "maximise"
+    return name, int(channel)

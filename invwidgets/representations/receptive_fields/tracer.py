@@ -25,9 +25,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .box_rules import FACTORIES, INDEXED, MOVES, POINTWISE, REDUCES, RESHAPES
-from .box_windows import RESAMPLERS, WINDOWS, resample
 from .boxes import ATEN, EMPTY, Boxes, Jump, slim, spread, union
+from .rules import FACTORIES, INDEXED, MOVES, POINTWISE, REDUCES, RESHAPES
+from .windows import RESAMPLERS, WINDOWS, resample
 
 
 class Box(NamedTuple):

@@ -20,11 +20,11 @@ from ..errors import (
     shown,
     unknown_name,
 )
-from ..models import Network, frozen_copy
+from ..models.zoo import Network, frozen_copy
 from .base import Layer, Region, Representation
-from .folding import drop_dead_code, fold_batch_norms
-from .layers import TracedLayer, trace_layers
-from .receptive_field import ReceptiveField
+from .fusion import drop_dead_code, fold_batch_norms
+from .receptive_fields.tracer import ReceptiveField
+from .tracing import TracedLayer, trace_layers
 
 _SAME = 1e-3  # relative difference up to which a rewritten network is the same network
 
@@ -43,7 +43,8 @@ class NetworkRepresentation(Representation):
         super().__init__()
         self.network = network
         self.name, self.size, self.weights = network.name, network.size, network.weights
-        self.color_blind, self.hand_built = network.color_blind, network.hand_built
+        self.grayscale, self.handcrafted = network.grayscale, network.handcrafted
+        self.smooth_if_hasty = network.smooth_if_hasty
         self.scale: Tensor
         self.shift: Tensor
         mean, std = (torch.tensor(v)[:, None, None] for v in (network.mean, network.std))
@@ -67,11 +68,11 @@ class NetworkRepresentation(Representation):
         return self.network.digest
 
     @property
-    def anchor(self) -> nn.Module:
+    def cache_key(self) -> nn.Module:
         return self.trunk
 
     @property
-    def concurrent(self) -> bool:
+    def thread_safe(self) -> bool:
         return not isinstance(self.trunk, _Hooked)  # one call's hook would hear another's
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkRepresentation:

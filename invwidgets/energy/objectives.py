@@ -1,0 +1,335 @@
+"""What is asked of the features: one energy per seed, dimensionless, to be made small.
+
+Three of IJCV16 (section 2): inversion, activation maximisation and caricature. The engine
+multiplies them by the data weight C and adds the priors. An own one says its energy:
+
+    >>> class Texture(Objective):  # the features' correlations, wherever they are
+    ...     def energy(self, features, target):
+    ...         return (gram(features) - gram(target)).square().flatten(1).mean(1)
+    >>> def gram(maps):
+    ...     return maps.flatten(2) @ maps.flatten(2).mT / maps[0, 0].numel()
+    >>> invert("coffee", layer="blocks.1", objective=Texture())
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import OwnPartError, SelectionError, shown
+from ..images import photos, read_photo
+from ..representations.base import Layer, Representation
+from ..representations.caching import cached
+from ..selection import Selection
+from ..swappable import Part, SavedPart, asked, chosen, is_own
+
+
+class Objective(Part):
+    """What is asked of the selected features.
+
+    One object serves many runs, at the same time too: it keeps nothing of a run. ``target`` in
+    ``energy`` is what ``prepare`` makes of the photo's selected features, (1, …), themselves if it
+    is not overridden.
+    """
+
+    kind = "objective"
+    remedy = "has energy(self, features, target)"
+
+    needs_photo: bool = True
+    """Whether it compares with a photo's features."""
+    needs_unit: bool = False
+    """Whether it is asked of one channel, in the cell in the middle if no region is named."""
+    measures_error: bool = False
+    """Whether its end is Φ = Φ₀, so that the relative error says how near an image came."""
+    higher_is_better: bool = False
+    """Whether a higher score is a better one."""
+    slow_phase: bool = True
+    """Whether the preset ``ijcv2016`` ends with its slow phase."""
+
+    @abstractmethod
+    def energy(self, features: Tensor, target: Any) -> Tensor:
+        """(S,), differentiable, of the selected features (S, C, h, w) or (S, D), in float32."""
+
+    def prepare(self, target: Tensor) -> Any:
+        """What ``energy`` is given as its target; found once a run.
+
+        Raises ``SelectionError`` where there is nothing to ask for.
+        """
+        return target
+
+    def reference(self, representation: Representation, selection: Selection) -> Tensor:
+        """What stands for the photo's features where none is needed."""
+        return torch.ones(1)
+
+    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
+        """What it changes of a preset's settings, as plain values; ``size`` is (height, width)."""
+        return {}
+
+    def score(self, energy: Tensor) -> Tensor:
+        """What a person is told, by seed."""
+        return energy
+
+    def score_text(self, score: float) -> str:
+        """A score in a caption."""
+        return f"energy {score:.3g}"
+
+    def title(self, layer: str, photo: str, channel: int | None) -> str:
+        """What a gallery's heading says was done; ``channel`` is the first one selected."""
+        return f"{self.name} of {layer}" + (f" for {photo}" if photo else "")
+
+    def aim(self, layer: str, photo: str, channel: int | None) -> str:
+        """What a run under way is doing."""
+        return f"Searching: {self.title(layer, photo, channel)} …"
+
+
+class Inversion(Objective):
+    """‖M∘(Φ − Φ₀)‖² / ‖M∘Φ₀‖², the normalised euclidean distance (CVPR15, equation 2).
+
+    >>> objective = Inversion()
+    >>> objective.energy(torch.zeros(2, 8, 4, 4), objective.prepare(torch.ones(1, 8, 4, 4)))
+    tensor([1., 1.])
+    """
+
+    name = "inversion"
+    measures_error = True
+
+    def prepare(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        norm = target.square().sum()
+        _check_finite(norm)
+        if not norm > 0:
+            raise SelectionError(
+                "the photo's features are all zero: nothing to invert; choose another region, "
+                "other channels or another layer"
+            )
+        return target, 1 / norm
+
+    def energy(self, features: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
+        wanted, scale = target
+        return (features - wanted).square().flatten(1).sum(1) * scale
+
+    def score(self, energy: Tensor) -> Tensor:
+        return energy.clamp_min(0).sqrt()
+
+    def score_text(self, score: float) -> str:
+        return f"error {100 * score:.1f} %"
+
+    def title(self, layer: str, photo: str, channel: int | None) -> str:
+        return f"What {layer} still knows of {photo}"
+
+    def aim(self, layer: str, photo: str, channel: int | None) -> str:
+        return f"Searching for images that {layer} cannot tell from {photo} …"
+
+
+class _Response(Objective):
+    """What raises a response: the score is how many times the reference it is."""
+
+    higher_is_better = True
+    slow_phase = False
+
+    def score(self, energy: Tensor) -> Tensor:
+        return -energy
+
+    def score_text(self, score: float) -> str:
+        return f"response ×{score:.2f}"
+
+
+class Maximise(_Response):
+    """−⟨M, Φ⟩ / (|M|·Z): the mean response of the selected cells of a unit, by its largest.
+
+    Z, the target, is the unit's largest response over some photos, as a tensor of one number.
+    Source: IJCV16, section 2.2 (activation maximisation).
+    """
+
+    name = "maximise"
+    needs_photo = False
+    needs_unit = True
+
+    def prepare(self, target: Tensor) -> Tensor:
+        return 1 / target.flatten()[0].abs().clamp_min(1e-12)
+
+    def energy(self, features: Tensor, target: Tensor) -> Tensor:
+        return -features.flatten(1).mean(1) * target
+
+    def reference(self, representation: Representation, selection: Selection) -> Tensor:
+        return largest_response(representation, selection)
+
+    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
+        if preset == "ijcv2016":
+            return {"data_weight": 10_000 / max(layer.receptive_field or size) ** 2}
+        if preset != "default":
+            return {}
+        return {
+            "phases": [
+                {"steps": 250, "rate": 6.0, "rate_end": 0.3, "jitter": _jitter(layer, size)}
+            ],
+            "data_weight": 3.0,
+            "alpha": 6.0,
+            "alpha_weight": 1.0,
+            "tv_weight": 1.0,
+            "tv_boost": 1.0,
+            "bound": 160.0,
+            "start": "ijcv2016",  # faint noise leaves a rectified unit silent, without a gradient
+        }
+
+    def title(self, layer: str, photo: str, channel: int | None) -> str:
+        return f"What excites channel {channel or 0} of {layer}"
+
+    def aim(self, layer: str, photo: str, channel: int | None) -> str:
+        return f"Searching for images that excite channel {channel or 0} of {layer} …"
+
+
+class Caricature(_Response):
+    """−⟨max(0, M∘Φ₀), Φ⟩ / ‖max(0, M∘Φ₀)‖²: raise what the photo already excites.
+
+    It is −1 at the photo itself, where the search starts. Source: IJCV16, section 2.3.
+    """
+
+    name = "caricature"
+
+    def prepare(self, target: Tensor) -> Tensor:
+        excited = target.clamp_min(0)
+        norm = excited.square().sum()
+        _check_finite(norm)
+        if not norm > 0:
+            raise SelectionError(
+                "the photo excites nothing: there is nothing to caricature; choose another "
+                "region, other channels or another layer"
+            )
+        return excited / norm
+
+    def energy(self, features: Tensor, target: Tensor) -> Tensor:
+        return -(features * target).flatten(1).sum(1)
+
+    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
+        if preset == "ijcv2016":
+            return {"data_weight": 1.0, "start": "photo"}
+        if preset != "default":
+            return {"start": "photo"}
+        return {
+            "phases": [
+                {"steps": 150, "rate": 4.0, "rate_end": 0.4, "jitter": _jitter(layer, size)}
+            ],
+            "data_weight": 30.0,  # at IJCV16's 1 the prior wins: the response falls on some layers
+            "alpha": 6.0,
+            "alpha_weight": 0.1,
+            "tv_weight": 0.3,
+            "tv_boost": 1.0,
+            "start": "photo",
+        }
+
+    def title(self, layer: str, photo: str, channel: int | None) -> str:
+        return f"What {layer} sees in {photo}, raised"
+
+    def aim(self, layer: str, photo: str, channel: int | None) -> str:
+        return f"Raising what {layer} sees in {photo} …"
+
+
+OBJECTIVES: Mapping[str, type[Objective]] = {
+    kind.name: kind for kind in (Inversion, Maximise, Caricature)
+}
+
+
+class SavedObjective(Objective):
+    """What a file knows of an objective of somebody's own: enough to show its result."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @property
+    def name(self) -> str:
+        return self.text.partition("(")[0]
+
+    def energy(self, features: Tensor, target: Any) -> Tensor:
+        raise OwnPartError(f"objective {self.text} is not in the file: give it again")
+
+
+def objective_of(given: str | Objective | SavedPart) -> Objective:
+    """The objective that a run's settings name, also where a file only knows its ``repr``."""
+    if isinstance(given, SavedPart):
+        return SavedObjective(given.text)
+    found: Objective = chosen(given, OBJECTIVES, Objective)
+    return found
+
+
+def bind(
+    objective: str | Objective | SavedPart,
+    target: Tensor,
+    selection: Selection,
+    window_selection: Selection | None = None,
+) -> Callable[[Tensor], Tensor]:
+    """The energy (S,) of whole features (S, …), for one run.
+
+    >>> bind("inversion", torch.ones(1, 8, 4, 4), Selection())(torch.zeros(2, 8, 4, 4))
+    tensor([1., 1.])
+
+    ``target`` is Φ₀ (1, …), or the objective's reference where it needs no photo;
+    ``window_selection`` is the same selection among the features that are given, where those are
+    only a part of the map.
+
+    Raises ``SelectionError`` where there is nothing to ask for, ``OwnPartError`` for an energy that
+    is none.
+    """
+    part: Objective = chosen(objective, OBJECTIVES, Objective)
+    computed = window_selection or selection
+    wanted = selection.of(target) if part.needs_photo else target
+    if is_own(part, OBJECTIVES):
+        prepared = asked(part, "prepare", lambda: part.prepare(wanted))
+        return lambda features: _own_energy(part, computed.of(features), prepared)
+    try:
+        prepared = part.prepare(wanted)
+    except SelectionError as error:
+        raise SelectionError(
+            f"{error} (what was selected: {selection.describe() or 'everything'})"
+        ) from None
+    return lambda features: part.energy(computed.of(features), prepared)
+
+
+def largest_response(representation: Representation, selection: Selection) -> Tensor:
+    """The unit's largest response to the bundled photos, anywhere in its map.
+
+    It stands for IJCV16's Z, the largest over 1281 photos of ImageNet: eight photos hold less of
+    what a unit looks for, so that "× 3" here means three times the most that these eight excite.
+    """
+    channels = Selection(channels=selection.channels)
+
+    def find() -> Tensor:
+        responses = [
+            channels.of(representation.target(read_photo(name, representation.size))).max()
+            for name in photos()
+        ]
+        return torch.stack(responses).max().reshape(1)
+
+    return cached(representation, ("largest response", channels), find)
+
+
+def _own_energy(part: Objective, features: Tensor, target: Any) -> Tensor:
+    energy = asked(part, "energy", lambda: part.energy(features, target))
+    if not isinstance(energy, Tensor) or energy.shape != (len(features),):
+        given = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
+        raise OwnPartError(
+            f"objective {shown(part)} gives {given} for {len(features)} images: energy must be a "
+            f"tensor of shape ({len(features)},), one number for each"
+        )
+    if not energy.requires_grad and features.requires_grad:
+        raise OwnPartError(
+            f"objective {shown(part)} gives an energy without a gradient: compute it with torch, "
+            "from the features, without detaching them"
+        )
+    return energy.float()
+
+
+def _check_finite(norm: Tensor) -> None:
+    if not bool(torch.isfinite(norm)):
+        raise SelectionError(
+            "the photo's features are too large: the sum of their squares is no finite number; "
+            "scale the network's weights down, or choose an earlier layer"
+        )
+
+
+def _jitter(layer: Layer, size: tuple[int, int]) -> int:
+    """Half of the layer's stride, in whole pixels."""
+    return 0 if layer.stride is None else min(int(max(layer.stride)) // 2, min(size) // 8)

@@ -1,0 +1,221 @@
+"""The natural image prior: α-norm, total variation V^β, the bound, the jitter; and one's own.
+
+All act on the iterate z = 255·(x − mean colour), (S, 3, H, W), and give one number per seed. Ours
+are normalised as in IJCV16 (per pixel, by the image range), so that a weight means the same at
+every image size, and give energy and gradient in one pass, without autograd. An own one says its
+energy, and autograd does the rest:
+
+    >>> class Gray(Prior):  # colours keep near their pixel's mean
+    ...     def energy(self, z):
+    ...         return (z - z.mean(1, keepdim=True)).square().flatten(1).mean(1) / 80**2
+    >>> invert("coffee", layer="blocks.5", priors=[Gray(weight=0.1)])
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import BadSettingError, OwnPartError, shown
+from ..swappable import Part, SavedPart, asked
+
+IMAGE_RANGE = 80.0  # B of IJCV16: a typical pixel's norm
+TV_RANGE = IMAGE_RANGE / 6.5  # V of IJCV16: a typical gradient's norm
+TV_FLOOR = 1e-5  # gradient norms below it count as it in V^β's gradient, which for β < 2 has a pole
+
+
+class Prior(Part):
+    """A term of the energy that knows only the image.
+
+    ``weight`` multiplies it. Z has three colours, or one where Φ sees only grey values.
+    """
+
+    kind = "prior"
+    remedy = "has energy(self, z)"
+    weight: float = 1.0
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    @abstractmethod
+    def energy(self, z: Tensor) -> Tensor:
+        """(S,), differentiable, of iterates z (S, 3, H, W), in 0-255 units from the mean colour."""
+
+    def add_gradient(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:
+        """The energy (S,), without a gradient; weight · ∂R/∂z is added to ``gradient`` in place.
+
+        By autograd; overridden where there is a closed form.
+        """
+        energy: Tensor = asked(self, "energy", lambda: self._by_autograd(z, gradient, weight))
+        return energy
+
+    def _by_autograd(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_(True)
+            energy = self.energy(z)
+            if not isinstance(energy, Tensor) or energy.shape != (len(z),):
+                given = tuple(energy.shape) if isinstance(energy, Tensor) else shown(energy)
+                raise OwnPartError(
+                    f"prior {shown(self)} gives {given} for {len(z)} images: energy must be a "
+                    f"tensor of shape ({len(z)},), one number for each"
+                )
+            if not energy.requires_grad:
+                raise OwnPartError(
+                    f"prior {shown(self)} gives an energy without a gradient: compute it with "
+                    "torch, from z, without detaching it"
+                )
+            (slope,) = torch.autograd.grad(energy.sum(), z)
+        gradient.add_(slope, alpha=weight)
+        return energy.detach().to(gradient)
+
+
+class AlphaNorm(Prior):
+    """R_α, the pixels' norms to the power α: keeps values in range; see ``alpha_norm``."""
+
+    name = "alpha"
+
+    def __init__(self, alpha: float = 6.0, norm: str = "pixel", weight: float = 1.0) -> None:
+        super().__init__(weight)
+        self.alpha, self.norm = alpha, norm
+
+    def energy(self, z: Tensor) -> Tensor:
+        return alpha_norm(z, self.alpha, self.norm)
+
+    def add_gradient(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:
+        return alpha_norm(z, self.alpha, self.norm, gradient, weight)
+
+
+class TotalVariation(Prior):
+    """R_{V^β}, the gradients' norms to the power β: keeps an image smooth; ``total_variation``."""
+
+    name = "tv"
+
+    def __init__(self, beta: float = 2.0, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        self.beta = beta
+
+    def energy(self, z: Tensor) -> Tensor:
+        return total_variation(z, self.beta)
+
+    def add_gradient(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:
+        return total_variation(z, self.beta, gradient, weight)
+
+
+PRIORS = {"alpha": AlphaNorm, "tv": TotalVariation}
+
+
+def checked_priors(given: object) -> tuple[Prior | SavedPart, ...]:
+    """Priors of one's own, beside the two that every run has; their names must differ.
+
+    Raises ``BadSettingError``.
+    """
+    single = isinstance(given, Prior | str | bytes) or not isinstance(given, Sequence)
+    priors = [given] if single else list(given)  # type: ignore[call-overload]
+    names = ["data", "total", *PRIORS]
+    for prior in priors:
+        if isinstance(prior, SavedPart):
+            continue
+        if not isinstance(prior, Prior):
+            raise BadSettingError(
+                f"prior {shown(prior)}: give an object of a class derived from iw.Prior, which "
+                f"{Prior.remedy}; the two of every run are set by alpha_weight and tv_weight"
+            )
+        if prior.name in names:
+            raise BadSettingError(
+                f"prior {shown(prior)}: there is a {prior.name!r} already; give it another name"
+            )
+        names.append(prior.name)
+    return tuple(priors)
+
+
+def alpha_norm(
+    z: Tensor,
+    alpha: float = 6.0,
+    kind: str = "pixel",
+    gradient: Tensor | None = None,
+    weight: float = 1.0,
+) -> Tensor:
+    """R_α, (S,): the pixels' norms to the power α, by the image range.
+
+    >>> alpha_norm(torch.full((1, 3, 2, 2), 80 / 3**0.5))
+    tensor([1.0000])
+
+    ``kind="pixel"`` takes the norm of a pixel's three colours, Σ ‖z(u,v)‖^α / (H·W·B^α)
+    (IJCV16, section 3.1); ``"element"`` every colour by itself, Σ |z|^α / (H·W·B^α) (CVPR15,
+    section 3, up to its weight).
+    """
+    step = weight * alpha / (_pixels(z) * IMAGE_RANGE**2)
+    if alpha == 2:  # the gradient is z itself, whatever the kind
+        if gradient is not None:
+            gradient.add_(z, alpha=step)
+        return _square(z) / (_pixels(z) * IMAGE_RANGE**2)
+    scaled = z.square().mul_(1 / IMAGE_RANGE**2)
+    if kind == "pixel":
+        scaled = scaled.sum(1, keepdim=True)
+    power = (scaled.clamp_min(1e-12) if alpha < 2 else scaled).pow(alpha / 2 - 1)
+    if gradient is not None:
+        gradient.addcmul_(z, power, value=step)
+    return (power * scaled).flatten(1).sum(1) / _pixels(z)
+
+
+def total_variation(
+    z: Tensor, beta: float = 2.0, gradient: Tensor | None = None, weight: float = 1.0
+) -> Tensor:
+    """R_{V^β}, (S,): the gradients' norms to the power β, colour by colour.
+
+    >>> total_variation(torch.zeros(1, 3, 8, 8), beta=1.0)
+    tensor([0.])
+
+    Σ ((z(v,u+1) − z(v,u))² + (z(v+1,u) − z(v,u))²)^{β/2} / (H·W·V^β), with V = B / 6.5; a
+    difference beyond the border is zero. β is a real number of at least 1; for β < 2 the
+    gradient floors the norm at ``TV_FLOOR``. Source: CVPR15, section 3; IJCV16, section 3.2.
+    """
+    scale = 1 / (_pixels(z) * TV_RANGE**beta)
+    down, right = z[..., 1:, :] - z[..., :-1, :], z[..., 1:] - z[..., :-1]
+    if beta == 2:
+        energy = _square(down) + _square(right)
+    else:
+        square = torch.zeros_like(z)
+        square[..., :-1, :] = down.square()
+        square[..., :-1] += right.square()
+        energy = square.pow(beta / 2).flatten(1).sum(1)
+        if gradient is not None:
+            power = square.clamp_min_(TV_FLOOR**2).pow_(beta / 2 - 1)
+            down.mul_(power[..., :-1, :])
+            right.mul_(power[..., :-1])
+    if gradient is not None:
+        step = weight * beta * scale
+        gradient[..., 1:, :].add_(down, alpha=step)
+        gradient[..., :-1, :].sub_(down, alpha=step)
+        gradient[..., 1:].add_(right, alpha=step)
+        gradient[..., :-1].sub_(right, alpha=step)
+    scaled: Tensor = energy * scale
+    return scaled
+
+
+def project(z: Tensor, radius: float) -> Tensor:
+    """Project every pixel of z, in place, onto ‖z(u,v)‖ ≤ radius (IJCV16, section 3.1)."""
+    norm = z.square().sum(-3, keepdim=True).sqrt_()
+    return z.mul_(radius / norm.clamp_min_(radius))
+
+
+def crops(z: Tensor, shifts: Tensor, size: tuple[int, int]) -> list[Tensor]:
+    """Views of each seed's crop of ``size`` of its canvas (S, C, H, W), at its own shift (S, 2)."""
+    height, width = size
+    return [
+        seed[:, top : top + height, left : left + width]
+        for seed, (top, left) in zip(z, shifts.tolist(), strict=True)
+    ]
+
+
+def _pixels(z: Tensor) -> int:
+    return z.shape[-2] * z.shape[-1]
+
+
+def _square(z: Tensor) -> Tensor:
+    """Σ z² by seed."""
+    norm: Tensor = torch.linalg.vector_norm(z, dim=(1, 2, 3))
+    return norm.square()

@@ -1,0 +1,97 @@
+"""Objects of a user's own, tried on a few numbers before the search begins.
+
+>>> check_own_parts(settings, representation, (224, 224))
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..energy.objectives import Objective, bind
+from ..energy.priors import Prior
+from ..errors import BadSettingError, OwnPartError, shown
+from ..representations.base import Representation
+from ..search.optimizers import OPTIMIZERS, Optimizer, start_optimizer, update_own
+from ..search.parametrizations import (
+    PARAMETRIZATIONS,
+    Pixels,
+    check_parametrization,
+    parameters_of,
+    parametrization,
+)
+from ..selection import Selection
+from ..swappable import chosen, is_own
+from .settings import InversionSettings
+
+
+def check_own_parts(
+    settings: InversionSettings, representation: Representation, size: tuple[int, int]
+) -> None:
+    """Refuse parts that cannot work; ours are known to.
+
+    Raises ``OwnPartError``, and ``BadSettingError`` for parts that do not go together or that are
+    only words of a file.
+    """
+    basis = parametrization(settings.parametrization)
+    rule = chosen(settings.optimizer, OPTIMIZERS, Optimizer)
+    if rule.needs_pixels and not isinstance(basis, Pixels):
+        raise BadSettingError(
+            f"optimizer {rule.name!r} works on pixels: with parametrization {shown(basis)} give "
+            "optimizer='adam' or another"
+        )
+    own_rule = is_own(rule, OPTIMIZERS)
+    own_basis = is_own(basis, PARAMETRIZATIONS)
+    if not settings.priors and not own_rule and not own_basis:
+        return
+    z = _noise((2, 1 if representation.grayscale else 3, *size)).to(representation.mean_color)
+    for prior in settings.priors:
+        if not isinstance(prior, Prior):
+            raise BadSettingError(
+                f"this was made with a prior of somebody's own, {prior}: a file does not hold its "
+                "code; give it again, as priors=[…]"
+            )
+        gradient = torch.zeros_like(z)
+        energy = prior.add_gradient(z, gradient, 1.0)
+        for name, values in (("energy", energy), ("gradient", gradient)):
+            if not bool(torch.isfinite(values).all()):
+                raise OwnPartError(
+                    f"prior {shown(prior)} has {name} NaN or infinite for plain noise of 0-255 "
+                    "units"
+                )
+    if own_basis:
+        check_parametrization(basis, z)
+    if own_rule:
+        parameters = parameters_of(basis, z.clone())
+        started = start_optimizer(rule, parameters, settings.phases[0].steps)
+        rates = torch.full((2,), settings.phases[0].rate_at(0), device=z.device)
+        update_own(started, parameters, torch.ones_like(parameters), rates)
+        if not bool(torch.isfinite(parameters).all()):
+            raise OwnPartError(
+                f"optimizer {shown(rule)} moves to NaN or infinity at the rate {rates[0]:g} in its "
+                "first step: give phases=[Phase(steps, rate)] with a smaller one"
+            )
+
+
+def check_own_objective(objective: Objective, target: Tensor, selection: Selection) -> None:
+    """Refuse an energy that is no number for each image, or that has no gradient.
+
+    Raises ``OwnPartError``.
+    """
+    if not objective.needs_photo:
+        return  # the first step will tell: only the network says what its features are like
+    energy_of = bind(objective, target, selection)
+    with torch.enable_grad():
+        features = torch.cat([target, 0.5 * target]).float().requires_grad_(True)
+        energy = energy_of(features)
+        (gradient,) = torch.autograd.grad(energy.sum(), features)
+    for name, values in (("energy", energy[1:]), ("gradient", gradient[1:])):
+        if not bool(torch.isfinite(values).all()):
+            raise OwnPartError(
+                f"objective {shown(objective)} has {name} NaN or infinite for half the photo's "
+                "features"
+            )
+
+
+def _noise(shape: tuple[int, ...]) -> Tensor:
+    return 30 * torch.randn(shape, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,300 @@
+"""The update rules, one state per seed: seeds never touch. Ours, torch's, and one's own.
+
+    >>> invert("coffee", layer="blocks.2", optimizer=TorchOptimizer(torch.optim.SGD, momentum=0.9),
+    ...        phases=[Phase(100, rate=2e4)])
+
+Each takes parameters and gradients (S, …) and rates (S,), and changes the parameters in place. An
+own one:
+
+    >>> class SignDescent(Optimizer):
+    ...     def update(self, parameters, gradient, rates):
+    ...         parameters.sub_(gradient.sign() * per_seed(rates, gradient))
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.adam import adam
+
+from ..errors import OwnPartError, shown
+from ..swappable import Part, SavedPart, asked, chosen, is_own
+from .starts import cvpr2015_energy
+
+
+class Optimizer(Part):
+    """An update rule, and what it remembers of each seed once it is started.
+
+    A run starts a copy of it, so that one object serves many runs: whatever it remembers is made in
+    ``start``, never in ``__init__``.
+    """
+
+    kind = "optimizer"
+    remedy = "has update(self, parameters, gradient, rates)"
+
+    needs_pixels: bool = False
+    """Whether it only works on images (S, C, H, W), not on other parameters of them."""
+    _memory: tuple[Tensor, ...] = ()
+
+    def start(self, parameters: Tensor, steps: int) -> None:
+        """Make what is to be remembered of parameters (S, …), in a run of about ``steps`` steps."""
+
+    @abstractmethod
+    def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+        """One step, in place."""
+
+    def remember(self, *tensors: Tensor) -> None:
+        """Say which tensors (S, …) are to be zeroed where a seed forgets."""
+        self._memory = tensors
+
+    def forget(self, seeds: Tensor | None = None) -> None:
+        """Forget what is remembered of all seeds, or of those where ``seeds`` (S,) is True."""
+        for tensor in self._memory:
+            if seeds is None:
+                tensor.zero_()
+            else:
+                tensor.masked_fill_(per_seed(seeds, tensor), 0)
+
+
+def per_seed(values: Tensor, like: Tensor) -> Tensor:
+    """Values (S,) in the shape that multiplies tensors (S, …)."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015): rates are 0-255 units a step, whatever the energy's scale."""
+
+    name = "adam"
+
+    def __init__(self, momentum: float = 0.9, decay: float = 0.999) -> None:
+        self.momentum, self.decay = momentum, decay
+
+    def start(self, parameters: Tensor, steps: int) -> None:
+        self._first, self._second = torch.zeros_like(parameters), torch.zeros_like(parameters)
+        self._count = torch.zeros(len(parameters), device=parameters.device)
+        self.remember(self._first, self._second, self._count)
+
+    def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+        step = torch.zeros_like(parameters)
+        self.add_step(step, gradient)
+        parameters.addcmul_(step, per_seed(rates, step))
+
+    def add_step(self, step: Tensor, gradient: Tensor) -> None:
+        """Add Adam's step at a rate of one, in place; torch's kernel goes over memory once."""
+        adam(
+            [*step], [*gradient], [*self._first], [*self._second], [], [*self._count],
+            fused=True, amsgrad=False, beta1=self.momentum, beta2=self.decay, lr=1.0,
+            weight_decay=0.0, maximize=False,
+            eps=1e-14,  # far below any gradient: a pixel's share of a normalised energy is tiny
+        )  # fmt: skip
+
+
+class MultiscaleAdam(Optimizer):
+    """Adam on an image pyramid: each step is the sum of Adam's steps at six resolutions.
+
+    The gradient is averaged down level by level, Adam runs at each level, and its steps are laid
+    over each other bilinearly. Broad areas, whose gradient is faint in every single pixel, move as
+    fast as edges do: the search finds colours and shading early that plain Adam finds late. The
+    second moment forgets in twenty steps at most, not a thousand: curvature changes under the
+    search. Both moments forget sooner in a run of fewer steps than 200: what a short run remembers
+    for ten steps drives it past where it is going. ``benchmarks/quality.py`` compares it with
+    torch's Adam.
+    """
+
+    name = "multiscale-adam"
+    needs_pixels = True
+
+    def __init__(self, levels: int = 6) -> None:
+        self.levels = levels
+
+    def start(self, parameters: Tensor, steps: int) -> None:
+        momentum = min(0.9, max(0.6, 1 - 20 / steps))
+        decay = min(0.95, max(0.6, 1 - 16 / steps))
+        pyramid = _pyramid(parameters, self.levels)
+        self._adams = [Adam(momentum, decay) for _ in pyramid]
+        for rule, level in zip(self._adams, pyramid, strict=True):
+            rule.start(level, steps)
+        self._steps = [torch.zeros_like(level) for level in pyramid]
+
+    def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+        gradients = _pyramid(gradient, len(self._adams))
+        self._steps[-1].zero_()
+        for k in range(len(self._adams) - 1, -1, -1):
+            if k + 1 < len(self._adams):
+                _upsample(self._steps[k + 1], self._steps[k])
+            self._adams[k].add_step(self._steps[k], gradients[k])
+        parameters.addcmul_(self._steps[0], per_seed(rates, gradient))
+
+    def forget(self, seeds: Tensor | None = None) -> None:
+        for rule in self._adams:
+            rule.forget(seeds)
+
+
+def _pyramid(z: Tensor, levels: int) -> list[Tensor]:
+    """z and its halves, quarters …, no smaller than a pixel."""
+    pyramid = [z]
+    while len(pyramid) < levels and max(pyramid[-1].shape[-2:]) > 1:
+        pyramid.append(_halved(pyramid[-1]))
+    return pyramid
+
+
+def _halved(z: Tensor) -> Tensor:
+    """The means of 2x2 pixels; at an odd side's end, of what is there."""
+    if z.shape[-2] % 2 or z.shape[-1] % 2:
+        return F.avg_pool2d(z, 2, ceil_mode=True)
+    rows = z[..., ::2, :] + z[..., 1::2, :]  # a fifth of the pooling operator's time
+    return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
+
+
+def _upsample(coarse: Tensor, out: Tensor) -> None:
+    """Bilinearly to the size of ``out``, into it."""
+    height, width = out.shape[-2:]
+    if (2 * coarse.shape[-2], 2 * coarse.shape[-1]) != (height, width):
+        size = (height, width)
+        out.copy_(F.interpolate(coarse, size=size, mode="bilinear", align_corners=False))
+        return
+    tall = coarse.new_empty(*coarse.shape[:-2], height, coarse.shape[-1])
+    _double(coarse, tall, -2)
+    _double(tall, out, -1)
+
+
+def _double(z: Tensor, out: Tensor, dim: int) -> None:
+    """Twice as long along ``dim``, linearly: ¾ of the nearer pixel and ¼ of the next."""
+    length = z.shape[dim]
+    pairs = out.unflatten(dim, (length, 2))
+    even, odd = pairs.select(dim, 0), pairs.select(dim, 1)
+    along = dim + z.ndim
+    all_but_last, all_but_first = z.narrow(dim, 0, length - 1), z.narrow(dim, 1, length - 1)
+    torch.lerp(all_but_first, all_but_last, 0.25, out=even.narrow(along, 1, length - 1))
+    torch.lerp(all_but_last, all_but_first, 0.25, out=odd.narrow(along, 0, length - 1))
+    even.select(along, 0).copy_(z.select(dim, 0))
+    odd.select(along, length - 1).copy_(z.select(dim, length - 1))
+
+
+class Momentum(Optimizer):
+    """CVPR15's descent: momentum 0.9, a step is rate · σ² · ∇E (section 3, "optimisation").
+
+    ``energy`` is σ², by default that paper's by the number of pixels.
+    """
+
+    name = "momentum"
+
+    def __init__(self, energy: float | None = None) -> None:
+        self.energy = energy
+
+    def start(self, parameters: Tensor, steps: int) -> None:
+        self._velocity = torch.zeros_like(parameters)
+        self._scale = self.energy or cvpr2015_energy(parameters[0].numel())
+        self.remember(self._velocity)
+
+    def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+        step = gradient * per_seed(rates * self._scale, gradient)
+        self._velocity.mul_(0.9).sub_(step)
+        parameters.add_(self._velocity)
+
+
+class AdagradMomentum(Optimizer):
+    """IJCV16's descent (section 3.4): G ← 0.9 G + g², m ← 0.9 m − g / (1/r + √G), z ← z + m."""
+
+    name = "adagrad-momentum"
+
+    def start(self, parameters: Tensor, steps: int) -> None:
+        self._squares, self._velocity = torch.zeros_like(parameters), torch.zeros_like(parameters)
+        self._pixels = parameters.shape[-2] * parameters.shape[-1]
+        self.remember(self._squares, self._velocity)
+
+    def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+        self._squares.mul_(0.9).addcmul_(gradient, gradient)
+        slowest = 1 / per_seed(rates * self._pixels, gradient)
+        denominator = self._squares.sqrt().add_(slowest)
+        self._velocity.mul_(0.9).addcdiv_(gradient, denominator, value=-1)
+        parameters.add_(self._velocity)
+
+
+class TorchOptimizer(Optimizer):
+    """One of ``torch.optim``, a copy per seed; its rate is the phase's.
+
+    >>> TorchOptimizer(torch.optim.SGD, momentum=0.9)
+    >>> TorchOptimizer(torch.optim.LBFGS, history_size=20, max_iter=1)
+
+    L-BFGS takes one step for each gradient (``max_iter=1``, without a line search): the engine
+    evaluates once a step, for all seeds.
+    """
+
+    name = "torch"
+
+    def __init__(self, rule: Callable[..., torch.optim.Optimizer], **options: Any) -> None:
+        self.rule, self.options = rule, options
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        return f"TorchOptimizer({self.rule.__module__}.{self.rule.__qualname__}{options})"
+
+    def start(self, parameters: Tensor, steps: int) -> None:
+        self._seeds = [torch.nn.Parameter(seed) for seed in parameters]  # share its memory
+        self._rules = [self._new(seed) for seed in self._seeds]
+
+    def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+        loss = torch.zeros(())  # each asks for it once; the gradient is there already
+        for rule, seed, slope, rate in zip(
+            self._rules, self._seeds, gradient, rates.tolist(), strict=True
+        ):
+            seed.grad = slope
+            for group in rule.param_groups:
+                group["lr"] = rate
+            rule.step(lambda: loss)  # type: ignore[arg-type, return-value]
+
+    def forget(self, seeds: Tensor | None = None) -> None:
+        for place, seed in enumerate(self._seeds):
+            if seeds is None or bool(seeds[place]):
+                self._rules[place] = self._new(seed)
+
+    def _new(self, seed: Tensor) -> torch.optim.Optimizer:
+        return self.rule([seed], lr=1.0, **self.options)
+
+
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {
+    kind.name: kind for kind in (MultiscaleAdam, Adam, Momentum, AdagradMomentum)
+}
+
+
+def start_optimizer(
+    optimizer: str | Optimizer | SavedPart,
+    parameters: Tensor,
+    steps: int = 200,
+    energy: float | None = None,
+) -> Optimizer:
+    """A copy of an update rule, started for parameters (S, …) and about ``steps`` steps.
+
+    ``energy`` is what the rule ``momentum`` takes as σ² where it has none.
+
+    Raises ``UnknownNameError``, ``BadSettingError`` or ``OwnPartError``.
+    """
+    rule: Optimizer = copy.copy(chosen(optimizer, OPTIMIZERS, Optimizer))
+    if isinstance(rule, Momentum) and rule.energy is None:
+        rule.energy = energy
+    if is_own(rule, OPTIMIZERS):
+        asked(rule, "start", lambda: rule.start(parameters, steps))
+    else:
+        rule.start(parameters, steps)
+    return rule
+
+
+def update_own(rule: Optimizer, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+    """A step of a user's own rule, which must be in place.
+
+    Raises ``OwnPartError``.
+    """
+    shape, place = parameters.shape, parameters.data_ptr()
+    moved = asked(rule, "update", lambda: rule.update(parameters, gradient, rates))
+    if moved is not None or parameters.shape != shape or parameters.data_ptr() != place:
+        raise OwnPartError(
+            f"optimizer {shown(rule)} moves the parameters elsewhere: update must change the "
+            "tensor it is given in place (parameters.sub_(…)) and return nothing"
+        )

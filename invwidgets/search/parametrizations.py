@@ -1,0 +1,175 @@
+"""In which parameters to search: the pixels themselves, Fourier coefficients, or one's own.
+
+    >>> invert("coffee", layer="blocks.4", parametrization="fourier")
+
+An own one says the parameters of an image and the image of parameters:
+
+    >>> class Opponent(Parametrization):  # grey, red-blue and green, each by its weight in photos
+    ...     basis = torch.tensor([[.58, .58, .58], [.28, 0, -.28], [.08, -.16, .08]])
+    ...     def parameters(self, z):
+    ...         return torch.einsum("ij,sjhw->sihw", self.basis.T.inverse(), z)
+    ...     def image(self, parameters):
+    ...         return torch.einsum("ji,sjhw->sihw", self.basis, parameters)
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..errors import OwnPartError, shown
+from ..swappable import Part, SavedPart, asked, chosen
+
+# A grey axis and two opponent colours, each with its standard deviation in photos, roughly.
+_OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
+_DEVIATIONS = torch.tensor([1.0, 0.4, 0.2])
+
+
+class Parametrization(Part):
+    """A differentiable map from parameters (S, …) to iterates z (S, C, H, W), and one back.
+
+    The back map says where a search begins, and where it goes on when an image was bounded.
+    """
+
+    kind = "parametrization"
+    remedy = "has parameters(self, z) and image(self, parameters)"
+
+    @abstractmethod
+    def parameters(self, z: Tensor) -> Tensor:
+        """Parameters (S, …) whose image is z, or as near as they come to it."""
+
+    @abstractmethod
+    def image(self, parameters: Tensor) -> Tensor:
+        """The iterates z (S, C, H, W) of parameters, differentiable, seed by seed."""
+
+    def pull_back(self, parameters: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient by the parameters of an energy with ``gradient`` by the image."""
+        with torch.enable_grad():
+            at = parameters.detach().requires_grad_(True)
+            image = self.image(at)
+            (found,) = torch.autograd.grad(image, at, gradient)
+        return found
+
+
+class Pixels(Parametrization):
+    """The image itself."""
+
+    name = "pixels"
+
+    def parameters(self, z: Tensor) -> Tensor:
+        return z
+
+    def image(self, parameters: Tensor) -> Tensor:
+        return parameters
+
+    def pull_back(self, parameters: Tensor, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+class Fourier(Parametrization):
+    """Fourier (Hartley) coefficients, weighed as photos' spectra fall, of decorrelated colours.
+
+    The coefficient of a frequency f has the weight 1 / f, so that equal steps change an image as
+    photos differ. Source: Olah, Mordvintsev & Schubert, *Feature Visualization*, Distill 2017.
+    """
+
+    name = "fourier"
+
+    def __init__(self, decorrelated: bool = True) -> None:
+        self.decorrelated = decorrelated
+
+    def parameters(self, z: Tensor) -> Tensor:
+        return _hartley(self._colors(z, back=True)) / _falling(z)
+
+    def image(self, parameters: Tensor) -> Tensor:
+        return self._colors(_hartley(parameters * _falling(parameters)))
+
+    def _colors(self, z: Tensor, back: bool = False) -> Tensor:
+        if not self.decorrelated or z.shape[1] != 3:
+            return z
+        basis = _OPPONENT / _OPPONENT.norm(dim=1, keepdim=True)
+        basis = basis * (_DEVIATIONS / _DEVIATIONS.square().mean().sqrt())[:, None]
+        matrix = (torch.linalg.inv(basis.T) if back else basis.T).to(z)
+        return torch.einsum("ij,sjhw->sihw", matrix, z)
+
+
+PARAMETRIZATIONS: Mapping[str, type[Parametrization]] = {
+    kind.name: kind for kind in (Pixels, Fourier)
+}
+
+
+def parametrization(given: str | Parametrization | SavedPart) -> Parametrization:
+    """A parametrisation by its name, or the one that was given.
+
+    Raises ``UnknownNameError`` or ``BadSettingError``.
+    """
+    found: Parametrization = chosen(given, PARAMETRIZATIONS, Parametrization)
+    return found
+
+
+def image_of(part: Parametrization, parameters: Tensor) -> Tensor:
+    """The iterates of parameters, without a gradient; of pixels themselves.
+
+    Raises ``OwnPartError``.
+    """
+    with torch.no_grad():
+        image: Tensor = asked(part, "image", lambda: part.image(parameters))
+    return image
+
+
+def parameters_of(part: Parametrization, z: Tensor) -> Tensor:
+    """The parameters of iterates, in memory of their own; of pixels z itself.
+
+    Raises ``OwnPartError``.
+    """
+    if isinstance(part, Pixels):
+        return z
+    with torch.no_grad():
+        found: Tensor = asked(part, "parameters", lambda: part.parameters(z))
+    return found.detach().contiguous().clone()
+
+
+def check_parametrization(part: Parametrization, z: Tensor) -> None:
+    """Refuse a user's own whose image has another shape than the search's, or no gradient.
+
+    Raises ``OwnPartError``.
+    """
+    parameters = asked(part, "parameters", lambda: part.parameters(z))
+    with torch.enable_grad():
+        at = parameters.detach().clone().requires_grad_(True)
+        image = asked(part, "image", lambda: part.image(at))
+    if not isinstance(image, Tensor) or image.shape != z.shape or len(parameters) != len(z):
+        given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+        raise OwnPartError(
+            f"parametrization {shown(part)} makes images {given} of parameters "
+            f"{tuple(parameters.shape)}, where {tuple(z.shape)} belong: image(parameters(z)) must "
+            "have the shape of z"
+        )
+    if not image.requires_grad:
+        raise OwnPartError(
+            f"parametrization {shown(part)} makes images without a gradient: compute them with "
+            "torch, from the parameters, without detaching them"
+        )
+    if not bool(torch.isfinite(image).all()):
+        raise OwnPartError(
+            f"parametrization {shown(part)} makes images that hold NaN or infinite values"
+        )
+
+
+def _hartley(z: Tensor) -> Tensor:
+    """Real coefficients (S, C, H, W) of an image's frequencies; twice is the image again."""
+    spectrum = torch.fft.fft2(z, norm="ortho")
+    coefficients: Tensor = spectrum.real - spectrum.imag
+    return coefficients
+
+
+def _falling(z: Tensor) -> Tensor:
+    """1 / frequency, (H, W), of a root mean square of one."""
+    height, width = z.shape[-2:]
+    rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]
+    falling = 1 / torch.hypot(rows, columns).clamp_min(1 / max(height, width))
+    scaled: Tensor = (falling / falling.square().mean().sqrt()).to(z)
+    return scaled

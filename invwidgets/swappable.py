@@ -1,0 +1,137 @@
+"""Parts that a user can swap: a name of the registry, or an object of one's own in its place.
+
+>>> chosen("inversion", OBJECTIVES, Objective)
+Inversion()
+
+Objectives, priors, optimisers and parametrisations are all found here, so that whoever takes a name
+takes an instance too. An own part is saved by its ``repr`` and comes back as a ``SavedPart``, which
+says what was there and does nothing else: no run is repeated as something it was not.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from .errors import (
+    BadSettingError,
+    InvwidgetsError,
+    OwnPartError,
+    UnknownNameError,
+    shown,
+    unknown_name,
+)
+
+_LONGEST = 400  # characters of a saved part's words
+
+
+class Part(ABC):
+    """What the base classes share: a name, a ``repr`` that says how it was made, equality by it."""
+
+    kind: ClassVar[str]
+    """What it is, in a message: "objective", "prior", …"""
+    remedy: ClassVar[str]
+    """What one of one's own must have, in a message."""
+
+    @property
+    def name(self) -> str:
+        """What menus, curves and messages call it: the class's name unless it sets its own."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        given = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"{type(self).__name__}({words})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+@dataclass(frozen=True)
+class SavedPart:
+    """What a file knows of a part of somebody's own: its kind and its ``repr``."""
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def checked(given: Any, registry: Mapping[str, Any], base: Any) -> Any:
+    """A name of the registry, an instance of ``base`` or a ``SavedPart``, as it was given.
+
+    Raises ``UnknownNameError`` or ``BadSettingError``.
+    """
+    if isinstance(given, str):
+        if given not in registry:
+            raise unknown_name(base.kind, given, tuple(registry))
+        return given
+    if isinstance(given, base) or (isinstance(given, SavedPart) and given.kind == base.kind):
+        return given
+    if isinstance(given, type) and issubclass(given, base):
+        raise BadSettingError(
+            f"{base.kind} {given.__name__} is a class: give an object of it, {given.__name__}()"
+        )
+    names = f"a name ({', '.join(registry)}) or " if registry else ""
+    raise UnknownNameError(
+        f"no {base.kind} {shown(given)}: give {names}an object of a class derived from "
+        f"iw.{base.__name__}, which {base.remedy}"
+    )
+
+
+def chosen(given: Any, registry: Mapping[str, Any], base: Any) -> Any:
+    """The part of a name, or the instance that was given.
+
+    Raises ``UnknownNameError`` or ``BadSettingError``, also for what is only a saved part's words.
+    """
+    given = checked(given, registry, base)
+    if isinstance(given, SavedPart):
+        raise BadSettingError(
+            f"this was made with a {given.kind} of somebody's own, {given}: a file does not hold "
+            f"its code; give it again"
+        )
+    return registry[given]() if isinstance(given, str) else given
+
+
+def is_own(part: Part, registry: Mapping[str, Any]) -> bool:
+    """Whether a part is a user's own rather than one of the registry's classes."""
+    return not any(type(part) is kind for kind in registry.values())
+
+
+def to_plain(given: str | Part | SavedPart) -> str | dict[str, str]:
+    """A part for JSON: its name, or what it is and its ``repr``."""
+    if isinstance(given, str):
+        return given
+    return {"own": given.kind, "repr": str(given)[:_LONGEST]}
+
+
+def from_plain(plain: Any) -> Any:
+    """A part back from JSON."""
+    if not isinstance(plain, Mapping):
+        return plain
+    if set(plain) != {"own", "repr"} or not all(isinstance(v, str) for v in plain.values()):
+        raise BadSettingError(f"{shown(plain)} is no saved part")
+    return SavedPart(plain["own"], plain["repr"])
+
+
+def asked(part: Part, what: str, ask: Callable[[], Any]) -> Any:
+    """What a user's own part answers; its own error in words that name it.
+
+    Raises ``OwnPartError``.
+    """
+    try:
+        return ask()
+    except (InvwidgetsError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise OwnPartError(
+            f"{part.kind} {shown(part)}, {what}: {type(error).__name__}: {str(error)[:300]}"
+        ) from error

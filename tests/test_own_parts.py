@@ -1,0 +1,193 @@
+"""Parts of somebody's own, each as short as the docs have it; bad ones are refused in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import invwidgets as iw
+from invwidgets.errors import BadSettingError, OwnPartError, UnknownNameError
+from invwidgets.inversion.replay import code_for
+from invwidgets.search.parametrizations import Fourier, Pixels
+
+HOW_TO = Path(__file__).parents[1] / "docs" / "own-parts.md"
+EXAMPLES = dict(re.findall(r"<!-- (\w+) -->\n```python\n(.*?)```", HOW_TO.read_text(), re.S))
+SMALL: dict[str, Any] = {"layer": "blocks.1", "size": 64, "seeds": 2, "threads": 1}
+
+
+def example(name: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"iw": iw, "torch": torch}
+    exec(EXAMPLES[name], made)
+    return made
+
+
+@pytest.mark.parametrize("name", ["objective", "prior", "optimizer", "parametrization"])
+def test_an_own_part_takes_ten_lines_at_most(name: str) -> None:
+    code, _, _ = EXAMPLES[name].partition("\nresult =")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+
+
+def test_a_texture_is_found() -> None:
+    result = example("objective")["result"]
+    first, last = (float(result.energies["data"][place].mean()) for place in (0, -1))
+    assert last < 0.1 * first
+    assert result.relative_error is None  # a texture has no place
+    assert result.scores == pytest.approx(result.energies["data"][-1].tolist())
+    result.gallery()
+    result.curves()
+
+
+def test_a_prior_on_colour_takes_colour_away() -> None:
+    result = example("prior")["result"]
+    plain = iw.invert("coffee", **{key: SMALL[key] for key in ("size", "seeds")}, layer="blocks.1")
+
+    def colour(images: Tensor) -> float:
+        return float((images - images.mean(1, keepdim=True)).abs().mean())
+
+    assert colour(result.images) < 0.7 * colour(plain.images)
+    assert "Gray" in result.energies
+
+
+def test_torchs_own_rules() -> None:
+    made = example("optimizer")
+    for result in (made["sgd"], made["lbfgs"]):
+        first, last = (float(result.energies["total"][place].mean()) for place in (0, -1))
+        assert last < 0.7 * first
+
+
+def test_an_own_basis_searches() -> None:
+    result = example("parametrization")["result"]
+    assert max(result.relative_error) < 0.5
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (6, 11)])
+@pytest.mark.parametrize("decorrelated", [True, False])
+def test_fourier_is_the_image_in_other_coordinates(
+    size: tuple[int, int], decorrelated: bool
+) -> None:
+    basis = Fourier(decorrelated)
+    z = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0)).double()
+    parameters = basis.parameters(z)
+    torch.testing.assert_close(basis.image(parameters), z, rtol=1e-5, atol=1e-5)
+    assert torch.autograd.gradcheck(basis.image, (parameters.requires_grad_(True),))
+
+
+def test_pixels_by_autograd_are_pixels() -> None:
+    class Same(iw.Parametrization):
+        def parameters(self, z: Tensor) -> Tensor:
+            return z
+
+        def image(self, parameters: Tensor) -> Tensor:
+            return parameters * 1.0
+
+    given = iw.invert("coffee", **SMALL, steps=5, optimizer="adam", parametrization=Same())
+    plain = iw.invert("coffee", **SMALL, steps=5, optimizer="adam", parametrization=Pixels())
+    assert torch.equal(given.images, plain.images)
+
+
+def test_an_instance_is_its_name() -> None:
+    from invwidgets.energy.objectives import Inversion
+    from invwidgets.search.optimizers import MultiscaleAdam
+
+    named = iw.invert("coffee", **SMALL, steps=3)
+    given = iw.invert("coffee", **SMALL, steps=3, objective=Inversion(), optimizer=MultiscaleAdam())
+    assert torch.equal(named.images, given.images)
+
+
+class Grey(iw.Prior):
+    def energy(self, z: Tensor) -> Tensor:
+        return (z - z.mean(1, keepdim=True)).square().flatten(1).mean(1) / 80**2
+
+
+def test_a_run_with_an_own_part_is_never_another_run(tmp_path: Path) -> None:
+    result = iw.invert("coffee", **SMALL, steps=2, priors=[Grey(0.5)])
+    assert result.settings.priors == (Grey(0.5),)
+    result.save(tmp_path / "own")
+    loaded = iw.Reconstruction.load(tmp_path / "own")
+    assert str(loaded.settings.priors[0]) == "Grey(weight=0.5)"
+    assert loaded.energies.keys() == result.energies.keys()
+    with pytest.raises(BadSettingError, match=r"Grey\(weight=0.5\).*give it again"):
+        iw.invert("coffee", **SMALL, settings=loaded.settings)
+    assert "Grey(weight=0.5)" in code_for(result)
+    assert "Grey(weight=0.5)" in code_for(loaded)
+
+
+def test_a_saved_objective_still_shows_its_result(tmp_path: Path) -> None:
+    class Mean(iw.Objective):
+        def energy(self, features: Tensor, target: Tensor) -> Tensor:
+            return (features - target).flatten(1).mean(1).square()
+
+    result = iw.invert("coffee", **SMALL, steps=2, objective=Mean())
+    result.save(tmp_path / "own")
+    loaded = iw.Reconstruction.load(tmp_path / "own")
+    assert loaded.objective.name == "Mean"
+    loaded.gallery()
+    with pytest.raises(BadSettingError, match=r"Mean\(\).*give it again"):
+        iw.invert("coffee", **SMALL, settings=loaded.settings)
+
+
+def wrong(base: Any, **methods: Any) -> Any:
+    """An object of a class of one's own, with these methods."""
+    return type("Mine", (base,), methods)()
+
+
+HALF = {"parameters": lambda self, z: z, "image": lambda self, p: p[..., ::2]}
+BAD = {
+    "no class of ours": ({"objective": object()}, UnknownNameError, "iw.Objective.*energy"),
+    "a class": ({"objective": Grey}, UnknownNameError, "iw.Objective"),
+    "a prior's class": ({"priors": Grey}, BadSettingError, "iw.Prior"),
+    "a name taken": ({"priors": [Grey(), Grey()]}, BadSettingError, "'Grey' already"),
+    "a number": ({"optimizer": 3}, UnknownNameError, "iw.Optimizer.*update"),
+    "no such basis": ({"parametrization": "fouriér"}, UnknownNameError, "'fourier'"),
+    "pyramid": ({"parametrization": "fourier", "optimizer": "multiscale-adam"}, BadSettingError,
+                "works on pixels"),
+    "one energy": ({"objective": wrong(iw.Objective, energy=lambda s, f, t: f.sum())},
+                   OwnPartError, r"objective Mine\(\) gives \(\) for 2 images"),
+    "no gradient": ({"objective": wrong(iw.Objective, energy=lambda s, f, t:
+                                        f.detach().flatten(1).sum(1))},
+                    OwnPartError, "without a gradient"),
+    "nan": ({"objective": wrong(iw.Objective, energy=lambda s, f, t: f.flatten(1).sum(1) / 0 * 0)},
+            OwnPartError, "NaN"),
+    "raises": ({"objective": wrong(iw.Objective, energy=lambda s, f, t: 1 / 0)},
+               OwnPartError, "ZeroDivisionError"),
+    "a prior of one number": ({"priors": [wrong(iw.Prior, energy=lambda s, z: z.sum())]},
+                              OwnPartError, r"prior Mine.*shape \(2,\)"),
+    "a prior without": ({"priors": [wrong(iw.Prior, energy=lambda s, z: torch.zeros(2))]},
+                        OwnPartError, "without a gradient"),
+    "a prior of nan": ({"priors": [wrong(iw.Prior, energy=lambda s, z: z.log().flatten(1).sum(1))]},
+                       OwnPartError, "NaN"),
+    "elsewhere": ({"optimizer": wrong(iw.Optimizer, update=lambda s, p, g, r: p - g)},
+                  OwnPartError, "in place"),
+    "to nan": ({"optimizer": wrong(iw.Optimizer, update=lambda s, p, g, r: p.fill_(torch.nan) and
+                                   None)}, OwnPartError, "Mine"),
+    "another shape": ({"parametrization": wrong(iw.Parametrization, **HALF), "optimizer": "adam"},
+                      OwnPartError, r"\(2, 3, 64, 32\).*\(2, 3, 64, 64\) belong"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_parts_are_refused_before_the_first_step(name: str) -> None:
+    options, error, words = BAD[name]
+    with pytest.raises(error, match=words):
+        iw.invert("coffee", **SMALL, steps=2, callback=lambda step: pytest.fail("ran"), **options)
+
+
+def test_a_part_that_breaks_later_takes_its_seed_back() -> None:
+    class Late(iw.Prior):
+        steps = 0
+
+        def energy(self, z: Tensor) -> Tensor:
+            bad = self.steps > 5
+            self.steps += 1
+            broken = torch.tensor([torch.nan, 1.0]) if bad else torch.ones(len(z))
+            return z.square().flatten(1).mean(1) * 1e-6 * broken
+
+    options = SMALL | {"micro_batch": 2}
+    result = iw.invert("coffee", **options, steps=12, start="noise", priors=[Late()])
+    assert {seed for _, seed in result.reverted} == {0}
+    assert bool(result.images.isfinite().all())
