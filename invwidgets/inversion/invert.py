@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from ..representations.base import Representation
 from .engine import Knobs, Step
 from .recorder import Recorder
 from .result import Reconstruction
-from .run import prepare
+from .run import RunOptions, prepare
 
 
 def invert(
@@ -26,7 +26,7 @@ def invert(
     callback: Callable[[Step], Any] | None = None,
     knobs: Knobs | None = None,
     on_ready: Callable[[int], Any] | None = None,
-    **options: Any,
+    **options: Unpack[RunOptions],
 ) -> Reconstruction:
     """Search for images whose features at a layer equal the photo's.
 
@@ -38,13 +38,15 @@ def invert(
     ----------
     photo: anything ``read_photo`` takes; not needed to maximise a unit.
     model, layer, weights, mean, std: as ``representation`` takes them.
-    region, channels: the selection, as ``select`` takes them.
+    region, channels: the selection, as ``select`` takes them; or ``selection``, as it returns it.
     seeds: how many random starts (seeds 0 …), or a list of seeds.
     steps: in all; the preset's own number by default.
     size: pixels, a side or (height, width); the network's own by default.
     fit: ``"crop"`` or ``"stretch"`` the photo to the size.
-    preset: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``; or give whole ``settings``.
-    objective: ``"inversion"``, ``"maximise"`` (with ``unit="LAYER:CHANNEL"``) or ``"caricature"``.
+    preset: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``; or give whole ``settings``, which have
+        their objective and seeds.
+    objective: ``"inversion"``, ``"maximise"`` (with ``unit="LAYER:CHANNEL"``), ``"caricature"``,
+        or an ``Objective`` of your own; so ``optimizer``, ``parametrization`` and ``priors``.
     callback: called with every ``Step``; a true answer stops the run.
     knobs: as the engine takes them.
     on_ready: called once with the number of steps, when all is loaded and the search begins.

@@ -14,14 +14,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from ..arguments import whole_number
 from ..energy.objectives import OBJECTIVES, Objective
-from ..errors import BadSettingError, OutOfMemoryError, UnknownNameError, shown
+from ..errors import (
+    BadSettingError,
+    OutOfMemoryError,
+    SelectionError,
+    UnknownNameError,
+    shown,
+    unknown_name,
+)
 from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Region, Representation
@@ -43,7 +50,7 @@ from .hardware.threads import fastest_threads
 from .own_parts import check_own_objective, check_own_parts
 from .presets import preset as make_preset
 from .presets import seen_share
-from .settings import MAX_STEPS, InversionSettings, parse_seeds
+from .settings import MAX_STEPS, InversionSettings, SettingChanges, parse_seeds
 from .window import Window, find_window
 
 
@@ -118,6 +125,28 @@ class Job:
         )
 
 
+Seeds = int | list[int] | tuple[int, ...] | range
+
+
+class RunOptions(SettingChanges, total=False):
+    """All that ``invert`` takes by keyword, besides what watches the run."""
+
+    weights: str | os.PathLike[str]
+    region: str | Region | None
+    channels: ChannelSpec
+    selection: Selection | None
+    seeds: Seeds | None
+    steps: int | None
+    size: Size | str | None
+    fit: str
+    preset: str
+    objective: str | Objective | None
+    unit: str | None
+    settings: InversionSettings | None
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None
+
+
 def prepare(
     photo: PhotoSource | None = None,
     model: str | nn.Module | Representation = DEFAULT_MODEL,
@@ -126,7 +155,8 @@ def prepare(
     weights: str | os.PathLike[str] = "pretrained",
     region: str | Region | None = None,
     channels: ChannelSpec = None,
-    seeds: int | list[int] | tuple[int, ...] | range = 4,
+    selection: Selection | None = None,
+    seeds: Seeds | None = None,
     steps: int | None = None,
     size: Size | str | None = None,
     fit: str = "crop",
@@ -136,17 +166,20 @@ def prepare(
     settings: InversionSettings | None = None,
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
-    **changes: Any,
+    **changes: Unpack[SettingChanges],
 ) -> Job:
     """Check everything a run needs, and compute its target; parameters as ``invert``'s."""
     if torch.is_inference_mode_enabled():
         raise BadSettingError(
             "under torch.inference_mode() nothing has a gradient: call this outside of it"
         )
-    if settings is not None and not isinstance(settings, InversionSettings):
-        raise BadSettingError(
-            f"settings {shown(settings)}: give InversionSettings(…), or single settings by keyword"
-        )
+    for name in changes:
+        if name not in SettingChanges.__annotations__:
+            raise unknown_name("setting", name, [*RunOptions.__annotations__])
+    if settings is not None:
+        objective = _settled(settings, preset, objective)
+    if selection is not None:
+        region, channels = _selected(selection, region, channels)
     if steps is not None:
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
     if unit is not None:
@@ -178,11 +211,12 @@ def prepare(
     if settings is None:
         share = seen_share(representation, selection.region, wanted)
         settings = make_preset(preset, representation, objective, steps, share, wanted, **changes)
+        seeds = 4 if seeds is None else seeds
     else:
         settings = settings.replace(**changes)
         settings = settings if steps is None else settings.with_steps(steps)
-        part = chosen(settings.objective, OBJECTIVES, Objective)
-    settings = settings.replace(seeds=parse_seeds(seeds))
+    if seeds is not None:
+        settings = settings.replace(seeds=parse_seeds(seeds))
     device = resolve_device(settings.device)
     keep_freed_memory()
     representation = representation.on(device)
@@ -229,6 +263,39 @@ def _threads(representation: Representation, settings: InversionSettings) -> int
     if representation.thread_safe and len(settings.seeds) > 1:
         return torch.get_num_threads()
     return fastest_threads()
+
+
+def _settled(
+    settings: InversionSettings, preset: str, objective: str | Objective | None
+) -> str | Objective:
+    """The objective of whole settings; what says otherwise beside them is refused."""
+    if not isinstance(settings, InversionSettings):
+        raise BadSettingError(
+            f"settings {shown(settings)}: give InversionSettings(…), or single settings by keyword"
+        )
+    for name, given, has in (
+        ("preset", None if preset == "default" else preset, settings.preset),
+        ("objective", objective, settings.objective),
+    ):
+        if given is not None and given != has:
+            raise BadSettingError(
+                f"{name} {shown(given)} beside settings that have {shown(has)}: leave one of them "
+                f"out, or give settings.replace({name}=…)"
+            )
+    return settings.objective  # type: ignore[return-value]  # a saved part is refused later
+
+
+def _selected(
+    selection: Selection, region: str | Region | None, channels: ChannelSpec
+) -> tuple[Region | None, tuple[int, ...] | None]:
+    if not isinstance(selection, Selection):
+        raise SelectionError(
+            f"selection {shown(selection)}: give what select(…) returns, or region= and channels="
+        )
+    if region is not None or channels is not None:
+        given = f"region {shown(region)}" if region is not None else f"channels {shown(channels)}"
+        raise SelectionError(f"{given} beside a selection: leave one of them out")
+    return selection.region, selection.channels
 
 
 def _unit(unit: str, layer: str | None, channels: ChannelSpec) -> tuple[str, ChannelSpec]:

@@ -17,16 +17,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
+from ..images import PhotoSource
+from ..models.zoo import DEFAULT_MODEL
+from ..representations.base import Representation
 from .engine import KNOBS
 from .live_run import LiveRun, responsive
 from .progress import BUSY, Progress, State
 from .result import Reconstruction
-from .run import prepare
+from .run import RunOptions, prepare
 from .settings import InversionSettings, Phase
 from .worker import Worker
 
@@ -60,7 +63,15 @@ class Session:
         self._run: LiveRun | None = None
         self._last_frame = self._last_echo = 0.0
 
-    def start(self, *args: Any, paused: bool = False, **options: Any) -> int:
+    def start(
+        self,
+        photo: PhotoSource | None = None,
+        model: str | nn.Module | Representation = DEFAULT_MODEL,
+        layer: str | None = None,
+        *,
+        paused: bool = False,
+        **options: Unpack[RunOptions],
+    ) -> int:
         """Begin a run, given as ``invert``'s arguments; a run under way gives way to it.
 
         Returns the run's number. What is wrong with the arguments is found in the background: the
@@ -75,7 +86,8 @@ class Session:
             self.error, self.result = "", None
             self._measuring = True
             self.state = "preparing"
-            self._worker.submit(self._begin, self._number, args, options)
+            arguments = {"photo": photo, "model": model, "layer": layer, **options}
+            self._worker.submit(self._begin, self._number, arguments)
             self._changed.notify_all()
             return self._number
 
@@ -182,14 +194,14 @@ class Session:
 
     # ---- below, all but _check_open and _cancelled runs on the session's own thread
 
-    def _begin(self, number: int, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    def _begin(self, number: int, arguments: dict[str, Any]) -> None:
         if self._closed or number != self._number:
             return
         self._forget()
         self._tell(number, Progress(number, "preparing"))
         try:
-            job = prepare(*args, **options)
-            if options.get("micro_batch") is None:
+            job = prepare(**arguments)
+            if arguments.get("micro_batch") is None:
                 job = responsive(job)
             run = LiveRun(number, job, lambda: self._knobs, lambda: self._cancelled(number))
         except Exception as error:

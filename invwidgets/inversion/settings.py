@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from ..arguments import as_whole, items, one_of, real_number, whole_number, whole_numbers
 from ..energy.objectives import OBJECTIVES, Objective
@@ -229,6 +229,31 @@ class InversionSettings:
             if name not in known:
                 raise unknown_name("setting", name, sorted(known))
         return cls(**plain)
+
+
+class SettingChanges(TypedDict, total=False):
+    """The settings that can be changed one by one, beside a preset or whole settings."""
+
+    optimizer: str | Optimizer
+    parametrization: str | Parametrization
+    priors: Prior | Sequence[Prior]
+    phases: Sequence[Phase]
+    data_weight: float
+    alpha: float
+    alpha_weight: float
+    alpha_kind: str
+    beta: float
+    tv_weight: float
+    tv_boost: float
+    tv_ramp: float | None
+    bound: float | str | None
+    start: str
+    image_energy: float | None
+    device: Any
+    precision: str
+    threads: int | None
+    micro_batch: int | None
+    frames: int
 
 
 def parse_seeds(seeds: Any) -> tuple[int, ...]:

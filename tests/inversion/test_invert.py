@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ from invwidgets.inversion.engine import Step, run
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import relative_error
 from invwidgets.inversion.result import Reconstruction
-from invwidgets.inversion.run import prepare
-from invwidgets.inversion.settings import InversionSettings, Phase
+from invwidgets.inversion.run import RunOptions, prepare
+from invwidgets.inversion.session import Session
+from invwidgets.inversion.settings import InversionSettings, Phase, SettingChanges
 from invwidgets.representations.registry import representation, representations
 from invwidgets.selection import Selection
 from tests.inversion.test_engine import Broken
@@ -321,3 +324,42 @@ def test_your_own_module_by_one_call() -> None:
     result = invert(PHOTO, small(), "conv1", mean=HALF, std=HALF, size=(24, 28), steps=2, frames=0)
     assert (result.model, result.weights_note) == ("Small", "")
     assert list(run(PHI, PHI.target(PHOTO), Selection(), result.settings))
+
+
+def test_the_keywords_are_all_named() -> None:
+    named = {
+        name
+        for name, parameter in inspect.signature(prepare).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    settings = {field.name for field in fields(InversionSettings)}
+    assert set(SettingChanges.__annotations__) == settings - {"preset", "objective", "seeds"}
+    assert set(RunOptions.__annotations__) == named | set(SettingChanges.__annotations__)
+    for call in (invert, Session.start):
+        options = inspect.signature(call).parameters["options"]
+        assert "Unpack[RunOptions]" in str(options.annotation)
+
+
+def test_a_misspelt_keyword_is_answered_with_what_exists() -> None:
+    with pytest.raises(UnknownNameError, match=r"no setting 'regoin'; did you mean 'region'"):
+        short(regoin="0:2,0:2")
+
+
+def test_whole_settings_are_taken_whole() -> None:
+    first = short(seeds=[3, 1], tv_weight=0.5)
+    again = short(settings=first.settings, seeds=None, steps=None)
+    assert again.seeds == (3, 1)
+    assert torch.equal(first.images, again.images)
+    for name, given in (("preset", "cvpr2015"), ("objective", "caricature")):
+        with pytest.raises(InvwidgetsError, match=f"{name} '{given}' beside settings"):
+            short(settings=first.settings, **{name: given})
+
+
+def test_a_selection_is_its_region_and_channels() -> None:
+    first = short(region="0:2,0:2", channels="0:3")
+    selection = Selection((0, 2, 0, 2), (0, 1, 2))
+    assert torch.equal(short(selection=selection).images, first.images)
+    with pytest.raises(InvwidgetsError, match="beside a selection"):
+        short(selection=selection, region="0:2,0:2")
+    with pytest.raises(InvwidgetsError, match="select"):
+        short(selection="0:2,0:2")
