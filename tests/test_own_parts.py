@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import invwidgets as iw
-from invwidgets.errors import BadSettingError, OwnPartError, UnknownNameError
+from invwidgets.errors import BadSettingError, OwnPartError, RepresentationError, UnknownNameError
 from invwidgets.inversion.replay import code_for
 from invwidgets.search.parametrizations import Fourier, Pixels
 
@@ -63,6 +63,26 @@ def test_torchs_own_rules() -> None:
 def test_an_own_basis_searches() -> None:
     result = example("parametrization")["result"]
     assert max(result.relative_error) < 0.5
+
+
+def test_any_function_is_a_representation() -> None:
+    made = example("representation")
+    result, phi = made["result"], made["phi"]
+    assert result.model == "edges"
+    assert max(result.relative_error) < 0.3
+    assert phi.layer_info().stride == (4, 4)
+    assert phi.layer_info().receptive_field == (5, 5)
+    assert phi(torch.rand(2, 3, 64, 64)).shape == (2, 2, 15, 15)
+    with pytest.raises(UnknownNameError, match="function 3: give a function"):
+        iw.from_callable(3)
+    with pytest.raises(RepresentationError, match="without a gradient"):
+        iw.invert("coffee", iw.from_callable(lambda x: x.detach() * 2), size=32, steps=2)
+
+
+def test_descriptors_with_own_parameters_are_public() -> None:
+    for build in (iw.hog, iw.hogb, iw.dsift):
+        result = iw.invert("coffee", build(), size=64, seeds=1, steps=3)
+        assert result.weights == "hand-built"
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (6, 11)])

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import UnknownNameError, shown, unknown_name
-from ..models.zoo import DEFAULT_MODEL, ZOO, Card, load_network
+from ..models.zoo import DEFAULT_MODEL, IMAGENET_MEAN, ZOO, Card, load_network
 from .base import Representation
 from .descriptors.dsift import Dsift
 from .descriptors.hog import Hog
@@ -29,6 +31,54 @@ def representations() -> tuple[str, ...]:
 def list_models() -> tuple[Card | Descriptor, ...]:
     """What there is by name: each has a ``name``, a ``size`` in pixels and an ``about``."""
     return tuple(REGISTRY.values())
+
+
+class _Called(nn.Module):
+    """A function as a module of one layer."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.features = _Function(function)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.features(images)
+        return features
+
+
+class _Function(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.function(images)
+
+
+def from_callable(
+    function: Callable[[Tensor], Tensor],
+    *,
+    name: str = "",
+    size: tuple[int, int] = (224, 224),
+    mean_color: tuple[float, float, float] = IMAGENET_MEAN,
+) -> Representation:
+    """A representation of any differentiable function of images.
+
+    >>> def thumbnail(images):                       # (N, 3, H, W) in [0, 1] -> (N, 3, h, w)
+    ...     return torch.nn.functional.avg_pool2d(images, 16)
+    >>> invert("coffee", from_callable(thumbnail)).gallery()
+
+    The function gives each image its own features, maps (N, C, h, w) or vectors (N, D), computed
+    with torch. ``size`` (height, width) is what photos are resized to by default, ``mean_color``
+    what is blank. The receptive fields are found as a network's are.
+
+    Raises ``UnknownNameError`` for what cannot be called, ``RepresentationError`` for features that
+    cannot be inverted.
+    """
+    if not callable(function) or isinstance(function, type):
+        raise UnknownNameError(f"function {shown(function)}: give a function of images")
+    words = name or getattr(function, "__name__", type(function).__name__)
+    network = load_network(_Called(function), mean=(0.0,) * 3, std=(1.0,) * 3, size=size)
+    return NetworkRepresentation(replace(network, name=words, mean_color=mean_color))
 
 
 def representation(
