@@ -3,7 +3,8 @@
     y = γ (W∗x + b − μ) / √(σ² + ε) + β  =  (s·W)∗x + (s·(b − μ) + β),   s = γ / √(σ² + ε)
 
 It works on a traced graph, so that a BatchNorm called as a module and one called as a function
-(as timm's do) are folded alike.
+(as timm's do) are folded alike; torch's own ``fuse_conv_bn_eval`` takes modules only, so that its
+formula is used, in float64.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -100,17 +102,13 @@ def _fold(
     eps: float,
 ) -> nn.Module:
     assert isinstance(convolution, _CONVOLUTIONS)
-    scale = (variance.double() + eps).rsqrt()
-    scale = scale if weight is None else scale * weight.double()
-    shift = (
-        -mean.double() if convolution.bias is None else convolution.bias.double() - mean.double()
-    )
-    shift = shift * scale if bias is None else shift * scale + bias.double()
+    given = (convolution.weight, convolution.bias, mean, variance, weight, bias)
+    kernel, offset, μ, σ2, γ, β = (None if t is None else t.double() for t in given)
+    folded, shift = fuse_conv_bn_weights(kernel, offset, μ, σ2, eps, γ, β)  # type: ignore[arg-type]
     old = convolution.weight
     new = copy.copy(convolution)
     new._parameters = dict(convolution._parameters)
-    folded = (old.double() * scale.reshape(-1, *[1] * (old.ndim - 1))).to(old.dtype)
-    new.weight = nn.Parameter(folded, requires_grad=False)
+    new.weight = nn.Parameter(folded.to(old.dtype), requires_grad=False)
     new.bias = nn.Parameter(shift.to(old.dtype), requires_grad=False)
     return new
 

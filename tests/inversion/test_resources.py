@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import types
+
+import psutil
 import pytest
 import torch
 
@@ -57,16 +60,18 @@ def test_available_memory_is_the_least_of_machine_and_container(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     files = {
-        "/proc/meminfo": ["MemTotal: 900 kB", "MemAvailable: 500 kB"],
         "/sys/fs/cgroup/memory.max": ["300000"],
         "/sys/fs/cgroup/memory.current": ["100000"],
     }
     monkeypatch.setattr(resources, "_lines", lambda path: files.get(str(path), []))
-    assert available_memory(CPU) == 200_000
-    files["/sys/fs/cgroup/memory.max"] = ["max"]
-    assert available_memory(CPU) == 500 * 1024
-    files["/sys/fs/cgroup/memory.max"] = ["50000"]
-    assert available_memory(CPU) == 0
+    machine = types.SimpleNamespace(available=500 * 1024)
+    with monkeypatch.context() as patched:
+        patched.setattr(psutil, "virtual_memory", lambda: machine)
+        assert available_memory(CPU) == 200_000
+        files["/sys/fs/cgroup/memory.max"] = ["max"]
+        assert available_memory(CPU) == 500 * 1024
+        files["/sys/fs/cgroup/memory.max"] = ["50000"]
+        assert available_memory(CPU) == 0
     files.clear()
     assert available_memory(CPU) > 2**20
 

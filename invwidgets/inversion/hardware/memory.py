@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
+import psutil
 import torch
 
 from ...errors import BadSettingError, DeviceError, OutOfMemoryError, shown
@@ -86,11 +86,8 @@ def available_memory(device: torch.device) -> int:
     """Bytes that can still be had: of the accelerator, or of the machine and its container."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    limits = []
-    for line in _lines("/proc/meminfo"):
-        if line.startswith("MemAvailable:"):
-            limits.append(int(line.split()[1]) * 1024)
-    folder = Path("/sys/fs/cgroup")
+    limits = [int(psutil.virtual_memory().available)]
+    folder = Path("/sys/fs/cgroup")  # a container's own limit, which psutil does not read
     for ceiling, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
@@ -98,9 +95,6 @@ def available_memory(device: torch.device) -> int:
         top, now = _lines(folder / ceiling), _lines(folder / used)
         if top and now and top[0].isdigit() and now[0].isdigit():
             limits.append(int(top[0]) - int(now[0]))
-    if not limits:
-        pages = {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= set(getattr(os, "sysconf_names", {}))
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if pages else 2**33)
     return max(0, min(limits))
 
 
