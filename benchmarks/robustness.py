@@ -210,8 +210,9 @@ def _asked(arguments: list[str], folder: Path) -> list[Path]:
     """The files asked for in ``folder``; of each flag the last value counts."""
     if arguments[0] != "invert" or "-h" in arguments:
         return []
-    last = {flag: Path(value) for flag, value in pairwise(arguments) if flag in ("--out", "--save")}
-    return [path for path in last.values() if path.parent == folder]
+    last = {flag: value for flag, value in pairwise(arguments) if flag in ("--out", "--save")}
+    paths = (folder / value for value in last.values() if value and "\0" not in value)
+    return [path for path in paths if path.parent == folder]
 
 
 def _whole(path: Path) -> bool:
@@ -267,6 +268,7 @@ def _answerer(pipe: Connection) -> None:
             kind, what, folder = pipe.recv()
         except EOFError:  # nobody asks any more
             return
+        os.chdir(folder)  # a relative name is a file there
         ask: Callable[..., Answer] = ask_shell if kind == "shell" else ask_python
         pipe.send(ask(what, folder))
 

@@ -49,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as error:
             if os.environ.get("INVWIDGETS_TRACEBACK"):
                 raise
-            if isinstance(error, OSError):
+            if isinstance(error, OSError) and error.filename is None:
                 silence(sys.stdout)
+                say(f"stdout cannot be written to ({error.strerror}): give it a place with room")
+                return 1
             say(f"{own_words(error)} (INVWIDGETS_TRACEBACK=1 shows where)")
             return 1
 
