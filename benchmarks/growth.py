@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from invwidgets.inversion.run import prepare
+from invwidgets.inversion.prepare import prepare
 
 from .stopwatch import steps_of
 

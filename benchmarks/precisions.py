@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 
 import invwidgets as iw
-from invwidgets.inversion.run import prepare
+from invwidgets.inversion.prepare import prepare
 
 CASES = (
     *(("efficientnet_lite0", f"blocks.{k}", "pretrained", 100) for k in range(7)),
@@ -36,10 +36,10 @@ def measure() -> dict[str, Any]:
             "bfloat16: error %": f"{100 * half:.2f}",
             "difference %": f"{100 * (half / exact - 1):+.1f}",
             "time, bfloat16 / float32": f"{runs['bfloat16'].seconds / runs['float32'].seconds:.2f}",
-            "auto takes": prepare("coffee", model, layer, **options).resolved["dtype"],
+            "auto takes": prepare("coffee", model, layer, **options).settings.precision,
         }
         rows.append(row)
         print(row, flush=True)
     for name in ("hog", "hogb", "dsift"):
-        rows.append({"": name, "auto takes": prepare("coffee", name).resolved["dtype"]})
+        rows.append({"": name, "auto takes": prepare("coffee", name).settings.precision})
     return {"rows": rows}

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 import invwidgets as iw
-from invwidgets.inversion.run import Job, prepare
+from invwidgets.inversion.prepare import prepare
+from invwidgets.inversion.run import Run
 from invwidgets.selection import centre_region
 
 from .stopwatch import alternate, spread, steps_of
@@ -57,7 +58,7 @@ def measure() -> dict[str, Any]:
     return {"rows": rows}
 
 
-def _difference(job: Job) -> float:
+def _difference(job: Run) -> float:
     """Of the window's features from the whole photo's, by the largest of them."""
     if job.window is None or job.photo is None:
         return 0.0

@@ -19,7 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from invwidgets.inversion.run import Job, prepare
+from invwidgets.inversion.prepare import prepare
+from invwidgets.inversion.run import Run
 
 from .stopwatch import steps_of
 
@@ -99,7 +100,7 @@ class _Bytes(TorchDispatchMode):
         return output
 
 
-def _counts(job: Job) -> tuple[float, float]:
+def _counts(job: Run) -> tuple[float, float]:
     """FLOPs and bytes of the network, forward and back to the image, for all seeds."""
     image = torch.rand(1, 3, *job.size).contiguous(memory_format=torch.channels_last)
     half = job.settings.precision == "bfloat16"

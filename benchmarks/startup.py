@@ -45,17 +45,17 @@ def one(model: str, layer: str, weights: str) -> dict[str, float]:
     import torch  # noqa: F401  # what the package needs as soon as it computes
 
     loaded = perf_counter()
-    from invwidgets.inversion.run import prepare
+    from invwidgets.inversion.prepare import prepare
 
     iw.representation(model, layer, weights).layer_info()
     known = perf_counter()
     job = prepare("coffee", model, layer, weights=weights)
     ready = perf_counter()
-    next(job.run())
+    next(job.steps())
     first = perf_counter()
     job = prepare("coffee", model, layer, weights=weights)
     again = perf_counter()
-    next(job.run())
+    next(job.steps())
     return {
         "import invwidgets, ms": imported - began,
         "import torch, ms": loaded - imported,

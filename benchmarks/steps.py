@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import invwidgets as iw
-from invwidgets.inversion.run import prepare
+from invwidgets.inversion.prepare import prepare
 from invwidgets.models.zoo import frozen_copy, load_network
 
 from .plain import PlainNetwork, plain_adam
@@ -46,7 +46,7 @@ def measure() -> dict[str, Any]:
             row["lucent / ours"] = (
                 f"{median(seconds['torch-lucent']) / median(seconds['ours']):.2f}"
             )
-        row["ours computes in"] = _job(model, layer, "auto").resolved["dtype"]
+        row["ours computes in"] = _job(model, layer, "auto").settings.precision
         rows.append(row)
         print(row, flush=True)
     return {"rows": rows, "seconds": raw}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any
 
-from invwidgets.inversion.run import Job
+from invwidgets.inversion.run import Run
 
 Side = Callable[[], list[float]]  # seconds of some steps, after those that warm it up
 
@@ -30,7 +30,7 @@ def spread(seconds: list[float]) -> str:
     return f"{1e3 * median(ordered):.0f} ({1e3 * low:.0f}–{1e3 * high:.0f})"
 
 
-def steps_of(job: Job, steps: int) -> Side:
+def steps_of(job: Run, steps: int) -> Side:
     """Our engine's steps, of a run that goes on from round to round."""
     run: Iterator[Any] = iter(())
 
@@ -38,7 +38,7 @@ def steps_of(job: Job, steps: int) -> Side:
         nonlocal run
         with job.cpu_threads():
             if next(run, None) is None:
-                run = job.run()
+                run = job.steps()
                 next(run)
             return [_timed(run) for _ in range(steps)]
 

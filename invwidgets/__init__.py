@@ -14,10 +14,11 @@ __version__ = "0.2.0"
 
 _HOME = {
     "invert": "inversion.invert",
-    "prepare": "inversion.run",
+    "prepare": "inversion.prepare",
     "InversionSettings": "inversion.settings",
     "Phase": "inversion.settings",
     "preset": "inversion.presets",
+    "Run": "inversion.run",
     "Session": "inversion.session",
     "replay": "inversion.replay",
     "InversionPanel": "widgets.inversion_panel",

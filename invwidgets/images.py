@@ -79,8 +79,7 @@ def read_photo(source: PhotoSource, size: Size | None = None, fit: str = "crop")
 
     Raises ``BadImageError`` for what cannot be read, ``UnknownNameError`` for an unknown name.
     """
-    if fit not in ("crop", "stretch"):
-        raise BadSettingError(f"fit={fit!r}: it is 'crop' (keeps proportions) or 'stretch'")
+    check_fit(fit)
     if isinstance(source, Tensor):
         image = _from_tensor(source)
     elif isinstance(source, np.ndarray):
@@ -100,6 +99,12 @@ def read_photo(source: PhotoSource, size: Size | None = None, fit: str = "crop")
     if image.shape[-1] < 1 or image.shape[-2] < 1:
         raise BadImageError(f"an image of shape {tuple(image.shape)} has no pixels")
     return image if size is None else resize(image, parse_size(size), fit)
+
+
+def check_fit(fit: str) -> None:
+    """Raises ``BadSettingError`` for what is not a way to fit a photo."""
+    if not isinstance(fit, str) or fit not in ("crop", "stretch"):
+        raise BadSettingError(f"fit {shown(fit)}: it is 'crop' (keeps proportions) or 'stretch'")
 
 
 def parse_size(size: Size | str) -> tuple[int, int]:

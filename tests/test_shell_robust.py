@@ -160,13 +160,13 @@ def test_what_nobody_foresaw_is_one_line(
 KEYS = """
     import os, signal, sys
     from invwidgets import cli
-    from invwidgets.inversion import recorder
+    from invwidgets.inversion.run import Run
     from invwidgets.terminal import ProgressLine
 
     def press():
         os.kill(os.getpid(), signal.SIGINT)
 
-    update, result = ProgressLine.update, recorder.Recorder.result
+    update, result = ProgressLine.update, Run.result
     def updated(self, step):
         update(self, step)
         if step.index == 20:
@@ -174,7 +174,7 @@ KEYS = """
     def measured(self, stopped=False):
         press()
         return result(self, stopped)
-    ProgressLine.update, recorder.Recorder.result = updated, measured
+    ProgressLine.update, Run.result = updated, measured
     sys.exit(cli.main(sys.argv[1:]))
 """
 

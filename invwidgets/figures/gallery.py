@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..images import to_uint8
-from ..inversion.frame import last_frame
+from ..inversion.progress import last_frame
 from ..inversion.result import Reconstruction
 from .canvas import LIGHT, Theme
 from .contrast import STRETCHED, stretched
@@ -158,9 +158,7 @@ def gallery_of(
         stretch=result.handcrafted,
     )
     if result.photo is not None:
-        field = result.receptive_field
-        box = None if field is None or field["covers_image"] else tuple(field["box"])
-        drawn.show_photo(to_uint8(result.photo), result.photo_name, box)
+        drawn.show_photo(to_uint8(result.photo), result.photo_name, result.field_box)
     captions = [caption(result, index) for index in range(count)]
     drawn.show_seeds(images, captions, best_seed(result), frame.spread)
     return drawn
@@ -175,7 +173,7 @@ def _columns(cells: int, pictures: int) -> int:
 
 def title_of(result: Reconstruction) -> str:
     """What was done, in one line."""
-    channels = result.selection["channels"]
+    channels = result.selection.channels
     channel = int(channels[0]) if channels else None
     return result.objective.title(result.layer, result.photo_name, channel)
 
@@ -185,8 +183,8 @@ def note_of(result: Reconstruction) -> str:
     parts = [result.model]
     if result.weights_note:
         parts.append(result.weights_note)
-    if result.selection["shown"]:
-        parts.append(result.selection["shown"])
+    if result.selection.describe():
+        parts.append(result.selection.describe())
     parts.append(f"{result.steps} steps")
     if result.stopped:
         parts.append("stopped early")

@@ -10,26 +10,35 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from ..energy.objectives import objective_of
 from ..errors import InvwidgetsError, OutputError, own_words, shown, shown_path
 from ..files import written_whole
+from ..representations.receptive_fields.tracer import Box, ReceptiveField
+from ..selection import Selection
+from .metrics import WHOLE
 from .settings import InversionSettings
 
 if TYPE_CHECKING:
     from .result import Reconstruction
 
-_KIND, _VERSION = "invwidgets.reconstruction", 1
+_KIND, _VERSION = "invwidgets.reconstruction", 2
 _ARRAYS = ("images", "photo", "frames")
-_PER_SEED = ("relative_error", "raw_relative_error", "psnr", "ssim", "outside_variance")
-_TEXTS = ("photo_name", "model", "weights", "layer", "digest")
-_LATER = {"scored_on": str, "handcrafted": bool}  # files of before do not have them
-_OBJECTS = ("selection", "diversity", "resolved", "versions")
+_PER_SEED = ("scores", "relative_error", "raw_relative_error", "psnr", "ssim", "outside_variance")
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("photo_name", "model", "weights", "layer", "digest", "scored_on"), str),
+    **dict.fromkeys(("stopped", "handcrafted"), bool),
+    "steps": int,
+    "seconds": (int, float),
+    "diversity": dict,
+    "versions": dict,
+}
 
 
 def save(result: Reconstruction, path: str | os.PathLike[str]) -> None:
@@ -47,9 +56,14 @@ def save(result: Reconstruction, path: str | os.PathLike[str]) -> None:
         for field in fields(result)
         if field.name not in (*_ARRAYS, "energies", "settings")
     }
+    field = result.receptive_field
     header = {
-        "format": f"{_KIND}/{_VERSION}", "settings": result.settings.to_dict(), **plain,
-    }  # fmt: skip
+        **plain,
+        "format": f"{_KIND}/{_VERSION}",
+        "settings": result.settings.to_dict(),
+        "selection": asdict(result.selection),
+        "receptive_field": None if field is None else asdict(field),
+    }
     content = to_bytes(flat, metadata={"invwidgets": json.dumps(header)})
     with written_whole(path) as partial:
         partial.write_bytes(content)
@@ -73,7 +87,8 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if not isinstance(header, dict):
             raise TypeError(f"its header is a {type(header).__name__}")
-        _check_version(header.pop("format", None), name)
+        if _version(header.pop("format", None), name) == 1:
+            header = _upgraded(header, tensors)
         return kind(**_fields(header, tensors, {field.name for field in fields(kind)}))
     except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         if isinstance(error, OutputError):
@@ -85,7 +100,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
         ) from None
 
 
-def _check_version(given: Any, name: str) -> None:
+def _version(given: Any, name: str) -> int:
     found = re.fullmatch(
         rf"{re.escape(_KIND)}/(\d{{1,9}})", given if isinstance(given, str) else ""
     )
@@ -96,34 +111,47 @@ def _check_version(given: Any, name: str) -> None:
             f"{shown_path(name)} was written by a newer version of invwidgets (format {found[1]}, "
             f"this one reads up to {_VERSION}): upgrade with pip install -U invwidgets"
         )
+    return int(found[1])
+
+
+def _upgraded(header: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """The header of a file of invwidgets 0.1 as it would be written now.
+
+    Those files have the box of a receptive field within the image only.
+    """
+    old = dict(header)
+    resolved, settings = old.pop("resolved"), dict(old["settings"])
+    settings["size"] = resolved["size"]
+    selection = {name: old["selection"][name] for name in ("region", "channels")}
+    field = old["receptive_field"]
+    if field is not None:
+        field = {"unclipped": field["box"], "clipped": field["box"], "assumed": False}
+    objective = objective_of(InversionSettings.from_dict(settings).objective)
+    scores = old["relative_error"]
+    if not objective.measures_error:
+        scores = objective.score(tensors["energies.data"][-1]).tolist()
+    new = {"scored_on": WHOLE, "handcrafted": False, "scores": scores}
+    return {**new, **old, "settings": settings, "selection": selection, "receptive_field": field}
 
 
 def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str]) -> dict[str, Any]:
     """The constructor's arguments; whatever does not fit the others is a ``ValueError``."""
-    settings = InversionSettings.from_dict(_an(dict, header.pop("settings"), "settings"))
-    wanted = known - {*_ARRAYS, "energies", "settings"}
-    if set(header) | set(_LATER) != wanted:
+    wanted = known - {*_ARRAYS, "energies"}
+    if set(header) != wanted:
         raise ValueError(f"its fields differ: {shown(sorted(set(header) ^ wanted))}")
-    for name, kind in _LATER.items():
-        if name in header:
-            _an(kind, header[name], name)
+    for name, kind in _KINDS.items():
+        _an(kind, header[name], name)
+    settings = InversionSettings.from_dict(_an(dict, header["settings"], "settings"))
     seeds, steps = len(settings.seeds), header["steps"]
-    for name in _TEXTS:
-        _an(str, header[name], name)
-    for name in _OBJECTS:
-        _an(dict, header[name], name)
-    _an(bool, header["stopped"], "stopped")
-    _an(int, steps, "steps")
-    _an((int, float), header["seconds"], "seconds")
     for name in _PER_SEED:
         header[name] = _numbers(header[name], seeds, name)
+    _an(tuple, header["scores"], "scores")
     header["frame_steps"] = tuple(_an(int, s, "frame_steps") for s in header["frame_steps"])
     for name, length in (("knob_changes", 3), ("reverted", 2)):
         header[name] = tuple(_row(entry, length, name) for entry in _an(list, header[name], name))
-    selection = header["selection"]
-    for name in ("region", "channels"):
-        if selection.get(name) is not None:
-            selection[name] = tuple(_an(int, n, name) for n in _an(list, selection[name], name))
+    selection = {name: _whole(header["selection"][name], name) for name in ("region", "channels")}
+    if selection["region"] is not None and len(selection["region"]) != 4:
+        raise ValueError(f"region is {shown(selection['region'])}")
     images = _images(tensors, seeds)
     height, width = images.shape[-2:]
     photo, frames = tensors.pop("photo", None), tensors.pop("frames", None)
@@ -137,8 +165,16 @@ def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str])
         if name == key:
             raise ValueError(f"a tensor {shown(key)} that no result has")
         energies[name] = _shaped(curve, (steps, seeds), key)
-    return {**header, "settings": settings, "images": images, "photo": photo, "frames": frames,
-            "energies": energies}  # fmt: skip
+    return {
+        **header,
+        "settings": settings,
+        "selection": Selection(**selection),
+        "receptive_field": _field(header["receptive_field"]),
+        "images": images,
+        "photo": photo,
+        "frames": frames,
+        "energies": energies,
+    }
 
 
 def _an(kind: Any, value: Any, name: str) -> Any:
@@ -147,13 +183,24 @@ def _an(kind: Any, value: Any, name: str) -> Any:
     return value
 
 
+def _whole(values: Any, name: str) -> Any:
+    return None if values is None else tuple(_an(int, n, name) for n in _an(list, values, name))
+
+
+def _field(given: Any) -> ReceptiveField | None:
+    if given is None:
+        return None
+    boxes = [Box(*_whole(given[name], name)) for name in ("unclipped", "clipped")]
+    return ReceptiveField(boxes[0], boxes[1], _an(bool, given["assumed"], "assumed"))
+
+
 def _numbers(values: Any, count: int, name: str) -> tuple[float, ...] | None:
     if values is None:
         return None
     numbers = tuple(float(_an((int, float), v, name)) for v in _an(list, values, name))
     if len(numbers) != count:
         raise ValueError(f"{name} has {len(numbers)} numbers for {count} seeds")
-    if any(number != number for number in numbers) and name not in ("ssim", "psnr"):
+    if any(number != number for number in numbers) and name not in ("ssim", "psnr", "scores"):
         raise ValueError(f"{name} holds NaN")
     return numbers
 

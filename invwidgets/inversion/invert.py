@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Unpack
 
-import torch
 from torch import nn
 
 from ..errors import BadSettingError, shown
@@ -13,9 +12,8 @@ from ..images import PhotoSource
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from .engine import Knobs, Step
-from .recorder import Recorder
+from .prepare import RunOptions, prepare
 from .result import Reconstruction
-from .run import RunOptions, prepare
 
 
 def invert(
@@ -60,22 +58,7 @@ def invert(
     for name, given in (("callback", callback), ("knobs", knobs), ("on_ready", on_ready)):
         if given is not None and not callable(given):
             raise BadSettingError(f"{name} {shown(given)}: give a function, or None")
-    job = prepare(photo, model, layer, **options)
-    recorder = Recorder(job)
+    run = prepare(photo, model, layer, **options)
     if on_ready is not None:
-        on_ready(job.settings.steps)
-    stopped = False
-    try:
-        with job.cpu_threads():
-            for step in job.run(knobs):
-                recorder.add(step)
-                if callback is not None and callback(step):
-                    stopped = step.index + 1 < job.settings.steps
-                    break
-    except KeyboardInterrupt:
-        if recorder.last is None:
-            raise
-        stopped = True
-    except torch.OutOfMemoryError as error:
-        raise job.explain(error) from None
-    return recorder.result(stopped)
+        on_ready(run.settings.steps)
+    return run.finish(callback, knobs)

@@ -1,6 +1,6 @@
 """How near images come to a photo: every number a result, a live picture or a benchmark tells.
 
->>> yardstick = yardstick_of(job)
+>>> yardstick = yardstick_of(representation, photo, selection, (224, 224))
 >>> psnr(images, yardstick), ssim(images, yardstick), yardstick.words
 ((18.2, 17.9), (0.61, 0.6), 'receptive field')
 
@@ -12,19 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..energy.objectives import Objective, bind
 from ..images import luminance
+from ..representations.base import Representation
 from ..representations.receptive_fields.tracer import Box
 from ..selection import Selection
-from .run import Job
 
 WHOLE = "whole image"
 STRAGGLES = 1.5  # times the median error …
 STRAGGLES_BY = 0.05  # … and at least as far above it
+_CHUNK = 8  # images whose features are taken together, where no gradient is needed
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,87 @@ class Yardstick:
         return images[..., top:bottom, left:right]
 
 
-def yardstick_of(job: Job) -> Yardstick | None:
-    """What a run's images are compared with; None where there is no photo."""
-    if job.photo is None:
+class Scores(NamedTuple):
+    """What the images that a search ended in are worth; fields as ``Reconstruction`` has them."""
+
+    scores: tuple[float, ...]
+    relative_error: tuple[float, ...] | None
+    raw_relative_error: tuple[float, ...] | None
+    psnr: tuple[float, ...] | None
+    ssim: tuple[float, ...] | None
+    scored_on: str
+    diversity: dict[str, float]
+    outside_variance: tuple[float, ...] | None
+
+
+def yardstick_of(
+    representation: Representation,
+    photo: Tensor | None,
+    selection: Selection,
+    size: tuple[int, int],
+) -> Yardstick | None:
+    """What images of ``size`` (height, width) are compared with; None where there is no photo."""
+    if photo is None:
         return None
-    grayscale = job.representation.grayscale
-    photo = luminance(job.photo) if grayscale else job.photo
-    return Yardstick(photo, scored_box(job), grayscale)
+    grayscale = representation.grayscale
+    return Yardstick(
+        luminance(photo) if grayscale else photo,
+        partial_field(representation, selection, size),
+        grayscale,
+    )
 
 
-def scored_box(job: Job) -> Box | None:
+def partial_field(
+    representation: Representation, selection: Selection, size: tuple[int, int]
+) -> Box | None:
     """A region's receptive field within the image; None where that is the whole image."""
-    if job.selection.region is None:
+    if selection.region is None:
         return None
-    field = job.representation.receptive_field(job.selection.region, job.size)
-    return None if field.covers(job.size) else field.clipped
+    field = representation.receptive_field(selection.region, size)
+    return None if field.covers(size) else field.clipped
+
+
+def measure(
+    representation: Representation,
+    objective: Objective,
+    target: Tensor,
+    selection: Selection,
+    yardstick: Yardstick | None,
+    raw: Tensor,
+) -> Scores:
+    """Score what a search ended in, in float32: ``raw`` (S, 3, H, W) before it is clipped."""
+    images = raw.clamp(0, 1)
+    features = features_of(representation, images)
+    energy = bind(objective, target, selection)(features.float())
+    errors = raw_errors = None
+    scores = to_floats(objective.score(energy))
+    if objective.measures_error:
+        scores = errors = to_floats(relative_error(features, target, selection))
+        raw_features = features_of(representation, raw)
+        raw_errors = to_floats(relative_error(raw_features, target, selection))
+    wanted = selection.of(target) if objective.needs_photo else target
+    box = partial_field(representation, selection, (raw.shape[-2], raw.shape[-1]))
+    return Scores(
+        scores,
+        errors,
+        raw_errors,
+        None if yardstick is None else psnr(images, yardstick),
+        None if yardstick is None else ssim(images, yardstick),
+        WHOLE if yardstick is None else yardstick.words,
+        {
+            "pixels": pairwise_distance(images.flatten(1)),
+            "features": pairwise_distance(
+                selection.of(features).flatten(1), float(torch.linalg.vector_norm(wanted))
+            ),
+        },
+        None if box is None else outside_variance(images, box),
+    )
+
+
+def features_of(representation: Representation, images: Tensor) -> Tensor:
+    """Φ of images (S, 3, H, W), a few at a time, without gradients."""
+    with torch.no_grad():
+        return torch.cat([representation(chunk) for chunk in images.split(_CHUNK)])
 
 
 def psnr(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:

@@ -1,10 +1,9 @@
-"""Where a run stands: what whoever listens to a session is told.
+"""Where a run stands, and its picture: what whoever listens to a session is given.
 
->>> told = []
->>> with Session(told.append) as session:
-...     session.start("coffee", layer="blocks.2")
-...     result = session.wait()
->>> told[-1].state, told[-1].result is result
+>>> heard = []
+>>> with Session(heard.append) as session:
+...     result = session.start("coffee", layer="blocks.2").result()
+>>> heard[-1].state, heard[-1].result is result
 ('finished', True)
 """
 
@@ -13,24 +12,89 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .frame import Frame
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..energy.objectives import Objective
+from ..images import to_uint8
+from .engine import Step
+from .metrics import psnr, spread, to_floats
 from .result import Reconstruction
-from .run import Job
+from .run import Run
 
 State = Literal["idle", "preparing", "running", "paused", "finished", "stopped", "failed"]
 BUSY = ("preparing", "running", "paused")
 
 
 @dataclass(frozen=True)
+class Frame:
+    """Every seed's image (S, H, W, 3) as uint8, copied, with its scores.
+
+    Of a run under way ``scores`` are the objective's, of the iterate before the update; of a result
+    they are the measured ones. ``psnr`` is of the images, to the photo, as the result's; None where
+    it has no meaning. ``handcrafted``: the pictures are to be shown with their contrast stretched.
+    ``spread`` (H, W) is ``metrics.spread`` of many seeds.
+    """
+
+    index: int
+    images: NDArray[np.uint8]
+    scores: tuple[float, ...] | None
+    objective: Objective
+    psnr: tuple[float, ...] | None
+    handcrafted: bool = False
+    spread: NDArray[np.float32] | None = None
+
+    @property
+    def best(self) -> int:
+        """The seed whose features come nearest to the photo's, or that responds most."""
+        if self.scores is None:
+            return 0
+        return int((np.argmax if self.objective.higher_is_better else np.argmin)(self.scores))
+
+    @property
+    def errors(self) -> tuple[float, ...] | None:
+        """The scores, where they are relative errors."""
+        return self.scores if self.objective.measures_error else None
+
+
+def frame_of(run: Run, step: Step) -> Frame:
+    """A step's images and scores, copied: later steps do not change them."""
+    images = step.images
+    return Frame(
+        index=step.index,
+        images=to_uint8(images),
+        scores=to_floats(run.objective.score(step.energies["data"].double().cpu())),
+        objective=run.objective,
+        psnr=None if run.yardstick is None else psnr(images, run.yardstick),
+        handcrafted=run.representation.handcrafted,
+        spread=_spread(images),
+    )
+
+
+def last_frame(result: Reconstruction) -> Frame:
+    """A result's images and its measured scores as a frame."""
+    return Frame(
+        index=result.steps - 1,
+        images=to_uint8(result.images),
+        scores=result.scores,
+        objective=result.objective,
+        psnr=result.psnr,
+        handcrafted=result.handcrafted,
+        spread=_spread(result.images),
+    )
+
+
+@dataclass(frozen=True)
 class Progress:
     """Where a run stands: what a listener is told.
 
-    ``run`` counts the runs of the session; ``step`` steps are done of ``steps``, in ``seconds`` of
-    search. ``frame`` is there when a new picture is due, ``result`` once the run has been measured,
-    ``error`` in words if it failed. ``job`` is there from the moment the run is made ready.
+    ``number`` counts the runs of the session; ``step`` steps are done of ``steps``, in ``seconds``
+    of search. ``frame`` is there when a new picture is due, ``result`` once the run has been
+    measured, ``error`` in words if it failed. ``run`` is there from the moment it is made ready.
     """
 
-    run: int
+    number: int
     state: State
     step: int = 0
     steps: int = 0
@@ -38,4 +102,8 @@ class Progress:
     frame: Frame | None = None
     result: Reconstruction | None = None
     error: str = ""
-    job: Job | None = None
+    run: Run | None = None
+
+
+def _spread(images: Tensor) -> NDArray[np.float32] | None:
+    return None if len(images) < 2 else spread(images).float().cpu().numpy()

@@ -17,7 +17,7 @@ from .presets import preset
 from .result import Reconstruction
 from .settings import InversionSettings
 
-_GIVEN = ("preset", "objective", "seeds", "frames")
+_GIVEN = ("preset", "objective", "seeds", "size", "frames")
 
 
 def replay(changes: Iterable[tuple[int, str, Any]]) -> Knobs:
@@ -53,12 +53,12 @@ def code_for(result: Reconstruction, photo: str | None = None) -> str:
             f"{name}={text}" for name, text in zip(("model", "layer"), arguments, strict=False)
         ]
     if objective.needs_unit:
-        channel = (result.selection["channels"] or (0,))[0]
+        channel = (result.selection.channels or (0,))[0]
         arguments[1] = f"unit={f'{result.layer}:{channel}'!r}"
     if result.weights not in ("pretrained", "as given"):
         name = "random" if result.weights == "random weights" else result.weights
         arguments.append(f"weights={name!r}")
-    region, channels = result.selection["region"], result.selection["channels"]
+    region, channels = result.selection.region, result.selection.channels
     if region is not None:
         arguments.append(f"region={tuple(region)!r}")
     if channels is not None and not objective.needs_unit:
@@ -66,7 +66,7 @@ def code_for(result: Reconstruction, photo: str | None = None) -> str:
     seeds = settings.seeds
     counted = seeds == tuple(range(len(seeds)))
     arguments.append(f"seeds={len(seeds) if counted else list(seeds)!r}")
-    arguments.append(f"size={tuple(result.resolved['size'])!r}")
+    arguments.append(f"size={settings.size!r}")
     arguments += _settings_arguments(result)
     if result.knob_changes:
         moves = ", ".join(repr(tuple(change)) for change in result.knob_changes)
@@ -90,7 +90,7 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
             phi,
             settings.objective,
             settings.steps,
-            size=tuple(result.resolved["size"]),
+            size=settings.size,
         )
         arguments = [f"preset={settings.preset!r}"]
     except InvwidgetsError:  # a network of one's own, or weights that have moved

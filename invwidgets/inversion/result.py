@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..energy.objectives import Objective, objective_of
-from .metrics import WHOLE, lower_median, stragglers, to_floats
+from ..representations.receptive_fields.tracer import Box, ReceptiveField
+from ..selection import Selection
+from .metrics import WHOLE, lower_median, stragglers
 from .settings import InversionSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+KnobChange = tuple[int, str, Any]  # step, name, value
 
-@dataclass(frozen=True)
+
+def no_frames() -> Tensor:
+    """The frames of a run that kept none."""
+    return torch.zeros(0, dtype=torch.uint8)
+
+
+@dataclass(frozen=True, eq=False)
 class Reconstruction:
     """What a search ended in.
 
@@ -41,8 +50,9 @@ class Reconstruction:
     model: str
     weights: str
     layer: str
-    selection: dict[str, Any]
+    selection: Selection
     settings: InversionSettings
+    scores: tuple[float, ...]
     relative_error: tuple[float, ...] | None
     raw_relative_error: tuple[float, ...] | None
     psnr: tuple[float, ...] | None
@@ -52,17 +62,24 @@ class Reconstruction:
     seconds: float
     steps: int
     stopped: bool
-    resolved: dict[str, Any]
     versions: dict[str, str]
     digest: str
-    knob_changes: tuple[tuple[int, str, Any], ...] = ()
+    knob_changes: tuple[KnobChange, ...] = ()
     reverted: tuple[tuple[int, int], ...] = ()
-    frames: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.uint8))
+    frames: Tensor = field(default_factory=no_frames)
     frame_steps: tuple[int, ...] = ()
-    receptive_field: dict[str, Any] | None = None
+    receptive_field: ReceptiveField | None = None
     outside_variance: tuple[float, ...] | None = None
     scored_on: str = WHOLE
     handcrafted: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every field is the same, bit by bit; NaN is like NaN."""
+        if not isinstance(other, Reconstruction):
+            return NotImplemented
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    __hash__ = None  # type: ignore[assignment]  # its tensors can be written to
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -74,14 +91,11 @@ class Reconstruction:
         return objective_of(self.settings.objective)
 
     @property
-    def scores(self) -> tuple[float, ...] | None:
-        """By seed, what the objective tells a person: relative errors, or responses."""
-        if self.objective.measures_error:
-            return self.relative_error
-        curve = self.energies.get("data")
-        if curve is None or not len(curve):
-            return None
-        return to_floats(self.objective.score(curve[-1]))
+    def field_box(self) -> Box | None:
+        """A region's receptive field within the image; None where that is the whole image."""
+        field = self.receptive_field
+        height, width = self.images.shape[-2:]
+        return None if field is None or field.covers((height, width)) else field.clipped
 
     @property
     def stragglers(self) -> tuple[int, ...]:
@@ -119,9 +133,14 @@ class Reconstruction:
             "model": self.model,
             "weights": self.weights,
             "layer": self.layer,
-            "selection": self.selection,
+            "selection": {
+                "region": self.selection.region,
+                "channels": self.selection.channels,
+                "shown": self.selection.describe(),
+            },
             "objective": self.objective.name,
             "seeds": list(self.seeds),
+            "scores": _listed(self.scores),
             "relative_error": _listed(self.relative_error),
             "raw_relative_error": _listed(self.raw_relative_error),
             "psnr": _listed(self.psnr),
@@ -130,13 +149,14 @@ class Reconstruction:
             "stragglers": list(self.stragglers),
             "diversity": self.diversity,
             "outside_variance": _listed(self.outside_variance),
-            "receptive_field": self.receptive_field,
+            "receptive_field": None
+            if (field := self.receptive_field) is None
+            else {"box": list(field.clipped), "covers_image": self.field_box is None},
             "energy": {k: [float(v) for v in e[-1]] for k, e in self.energies.items() if len(e)},
             "seconds": self.seconds,
             "steps": self.steps,
             "stopped": self.stopped,
             "reverted": [list(r) for r in self.reverted],
-            "resolved": self.resolved,
             "versions": self.versions,
             "digest": self.digest,
             "settings": self.settings.to_dict(),
@@ -183,3 +203,14 @@ class Reconstruction:
 def _listed(values: tuple[float, ...] | None) -> list[float | None] | None:
     """Numbers for JSON, which knows no infinity."""
     return None if values is None else [v if math.isfinite(v) else None for v in values]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        alike = one.dtype == other.dtype and one.shape == other.shape
+        return alike and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other or (one != one and other != other))

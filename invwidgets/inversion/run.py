@@ -1,62 +1,67 @@
-"""One run, made ready: what ``invert`` does in the foreground and a session in the background.
+"""One run: made ready, searched step by step, recorded, and measured into its result.
 
->>> job = prepare("coffee", layer="blocks.2", seeds=2)
->>> for step in job.run():
+>>> run = prepare("coffee", layer="blocks.2", seeds=2)
+>>> for step in run.steps():
 ...     print(step.index, step.energies["data"])
+>>> run.result().relative_error
+
+``invert`` does it at one go, a session in the background; both are this class.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import re
+import platform
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
-from typing import Any, Unpack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..arguments import whole_number
-from ..energy.objectives import OBJECTIVES, Objective
-from ..errors import (
-    BadSettingError,
-    OutOfMemoryError,
-    SelectionError,
-    UnknownNameError,
-    shown,
-    unknown_name,
-)
-from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
-from ..models.zoo import DEFAULT_MODEL
-from ..representations.base import Region, Representation
-from ..representations.caching import cached_target
-from ..representations.checks import check_layer, check_target
-from ..representations.registry import representation as find_representation
-from ..selection import ChannelSpec, Selection, centre_region, select
-from ..swappable import chosen, is_own
-from .engine import Knobs, NextPhase, Step, run
-from .hardware.memory import (
-    cpu_threads,
-    keep_freed_memory,
-    plan_memory,
-    resolve_device,
-    side_by_side,
-)
-from .hardware.precision import resolve_precision
-from .hardware.threads import fastest_threads
-from .own_parts import check_own_objective, check_own_parts
-from .presets import preset as make_preset
-from .presets import seen_share
-from .settings import MAX_STEPS, InversionSettings, SettingChanges, parse_seeds
-from .window import Window, find_window
+from .. import __version__
+from ..energy.objectives import Objective, objective_of
+from ..errors import BadSettingError, OutOfMemoryError
+from ..representations.base import Representation
+from ..selection import Selection
+from . import engine
+from .engine import Knobs, Step, raw_images
+from .hardware.memory import cpu_threads, side_by_side
+from .metrics import Yardstick, measure, yardstick_of
+from .result import KnobChange, Reconstruction, no_frames
+from .settings import InversionSettings, Phase
+from .window import Window
+
+_FRAME_SIDE = 160  # pixels of an animation's pictures
+_FRAME_SEEDS = 9
 
 
-@dataclass(frozen=True)
-class Job:
-    """A run made ready: all is resolved, checked and computed but the search itself."""
+@dataclass
+class _Record:
+    """What the result needs of the steps taken so far."""
+
+    wanted: set[int] = field(default_factory=set)  # the steps of which pictures are kept
+    last: Step | None = None
+    seconds: float = 0.0
+    energies: dict[str, list[Tensor]] = field(default_factory=dict)
+    changes: list[KnobChange] = field(default_factory=list)
+    reverted: list[tuple[int, Tensor]] = field(default_factory=list)
+    frames: list[Tensor] = field(default_factory=list)
+    frame_steps: list[int] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Run:
+    """A run made ready by ``prepare``: all is resolved, checked and computed but the search itself.
+
+    ``settings`` have no ``"auto"`` left. ``photo`` (3, H, W) is None where the objective needs
+    none; ``target`` is Φ₀ or the objective's reference; ``window`` what of the images is computed,
+    None for all. One thread steps a run; ``energies`` and ``changes`` may be asked from another.
+    """
 
     representation: Representation
     photo: Tensor | None
@@ -65,41 +70,60 @@ class Job:
     selection: Selection
     window: Window | None
     settings: InversionSettings
-    size: tuple[int, int]
-    resolved: dict[str, Any]
+    _record: _Record = field(default_factory=_Record, init=False, repr=False)
+    _next_phase: Phase | None = field(default=None, init=False, repr=False)
+
+    @property
+    def objective(self) -> Objective:
+        return objective_of(self.settings.objective)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images."""
+        return self.settings.size or self.representation.size
+
+    @cached_property
+    def yardstick(self) -> Yardstick | None:
+        """What PSNR and SSIM compare the images with."""
+        return yardstick_of(self.representation, self.photo, self.selection, self.size)
 
     @property
     def workers(self) -> int:
-        """How many micro-batches run side by side, each on its share of the CPU threads."""
+        """How many micro-batches run side by side."""
         parts = math.ceil(len(self.settings.seeds) / (self.settings.micro_batch or 1))
         return side_by_side(self.representation, parts, self.settings.threads or 1)
 
     @property
-    def share(self) -> int | None:
+    def threads_per_batch(self) -> int | None:
         """The CPU threads of one micro-batch; None leaves torch as it is."""
         threads = self.settings.threads
         return None if threads is None else max(1, threads // self.workers)
 
     def cpu_threads(self) -> AbstractContextManager[int]:
-        """Torch with one micro-batch's share of the CPU threads inside the block."""
-        return cpu_threads(self.share)
+        """Torch with the CPU threads of one micro-batch inside the block."""
+        return cpu_threads(self.threads_per_batch)
 
-    def run(
-        self,
-        knobs: Knobs | None = None,
-        cancelled: Callable[[], bool] | None = None,
-        next_phase: NextPhase | None = None,
+    # ---- the search
+
+    def steps(
+        self, knobs: Knobs | None = None, cancelled: Callable[[], bool] | None = None
     ) -> Iterator[Step]:
-        """The engine's steps; arguments as the engine takes them."""
+        """Search from the start, yielding each step when it is recorded.
+
+        ``knobs`` and ``cancelled`` as the engine takes them. Call it within ``cpu_threads()``. To
+        stop is to cease iterating; ``result`` is then of the steps taken.
+        """
+        self._record = _Record(_frame_steps(self.settings.frames, self.settings.steps))
         with ExitStack() as stack:
             pool = None
             if self.workers > 1:
+                threads = (self.threads_per_batch or 1,)
                 pool = stack.enter_context(
                     ThreadPoolExecutor(
-                        self.workers, "invwidgets-seeds", torch.set_num_threads, (self.share or 1,)
+                        self.workers, "invwidgets-seeds", torch.set_num_threads, threads
                     )
                 )
-            yield from run(
+            search = engine.run(
                 self.representation,
                 self.target,
                 self.selection,
@@ -110,200 +134,157 @@ class Job:
                 window=self.window,
                 workers=pool,
                 cancelled=cancelled,
-                next_phase=next_phase,
+                next_phase=self._take_phase,
             )
+            began = time.perf_counter()
+            for step in search:
+                self._record.seconds += time.perf_counter() - began
+                self._add(step)
+                yield step
+                began = time.perf_counter()
 
-    def explain(self, error: Exception) -> Exception:
+    def extend(self, phase: Phase) -> None:
+        """Let a search that took its last step go on with ``phase``, warm: iterate it further."""
+        self.settings = self.settings.extended(phase)
+        self._next_phase = phase
+
+    def finish(
+        self, callback: Callable[[Step], Any] | None = None, knobs: Knobs | None = None
+    ) -> Reconstruction:
+        """Search to the end, and measure.
+
+        ``callback`` is called with every step; a true answer stops. Interrupted from the keyboard,
+        it returns what was reached, with ``stopped`` set.
+        """
+        stopped = False
+        try:
+            with self.cpu_threads():
+                for step in self.steps(knobs):
+                    if callback is not None and callback(step):
+                        stopped = step.index + 1 < self.settings.steps
+                        break
+        except KeyboardInterrupt:
+            if self.last is None:
+                raise
+            stopped = True
+        except torch.OutOfMemoryError as error:
+            raise self.in_words(error) from None
+        return self.result(stopped)
+
+    def in_words(self, error: BaseException) -> BaseException:
         """The error in words a user can act on, where it is one of memory."""
         if not isinstance(error, torch.OutOfMemoryError):
             return error
-        at_once = self.resolved["micro_batch"]
+        micro_batch = self.settings.micro_batch or len(self.settings.seeds)
         return OutOfMemoryError(
-            f"{self.resolved['device']} ran out of memory with {at_once} seeds at once "
-            f"({str(error).splitlines()[0]}); give micro_batch={max(1, at_once // 2)}, fewer "
+            f"{self.settings.device} ran out of memory with {micro_batch} seeds in a batch "
+            f"({str(error).splitlines()[0]}); give micro_batch={max(1, micro_batch // 2)}, fewer "
             "seeds or a smaller size"
         )
 
+    # ---- what was recorded
 
-Seeds = int | list[int] | tuple[int, ...] | range
+    @property
+    def last(self) -> Step | None:
+        """The latest step."""
+        return self._record.last
 
+    @property
+    def done(self) -> int:
+        """How many steps have been taken."""
+        return 0 if self.last is None else self.last.index + 1
 
-class RunOptions(SettingChanges, total=False):
-    """All that ``invert`` takes by keyword, besides what watches the run."""
+    @property
+    def seconds(self) -> float:
+        """How long the steps took, without what was done between them."""
+        return self._record.seconds
 
-    weights: str | os.PathLike[str]
-    region: str | Region | None
-    channels: ChannelSpec
-    selection: Selection | None
-    seeds: Seeds | None
-    steps: int | None
-    size: Size | str | None
-    fit: str
-    preset: str
-    objective: str | Objective | None
-    unit: str | None
-    settings: InversionSettings | None
-    mean: tuple[float, float, float] | None
-    std: tuple[float, float, float] | None
+    def energies(self) -> dict[str, Tensor]:
+        """The energies so far, (steps, S) by term."""
+        terms = [(name, list(curve)) for name, curve in list(self._record.energies.items())]
+        return {name: torch.stack(curve).cpu() for name, curve in terms if curve}
 
+    def changes(self) -> tuple[KnobChange, ...]:
+        """The knobs' changes so far."""
+        return tuple(self._record.changes)
 
-def prepare(
-    photo: PhotoSource | None = None,
-    model: str | nn.Module | Representation = DEFAULT_MODEL,
-    layer: str | None = None,
-    *,
-    weights: str | os.PathLike[str] = "pretrained",
-    region: str | Region | None = None,
-    channels: ChannelSpec = None,
-    selection: Selection | None = None,
-    seeds: Seeds | None = None,
-    steps: int | None = None,
-    size: Size | str | None = None,
-    fit: str = "crop",
-    preset: str = "default",
-    objective: str | Objective | None = None,
-    unit: str | None = None,
-    settings: InversionSettings | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
-    **changes: Unpack[SettingChanges],
-) -> Job:
-    """Check everything a run needs, and compute its target; parameters as ``invert``'s."""
-    if torch.is_inference_mode_enabled():
-        raise BadSettingError(
-            "under torch.inference_mode() nothing has a gradient: call this outside of it"
+    def result(self, stopped: bool = False) -> Reconstruction:
+        """Measure the last images, and put everything together.
+
+        Raises ``BadSettingError`` where no step was taken.
+        """
+        record, step, phi = self._record, self.last, self.representation
+        if step is None:
+            raise BadSettingError("no step was run: there is no result")
+        raw = raw_images(step.iterate, self.size, step.mean_color)
+        scores = measure(phi, self.objective, self.target, self.selection, self.yardstick, raw)
+        field = None
+        if self.selection.region is not None:
+            field = phi.receptive_field(self.selection.region, self.size)
+        if step.index not in record.frame_steps and self.settings.frames:
+            self._keep_frame(step)
+        seeds = self.settings.seeds
+        return Reconstruction(
+            images=raw.clamp(0, 1).contiguous().cpu(),
+            photo=self.photo,
+            photo_name=self.photo_name,
+            model=phi.name,
+            weights=phi.weights,
+            layer=phi.layer,
+            selection=self.selection,
+            settings=self.settings,
+            **scores._asdict(),
+            energies=self.energies(),
+            seconds=record.seconds,
+            steps=step.index + 1,
+            stopped=stopped,
+            versions={
+                "invwidgets": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+            digest=phi.digest,
+            knob_changes=self.changes(),
+            reverted=tuple(
+                (index, seeds[int(place)])
+                for index, mask in record.reverted
+                for place in mask.nonzero().flatten()
+            ),
+            frames=torch.stack(record.frames) if record.frames else no_frames(),
+            frame_steps=tuple(record.frame_steps),
+            receptive_field=field,
+            handcrafted=phi.handcrafted,
         )
-    for name in changes:
-        if name not in SettingChanges.__annotations__:
-            raise unknown_name("setting", name, [*RunOptions.__annotations__])
-    if settings is not None:
-        objective = _settled(settings, preset, objective)
-    if selection is not None:
-        region, channels = _selected(selection, region, channels)
-    if steps is not None:
-        steps = whole_number(steps, "steps", 1, MAX_STEPS)
-    if unit is not None:
-        layer, channels = _unit(unit, layer, channels)
-        objective = "maximise" if objective is None else objective
-        part: Objective = chosen(objective, OBJECTIVES, Objective)
-        if not part.needs_unit:
-            raise BadSettingError(
-                f"unit {shown(unit)} goes with an objective such as 'maximise', not {part.name!r}"
-            )
-        if photo is not None:
-            raise BadSettingError(
-                f"photo {shown(photo)} beside unit {shown(unit)}: a unit is maximised without a "
-                "photo; leave one of them out"
-            )
-    else:
-        objective = "inversion" if objective is None else objective
-        part = chosen(objective, OBJECTIVES, Objective)
-        if part.needs_unit:
-            raise BadSettingError(f"{part.name}: say which unit, as unit='LAYER:CHANNEL'")
-    asked = parse_size(size) if size is not None else None
-    own = isinstance(model, nn.Module) and not isinstance(model, Representation)
-    representation = find_representation(
-        model, layer, weights, mean=mean, std=std, size=asked if own else None
-    )
-    wanted = asked or representation.size
-    info = representation.layer_info(wanted)
-    selection = select(representation, region, channels, wanted)
-    if settings is None:
-        share = seen_share(representation, selection.region, wanted)
-        settings = make_preset(preset, representation, objective, steps, share, wanted, **changes)
-        seeds = 4 if seeds is None else seeds
-    else:
-        settings = settings.replace(**changes)
-        settings = settings if steps is None else settings.with_steps(steps)
-    if seeds is not None:
-        settings = settings.replace(seeds=parse_seeds(seeds))
-    device = resolve_device(settings.device)
-    keep_freed_memory()
-    representation = representation.on(device)
-    if part.needs_unit and selection.region is None and len(info.shape) == 3:
-        selection = Selection(centre_region(info, 1), selection.channels)
-    check_layer(representation, wanted)
-    check_own_parts(settings, representation, wanted)
-    window = find_window(representation, selection, wanted)
-    computed = wanted if window is None else (window.box.height, window.box.width)
-    threads = _threads(representation, settings)
-    at_once = plan_memory(representation, settings, wanted, threads, computed)
-    picture = None
-    if not part.needs_photo:
-        target = part.reference(representation, selection)
-    elif photo is None:
-        raise BadSettingError(f"{part.name} needs a photo: one of {', '.join(photos())}")
-    else:
-        picture = read_photo(photo, wanted, fit)
-        target = cached_target(representation, picture)
-        check_target(representation, target)
-    beside = side_by_side(representation, math.ceil(len(settings.seeds) / at_once), threads or 1)
-    with cpu_threads(threads and max(1, threads // beside)):
-        precision = resolve_precision(settings.precision, representation, computed)
-    resolved = {
-        "device": str(device),
-        "dtype": precision,
-        "threads": threads,
-        "micro_batch": at_once,
-        "size": list(wanted),
-    }
-    settings = settings.replace(
-        micro_batch=at_once, device=str(device), threads=threads, precision=precision
-    )
-    name = photo_name(photo) if photo is not None and picture is not None else ""
-    if is_own(part, OBJECTIVES):
-        check_own_objective(part, target, selection)
-    return Job(representation, picture, name, target, selection, window, settings, wanted, resolved)
+
+    # ----
+
+    def _take_phase(self) -> Phase | None:
+        phase, self._next_phase = self._next_phase, None
+        return phase
+
+    def _add(self, step: Step) -> None:
+        record = self._record
+        for name, energy in step.energies.items():
+            curve = record.energies.setdefault(name, [])
+            curve.extend(torch.full_like(energy, torch.nan) for _ in range(step.index - len(curve)))
+            curve.append(energy)
+        record.changes.extend((step.index, name, value) for name, value in step.changes)
+        record.reverted.append((step.index, step.reverted))
+        if step.index in record.wanted:
+            self._keep_frame(step)
+        record.last = step
+
+    def _keep_frame(self, step: Step) -> None:
+        images = step.images[:_FRAME_SEEDS]
+        scale = min(1.0, _FRAME_SIDE / max(images.shape[-2:]))
+        side = [max(1, round(s * scale)) for s in images.shape[-2:]]
+        small = torch.nn.functional.interpolate(images, side, mode="bilinear", antialias=True)
+        self._record.frames.append(small.mul(255).round().clamp(0, 255).to(torch.uint8).cpu())
+        self._record.frame_steps.append(step.index)
 
 
-def _threads(representation: Representation, settings: InversionSettings) -> int | None:
-    """All CPU threads for seeds side by side; for operators, as many as are worth having."""
-    if representation.mean_color.device.type != "cpu" or settings.threads is not None:
-        return settings.threads
-    if representation.thread_safe and len(settings.seeds) > 1:
-        return torch.get_num_threads()
-    return fastest_threads()
-
-
-def _settled(
-    settings: InversionSettings, preset: str, objective: str | Objective | None
-) -> str | Objective:
-    """The objective of whole settings; what says otherwise beside them is refused."""
-    if not isinstance(settings, InversionSettings):
-        raise BadSettingError(
-            f"settings {shown(settings)}: give InversionSettings(…), or single settings by keyword"
-        )
-    for name, given, has in (
-        ("preset", None if preset == "default" else preset, settings.preset),
-        ("objective", objective, settings.objective),
-    ):
-        if given is not None and given != has:
-            raise BadSettingError(
-                f"{name} {shown(given)} beside settings that have {shown(has)}: leave one of them "
-                f"out, or give settings.replace({name}=…)"
-            )
-    return settings.objective  # type: ignore[return-value]  # a saved part is refused later
-
-
-def _selected(
-    selection: Selection, region: str | Region | None, channels: ChannelSpec
-) -> tuple[Region | None, tuple[int, ...] | None]:
-    if not isinstance(selection, Selection):
-        raise SelectionError(
-            f"selection {shown(selection)}: give what select(…) returns, or region= and channels="
-        )
-    if region is not None or channels is not None:
-        given = f"region {shown(region)}" if region is not None else f"channels {shown(channels)}"
-        raise SelectionError(f"{given} beside a selection: leave one of them out")
-    return selection.region, selection.channels
-
-
-def _unit(unit: str, layer: str | None, channels: ChannelSpec) -> tuple[str, ChannelSpec]:
-    name, _, channel = unit.rpartition(":") if isinstance(unit, str) else ("", "", "")
-    if not name or not re.fullmatch(r"\d{1,9}", channel, re.ASCII):
-        raise UnknownNameError(f"unit {shown(unit)}: write LAYER:CHANNEL, such as blocks.5:12")
-    if (layer not in (None, name)) or channels is not None:
-        raise BadSettingError(
-            f"unit {shown(unit)} names its layer and channel: leave the others out"
-        )
-    return name, int(channel)
+def _frame_steps(frames: int, steps: int) -> set[int]:
+    """Which steps to keep pictures of: more of them early, where more happens."""
+    if frames < 2:
+        return {0} if frames else set()
+    return {round((steps - 1) * (i / (frames - 1)) ** 2) for i in range(frames)}

@@ -1,50 +1,68 @@
 """One run in the background: start, pause, resume, stop, step, and knobs that act while it runs.
 
     >>> with Session() as session:
-    ...     session.start("coffee", layer="blocks.2", seeds=2)
+    ...     future = session.start("coffee", layer="blocks.2", seeds=2)
     ...     session.set_knobs(tv_weight=0.1)        # acts on the next step
-    ...     result = session.wait()
+    ...     result = future.result()
 
 Widgets and scripts use the same session, so that a panel and a script provably do the same run.
-All torch work is done by the session's own single thread. A listener is called on that thread, in
-the order of events and under no lock, so that it may call what it likes, on whatever thread; who
-has an event loop passes the call on to it. What a listener raises is logged; the run goes on.
+All torch work is done on one thread of the session's own, which is there only while there is work:
+a paused or finished session has none. ``concurrent.futures.ThreadPoolExecutor`` is not it, because
+a program that ends would wait for its run. A listener is called on that thread, in the order of
+events and under no lock, so that it may call what it likes, on whatever thread; who has an event
+loop passes the call on to it. What a listener raises is logged; the run goes on.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Unpack
 
 from torch import Tensor, nn
 
-from ..errors import BadSettingError, InvwidgetsError, unknown_name
+from ..errors import BadSettingError, unknown_name
 from ..images import PhotoSource
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from .engine import KNOBS
-from .live_run import LiveRun, responsive
-from .progress import BUSY, Progress, State
-from .result import Reconstruction
-from .run import RunOptions, prepare
+from .prepare import RunOptions
+from .progress import Progress, State
+from .result import KnobChange, Reconstruction
 from .settings import InversionSettings, Phase
-from .worker import Worker
+from .task import Owner, Task
 
-_ECHO_SECONDS = 0.2  # between two reports without a picture
-_LISTENER_SECONDS = 2.0  # how long closing waits for a report under way: it may be waiting for us
+LISTENER_SECONDS = 2.0  # how long closing waits for a report under way: it may be waiting for us
 _log = logging.getLogger(__name__)
 
 
 class Session:
     """The one owner of a run in the background.
 
-    ``state`` is one of idle, preparing, running, paused, finished, stopped, failed; ``result`` the
-    last run's result; ``error`` why it failed, in words. ``listener`` is told where the run stands,
-    None where nobody is; ``frame_seconds`` is the least time between two pictures it is given; a
-    moved knob's picture comes at once.
+    >>> with Session() as session:
+    ...     result = session.start("coffee", layer="blocks.2", seeds=2).result()
+
+    Parameters
+    ----------
+    listener : callable, optional
+        Told where the run stands, as a ``Progress``, on the session's thread. It must not wait for
+        a future of this session: it is what the future waits for.
+
+    Attributes
+    ----------
+    state : str
+        One of idle, preparing, running, paused, finished, stopped, failed.
+    result : Reconstruction or None
+        The last run's.
+    error : str
+        Why it failed, in words.
+    frame_seconds : float
+        The least time between two pictures that the listener is given; a moved knob's picture comes
+        at once.
     """
 
     def __init__(self, listener: Callable[[Progress], Any] | None = None) -> None:
@@ -53,15 +71,13 @@ class Session:
         self.error = ""
         self.frame_seconds = 0.5
         self.listener = listener
-        self._worker = Worker("invwidgets-session")
-        self._changed = threading.Condition(threading.RLock())
-        self._number = 0  # of the latest wish; older ones give way
-        self._measuring = False
-        self._closed = self._paused = self._stopping = self._extending = self._telling = False
-        self._single_steps = 0
-        self._knobs: Mapping[str, Any] = {}
-        self._run: LiveRun | None = None
-        self._last_frame = self._last_echo = 0.0
+        self._lock = threading.RLock()
+        self._owner = Owner(self._lock, self._tell, self._is_latest, self._picture_pause)
+        self._task: Task | None = None  # the latest wish; older ones give way
+        self._number = 0
+        self._closed = self._telling = False
+        self._calls: deque[tuple[Task, Callable[[], None]]] = deque()
+        self._thread: threading.Thread | None = None
 
     def start(
         self,
@@ -71,120 +87,145 @@ class Session:
         *,
         paused: bool = False,
         **options: Unpack[RunOptions],
-    ) -> int:
-        """Begin a run, given as ``invert``'s arguments; a run under way gives way to it.
+    ) -> Future[Reconstruction]:
+        """Begin a run; one under way gives way to it.
 
-        Returns the run's number. What is wrong with the arguments is found in the background: the
-        state becomes ``failed`` and ``error`` says why.
+        >>> future = session.start("coffee", layer="blocks.2", seeds=2)
+        >>> future.result(timeout=60).relative_error
+
+        Parameters
+        ----------
+        photo, model, layer, **options
+            As ``invert`` takes them.
+        paused : bool
+            Rest before the first step.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Of the ``Reconstruction``. It holds the error of a run that failed, also where the
+            arguments are wrong, and of one stopped before its first step; it is cancelled where a
+            newer run takes its place or the session is closed. Cancelling it ends the run. In an
+            event loop, ``await asyncio.wrap_future(future)``.
+
+        Raises
+        ------
+        BadSettingError
+            If the session is closed.
         """
-        with self._changed:
+        with self._lock:
             self._check_open()
             self._number += 1
-            self._knobs = {}
-            self._paused, self._stopping, self._extending = paused, False, False
-            self._single_steps = 0
-            self.error, self.result = "", None
-            self._measuring = True
-            self.state = "preparing"
             arguments = {"photo": photo, "model": model, "layer": layer, **options}
-            self._worker.submit(self._begin, self._number, arguments)
-            self._changed.notify_all()
-            return self._number
+            task = Task(self._number, arguments, self._owner)
+            task.future.add_done_callback(self._notice)
+            task.paused = paused
+            before = self._replace(task)
+            self.state, self.error, self.result = "preparing", "", None
+            self._submit(task, task.begin)
+        _cancel(before)
+        return task.future
 
     def pause(self) -> None:
         """Rest after the step under way."""
-        with self._changed:
-            self._paused = True
+        with self._lock:
+            if self._task is not None:
+                self._task.paused = True
 
     def resume(self) -> None:
-        with self._changed:
-            self._paused, self._single_steps = False, 0
-            self._changed.notify_all()
+        """Go on."""
+        with self._lock:
+            if self._task is not None:
+                self._task.paused, self._task.single_steps = False, 0
+                self._wake(self._task)
 
     def step(self) -> None:
         """Do one more step, and rest."""
-        with self._changed:
-            self._paused = True
-            self._single_steps += 1
-            self._changed.notify_all()
+        with self._lock:
+            if self._task is not None:
+                self._task.paused = True
+                self._task.single_steps += 1
+                self._wake(self._task)
 
     def stop(self) -> None:
         """End the run between two micro-batches; what was reached becomes the result."""
-        with self._changed:
-            self._stopping = self.busy
-            self._changed.notify_all()
+        with self._lock:
+            if self._task is not None and self.busy:
+                self._task.stopping = True
+                self._wake(self._task)
 
     def set_knobs(self, **values: Any) -> None:
         """Move knobs of the run: they act from its next step, or take up a finished run again.
 
-        Raises ``UnknownNameError`` for what is no knob, ``BadSettingError`` for a bad value.
+        >>> session.set_knobs(tv_weight=0.1, jitter=4)
+
+        Taken up again, it has a new ``future``.
+
+        Raises
+        ------
+        UnknownNameError
+            For what is no knob.
+        BadSettingError
+            For a bad value, or if the session is closed.
         """
         for name in values:
             if name not in KNOBS:
                 raise unknown_name("knob", name, KNOBS)
         plain = {name: value for name, value in values.items() if name != "jitter"}
         InversionSettings(**plain, phases=(Phase(1, 0.0, jitter=values.get("jitter") or 0),))
-        with self._changed:
+        with self._lock:
             self._check_open()
-            self._knobs = {**self._knobs, **values}
-            if self.state == "finished" and not self._extending:
-                self._extending, self._stopping = True, False
-                self._worker.submit(self._extend, self._number)
+            task = self._task
+            if task is None:
+                return
+            task.knobs = {**task.knobs, **values}
+            if task.ended:
+                task.ended = task.stopping = False
+                task.future = Future()
+                task.future.add_done_callback(self._notice)
+                self._submit(task, task.extend)
 
-    def wait(self, timeout: float | None = None) -> Reconstruction:
-        """Wait until the run has ended and been measured; its result.
-
-        Raises ``InvwidgetsError`` if it failed, or has no result, and ``TimeoutError``.
-        """
-        if self._worker.here and self.busy:
-            raise BadSettingError(
-                "wait, called by the listener, would wait for itself: call it on another thread"
-            )
-        with self._changed:
-            if not self._changed.wait_for(lambda: not self.busy or self._closed, timeout):
-                raise TimeoutError(f"the run is still {self.state} after {timeout} seconds")
-            if self.result is None:
-                raise InvwidgetsError(self.error or "no step was run: there is no result")
-            return self.result
+    @property
+    def future(self) -> Future[Reconstruction] | None:
+        """Of the latest run."""
+        return None if self._task is None else self._task.future
 
     @property
     def busy(self) -> bool:
         """Whether a run is under way, or its result still being measured."""
-        return self.state in BUSY or self._measuring or self._extending
+        return self._task is not None and not self._task.future.done()
 
     @property
     def steps_done(self) -> int:
         """How many steps the latest run has taken."""
-        run = self._run
+        run = None if self._task is None else self._task.run
         return 0 if run is None else run.done
 
-    def curves(self) -> tuple[dict[str, Tensor], tuple[tuple[int, str, Any], ...]]:
+    def curves(self) -> tuple[dict[str, Tensor], tuple[KnobChange, ...]]:
         """The energies so far, (steps, S) by term, and the knobs' changes (step, name, value)."""
-        run = self._run
-        return ({}, ()) if run is None else (run.recorder.curves(), run.recorder.changes)
+        run = None if self._task is None else self._task.run
+        return ({}, ()) if run is None else (run.energies(), run.changes())
 
     def forget(self) -> None:
         """Let go of the finished run: a knob moved from now on does not take it up again."""
-        with self._changed:
-            self._number += 1
-            self._measuring = self._extending = False
+        with self._lock:
+            before = self._replace(None)
             self.state = "idle"
-            self._worker.submit(self._forget)
-            self._changed.notify_all()
+        _cancel(before)
 
     def close(self, wait: bool = True) -> None:
         """End the run and the thread; keep no tensor but ``result``. Closing twice is fine."""
-        with self._changed:
-            if not self._closed:
-                self._closed, self.listener = True, None
-                if self.state in BUSY:
-                    self.state = "stopped"
-                self._worker.clear()
-                self._worker.submit(self._forget)
-                self._changed.notify_all()
-        if wait and not self._worker.here:
-            while not self._worker.join(_LISTENER_SECONDS) and not self._telling:
-                pass
+        with self._lock:
+            self._closed, self.listener = True, None
+            if self.busy:
+                self.state = "stopped"
+            before = self._replace(None)
+            thread = self._thread
+        _cancel(before)
+        if wait and thread is not None and thread is not threading.current_thread():
+            thread.join(LISTENER_SECONDS)
+            while thread.is_alive() and not self._telling:
+                thread.join(LISTENER_SECONDS)
 
     def __enter__(self) -> Session:
         return self
@@ -192,138 +233,22 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # ---- below, all but _check_open and _cancelled runs on the session's own thread
+    # ---- what a task asks of its session, on the session's thread
 
-    def _begin(self, number: int, arguments: dict[str, Any]) -> None:
-        if self._closed or number != self._number:
-            return
-        self._forget()
-        self._tell(number, Progress(number, "preparing"))
-        try:
-            job = prepare(**arguments)
-            if arguments.get("micro_batch") is None:
-                job = responsive(job)
-            run = LiveRun(number, job, lambda: self._knobs, lambda: self._cancelled(number))
-        except Exception as error:
-            self._fail(number, error)
-            return
-        self._run = run
-        self._drive(run)
+    def _is_latest(self, task: Task) -> bool:
+        return task is self._task
 
-    def _extend(self, number: int) -> None:
-        """Take up a finished run again, warm: some more steps with the knobs as they are now."""
-        with self._changed:
-            run = self._run
-            if number == self._number:
-                self._extending = False
-            self._changed.notify_all()
-            if run is None or run.number != number or self._cancelled(number):
-                return
-            self._measuring = True  # busy until it has said that it runs
-        try:
-            run.extend()
-        except Exception as error:
-            self._fail(number, error)
-            return
-        self._drive(run)
+    def _picture_pause(self) -> float:
+        return math.inf if self.listener is None else self.frame_seconds
 
-    def _drive(self, run: LiveRun) -> None:
-        """Step until the end, the stop or a newer wish; then measure."""
-        try:
-            with run.job.cpu_threads():
-                ended = self._steps(run)
-                with self._changed:
-                    if self._closed or run.number != self._number:
-                        return
-                    self._measuring = True
-                state: State = "finished" if ended else "stopped"
-                self._report(run, state, picture=True)
-                if run.done:
-                    result = run.recorder.result(stopped=not ended)
-                    self._report(run, state, result=result)
-        except Exception as error:
-            self._fail(run.number, run.job.explain(error))
-        finally:
-            with self._changed:
-                if run.number == self._number:
-                    self._measuring = False
-                self._changed.notify_all()
-                over = self.state != "finished" or self._closed
-            if over:
-                run.close()
-
-    def _steps(self, run: LiveRun) -> bool:
-        """Whether the run came to its end."""
-        self._report(run, "running")
-        while run.done < run.total:
-            single = self._rest(run)
-            if self._cancelled(run.number):
-                return False
-            step = run.advance()
-            if step is None:
-                return False
-            now = time.perf_counter()
-            soon = now + run.step_seconds / 2  # nearer than after another step
-            due = soon - self._last_frame >= self.frame_seconds
-            if due or single or run.done == 1 or step.changes:
-                self._report(run, self.state, picture=True)
-            elif now - self._last_echo >= _ECHO_SECONDS:
-                self._report(run, self.state)
-        return True
-
-    def _rest(self, run: LiveRun) -> bool:
-        """Wait while paused; whether the next step is a single one."""
-        with self._changed:
-            if not self._paused:
-                return False
-            single = self._single_steps > 0
-        if not single:
-            self._report(run, "paused", picture=True)
-            with self._changed:
-                while self._paused and not self._single_steps and not self._cancelled(run.number):
-                    self._changed.wait(_ECHO_SECONDS)  # awake now and then: the program may end
-        with self._changed:
-            ours = not self._cancelled(run.number)  # else the step is the next run's to take
-            if ours and self._single_steps:
-                self._single_steps -= 1
-                return True
-        if ours:
-            self._report(run, "running")
-        return False
-
-    def _report(
-        self,
-        run: LiveRun,
-        state: State,
-        picture: bool = False,
-        result: Reconstruction | None = None,
-    ) -> None:
-        self._last_echo = time.perf_counter()
-        picture = picture and run.done > 0 and self.listener is not None
-        if picture:
-            self._last_frame = self._last_echo
-        self._tell(run.number, run.progress(state, picture, result))
-
-    def _fail(self, number: int, error: Exception) -> None:
-        words = (
-            str(error) if isinstance(error, InvwidgetsError) else f"{type(error).__name__}: {error}"
-        )
-        self._tell(number, Progress(number, "failed", error=words))
-        with self._changed:
-            if number == self._number:
-                self._measuring = False
-            self._changed.notify_all()
-
-    def _tell(self, number: int, progress: Progress) -> None:
-        """Take over where the run stands, under the lock, then tell the listener, outside it."""
-        with self._changed:
-            if self._closed or number != self._number:
+    def _tell(self, task: Task, progress: Progress) -> None:
+        """Take over where a task stands, under the lock, then tell the listener, outside it."""
+        with self._lock:
+            if task is not self._task:
                 return  # nobody waits for a run that has given way
-            self.state = progress.state
-            self.error = progress.error
+            self.state, self.error = progress.state, progress.error
             self.result = progress.result or self.result
             listener, self._telling = self.listener, True
-            self._changed.notify_all()
         try:
             if listener is not None:
                 listener(progress)
@@ -332,15 +257,53 @@ class Session:
         finally:
             self._telling = False
 
-    def _cancelled(self, number: int) -> bool:
-        ending = not threading.main_thread().is_alive()  # of the program: nobody can stop us later
-        return self._closed or self._stopping or number != self._number or ending
+    # ---- the session's thread: it is there only while there are calls to make
 
-    def _forget(self) -> None:
-        if self._run is not None:
-            self._run.close()
-            self._run = None
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._calls:
+                    self._thread = None
+                    return
+                task, call = self._calls.popleft()
+            try:
+                call()
+            except BaseException as error:  # whatever it is, who waits for the run is told
+                task.fail(error)
+            del task, call  # nothing of the last call is kept while the next is awaited
+
+    def _submit(self, task: Task, call: Callable[[], None]) -> None:
+        self._calls.append((task, call))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="invwidgets-session")
+            self._thread.start()
+
+    def _wake(self, task: Task) -> None:
+        if task.resting:
+            task.resting = False
+            self._submit(task, task.drive)
+
+    def _replace(self, task: Task | None) -> Task | None:
+        """Put another wish in the place of the latest, which is handed back to be cancelled."""
+        before, self._task = self._task, task
+        if before is not None:
+            self._submit(before, before.close)
+        return before
+
+    def _notice(self, future: Future[Reconstruction]) -> None:
+        """A future that is cancelled ends its run, also one that rests."""
+        if future.cancelled():
+            future.set_running_or_notify_cancel()  # tells ``concurrent.futures.wait``
+            with self._lock:
+                if self._task is not None and self._task.future is future:
+                    self._wake(self._task)
 
     def _check_open(self) -> None:
         if self._closed:
             raise BadSettingError("the session is closed: make a new one")
+
+
+def _cancel(task: Task | None) -> None:
+    """Under no lock: who waits is told here. A run that has its result keeps it."""
+    if task is not None:
+        task.future.cancel()

@@ -13,7 +13,7 @@ from ..arguments import as_whole, items, one_of, real_number, whole_number, whol
 from ..energy.objectives import OBJECTIVES, Objective
 from ..energy.priors import Prior, checked_priors
 from ..errors import BadSettingError, shown, unknown_name
-from ..images import MAX_SIDE
+from ..images import MAX_SIDE, check_fit, parse_size
 from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..search.parametrizations import PARAMETRIZATIONS, Parametrization
 from ..swappable import SavedPart, checked, from_plain, to_plain
@@ -83,7 +83,7 @@ class InversionSettings:
     one's own; ``priors`` are of one's own, beside the two above.
     ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
     ``"picture"`` keeps every pixel displayable. ``start`` is one of ``STARTS``. ``micro_batch``
-    is how many seeds run at once (None: one on one CPU thread, two on each of several, else as
+    is how many seeds make a batch (None: one on one CPU thread, two on each of several, else as
     many as memory allows), ``threads`` how many CPU threads torch uses (None: all for seeds side by
     side; for a lone one, as many as a measurement finds worth having), ``precision`` what the
     network computes in (``"auto"``: bfloat16 where that is faster), ``frames`` how many pictures of
@@ -110,6 +110,8 @@ class InversionSettings:
     start: str = "noise"
     image_energy: float | None = None
     seeds: tuple[int, ...] = (0, 1, 2, 3)
+    size: tuple[int, int] | None = None
+    fit: str = "crop"
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None
@@ -153,6 +155,9 @@ class InversionSettings:
         if not 1 <= self.steps <= MAX_STEPS:
             raise BadSettingError(f"{self.steps} steps: give at least 1 and at most {MAX_STEPS}")
         self._set("seeds", _checked_seeds(self.seeds))
+        if self.size is not None:
+            self._set("size", parse_size(self.size))
+        check_fit(self.fit)
         for name, high in (("micro_batch", MAX_SEEDS), ("threads", MAX_THREADS)):
             if getattr(self, name) is not None:
                 self._set(name, whole_number(getattr(self, name), name, 1, high))
@@ -222,6 +227,8 @@ class InversionSettings:
         except TypeError as error:
             raise BadSettingError(f"phases {shown(plain['phases'])}: {error}") from None
         plain["seeds"] = tuple(plain.get("seeds", ()))
+        if plain.get("size") is not None:
+            plain["size"] = tuple(plain["size"])
         plain["priors"] = tuple(from_plain(prior) for prior in plain.get("priors", ()))
         plain |= {name: from_plain(plain[name]) for name in _PARTS if name in plain}
         known = {f.name for f in dataclasses.fields(cls)}

@@ -39,8 +39,8 @@ class Pin:
         lines = [result.layer, result.photo_name or "no photo"]
         if result.relative_error is not None:
             lines.append(f"{100 * min(result.relative_error):.1f} % error")
-        if result.selection["shown"]:
-            lines.append(result.selection["shown"])
+        if result.selection.describe():
+            lines.append(result.selection.describe())
         return "\n".join(lines)
 
 

@@ -23,8 +23,7 @@ from ..figures.gallery import best_seed, caption
 from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
 from ..images import photo_name
-from ..inversion.frame import Frame
-from ..inversion.progress import Progress
+from ..inversion.progress import Frame, Progress
 from ..inversion.result import Reconstruction
 from ..inversion.session import Session
 from ..models.zoo import DEFAULT_MODEL

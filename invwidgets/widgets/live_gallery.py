@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..figures.gallery import Gallery, seed_caption
-from ..inversion.frame import Frame
+from ..inversion.progress import Frame
 from .loop import Loop
 from .picture_view import PictureView
 

@@ -80,7 +80,7 @@ class PanelRun:
             news = list(self._news)
             self._news.clear()
         if news:
-            self._told([progress for progress in news if progress.run == news[-1].run])
+            self._told([progress for progress in news if progress.number == news[-1].number])
 
 
 async def _shielded(waiter: asyncio.Future[Reconstruction]) -> Reconstruction:

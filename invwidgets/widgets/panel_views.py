@@ -8,8 +8,7 @@ import ipywidgets as w
 
 from ..figures.gallery import caption
 from ..images import to_uint8
-from ..inversion.frame import last_frame
-from ..inversion.progress import Progress
+from ..inversion.progress import Progress, last_frame
 from ..inversion.result import Reconstruction
 from ..inversion.session import Session
 from .curves_view import CurvesView
@@ -75,9 +74,9 @@ class PanelViews(w.VBox):
     def bring_back(self, result: Reconstruction, photo: str) -> None:
         """A result of before, with the photo it was made of."""
         pixels = None if result.photo is None else to_uint8(result.photo)
-        field = result.receptive_field
-        box = None if field is None or field["covers_image"] else tuple(field["box"])
-        self.gallery.show_photo(pixels, result.photo_name, result.seeds, box, result.handcrafted)
+        self.gallery.show_photo(
+            pixels, result.photo_name, result.seeds, result.field_box, result.handcrafted
+        )
         self.show_result(result, photo)
 
     def show_curves(self, session: Session, seeds: int, now: bool = False) -> None:

@@ -100,10 +100,10 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
 
 
 def _aim(progress: Progress, layer: str, photo: str) -> str:
-    job = progress.job
+    run = progress.run
     objective, channels = objective_of("inversion"), None
-    if job is not None:
-        objective, channels = objective_of(job.settings.objective), job.selection.channels
+    if run is not None:
+        objective, channels = run.objective, run.selection.channels
     return objective.aim(layer, photo, channels[0] if channels else None)
 
 

@@ -23,8 +23,8 @@ from invwidgets.errors import (
 from invwidgets.inversion.engine import Step, run
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import relative_error
+from invwidgets.inversion.prepare import RunOptions, prepare
 from invwidgets.inversion.result import Reconstruction
-from invwidgets.inversion.run import RunOptions, prepare
 from invwidgets.inversion.session import Session
 from invwidgets.inversion.settings import InversionSettings, Phase, SettingChanges
 from invwidgets.representations.registry import representation, representations
@@ -85,7 +85,7 @@ def test_what_comes_out_agrees_with_what_went_in() -> None:
     assert result.digest == PHI.digest
     assert result.receptive_field is not None
     field = PHI.receptive_field((2, 6, 3, 9)).clipped
-    assert result.receptive_field["box"] == list(field)
+    assert result.receptive_field.clipped == field
     assert result.photo is not None
     assert torch.equal(result.photo, PHOTO)
     assert not result.stopped
@@ -96,7 +96,7 @@ def test_outside_a_region_the_variance_is_measured() -> None:
     result = invert(PHOTO, phi("conv1"), region="4:8,4:8", steps=20, seeds=2, frames=0)
     assert result.receptive_field is not None
     assert result.outside_variance is not None
-    top, left, bottom, right = result.receptive_field["box"]
+    top, left, bottom, right = result.receptive_field.clipped
     outside = torch.ones(24, 28, dtype=torch.bool)
     outside[top:bottom, left:right] = False
     for image, ratio in zip(result.images, result.outside_variance, strict=True):
@@ -244,7 +244,7 @@ def test_maximise_needs_no_photo_and_has_no_error() -> None:
     assert result.psnr is None
     assert result.photo is None
     assert result.settings.objective == "maximise"
-    assert result.selection["channels"] == (3,)
+    assert result.selection.channels == (3,)
     data = result.energies["data"]
     assert bool((data[-1] < data[0]).all())
     again = invert(None, PHI, unit="conv2:3", steps=60, seeds=2, frames=0)
@@ -333,7 +333,8 @@ def test_the_keywords_are_all_named() -> None:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     settings = {field.name for field in fields(InversionSettings)}
-    assert set(SettingChanges.__annotations__) == settings - {"preset", "objective", "seeds"}
+    own = {"preset", "objective", "seeds", "size", "fit"}
+    assert set(SettingChanges.__annotations__) == settings - own
     assert set(RunOptions.__annotations__) == named | set(SettingChanges.__annotations__)
     for call in (invert, Session.start):
         options = inspect.signature(call).parameters["options"]

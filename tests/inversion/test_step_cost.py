@@ -15,7 +15,7 @@ from torch import nn
 
 import invwidgets as iw
 from benchmarks.plain import PlainNetwork, plain_adam
-from invwidgets.inversion.run import prepare
+from invwidgets.inversion.prepare import prepare
 from invwidgets.representations import network as cnn
 from tests.counting import Counter
 
@@ -26,8 +26,9 @@ ALEXNET = {"model": "alexnet", "weights": "random", "layer": "features.10"}
 
 def step_cost(photo: str = "coffee", **options: Any) -> Counter:
     """A step of our engine, the second of its run, on this thread."""
-    exact = {"threads": 1, "micro_batch": 1, "precision": "float32", "steps": 4}
-    run = prepare(photo, **{**exact, "seeds": 1, **options}).run()
+    exact = {"threads": 1, "micro_batch": 1, "precision": "float32", "steps": 4,
+             "frames": 0}  # fmt: skip
+    run = prepare(photo, **{**exact, "seeds": 1, **options}).steps()
     next(run)
     with Counter() as cost:
         next(run)
@@ -100,7 +101,7 @@ def test_the_engine_around_the_network_is_a_bounded_number_of_operators() -> Non
     phi = iw.representation(flat, mean=(0, 0, 0), std=(1, 1, 1), size=(64, 64))
     cost = step_cost(model=phi)
     assert cost.operators < 200  # 146 with six levels of the pyramid, both priors and the bound
-    later = prepare("coffee", phi, seeds=1, steps=40, threads=1).run()
+    later = prepare("coffee", phi, seeds=1, steps=40, threads=1, frames=0).steps()
     for _ in range(30):
         next(later)
     with Counter() as thirtieth:

@@ -11,7 +11,7 @@ import torch
 from invwidgets.inversion.hardware import threads
 from invwidgets.inversion.hardware.memory import cpu_threads
 from invwidgets.inversion.invert import invert
-from invwidgets.inversion.run import prepare
+from invwidgets.inversion.prepare import prepare
 from invwidgets.representations.registry import representation
 from tests.small_networks import Untraceable, phi, picture
 
@@ -60,11 +60,11 @@ def test_one_thread_needs_no_measurement(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_lone_seed_uses_it_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("invwidgets.inversion.run.fastest_threads", lambda: 3)
-    assert prepare(picture(), phi(), seeds=1, steps=1).resolved["threads"] == 3
-    assert prepare(picture(), phi(), seeds=1, steps=1, threads=1).resolved["threads"] == 1
+    monkeypatch.setattr("invwidgets.inversion.prepare.fastest_threads", lambda: 3)
+    assert prepare(picture(), phi(), seeds=1, steps=1).settings.threads == 3
+    assert prepare(picture(), phi(), seeds=1, steps=1, threads=1).settings.threads == 1
     with cpu_threads(2):  # seeds side by side need no measurement
-        assert prepare(picture(), phi(), seeds=2, steps=1).resolved["threads"] == 2
+        assert prepare(picture(), phi(), seeds=2, steps=1).settings.threads == 2
 
 
 def test_seeds_side_by_side_are_the_seeds_one_by_one() -> None:
@@ -75,7 +75,7 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one() -> None:
     }
     assert threading.active_count() == before
     for count, result in results.items():
-        assert result.resolved["threads"] == count
+        assert result.settings.threads == count
         assert torch.equal(result.images, results[1].images)
         assert torch.equal(result.energies["total"], results[1].energies["total"])
 
@@ -89,7 +89,7 @@ def test_side_by_side_they_are_cancelled_too() -> None:
         asked.append(threading.get_ident())
         return len(asked) > 9
 
-    assert len(list(job.run(cancelled=cancelled))) == 1
+    assert len(list(job.steps(cancelled=cancelled))) == 1
     assert threading.get_ident() not in asked
 
 
@@ -97,8 +97,8 @@ def test_a_network_known_by_a_hook_is_never_called_twice_at_once() -> None:
     hooked = phi("conv2", Untraceable())
     assert not hooked.thread_safe
     job = prepare(picture(), hooked, seeds=4, steps=3, threads=2)
-    assert (job.workers, job.resolved["micro_batch"]) == (1, 4)
-    assert len(list(job.run())) == 3
+    assert (job.workers, job.settings.micro_batch) == (1, 4)
+    assert len(list(job.steps())) == 3
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "hog", "hogb", "dsift"])

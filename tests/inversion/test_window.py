@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from invwidgets.inversion.engine import run
-from invwidgets.inversion.run import prepare
+from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.settings import InversionSettings, Phase
 from invwidgets.inversion.window import Window, find_window
 from invwidgets.representations.base import Region, Representation
@@ -128,6 +128,6 @@ def test_invert_computes_the_window_only() -> None:
     job = prepare("coffee", layer="blocks.0", region="50:55,50:55", seeds=1, steps=1)
     sizes = []
     job.representation.register_forward_pre_hook(lambda _, images: sizes.append(images[0].shape))
-    list(job.run())
+    list(job.steps())
     assert job.window is not None
     assert [tuple(shape[-2:]) for shape in sizes] == [(job.window.box.height, job.window.box.width)]

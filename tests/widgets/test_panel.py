@@ -288,7 +288,7 @@ async def test_bringing_back_another_grid_keeps_region_and_channels(
     panel: iw.InversionPanel,
 ) -> None:
     first = await panel.start()
-    assert (first.selection["channels"], first.selection["region"]) == ((1, 2), (2, 6, 2, 6))
+    assert (first.selection.channels, first.selection.region) == ((1, 2), (2, 6, 2, 6))
     panel.layer = "blocks.3"
     await until(lambda: len(panel.history.pins) == 2)
     assert (panel.channels, panel.region) == (None, None), "they mean nothing in another layer"

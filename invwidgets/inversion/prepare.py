@@ -1,0 +1,245 @@
+"""What was asked for, checked and resolved: a run that only has to be searched.
+
+>>> run = prepare("coffee", layer="blocks.2", seeds=2, tv_weight=0.01)
+>>> run.settings.device, run.settings.precision, run.settings.threads
+('cpu', 'float32', 1)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Unpack
+
+import torch
+from torch import nn
+
+from ..arguments import whole_number
+from ..energy.objectives import OBJECTIVES, Objective
+from ..errors import BadSettingError, SelectionError, UnknownNameError, shown, unknown_name
+from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
+from ..models.zoo import DEFAULT_MODEL
+from ..representations.base import Region, Representation
+from ..representations.caching import cached_target
+from ..representations.checks import check_layer, check_target
+from ..representations.registry import representation as find_representation
+from ..selection import ChannelSpec, Selection, centre_region, select
+from ..swappable import chosen, is_own
+from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
+from .hardware.precision import resolve_precision
+from .hardware.threads import fastest_threads
+from .own_parts import check_own_objective, check_own_parts
+from .presets import preset as make_preset
+from .presets import seen_share
+from .run import Run
+from .settings import MAX_STEPS, InversionSettings, SettingChanges, parse_seeds
+from .window import find_window
+
+Seeds = int | list[int] | tuple[int, ...] | range
+
+
+class RunOptions(SettingChanges, total=False):
+    """All that ``invert`` takes by keyword, besides what watches the run."""
+
+    weights: str | os.PathLike[str]
+    region: str | Region | None
+    channels: ChannelSpec
+    selection: Selection | None
+    seeds: Seeds | None
+    steps: int | None
+    size: Size | str | None
+    fit: str | None
+    preset: str
+    objective: str | Objective | None
+    unit: str | None
+    settings: InversionSettings | None
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None
+
+
+def prepare(
+    photo: PhotoSource | None = None,
+    model: str | nn.Module | Representation = DEFAULT_MODEL,
+    layer: str | None = None,
+    *,
+    weights: str | os.PathLike[str] = "pretrained",
+    region: str | Region | None = None,
+    channels: ChannelSpec = None,
+    selection: Selection | None = None,
+    seeds: Seeds | None = None,
+    steps: int | None = None,
+    size: Size | str | None = None,
+    fit: str | None = None,
+    preset: str = "default",
+    objective: str | Objective | None = None,
+    unit: str | None = None,
+    settings: InversionSettings | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    **changes: Unpack[SettingChanges],
+) -> Run:
+    """Check everything a run needs, and compute its target.
+
+    >>> run = prepare("coffee", layer="blocks.2", seeds=2)
+    >>> run.finish().save("coffee.safetensors")
+
+    Parameters
+    ----------
+    photo, model, layer, **changes
+        As ``invert`` takes them, and so all the others.
+
+    Returns
+    -------
+    Run
+        Its ``settings`` have no ``"auto"`` left: they determine the outcome.
+
+    Raises
+    ------
+    InvwidgetsError
+        With what was given, what there is, and the remedy.
+    """
+    if torch.is_inference_mode_enabled():
+        raise BadSettingError(
+            "under torch.inference_mode() nothing has a gradient: call this outside of it"
+        )
+    for name in changes:
+        if name not in SettingChanges.__annotations__:
+            raise unknown_name("setting", name, [*RunOptions.__annotations__])
+    if settings is not None:
+        objective = _settled(settings, preset, objective)
+    if selection is not None:
+        region, channels = _selected(selection, region, channels)
+    if steps is not None:
+        steps = whole_number(steps, "steps", 1, MAX_STEPS)
+    if unit is not None:
+        layer, channels = _unit(unit, layer, channels)
+    objective = objective or ("inversion" if unit is None else "maximise")
+    part = _part(objective, unit, photo)
+    given = None if settings is None else settings.size
+    given = given if size is None else parse_size(size)
+    own = isinstance(model, nn.Module) and not isinstance(model, Representation)
+    phi = find_representation(
+        model, layer, weights, mean=mean, std=std, size=given if own else None
+    )
+    size = given or phi.size
+    info = phi.layer_info(size)
+    selection = select(phi, region, channels, size)
+    if settings is None:
+        coverage = seen_share(phi, selection.region, size)
+        settings = make_preset(preset, phi, objective, steps, coverage, size, **changes)
+        seeds = 4 if seeds is None else seeds
+    else:
+        settings = settings.replace(**changes)
+        settings = settings if steps is None else settings.with_steps(steps)
+    settings = settings.replace(size=size, fit=fit or settings.fit)
+    if seeds is not None:
+        settings = settings.replace(seeds=parse_seeds(seeds))
+    device = resolve_device(settings.device)
+    keep_freed_memory()
+    phi = phi.on(device)
+    if part.needs_unit and selection.region is None and len(info.shape) == 3:
+        selection = Selection(centre_region(info, 1), selection.channels)
+    check_layer(phi, size)
+    check_own_parts(settings, phi, size)
+    window = find_window(phi, selection, size)
+    threads = _threads(phi, settings)
+    computed = size if window is None else (window.box.height, window.box.width)
+    batch = plan_memory(phi, settings, size, threads, computed)
+    settings = settings.replace(device=str(device), threads=threads, micro_batch=batch)
+    if part.needs_photo:
+        picture = read_photo(_needed(photo, part), size, settings.fit)
+        target = cached_target(phi, picture)
+        check_target(phi, target)
+    else:
+        picture, target = None, part.reference(phi, selection)
+    if is_own(part, OBJECTIVES):
+        check_own_objective(part, target, selection)
+    run = Run(
+        representation=phi,
+        photo=picture,
+        photo_name="" if picture is None or photo is None else photo_name(photo),
+        target=target,
+        selection=selection,
+        window=window,
+        settings=settings,
+    )
+    with run.cpu_threads():  # as the run will have them: the measurement is of such steps
+        precision = resolve_precision(settings.precision, phi, computed)
+    run.settings = settings.replace(precision=precision)
+    return run
+
+
+def _part(objective: str | Objective, unit: str | None, photo: PhotoSource | None) -> Objective:
+    """The objective, where it goes with what else was asked for."""
+    part: Objective = chosen(objective, OBJECTIVES, Objective)
+    if unit is None and part.needs_unit:
+        raise BadSettingError(f"{part.name}: say which unit, as unit='LAYER:CHANNEL'")
+    if unit is not None and not part.needs_unit:
+        raise BadSettingError(
+            f"unit {shown(unit)} goes with an objective such as 'maximise', not {part.name!r}"
+        )
+    if unit is not None and photo is not None:
+        raise BadSettingError(
+            f"photo {shown(photo)} beside unit {shown(unit)}: a unit is maximised without a "
+            "photo; leave one of them out"
+        )
+    return part
+
+
+def _needed(photo: PhotoSource | None, part: Objective) -> PhotoSource:
+    if photo is None:
+        raise BadSettingError(f"{part.name} needs a photo: one of {', '.join(photos())}")
+    return photo
+
+
+def _threads(representation: Representation, settings: InversionSettings) -> int | None:
+    """All CPU threads for seeds side by side; for operators, as many as are worth having."""
+    if representation.mean_color.device.type != "cpu" or settings.threads is not None:
+        return settings.threads
+    if representation.thread_safe and len(settings.seeds) > 1:
+        return torch.get_num_threads()
+    return fastest_threads()
+
+
+def _settled(
+    settings: InversionSettings, preset: str, objective: str | Objective | None
+) -> str | Objective:
+    """The objective of whole settings; what says otherwise beside them is refused."""
+    if not isinstance(settings, InversionSettings):
+        raise BadSettingError(
+            f"settings {shown(settings)}: give InversionSettings(…), or single settings by keyword"
+        )
+    for name, given, has in (
+        ("preset", None if preset == "default" else preset, settings.preset),
+        ("objective", objective, settings.objective),
+    ):
+        if given is not None and given != has:
+            raise BadSettingError(
+                f"{name} {shown(given)} beside settings that have {shown(has)}: leave one of them "
+                f"out, or give settings.replace({name}=…)"
+            )
+    return settings.objective  # type: ignore[return-value]  # a saved part is refused later
+
+
+def _selected(
+    selection: Selection, region: str | Region | None, channels: ChannelSpec
+) -> tuple[Region | None, tuple[int, ...] | None]:
+    if not isinstance(selection, Selection):
+        raise SelectionError(
+            f"selection {shown(selection)}: give what select(…) returns, or region= and channels="
+        )
+    if region is not None or channels is not None:
+        given = f"region {shown(region)}" if region is not None else f"channels {shown(channels)}"
+        raise SelectionError(f"{given} beside a selection: leave one of them out")
+    return selection.region, selection.channels
+
+
+def _unit(unit: str, layer: str | None, channels: ChannelSpec) -> tuple[str, ChannelSpec]:
+    name, _, channel = unit.rpartition(":") if isinstance(unit, str) else ("", "", "")
+    if not name or not re.fullmatch(r"\d{1,9}", channel, re.ASCII):
+        raise UnknownNameError(f"unit {shown(unit)}: write LAYER:CHANNEL, such as blocks.5:12")
+    if (layer not in (None, name)) or channels is not None:
+        raise BadSettingError(
+            f"unit {shown(unit)} names its layer and channel: leave the others out"
+        )
+    return name, int(channel)

@@ -1,0 +1,201 @@
+"""One wish of a session, carried out on its thread: made ready, stepped, rested, measured.
+
+>>> task = Task(1, {"photo": "coffee"}, owner)       # owner: what a task asks of its session
+>>> task.begin()
+>>> task.future.result()
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, InvalidStateError
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InvwidgetsError
+from .engine import Step
+from .prepare import prepare
+from .progress import Progress, State, frame_of
+from .result import Reconstruction
+from .run import Run
+from .settings import InversionSettings, Phase
+
+WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
+_PATIENCE = 0.2  # seconds a micro-batch may take, so that Stop is heard
+_ECHO_SECONDS = 0.2  # between two reports without a picture
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What a task asks of its session.
+
+    ``lock`` guards what steers a task; ``tell`` takes over where it stands and passes it on;
+    ``is_latest``: no newer wish has come; ``picture_pause``: the least seconds between pictures,
+    infinite where nobody looks.
+    """
+
+    lock: AbstractContextManager[Any]
+    tell: Callable[[Task, Progress], None]
+    is_latest: Callable[[Task], bool]
+    picture_pause: Callable[[], float]
+
+
+class Task:
+    """``future`` is of its result; the other attributes steer it, under the owner's lock.
+
+    ``resting`` is set while it is paused and no thread works on it, ``ended`` when it has taken
+    its last step: from then on it can be taken up again, with a new future.
+    """
+
+    def __init__(self, number: int, arguments: Mapping[str, Any], owner: Owner) -> None:
+        self.number = number
+        self.future: Future[Reconstruction] = Future()
+        self.paused = self.stopping = self.resting = self.ended = False
+        self.single_steps = 0
+        self.knobs: Mapping[str, Any] = {}
+        self.run: Run | None = None
+        self._arguments, self._owner = arguments, owner
+        self._state: State = "idle"
+        self._steps: Iterator[Step] = iter(())
+        self._last_picture = self._last_echo = 0.0
+
+    def begin(self) -> None:
+        """Make the run ready, and drive it."""
+        if not self._gives_way():
+            self._owner.tell(self, Progress(self.number, "preparing"))
+            run = prepare(**self._arguments)
+            if self._arguments.get("micro_batch") is None:
+                _shorten_batches(run)
+            self._steps = run.steps(lambda: self.knobs, self._ends)
+            self.run = run
+            self.drive()
+
+    def extend(self) -> None:
+        """Take up a finished run again, warm: some more steps with the knobs as they are now."""
+        if self.run is not None and not self.future.done():
+            self.run.extend(_warm_phase(self.run.settings))
+            self.drive()
+
+    def drive(self) -> None:
+        """Step until the end, a rest, the stop or a newer wish; measure at the end."""
+        run = self.run
+        if run is not None and not self._gives_way():
+            with run.cpu_threads():
+                if self._search(run):
+                    self._measure(run)
+
+    def fail(self, error: BaseException, future: Future[Reconstruction] | None = None) -> None:
+        """Say what went wrong, to the listener and to who waits for the future."""
+        if self.run is not None:
+            error = self.run.in_words(error)
+        if isinstance(error, InvwidgetsError):
+            words, error = str(error), error.with_traceback(None)  # it would keep the run's tensors
+        else:
+            words = f"{type(error).__name__}: {error}"
+        self.ended = False
+        self.close()
+        self._owner.tell(self, Progress(self.number, "failed", error=words))
+        with suppress(InvalidStateError):  # cancelled meanwhile
+            (future or self.future).set_exception(error)
+
+    def close(self) -> None:
+        """Let go of what the search holds."""
+        if self.run is not None:
+            self._steps.close()  # type: ignore[attr-defined]
+
+    def _search(self, run: Run) -> bool:
+        """Whether the run is over, by its end or a stop; False where it rests or gives way."""
+        while run.done < run.settings.steps and not self._ends():
+            with self._owner.lock:
+                single = self.paused and self.single_steps > 0
+                self.single_steps -= single
+                self.resting = rests = self.paused and not single
+            if rests:
+                self._report(run, "paused", picture=True)
+                return False
+            if self._state != "running" and not (single and self._state == "paused"):
+                self._report(run, "running")
+            before = run.seconds
+            step = next(self._steps, None)
+            if step is None:
+                break
+            now = time.perf_counter()
+            soon = now + (run.seconds - before) / 2  # nearer than after another step
+            due = soon - self._last_picture >= self._owner.picture_pause()
+            if due or run.done == 1 or step.changes:
+                self._report(run, self._state, picture=True)
+            elif now - self._last_echo >= _ECHO_SECONDS:
+                self._report(run, self._state)
+        return not self._gives_way()
+
+    def _measure(self, run: Run) -> None:
+        with self._owner.lock:
+            future, self.ended = self.future, run.done == run.settings.steps
+        state: State = "finished" if self.ended else "stopped"
+        try:
+            self._report(run, state, picture=True)
+            if run.done and not future.cancelled():
+                result = run.result(stopped=state == "stopped")
+                self._report(run, state, result=result)
+                with suppress(InvalidStateError):
+                    future.set_result(result)
+            else:
+                words = "stopped before its first step: no step was run, there is no result"
+                with suppress(InvalidStateError):
+                    future.set_exception(InvwidgetsError(words))
+            if state == "stopped":
+                self.close()
+        except Exception as error:
+            self.fail(error, future)
+
+    def _report(
+        self, run: Run, state: State, picture: bool = False, result: Reconstruction | None = None
+    ) -> None:
+        self._state, self._last_echo = state, time.perf_counter()
+        frame = None
+        if picture and run.last is not None and math.isfinite(self._owner.picture_pause()):
+            self._last_picture = self._last_echo
+            frame = frame_of(run, run.last)
+        steps, seconds = run.settings.steps, run.seconds
+        progress = Progress(self.number, state, run.done, steps, seconds, frame, result, run=run)
+        self._owner.tell(self, progress)
+
+    def _ends(self) -> bool:
+        return self.stopping or self.future.cancelled() or self._gives_way()
+
+    def _gives_way(self) -> bool:
+        """To a newer wish, or as the program ends: nobody can stop it later."""
+        return not self._owner.is_latest(self) or not threading.main_thread().is_alive()
+
+
+def _warm_phase(settings: InversionSettings) -> Phase:
+    """The steps a finished run goes on for: as its last phase, at a third of that one's rate."""
+    last = settings.phases[-1]
+    rate = last.rate if last.rate_end is None else max(last.rate / 3, last.rate_end)
+    return replace(last, steps=WARM_STEPS, rate=rate, restart=True)
+
+
+def _shorten_batches(run: Run) -> None:
+    """Micro-batches short enough for Stop to be heard between them, by timing one seed."""
+    planned = run.settings.micro_batch or len(run.settings.seeds)
+    if planned == 1:
+        return
+    image = torch.rand(1, 3, *run.size).to(run.representation.mean_color.device)
+    with run.cpu_threads(), torch.no_grad():
+        forward = min(_seconds(run, image) for _ in range(2))  # a busy machine seems slow at times
+    most = min(planned, max(1, int(_PATIENCE / (3 * forward + 1e-6))))
+    batch = math.ceil(planned / math.ceil(planned / most))  # of equal size
+    run.settings = run.settings.replace(micro_batch=batch)
+
+
+def _seconds(run: Run, image: Tensor) -> float:
+    began = time.perf_counter()
+    run.representation(image)
+    return time.perf_counter() - began
