@@ -23,6 +23,7 @@ _HOME = {
     "replay": "inversion.replay",
     "InversionPanel": "widgets.inversion_panel",
     "LayerStrip": "widgets.layer_strip",
+    "Sweep": "sweeps.sweep",
     "Reconstruction": "inversion.result",
     "representation": "representations.registry",
     "from_callable": "representations.registry",

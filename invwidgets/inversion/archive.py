@@ -46,6 +46,13 @@ def save(result: Reconstruction, path: str | os.PathLike[str]) -> None:
 
     Raises ``OutputError`` if the place cannot be written.
     """
+    content = pack(result)
+    with written_whole(path) as partial:
+        partial.write_bytes(content)
+
+
+def pack(result: Reconstruction) -> bytes:
+    """What ``save`` writes: equal results are equal bytes."""
     from safetensors.torch import save as to_bytes
 
     tensors = {name: t for name in _ARRAYS if (t := getattr(result, name)) is not None}
@@ -64,9 +71,8 @@ def save(result: Reconstruction, path: str | os.PathLike[str]) -> None:
         "selection": asdict(result.selection),
         "receptive_field": None if field is None else asdict(field),
     }
-    content = to_bytes(flat, metadata={"invwidgets": json.dumps(header)})
-    with written_whole(path) as partial:
-        partial.write_bytes(content)
+    content: bytes = to_bytes(flat, metadata={"invwidgets": json.dumps(header)})
+    return content
 
 
 def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruction:

@@ -1,0 +1,112 @@
+"""How long a sweep will take, before it starts: from what the store knows, or from a few steps.
+
+>>> rates = step_seconds(jobs, store)
+>>> sum(rates[job.group] * job.weight for job in jobs)
+412.0
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from statistics import median
+from typing import Any
+
+from ..errors import InvwidgetsError
+from ..inversion.hardware.memory import cpu_threads, seed_bytes
+from ..inversion.run import prepare
+from ..inversion.settings import InversionSettings
+from .jobs import Job
+from .models import cut
+from .store import Store
+
+_TRIED = 3  # kinds of jobs that are tried where the store knows none
+_KNOWN = 5  # timings read for each kind
+_STEPS = 3
+_CANVASES = 16  # tensors of an image's size that a seed's search holds
+
+
+def step_seconds(todo: Iterable[Job], done: Iterable[Job], store: Store) -> dict[Any, float]:
+    """Seconds a step of one seed, by the jobs' group; empty where nothing could be tried.
+
+    Groups of which the store has timings go by those. Of the others at most three, evenly spread,
+    are tried for a few steps; the rest go by their nearest neighbour.
+    """
+    groups = list({job.group: job for job in todo})
+    known: dict[Any, float] = {}
+    seen: dict[Any, list[float]] = {}
+    for job in done:
+        if job.group in groups and len(seen.setdefault(job.group, [])) < _KNOWN:
+            seconds = store.seconds(job.key)
+            if seconds is not None:
+                seen[job.group].append(seconds / job.weight)
+    known = {group: median(rates) for group, rates in seen.items() if rates}
+    if not known:
+        examples = {job.group: job for job in todo}
+        places = {round(i * (len(groups) - 1) / max(1, _TRIED - 1)) for i in range(_TRIED)}
+        for place in sorted(places & set(range(len(groups)))):
+            seconds = _tried(examples[groups[place]])
+            if seconds is not None:
+                known[groups[place]] = seconds
+    if not known:
+        return {}
+    at = {group: place for place, group in enumerate(groups)}
+    return {
+        group: known[min(known, key=lambda other: abs(at[other] - at[group]))] for group in groups
+    }
+
+
+def _tried(job: Job) -> float | None:
+    task = job.task
+    settings = InversionSettings.from_dict(task["settings"])
+    seed = settings.seeds[:1]
+    try:
+        with cpu_threads(1):
+            run = prepare(
+                task["photo"], cut(task["model"], task["weights"], task["layer"]),
+                settings=settings.replace(seeds=seed),
+                size=tuple(task["size"]), fit=task["fit"], **_selected(task),
+            )  # fmt: skip
+            seconds = []
+            steps = run.run()
+            for _ in range(min(_STEPS, settings.steps)):
+                began = time.perf_counter()
+                next(steps)
+                seconds.append(time.perf_counter() - began)
+            return min(seconds)
+    except (InvwidgetsError, RuntimeError, MemoryError):
+        return None
+
+
+def _selected(task: dict[str, Any]) -> dict[str, Any]:
+    if task["unit"]:
+        return {"region": task["region"], "unit": f"{task['layer']}:{task['channels'][0]}"}
+    return {"region": task["region"], "channels": task["channels"]}
+
+
+def job_bytes(jobs: Iterable[Job]) -> int:
+    """What the largest job holds at once, beside its process: found by one pass of each network."""
+    most = 0
+    for job in {job.group: job for job in jobs}.values():
+        task = job.task
+        size = (task["size"][0], task["size"][1])
+        phi = cut(task["model"], task["weights"], task["layer"])
+        seeds = len(task["settings"]["seeds"])
+        try:
+            working = seed_bytes(phi, size)
+        except (InvwidgetsError, RuntimeError):  # its job will say so
+            continue
+        most = max(most, working + (seeds + 4) * _CANVASES * 4 * 3 * size[0] * size[1])
+    return most
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it.
+
+    >>> in_words(40), in_words(400), in_words(40_000)
+    ('40 s', '7 min', '11 h')
+    """
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(1, seconds):.0f} s"

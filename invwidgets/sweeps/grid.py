@@ -1,0 +1,309 @@
+"""What a sweep is: axes and their product, as plain values. Nothing is read or run here.
+
+>>> grid = Grid.of(photos=["coffee", "rocket"], layers=["blocks.2", "blocks.4"], seeds=2)
+>>> len(grid.points())
+4
+"""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..arguments import as_whole, items
+from ..errors import BadSettingError, own_words, shown, shown_path, unknown_name
+from ..images import parse_size
+from ..inversion.settings import SettingChanges, parse_seeds
+from ..models.zoo import DEFAULT_MODEL
+from ..selection import parse_region
+
+PINNED = ("threads", "micro_batch")  # a job runs on one thread, so that it is the same anywhere
+_OBJECTS = ("phases", "priors")
+_SINGLE = [n for n in SettingChanges.__annotations__ if n not in (*PINNED, *_OBJECTS)]
+SETTINGS = ("preset", "steps", "objective", *_SINGLE)
+AXES = ("photos", "models", "layers", "regions", "channels", "settings", "seeds",
+        "weights", "size", "fit")  # fmt: skip
+MAX_JOBS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of the axes' values: what one job is asked to do."""
+
+    model: str
+    layer: str | None
+    region: tuple[int, ...] | None
+    channels: Any
+    settings: tuple[tuple[str, Any], ...]
+    seeds: tuple[int, ...]
+    photo: str | None
+
+    def value(self, axis: str) -> Any:
+        """Where it stands on an axis of ``Grid.axes``."""
+        changed = dict(self.settings)
+        return changed[axis] if axis in changed else getattr(self, axis)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The axes, checked; ``layers`` and ``weights`` are kept for each model."""
+
+    photos: tuple[str, ...]
+    models: tuple[str, ...]
+    layers: dict[str, tuple[str | None, ...]]
+    regions: tuple[tuple[int, ...] | None, ...]
+    channels: tuple[Any, ...]
+    settings: dict[str, tuple[Any, ...]]
+    seeds: tuple[tuple[int, ...], ...]
+    weights: dict[str, str]
+    size: tuple[int, int] | None
+    fit: str
+
+    @classmethod
+    def of(cls, **given: Any) -> Grid:
+        """A grid of what ``Sweep`` takes; every axis is a value or a list of values.
+
+        Raises ``BadSettingError`` for an axis that is empty, ``UnknownNameError`` for one that
+        does not exist.
+        """
+        for name in given:
+            if name not in AXES:
+                raise unknown_name("axis", name, AXES)
+        models = _texts("models", given.get("models", DEFAULT_MODEL), _MODEL_WORDS)
+        size = given.get("size")
+        fit = given.get("fit", "crop")
+        if fit not in ("crop", "stretch"):
+            raise BadSettingError(f"fit={shown(fit)}: it is 'crop' or 'stretch'")
+        return cls(
+            photos=_texts("photos", given.get("photos", ()), _PHOTO_WORDS, empty=True),
+            models=models,
+            layers=_by_model("layers", given.get("layers"), models),
+            regions=_regions(given.get("regions")),
+            channels=_channels(given.get("channels")),
+            settings=_settings(given.get("settings", {})),
+            seeds=_seeds(given.get("seeds", 4)),
+            weights={m: w[0] or "pretrained"
+                     for m, w in _by_model("weights", given.get("weights"), models, True).items()},
+            size=None if size is None else parse_size(size),
+            fit=fit,
+        )  # fmt: skip
+
+    def points(self) -> list[Point]:
+        """All jobs, a model's and a layer's together, so that a worker need not change often.
+
+        Raises ``BadSettingError`` for more than a million.
+        """
+        if len(self) > MAX_JOBS:
+            raise BadSettingError(f"{len(self)} jobs: at most {MAX_JOBS}; split the sweep")
+        names = list(self.settings)
+        changes = [tuple(zip(names, v, strict=True))
+                   for v in itertools.product(*self.settings.values())]  # fmt: skip
+        return [
+            Point(model, layer, region, channels, changed, seeds, photo)
+            for model in self.models
+            for layer in self.layers[model]
+            for region, channels, changed, seeds, photo in itertools.product(
+                self.regions, self.channels, changes, self.seeds, self.photos or (None,)
+            )
+        ]
+
+    def __len__(self) -> int:
+        count = sum(len(self.layers[model]) for model in self.models)
+        for axis in (self.regions, self.channels, self.seeds, self.photos or (None,),
+                     *self.settings.values()):  # fmt: skip
+            count *= len(axis)
+        return count
+
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """The axes that have more than one value, by the name they have in a ``Point``."""
+        layers = tuple(dict.fromkeys(itertools.chain.from_iterable(self.layers.values())))
+        every: dict[str, tuple[Any, ...]] = {
+            "photo": self.photos, "model": self.models, "layer": layers, "region": self.regions,
+            "channels": self.channels, "seeds": self.seeds, **self.settings,
+        }  # fmt: skip
+        return {name: values for name, values in every.items() if len(values) > 1}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; ``Grid.of`` takes them back."""
+        return {
+            "photos": list(self.photos),
+            "models": list(self.models),
+            "layers": {m: [n or "" for n in names] for m, names in self.layers.items()},
+            "regions": [None if r is None else list(r) for r in self.regions],
+            "channels": [list(c) if isinstance(c, tuple) else c for c in self.channels],
+            "settings": {name: list(values) for name, values in self.settings.items()},
+            "seeds": [list(seeds) for seeds in self.seeds],
+            "weights": dict(self.weights),
+            "size": None if self.size is None else list(self.size),
+            "fit": self.fit,
+        }
+
+
+def read_plan(path: str | os.PathLike[str]) -> Grid:
+    """A grid from a TOML file; photos' paths are looked for beside it, and may hold ``*``.
+
+    Raises ``BadSettingError`` for a file that cannot be read or is no TOML.
+    """
+    file = Path(path)
+    try:
+        plan = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        words = getattr(error, "strerror", None) or own_words(error)
+        raise BadSettingError(
+            f"plan {shown_path(path)} cannot be read: {words}; give a TOML file with photos, "
+            "layers, seeds …"
+        ) from None
+    if "photos" in plan:
+        listed = _texts("photos", plan["photos"], _PHOTO_WORDS)
+        plan["photos"] = [p for name in listed for p in _beside(name, file.parent)]
+    return Grid.of(**plan)
+
+
+_MODEL_WORDS = (
+    "a name of 'invwidgets models', timm/NAME, or a function of your own as package.module:function"
+)
+_PHOTO_WORDS = "a file's path or a bundled photo's name"
+
+
+def _beside(name: str, folder: Path) -> list[str]:
+    if any(letter in name for letter in "*?["):
+        found = sorted(glob.glob(str(folder / name), recursive=True))
+        if not found:
+            raise BadSettingError(f"photos {shown(name)}: no file in {shown_path(folder)} fits")
+        return found
+    there = folder / name
+    return [str(there)] if there.exists() else [name]
+
+
+def _listed(axis: str, given: Any) -> list[Any]:
+    """An axis' values; a single one is a list of one."""
+    if given is None or isinstance(given, str | bytes | os.PathLike | Mapping):
+        return [given]
+    values = items(given)
+    if values is None:
+        return [given]
+    if not values:
+        raise BadSettingError(f"axis {axis} is empty: give at least one value, or leave it out")
+    return values
+
+
+def _texts(axis: str, given: Any, words: str, empty: bool = False) -> tuple[str, ...]:
+    if empty and given == ():
+        return ()
+    texts = []
+    for value in _listed(axis, given):
+        if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+            raise BadSettingError(
+                f"{axis} {shown(value)}: jobs carry names, so that any process can do them; give "
+                f"{words}"
+            )
+        texts.append(str(os.fspath(value)))
+    return tuple(dict.fromkeys(texts))
+
+
+def _by_model(
+    axis: str, given: Any, models: tuple[str, ...], single: bool = False
+) -> dict[str, tuple[str | None, ...]]:
+    """What a mapping says of each model, or the same for all."""
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys(models, given)
+    for name in given:
+        if name not in models:
+            raise unknown_name("model", name, models, f"the sweep's {axis}")
+    found: dict[str, tuple[str | None, ...]] = {}
+    for model in models:
+        values = _listed(axis, given.get(model))
+        if single and len(values) > 1:
+            raise BadSettingError(f"{axis} {shown(values)}: one for each model")
+        for value in values:
+            if value is not None and not isinstance(value, str | os.PathLike):
+                raise BadSettingError(f"{axis} {shown(value)}: give names")
+        found[model] = tuple(
+            dict.fromkeys(None if v in (None, "") else os.fspath(v) for v in values)
+        )
+    return found
+
+
+def _regions(given: Any) -> tuple[tuple[int, ...] | None, ...]:
+    values = _listed("regions", given)
+    if len(values) == 4 and all(as_whole(v) is not None for v in values):
+        values = [tuple(values)]
+    return tuple(dict.fromkeys(parse_region(value) for value in values))
+
+
+def _channels(given: Any) -> tuple[Any, ...]:
+    """Each value is what ``select`` takes: ``[0, 1]`` are two values, ``[[0, 1]]`` is one."""
+    found = []
+    for value in _listed("channels", given):
+        listed = items(value)
+        found.append(tuple(listed) if listed is not None else value)
+    return tuple(dict.fromkeys(None if value == "all" else value for value in found))
+
+
+def _settings(given: Any) -> dict[str, tuple[Any, ...]]:
+    if not isinstance(given, Mapping):
+        raise BadSettingError(
+            f"settings {shown(given)}: give names and values, such as {{'tv_weight': [0.01, 0.1]}}"
+        )
+    found = {}
+    for name, value in given.items():
+        if name in PINNED:
+            raise BadSettingError(
+                f"setting {name}: the jobs of a sweep run on one thread each, so that they end the "
+                "same anywhere; leave it out"
+            )
+        if name in _OBJECTS:
+            raise BadSettingError(
+                f"setting {name}: a sweep's jobs carry numbers and names only; give 'preset', "
+                "'steps' and single weights"
+            )
+        if name not in SETTINGS:
+            raise unknown_name("setting", name, SETTINGS)
+        values = _listed(f"settings.{name}", value)
+        for single in values:
+            if not (single is None or isinstance(single, str | int | float)):
+                raise BadSettingError(
+                    f"setting {name} {shown(single)}: a sweep's jobs carry numbers and names only"
+                )
+        if name == "precision" and "auto" in values:
+            raise BadSettingError(
+                "precision 'auto' is a measurement, which may end otherwise on another machine: "
+                "give 'float32' (a sweep's default) or 'bfloat16'"
+            )
+        found[str(name)] = tuple(dict.fromkeys(values))
+    return found
+
+
+def _seeds(given: Any) -> tuple[tuple[int, ...], ...]:
+    """``2`` and ``[0, 1]`` are one value of two seeds; ``[[0], [1]]`` are two values of one."""
+    listed = items(given)
+    if listed is not None and listed and all(items(value) is not None for value in listed):
+        return tuple(dict.fromkeys(parse_seeds(value) for value in listed))
+    if listed == []:
+        raise BadSettingError("axis seeds is empty: give how many, or a list like [0, 1]")
+    return (parse_seeds(given),)
+
+
+def words_of(axis: str, value: Any) -> str:
+    """A value of an axis, for a heading, a menu or a table.
+
+    >>> words_of("region", (3, 8, 3, 8)), words_of("tv_weight", 0.01)
+    ('3:8,3:8', '0.01')
+    """
+    if value is None:
+        return {"region": "everything", "channels": "all", "layer": "the last"}.get(axis, "none")
+    if axis == "region":
+        return "{}:{},{}:{}".format(*value)
+    if axis == "photo":
+        return Path(value).stem
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ",".join(str(v) for v in value)
+    return str(value)

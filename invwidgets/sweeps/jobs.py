@@ -1,0 +1,190 @@
+"""From a combination of values to a job: all that determines its outcome, and the key of that.
+
+>>> jobs = resolve(Grid.of(photos="coffee", layers=["blocks.2"], seeds=1))
+>>> jobs[0].key, jobs[0].settings.steps
+('2f0c…', 150)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..energy.objectives import objective_of
+from ..errors import BadSettingError, InvwidgetsError, SelectionError
+from ..images import photos, read_photo
+from ..inversion.hardware.memory import resolve_device
+from ..inversion.presets import preset, seen_share
+from ..inversion.settings import InversionSettings
+from ..representations.base import Representation
+from ..selection import Selection, select
+from .grid import Grid, Point
+from .models import code_digest, cut
+
+_ELSEWHERE = ("device", "threads", "micro_batch", "precision")  # in the key by themselves, or not
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process does from names and numbers alone; ``reason`` says why it cannot be done.
+
+    ``weight`` is what it costs, in steps of one seed.
+    """
+
+    key: str
+    point: Point
+    task: dict[str, Any]
+    reason: str = ""
+    weight: int = 1
+
+    @property
+    def group(self) -> tuple[Any, ...]:
+        """Jobs alike in this take alike for a step of a seed."""
+        return self.point.model, self.point.layer, self.point.region
+
+
+def resolve(grid: Grid) -> list[Job]:
+    """The jobs of a grid, in its order; what cannot be done has its ``reason``.
+
+    Raises ``InvwidgetsError`` for a model, a layer or a setting that does not exist.
+    """
+    every: dict[Any, _Asked | str] = {}
+    jobs = []
+    for point in grid.points():
+        asked_of = replace(point, photo=None)
+        if asked_of not in every:
+            every[asked_of] = _resolve(grid, point)
+        jobs.append(_job(grid, point, every[asked_of]))
+    return jobs
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a job is asked, whatever its photo."""
+
+    representation: Representation
+    selection: Selection
+    settings: InversionSettings
+    size: tuple[int, int]
+    needs_photo: bool
+    needs_unit: bool
+    content: dict[str, Any]
+
+
+def _resolve(grid: Grid, point: Point) -> _Asked | str:
+    weights = grid.weights[point.model]
+    phi = cut(point.model, weights, point.layer)
+    size = grid.size or phi.size
+    changes = dict(point.settings)
+    name = changes.pop("preset", "default")
+    objective = changes.pop("objective", None)
+    steps = changes.pop("steps", None)
+    part = objective_of(objective or "inversion")
+    if part.needs_photo and not grid.photos:
+        raise BadSettingError(
+            f"axis photos is missing: give one of {', '.join(photos())}, or files"
+        )
+    try:
+        selection = select(phi, point.region, point.channels, size)  # type: ignore[arg-type]
+        if part.needs_unit and len(selection.channels or ()) != 1:
+            return f"{part.name} wants one channel a job: give channels=[0, 1, …]"
+        share = seen_share(phi, selection.region, size)
+    except SelectionError as error:  # another layer may well have that region
+        return str(error)
+    settings = preset(
+        name, phi, objective or "inversion", steps, share, size,
+        **{"frames": 0, "precision": "float32", **changes},
+    )  # fmt: skip
+    device = resolve_device(settings.device)
+    settings = settings.replace(seeds=point.seeds, threads=1, device=str(device))
+    content = {
+        "model": phi.name,
+        "code": code_digest(point.model),
+        "digest": phi.digest,
+        "layer": phi.layer_info(size).name,
+        "region": selection.region,
+        "channels": selection.channels,
+        "size": size,
+        "settings": {k: v for k, v in settings.to_dict().items() if k not in _ELSEWHERE},
+        "device": device.type,
+        "dtype": settings.precision,
+        "engine": __version__,
+    }
+    return _Asked(phi, selection, settings, size, part.needs_photo, part.needs_unit, content)
+
+
+def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
+    if isinstance(asked, str):
+        return _impossible(grid, point, asked)
+    pixels = ""
+    if asked.needs_photo:
+        assert point.photo is not None
+        try:
+            pixels = pixel_digest(point.photo)
+        except InvwidgetsError as error:
+            return _impossible(grid, point, str(error))
+    fit = grid.fit if asked.needs_photo else ""
+    key = key_of(asked.content | {"pixels": pixels, "fit": fit})
+    task = {
+        "key": key,
+        "photo": _absolute(point.photo) if asked.needs_photo else None,
+        "pixels": pixels,
+        "model": point.model,
+        "weights": grid.weights[point.model],
+        "digest": asked.content["digest"],
+        "layer": asked.content["layer"],
+        "region": asked.selection.region,
+        "channels": asked.selection.channels,
+        "unit": asked.needs_unit,
+        "size": list(asked.size),
+        "fit": grid.fit,
+        "settings": asked.settings.to_dict(),
+    }
+    weight = asked.settings.steps * len(asked.settings.seeds)
+    return Job(key, point, json.loads(json.dumps(task)), weight=weight)
+
+
+def _impossible(grid: Grid, point: Point, reason: str) -> Job:
+    described = {"impossible": repr(point), "weights": grid.weights[point.model],
+                 "size": grid.size, "fit": grid.fit}  # fmt: skip
+    return Job(key_of(described), point, {}, reason)
+
+
+def key_of(content: dict[str, Any]) -> str:
+    """The digest that names a job: equal contents, equal keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def pixel_digest(photo: str) -> str:
+    """A digest of a photo's decoded pixels, at its own size; a file that changes is read again.
+
+    Raises ``BadImageError`` or ``UnknownNameError``.
+    """
+    try:
+        found = os.stat(photo)
+        stamp = (found.st_mtime_ns, found.st_size)
+    except (OSError, ValueError):
+        stamp = (0, 0)
+    return _pixel_digest(photo, stamp)
+
+
+@lru_cache(maxsize=4096)
+def _pixel_digest(photo: str, stamp: tuple[int, int]) -> str:
+    image = read_photo(photo)
+    hasher = hashlib.blake2b(repr(tuple(image.shape)).encode(), digest_size=16)
+    hasher.update(image.numpy().tobytes())
+    return hasher.hexdigest()
+
+
+def _absolute(photo: str | None) -> str | None:
+    """A file's path from anywhere on this machine; a bundled photo's name stays one."""
+    if photo is None or photo in photos():
+        return photo
+    return str(Path(photo).resolve())

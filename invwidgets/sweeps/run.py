@@ -1,0 +1,115 @@
+"""A sweep under way: what is there is skipped, the rest is handed to an executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from ..arguments import whole_number
+from ..errors import OutputError
+from .estimate import job_bytes, step_seconds
+from .executors import Control, Executor, Here, Processes, machine_workers
+from .jobs import Job
+from .sweep import Progress, Status
+
+if TYPE_CHECKING:
+    from .sweep import Sweep
+
+MAX_WORKERS = 1024
+
+
+def run_sweep(
+    sweep: Sweep,
+    workers: int | None,
+    scheduler: Any,
+    on_progress: Callable[[Progress], Any] | None,
+    control: Control | None,
+) -> Status:
+    """See ``Sweep.run``."""
+    store, control = sweep.store, control or Control()
+    asked = None if workers is None else whole_number(workers, "workers", 1, MAX_WORKERS)
+    jobs = {job.key: job for job in sweep.jobs}  # equal ones are done once
+    store.keep_plan(sweep.grid.to_dict(), [job.key for job in sweep.jobs])
+    found, damaged = store.survey(jobs)
+    for key in damaged:
+        store.discard(key)
+    failed: dict[str, str] = {}
+    for job in jobs.values():
+        if job.reason:
+            failed[job.key] = job.reason
+            store.fail(job.key, job.reason)
+    before = set(store.failures())
+    todo = [job for key, job in jobs.items() if key not in found and not job.reason]
+    executor, notes = _executor(todo, asked, scheduler)
+    notes += [f"{reason}; it is done again" for reason in damaged.values()]
+    pace = _Pace(todo, step_seconds(todo, [jobs[key] for key in found], store), executor.workers)
+    stored, tell = list(found), on_progress or (lambda progress: None)
+
+    def progress(outcome: dict[str, Any] | None) -> Progress:
+        left = len(jobs) - len(stored) - len(failed)
+        return Progress(len(jobs), len(stored), len(failed), left, executor.workers,
+                        pace.left(), outcome, tuple(notes))  # fmt: skip
+
+    tell(progress(None))
+    outcomes = executor.run((job.task for job in todo), store.url, control)
+    try:
+        for outcome in outcomes:
+            key = outcome["key"]
+            if outcome["state"] == "unwritten":
+                raise OutputError(
+                    f"{outcome['reason']} ({len(stored)} of {len(jobs)} jobs are stored; run the "
+                    "sweep again to go on)"
+                )
+            if outcome["state"] == "stored":
+                stored.append(key)
+                if key in before:
+                    store.forgive(key)
+            else:
+                failed[key] = outcome["reason"]
+            pace.done(jobs[key])
+            tell(progress(outcome))
+    finally:
+        outcomes.close()  # type: ignore[attr-defined]  # a generator's: its workers end
+    missing = tuple(key for key in jobs if key not in failed and key not in set(stored))
+    return Status(len(jobs), tuple(stored), missing, failed)
+
+
+def _executor(todo: list[Job], workers: int | None, scheduler: Any) -> tuple[Executor, list[str]]:
+    if scheduler is not None:
+        from .cluster import Cluster
+
+        return Cluster(scheduler, job_bytes(todo)), []
+    if workers == 1 or not todo:
+        return Here(), []
+    own = psutil.Process().memory_info().rss
+    count, words = machine_workers(job_bytes(todo), own, workers)
+    count = min(count, len(todo))
+    return Processes(count) if count > 1 else Here(), [words] if words else []
+
+
+class _Pace:
+    """The time left: what was estimated of the jobs to come, by how the estimate has held."""
+
+    def __init__(self, todo: list[Job], rates: dict[Any, float], workers: int) -> None:
+        self._rates, self._workers = rates, workers
+        self._todo = sum(self._cost(job) for job in todo)
+        self._done = 0.0
+        self._began = time.perf_counter()
+
+    def _cost(self, job: Job) -> float:
+        return self._rates.get(job.group, 0.0) * job.weight
+
+    def done(self, job: Job) -> None:
+        self._done += self._cost(job)
+
+    def left(self) -> float | None:
+        """Seconds; None where nothing is known."""
+        if not self._todo:
+            return None
+        left = max(0.0, self._todo - self._done)
+        if not self._done:
+            return left / self._workers
+        return left / self._done * (time.perf_counter() - self._began)

@@ -1,0 +1,300 @@
+"""Finished jobs by their keys: stored once, whole, checked whenever they are read.
+
+>>> store = Store("sweep")
+>>> store.put(key, result, job, seconds)
+>>> store.result(key).relative_error
+
+``records/ab/KEY.json`` is what makes a job there: it names the tensors' file, which was written
+before it, with its digest, and holds a digest of itself. How long a job took lies in ``timings/``,
+why one failed in ``failures/``, what was asked for in ``plans/``. JSON and safetensors only:
+nothing in a store can execute.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadSettingError, OutputError, shown_path
+from .places import Folder, open_place
+
+if TYPE_CHECKING:
+    from ..inversion.result import Reconstruction
+
+VERSION = 1
+_STORE, _RECORD, _PLAN = "invwidgets.store", "invwidgets.record", "invwidgets.plan"
+_THUMBNAIL = 112  # pixels of the longer side
+_READERS = 8  # records read at once from a remote store
+
+
+class DamagedError(OutputError):
+    """A record that is not what was stored."""
+
+
+class Store:
+    """See the module's text. ``create`` makes the place a store if it is not one yet.
+
+    Raises ``OutputError`` for a store that is not there, of a newer version, or without permission.
+    """
+
+    def __init__(self, place: Any, create: bool = True) -> None:
+        self.place = open_place(place)
+        self.url = self.place.url
+        try:
+            content = self.place.read("store.json")
+        except FileNotFoundError:
+            if not create:
+                raise OutputError(
+                    f"no store at {shown_path(self.url)}: give the place that a sweep was run with"
+                ) from None
+            self.place.write("store.json", _json({"format": f"{_STORE}/{VERSION}"}))
+        else:
+            _checked_format(content, _STORE, f"the store {shown_path(self.url)}")
+
+    # ---- jobs that are done
+
+    def keys(self) -> list[str]:
+        """The keys of all records, damaged ones among them."""
+        names = (name.rsplit("/", 1)[-1] for name in self.place.names("records"))
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+    def put(self, key: str, result: Reconstruction, job: dict[str, Any], seconds: float) -> None:
+        """Store a job's result, whole; one that is there already is left as it is.
+
+        Raises ``OutputError`` if the place cannot be written to.
+        """
+        from ..inversion.archive import pack
+
+        if self.has(key):
+            return
+        result = replace(result, seconds=0.0)  # a timing is no outcome: it lies beside
+        tensors = pack(result)
+        digest = _digest(tensors)
+        name = f"records/{key[:2]}/{key}-{digest[:12]}.safetensors"
+        outcome = result.summary()
+        del outcome["seconds"]
+        body = {
+            "key": key,
+            "job": job,
+            "outcome": outcome,
+            "thumbnail": base64.b64encode(_thumbnail(result)).decode(),
+            "tensors": {"name": name, "bytes": len(tensors), "digest": digest},
+        }
+        record = {"format": f"{_RECORD}/{VERSION}", "digest": _digest(_json(body)), "body": body}
+        self.place.write(name, tensors)
+        self.place.write(_record_name(key), _json(record))
+        self.place.write(f"timings/{key[:2]}/{key}.json", _json({"seconds": seconds}))
+
+    def has(self, key: str) -> bool:
+        """Whether a job has a whole record; reads the JSON, not the tensors."""
+        try:
+            self.record(key)
+        except (DamagedError, FileNotFoundError):
+            return False
+        return True
+
+    def record(self, key: str) -> dict[str, Any]:
+        """A record's body. Raises ``FileNotFoundError``, ``DamagedError``, or ``OutputError`` for
+        one of a newer version."""
+        content = self.place.read(_record_name(key))
+        where = f"the record {key} in {shown_path(self.url)}"
+        record = _checked_format(content, _RECORD, where)
+        body = record.get("body")
+        if not isinstance(body, dict) or record.get("digest") != _digest(_json(body)):
+            raise DamagedError(f"{where} is damaged: its digest does not fit")
+        if body.get("key") != key:
+            raise DamagedError(f"{where} is damaged: it is of another job")
+        return body
+
+    def check(self, key: str) -> dict[str, Any]:
+        """A record's body, its tensors read and compared too; raises as ``record``."""
+        body = self.record(key)
+        self._tensors(key, body)
+        return body
+
+    def result(self, key: str) -> Reconstruction:
+        """A job's result, checked. Raises as ``record``."""
+        from ..inversion.result import Reconstruction
+
+        body = self.record(key)
+        content = self._tensors(key, body)
+        if isinstance(self.place, Folder):
+            result = Reconstruction.load(self.place.path / body["tensors"]["name"])
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "tensors.safetensors"
+                file.write_bytes(content)
+                result = Reconstruction.load(file)
+        return replace(result, seconds=self.seconds(key) or 0.0)
+
+    def survey(self, keys: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """The bodies of those jobs that are there whole, and why others are damaged.
+
+        Raises ``OutputError`` for one of a newer version.
+        """
+        there = set(self.keys())
+        wanted = [key for key in dict.fromkeys(keys) if key in there]
+        found: dict[str, dict[str, Any]] = {}
+        damaged: dict[str, str] = {}
+        for key, answer in zip(wanted, self._surveyed(wanted), strict=True):
+            if isinstance(answer, str):
+                damaged[key] = answer
+            elif answer is not None:
+                found[key] = answer
+        return found, damaged
+
+    def discard(self, key: str) -> None:
+        """Take a damaged record away, so that its job is done again."""
+        if isinstance(self._answer(key), str):  # another sweep may have repaired it meanwhile
+            self.place.remove(_record_name(key))
+
+    def thumbnail(self, body: dict[str, Any]) -> bytes:
+        """The small picture in a record, as a JPEG file."""
+        return base64.b64decode(body["thumbnail"])
+
+    def _surveyed(self, keys: list[str]) -> Iterator[dict[str, Any] | str | None]:
+        if isinstance(self.place, Folder):
+            yield from map(self._answer, keys)
+            return
+        with ThreadPoolExecutor(_READERS) as readers:
+            yield from readers.map(self._answer, keys)
+
+    def _answer(self, key: str) -> dict[str, Any] | str | None:
+        try:
+            return self.check(key)
+        except DamagedError as error:
+            return str(error)
+        except FileNotFoundError:  # taken away since it was listed
+            return None
+
+    def _tensors(self, key: str, body: dict[str, Any]) -> bytes:
+        where = f"the record {key} in {shown_path(self.url)}"
+        tensors = body["tensors"]
+        try:
+            content = self.place.read(tensors["name"])
+        except FileNotFoundError:
+            raise DamagedError(f"{where} is damaged: its tensors are not there") from None
+        if len(content) != tensors["bytes"]:
+            raise DamagedError(
+                f"{where} is damaged: its tensors have {len(content)} bytes of {tensors['bytes']}"
+            )
+        if _digest(content) != tensors["digest"]:
+            raise DamagedError(f"{where} is damaged: the digest of its tensors does not fit")
+        return content
+
+    # ---- beside them
+
+    def seconds(self, key: str) -> float | None:
+        """How long a job took, None where nobody knows."""
+        try:
+            seconds = json.loads(self.place.read(f"timings/{key[:2]}/{key}.json"))["seconds"]
+            return float(seconds)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def fail(self, key: str, reason: str) -> None:
+        """Note why a job failed."""
+        self.place.write(f"failures/{key[:2]}/{key}.json", _json({"reason": reason}))
+
+    def failures(self) -> dict[str, str]:
+        """Why jobs failed, by key."""
+        found = {}
+        for name in self.place.names("failures"):
+            key = name.rsplit("/", 1)[-1].removesuffix(".json")
+            try:
+                found[key] = str(json.loads(self.place.read(name))["reason"])
+            except FileNotFoundError:  # done since
+                continue
+            except (ValueError, KeyError, TypeError):
+                found[key] = "the note of its failure is damaged"
+        return found
+
+    def forgive(self, key: str) -> None:
+        """Forget that a job failed."""
+        self.place.remove(f"failures/{key[:2]}/{key}.json")
+
+    def keep_plan(self, grid: dict[str, Any], keys: list[str]) -> None:
+        """Keep what a sweep asks for, and its jobs' keys in the order of the grid."""
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        plan = {"format": f"{_PLAN}/{VERSION}", "run": now, "grid": grid, "keys": keys}
+        self.place.write(f"plans/{_digest(_json(grid))[:16]}.json", _json(plan))
+
+    def plans(self) -> list[dict[str, Any]]:
+        """Every plan that was run here, the latest last: its ``grid`` and ``keys``.
+
+        Raises ``OutputError`` for one that cannot be read.
+        """
+        plans = []
+        for name in self.place.names("plans"):
+            where = f"the plan {name} in {shown_path(self.url)}"
+            plan = _checked_format(self.place.read(name), _PLAN, where)
+            if not isinstance(plan.get("grid"), dict) or not isinstance(plan.get("keys"), list):
+                raise DamagedError(f"{where} is damaged: run its sweep again, which writes it anew")
+            plans.append(plan)
+        return sorted(plans, key=lambda plan: str(plan.get("run")))
+
+
+def _record_name(key: str) -> str:
+    return f"records/{key[:2]}/{key}.json"
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _checked_format(content: bytes, kind: str, where: str) -> dict[str, Any]:
+    try:
+        given = json.loads(content)
+        found = re.fullmatch(rf"{re.escape(kind)}/(\d{{1,9}})", given["format"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        found = None
+    if found is None:
+        raise DamagedError(f"{where} is damaged: it is no {kind}")
+    if int(found[1]) > VERSION:
+        raise OutputError(
+            f"{where} was written by a newer version of invwidgets (format {found[1]}, this one "
+            f"reads up to {VERSION}): upgrade with pip install -U invwidgets, or give another store"
+        )
+    return given  # type: ignore[no-any-return]
+
+
+def _thumbnail(result: Reconstruction) -> bytes:
+    """The best seed's image, small, as a JPEG file."""
+    import torch
+
+    from ..images import to_pil
+
+    errors = result.relative_error or (0.0,)
+    best = min(range(len(errors)), key=errors.__getitem__)
+    image = result.images[best]
+    scale = min(1.0, _THUMBNAIL / max(image.shape[-2:]))
+    side = [max(1, round(s * scale)) for s in image.shape[-2:]]
+    small = torch.nn.functional.interpolate(image[None], side, mode="bilinear", antialias=True)
+    file = io.BytesIO()
+    to_pil(small[0]).save(file, "JPEG", quality=85, subsampling=0)
+    return file.getvalue()
+
+
+def needs_store(given: Any) -> Store:
+    """The store that was given. Raises ``BadSettingError`` where there is none."""
+    if given is None:
+        raise BadSettingError(
+            "where are the results to go? give store='a folder', or a URL such as s3://bucket/sweep"
+        )
+    if isinstance(given, Store):
+        return given
+    return Store(given)

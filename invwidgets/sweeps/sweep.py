@@ -1,0 +1,246 @@
+"""Many runs as one: described once, run here or anywhere, never computed twice.
+
+>>> sweep = Sweep(photos=["coffee", "rocket"], layers=["blocks.2", "blocks.4"], store="sweep")
+>>> sweep.run(workers=2)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OutputError, shown, shown_path
+from .estimate import in_words
+from .grid import Grid, Point, read_plan
+from .store import Store, needs_store
+
+if TYPE_CHECKING:
+    from ..inversion.result import Reconstruction
+    from .executors import Control
+    from .jobs import Job
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a sweep stands. ``seconds`` is what is left, None where nobody knows.
+
+    ``outcome`` is what just came: its job's ``key``, ``state``, ``reason``.
+    """
+
+    total: int
+    stored: int
+    failed: int
+    todo: int
+    workers: int
+    seconds: float | None
+    outcome: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """In a line of words."""
+        parts = [f"{self.total} jobs: {self.stored} stored"]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        parts.append(f"{self.todo} to do")
+        words = ", ".join(parts)
+        if self.todo and self.seconds is not None:
+            with_ = f" with {self.workers} workers" if self.workers > 1 else ""
+            words += f"; about {in_words(self.seconds)}{with_}"
+        return words
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a store has of some jobs: keys of those ``stored``, ``missing``; reasons by key of those
+    ``failed`` and ``damaged``."""
+
+    total: int
+    stored: tuple[str, ...]
+    missing: tuple[str, ...]
+    failed: dict[str, str] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.stored) == self.total
+
+    def describe(self) -> str:
+        """In a line of words."""
+        counts = [(len(self.stored), "stored"), (len(self.failed), "failed"),
+                  (len(self.damaged), "damaged"), (len(self.missing), "to do")]  # fmt: skip
+        said = ", ".join(f"{count} {word}" for count, word in counts if count)
+        return f"{self.total} jobs: {said or 'none stored'}"
+
+
+class Sweep:
+    """A grid of runs over photos, networks, layers, regions, channels, settings and seeds.
+
+    >>> sweep = Sweep(
+    ...     photos=["coffee", "rocket"], layers=["blocks.2", "blocks.4"],
+    ...     settings={"steps": 100, "tv_weight": [0.002, 0.02]}, seeds=2, store="sweep",
+    ... )
+    >>> sweep.run().describe()
+    '8 jobs: 8 stored'
+
+    Each axis is a value or a list of values; jobs are all their combinations.
+
+    Parameters
+    ----------
+    photos: files or bundled photos' names; left out where the objective needs none.
+    models: names that ``representation`` takes, or ``package.module:function`` of your own that
+        returns a representation and that every worker can import.
+    layers: names; a mapping gives each model its own. The last layer by default.
+    regions, channels: as ``invert`` takes them; ``channels=[0, 1]`` are two values, ``[[0, 1]]``
+        one.
+    settings: by name what ``invert`` takes by keyword (``preset``, ``steps``, ``tv_weight``, …), a
+        value or a list. ``precision`` is float32 unless said otherwise, ``frames`` 0.
+    seeds: how many each job has, or a list of them; a list of lists is an axis.
+    weights: as ``representation`` takes them, or a mapping by model.
+    size, fit: as ``invert`` takes them.
+    store: a folder or a URL of fsspec. What is there already is not computed again, by the content
+        of the photo, the weights and the settings.
+
+    Every job runs on one thread, so that it ends the same wherever it runs.
+
+    Raises ``BadSettingError`` for an empty axis, ``UnknownNameError`` for a name that does not
+    exist, ``OutputError`` for a store that cannot be used.
+    """
+
+    def __init__(
+        self,
+        photos: Any = (),
+        models: Any = None,
+        layers: Any = None,
+        *,
+        regions: Any = None,
+        channels: Any = None,
+        settings: Any = None,
+        seeds: Any = 4,
+        weights: Any = None,
+        size: Any = None,
+        fit: str = "crop",
+        store: Any = None,
+        **misspelt: Any,
+    ) -> None:
+        given = {"photos": photos, "layers": layers, "regions": regions, "channels": channels,
+                 "seeds": seeds, "weights": weights, "size": size, "fit": fit}  # fmt: skip
+        given |= {} if models is None else {"models": models}
+        given |= {} if settings is None else {"settings": settings}
+        self.grid = Grid.of(**given, **misspelt)
+        self._place = store
+        self._known_keys: list[str] | None = None
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], store: Any = None) -> Sweep:
+        """A sweep described in a TOML file, its axes named as above.
+
+        Raises ``BadSettingError`` for a file that is none.
+        """
+        return cls._of(read_plan(path), store)
+
+    @classmethod
+    def reopen(cls, store: Any) -> Sweep:
+        """The sweep that a store was last made with, to be looked at or run on.
+
+        Raises ``OutputError`` where there is none.
+        """
+        opened = store if isinstance(store, Store) else Store(store, create=False)
+        plans = opened.plans()
+        if not plans:
+            raise OutputError(f"no sweep was run with the store {shown_path(opened.url)} yet")
+        sweep = cls._of(Grid.of(**plans[-1]["grid"]), opened)
+        sweep._known_keys = plans[-1]["keys"]
+        return sweep
+
+    @classmethod
+    def _of(cls, grid: Grid, store: Any) -> Sweep:
+        sweep = cls.__new__(cls)
+        sweep.grid, sweep._place, sweep._known_keys = grid, store, None
+        return sweep
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+    @cached_property
+    def store(self) -> Store:
+        """Where the results are."""
+        return needs_store(self._place)
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """The combinations of the axes' values, one a job."""
+        return self.grid.points()
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """The jobs, one a point; made ready at the first call, which loads the networks."""
+        from .jobs import resolve
+
+        return resolve(self.grid)
+
+    @property
+    def keys(self) -> list[str]:
+        """The jobs' keys, in the order of ``points``."""
+        return self._known_keys or [job.key for job in self.jobs]
+
+    def status(self) -> Status:
+        """What the store has; every record is read and its digests compared."""
+        return status_of(self.store, self.keys)
+
+    def run(
+        self,
+        workers: int | None = 1,
+        *,
+        scheduler: Any = None,
+        on_progress: Callable[[Progress], Any] | None = None,
+        control: Control | None = None,
+    ) -> Status:
+        """Do what the store has not yet; what was stored is kept, whatever happens.
+
+        ``workers`` processes of this machine, 1 for this very process, None for as many as it has
+        cores and memory; or a Dask ``scheduler``, an address or a ``distributed.Client``.
+        ``on_progress`` is told before the first job and after each.
+
+        Raises ``OutputError`` if the store takes no more, ``InvwidgetsError`` if the scheduler
+        cannot be reached or is gone.
+        """
+        from .run import run_sweep
+
+        self.__dict__.pop("jobs", None)  # a photo may have changed since
+        self._known_keys = None
+        return run_sweep(self, workers, scheduler, on_progress, control)
+
+    def result(self, place: int | str) -> Reconstruction:
+        """The result of a job, by its place among ``points`` or its key.
+
+        Raises ``OutputError`` where it is not there, or damaged.
+        """
+        key = self.keys[place] if isinstance(place, int) else place
+        try:
+            return self.store.result(key)
+        except FileNotFoundError:
+            raise OutputError(
+                f"job {shown(place)} is not in the store {shown_path(self.store.url)} yet: run the "
+                "sweep"
+            ) from None
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each job that is stored: its point, then means over its seeds."""
+        from .table import rows
+
+        return rows(self)
+
+
+def status_of(store: Store, keys: Iterable[str]) -> Status:
+    """How a store stands with some jobs."""
+    every = list(dict.fromkeys(keys))
+    found, damaged = store.survey(every)
+    failures = store.failures()
+    failed = {k: failures[k] for k in every if k in failures and k not in found}
+    missing = [k for k in every if k not in found and k not in failed and k not in damaged]
+    return Status(
+        len(every), tuple(k for k in every if k in found), tuple(missing), failed, damaged
+    )

@@ -1,0 +1,88 @@
+"""What a worker does with one job: names in, a stored result out.
+
+>>> perform(job.task, "sweep")
+{'key': '2f0c…', 'state': 'stored', 'reason': '', 'seconds': 8.1}
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from ..errors import InvwidgetsError, OutputError, own_words
+from ..images import photo_name
+from ..inversion.hardware.memory import cpu_threads
+from ..inversion.invert import invert
+from ..inversion.result import Reconstruction
+from ..inversion.settings import InversionSettings
+from .jobs import pixel_digest
+from .models import cut
+from .store import Store
+
+Outcome = dict[str, Any]  # key, state: stored | failed | unwritten, reason, seconds
+_one_at_a_time = threading.Lock()  # a process searches on one thread
+
+
+def perform(task: dict[str, Any], url: str) -> Outcome:
+    """Do a job and store what came of it.
+
+    Nothing is raised: ``state`` is ``stored``, ``failed`` with the reason, which is stored too, or
+    ``unwritten`` where the store takes nothing.
+    """
+    key = task["key"]
+    with _one_at_a_time:
+        began = time.perf_counter()
+        try:
+            store = opened(url)
+            if not store.has(key):  # another sweep may have done it meanwhile
+                try:
+                    result = _inverted(task)
+                except (InvwidgetsError, torch.OutOfMemoryError, MemoryError) as error:
+                    return _failed(store, key, str(error) or own_words(error))
+                except Exception as error:  # of a user's own network: this job's, not the sweep's
+                    return _failed(store, key, own_words(error))
+                store.put(key, result, task, time.perf_counter() - began)
+        except OutputError as error:
+            return {"key": key, "state": "unwritten", "reason": str(error), "seconds": 0.0}
+        seconds = time.perf_counter() - began
+        return {"key": key, "state": "stored", "reason": "", "seconds": seconds}
+
+
+@lru_cache(maxsize=4)
+def opened(url: str) -> Store:
+    """A store, opened once a process."""
+    return Store(url)
+
+
+def _failed(store: Store, key: str, reason: str) -> Outcome:
+    store.fail(key, reason)
+    return {"key": key, "state": "failed", "reason": reason, "seconds": 0.0}
+
+
+def _inverted(task: dict[str, Any]) -> Reconstruction:
+    """The run itself: the one place that knows how a job is put to ``invert``."""
+    phi = cut(task["model"], task["weights"], task["layer"])
+    if phi.digest != task["digest"]:
+        raise InvwidgetsError(
+            f"{task['model']} has other weights here than where the sweep was planned: use the "
+            "same weights and version of it everywhere"
+        )
+    photo, options = task["photo"], {"region": task["region"], "channels": task["channels"]}
+    if photo is not None and pixel_digest(photo) != task["pixels"]:
+        raise InvwidgetsError(
+            f"photo {photo!r} has changed since the sweep was planned: run it again"
+        )
+    if task["unit"]:
+        options = {"region": task["region"], "unit": f"{task['layer']}:{task['channels'][0]}"}
+    settings = InversionSettings.from_dict(task["settings"])
+    with cpu_threads(1):
+        result = invert(
+            photo, phi, settings=settings,
+            size=tuple(task["size"]), fit=task["fit"], **options,
+        )  # fmt: skip
+    return replace(result, photo_name=photo_name(photo) if photo else "")
