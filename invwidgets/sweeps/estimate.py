@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import InvwidgetsError
 from ..inversion.hardware.memory import cpu_threads, seed_bytes
-from ..inversion.run import prepare
+from ..inversion.prepare import prepare
 from ..inversion.settings import InversionSettings
 from .jobs import Job
 from .models import cut
@@ -64,11 +64,10 @@ def _tried(job: Job) -> float | None:
         with cpu_threads(1):
             run = prepare(
                 task["photo"], cut(task["model"], task["weights"], task["layer"]),
-                settings=settings.replace(seeds=seed),
-                size=tuple(task["size"]), fit=task["fit"], **_selected(task),
+                settings=settings.replace(seeds=seed), **_selected(task),
             )  # fmt: skip
             seconds = []
-            steps = run.run()
+            steps = run.steps()
             for _ in range(min(_STEPS, settings.steps)):
                 began = time.perf_counter()
                 next(steps)
@@ -89,7 +88,8 @@ def job_bytes(jobs: Iterable[Job]) -> int:
     most = 0
     for job in {job.group: job for job in jobs}.values():
         task = job.task
-        size = (task["size"][0], task["size"][1])
+        height, width = task["settings"]["size"]
+        size = (int(height), int(width))
         phi = cut(task["model"], task["weights"], task["layer"])
         seeds = len(task["settings"]["seeds"])
         try:

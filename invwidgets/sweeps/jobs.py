@@ -71,7 +71,6 @@ class _Asked:
     representation: Representation
     selection: Selection
     settings: InversionSettings
-    size: tuple[int, int]
     needs_photo: bool
     needs_unit: bool
     content: dict[str, Any]
@@ -102,7 +101,9 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
         **{"frames": 0, "precision": "float32", **changes},
     )  # fmt: skip
     device = resolve_device(settings.device)
-    settings = settings.replace(seeds=point.seeds, threads=1, device=str(device))
+    settings = settings.replace(
+        seeds=point.seeds, size=size, fit=grid.fit, threads=1, device=str(device)
+    )
     content = {
         "model": phi.name,
         "code": code_digest(point.model),
@@ -110,13 +111,12 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
         "layer": phi.layer_info(size).name,
         "region": selection.region,
         "channels": selection.channels,
-        "size": size,
         "settings": {k: v for k, v in settings.to_dict().items() if k not in _ELSEWHERE},
         "device": device.type,
         "dtype": settings.precision,
         "engine": __version__,
     }
-    return _Asked(phi, selection, settings, size, part.needs_photo, part.needs_unit, content)
+    return _Asked(phi, selection, settings, part.needs_photo, part.needs_unit, content)
 
 
 def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
@@ -129,8 +129,7 @@ def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
             pixels = pixel_digest(point.photo)
         except InvwidgetsError as error:
             return _impossible(grid, point, str(error))
-    fit = grid.fit if asked.needs_photo else ""
-    key = key_of(asked.content | {"pixels": pixels, "fit": fit})
+    key = key_of(asked.content | {"pixels": pixels})
     task = {
         "key": key,
         "photo": _absolute(point.photo) if asked.needs_photo else None,
@@ -142,8 +141,6 @@ def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
         "region": asked.selection.region,
         "channels": asked.selection.channels,
         "unit": asked.needs_unit,
-        "size": list(asked.size),
-        "fit": grid.fit,
         "settings": asked.settings.to_dict(),
     }
     weight = asked.settings.steps * len(asked.settings.seeds)

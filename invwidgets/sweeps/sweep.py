@@ -89,24 +89,35 @@ class Sweep:
 
     Parameters
     ----------
-    photos: files or bundled photos' names; left out where the objective needs none.
-    models: names that ``representation`` takes, or ``package.module:function`` of your own that
-        returns a representation and that every worker can import.
-    layers: names; a mapping gives each model its own. The last layer by default.
-    regions, channels: as ``invert`` takes them; ``channels=[0, 1]`` are two values, ``[[0, 1]]``
-        one.
-    settings: by name what ``invert`` takes by keyword (``preset``, ``steps``, ``tv_weight``, …), a
-        value or a list. ``precision`` is float32 unless said otherwise, ``frames`` 0.
-    seeds: how many each job has, or a list of them; a list of lists is an axis.
-    weights: as ``representation`` takes them, or a mapping by model.
-    size, fit: as ``invert`` takes them.
-    store: a folder or a URL of fsspec. What is there already is not computed again, by the content
-        of the photo, the weights and the settings.
+    photos
+        Files or bundled photos' names; left out where the objective needs none.
+    models
+        Names that ``representation`` takes, or ``package.module:function`` of your own that returns
+        a representation and that every worker can import.
+    layers
+        Names; a mapping gives each model its own. The last layer by default.
+    regions, channels
+        As ``invert`` takes them; ``channels=[0, 1]`` are two values, ``[[0, 1]]`` is one.
+    settings
+        By name what ``invert`` takes by keyword (``preset``, ``steps``, ``tv_weight``, …), a value
+        or a list of values. ``precision`` is float32 and ``frames`` 0 unless said otherwise.
+    seeds
+        How many each job has, or a list of them; a list of lists is an axis.
+    weights
+        As ``representation`` takes them, or a mapping by model.
+    size, fit
+        As ``invert`` takes them.
+    store
+        A folder or a URL of fsspec. What is there already is not computed again, by the content of
+        the photo, the weights and the settings.
 
     Every job runs on one thread, so that it ends the same wherever it runs.
 
-    Raises ``BadSettingError`` for an empty axis, ``UnknownNameError`` for a name that does not
-    exist, ``OutputError`` for a store that cannot be used.
+    Raises
+    ------
+    InvwidgetsError
+        For an axis that is empty or misspelt, a name that does not exist, a store that cannot be
+        used.
     """
 
     def __init__(

@@ -82,7 +82,6 @@ def _inverted(task: dict[str, Any]) -> Reconstruction:
     settings = InversionSettings.from_dict(task["settings"])
     with cpu_threads(1):
         result = invert(
-            photo, phi, settings=settings,
-            size=tuple(task["size"]), fit=task["fit"], **options,
+            photo, phi, settings=settings, **options,
         )  # fmt: skip
     return replace(result, photo_name=photo_name(photo) if photo else "")
