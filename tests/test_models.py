@@ -53,6 +53,21 @@ def test_the_embedded_network_works_offline_and_knows_the_photos(
     assert (network.weights, network.size) == ("pretrained", (224, 224))
 
 
+@pytest.mark.parametrize("name", ["efficientnet_lite1", "efficientnet_lite2"])
+def test_the_larger_lites_know_the_photos(name: str) -> None:
+    network = load_network(name)
+    photo = read_photo("coffee", network.size)
+    with torch.no_grad():
+        scores = network.module((photo[None] - 0.5) / 0.5)[0]
+    assert int(scores.argmax()) == 967  # espresso
+
+
+def test_what_is_not_installed_is_not_in_the_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [card.name for card in models._larger_lites()] == list(ZOO)[1:3]
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    assert models._larger_lites() == []
+
+
 def test_random_weights_are_seeded_and_say_so() -> None:
     models._load_named.cache_clear()
     one = load_network("squeezenet1_1", "random")

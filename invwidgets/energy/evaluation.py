@@ -1,6 +1,6 @@
 """The energy of all seeds and its gradient, a micro-batch at a time.
 
-    >>> evaluate = Evaluation(representation, energy, (224, 224), micro_batch=2)
+    >>> evaluate = Evaluation(representation, energy, centre, (224, 224), micro_batch=2)
     >>> energies = evaluate(z, gradient, [(TotalVariation(), 0.02)], 1.0, shifts)
 
 Only the network and the objective go through autograd, and only over the pixels that they see; our
@@ -29,13 +29,15 @@ from .priors import Prior, crops
 class Evaluation:
     """What a run evaluates at every step.
 
-    ``energy`` is the objective's, (S,) of features. ``size`` (height, width) is the images';
+    ``energy`` is the objective's, (S,) of features. ``centre`` (3,) is the colour where z is zero;
+    ``size`` (height, width) is the images';
     ``box`` what of them to compute, all by default; ``micro_batch`` how many seeds at once (None:
     all); ``cancelled`` is asked before each micro-batch; ``workers`` run them side by side.
     """
 
     representation: Representation
     energy: Callable[[Tensor], Tensor]
+    centre: Tensor
     size: tuple[int, int]
     box: Box | None = None
     micro_batch: int | None = None
@@ -85,11 +87,11 @@ class Evaluation:
         self, z: Tensor, gradient: Tensor, shifts: Tensor, bf16: bool, weight: float
     ) -> Tensor:
         seen, moved = self._seen(z, shifts), self._seen(gradient, shifts)
-        mean = self.representation.mean_color[:, None, None]
+        centre = self.centre[:, None, None]
         shape = (len(z), 3, *seen[0].shape[-2:])
         images = z.new_empty(shape).contiguous(memory_format=torch.channels_last)
         for image, pixels in zip(images, seen, strict=True):
-            torch.add(mean, pixels, alpha=1 / 255, out=image)
+            torch.add(centre, pixels, alpha=1 / 255, out=image)
         with torch.enable_grad():
             images.requires_grad_(True)
             with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):

@@ -56,24 +56,24 @@ class Step:
     reverted: Tensor
     changes: tuple[tuple[str, Any], ...]
     size: tuple[int, int]
-    mean_color: Tensor
+    centre: Tensor
 
     @property
     def images(self) -> Tensor:
         """The pictures (S, 3, H, W) in [0, 1], clipped: a copy made when it is asked for."""
-        return raw_images(self.iterate, self.size, self.mean_color).clamp_(0, 1)
+        return raw_images(self.iterate, self.size, self.centre).clamp_(0, 1)
 
 
-def raw_images(iterate: Tensor, size: tuple[int, int], mean_color: Tensor) -> Tensor:
-    """The iterate's middle as images, not clipped: z / 255 + mean colour."""
+def raw_images(iterate: Tensor, size: tuple[int, int], centre: Tensor) -> Tensor:
+    """The iterate's middle as images, not clipped: z / 255 + centre."""
     top, left = ((c - s) // 2 for c, s in zip(iterate.shape[-2:], size, strict=True))
-    centre = iterate[..., top : top + size[0], left : left + size[1]]
-    return centre / 255 + mean_color[:, None, None]
+    middle = iterate[..., top : top + size[0], left : left + size[1]]
+    return middle / 255 + centre[:, None, None]
 
 
-def to_iterate(images: Tensor, mean_color: Tensor) -> Tensor:
-    """Images in [0, 1] as iterates, 255 · (x − mean colour)."""
-    return 255 * (images - mean_color[:, None, None])
+def to_iterate(images: Tensor, centre: Tensor) -> Tensor:
+    """Images in [0, 1] as iterates, 255 · (x − centre)."""
+    return 255 * (images - centre[:, None, None])
 
 
 def run(
@@ -108,11 +108,12 @@ def run(
     next_phase: asked after the last phase for a further one; None ends the search.
     """
     size = size or representation.size
-    mean = representation.mean_color
+    centre = _centre(representation, settings)
     basis = parametrization(settings.parametrization)
     evaluate = Evaluation(
         representation,
         bind(settings.objective, target, selection, None if window is None else window.selection),
+        centre,
         size,
         None if window is None else window.box,
         settings.micro_batch,
@@ -125,7 +126,7 @@ def run(
         return start_optimizer(settings.optimizer, parameters, steps, energy)
 
     margin = settings.jitter
-    z = _start(representation, settings, size, photo)
+    z = _start(representation, settings, size, photo, centre)
     parameters = parameters_of(basis, z)
     optimizer = begin(parameters)
     own_rule = is_own(optimizer, OPTIMIZERS)
@@ -172,12 +173,12 @@ def run(
         else:
             optimizer.update(parameters, step_gradient, rates)
         z = image_of(basis, parameters)
-        _bound(z, values["bound"], mean)
+        _bound(z, values["bound"], centre)
         torch.nan_to_num_(z, 0.0, _FAR, -_FAR)  # the next step takes such a seed back
         if not isinstance(basis, Pixels):
             parameters.copy_(parameters_of(basis, z))
         seconds = time.perf_counter() - began
-        yield Step(index, z, energies, seconds, diverged, changes, size, mean)
+        yield Step(index, z, energies, seconds, diverged, changes, size, centre)
 
 
 def _start(
@@ -185,17 +186,23 @@ def _start(
     settings: InversionSettings,
     size: tuple[int, int],
     photo: Tensor | None,
+    centre: Tensor,
 ) -> Tensor:
     """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey."""
-    mean, colors = representation.mean_color, 1 if representation.grayscale else 3
-    origin = None
+    colors, origin = 1 if representation.grayscale else 3, None
     if photo is not None:
-        origin = to_iterate(_grown(photo.to(mean)[None], settings.jitter), mean)
+        origin = to_iterate(_grown(photo.to(centre)[None], settings.jitter), centre)
         if representation.grayscale:
             origin = luminance(origin)[:, :1]
     shape = (colors, size[0] + settings.jitter, size[1] + settings.jitter)
     z = start_images(settings.start, settings.seeds, shape, origin, settings.image_energy)
-    return z.to(mean.device)
+    return z.to(centre.device)
+
+
+def _centre(representation: Representation, settings: InversionSettings) -> Tensor:
+    """The colour (3,) where the iterate is zero."""
+    mean = representation.mean_color
+    return mean if settings.centre is None else torch.tensor(settings.centre).to(mean)
 
 
 def _priors(
@@ -235,9 +242,9 @@ def _shifts(generators: list[torch.Generator], jitter: int, margin: int) -> Tens
     )
 
 
-def _bound(z: Tensor, limit: float | str | None, mean: Tensor) -> None:
+def _bound(z: Tensor, limit: float | str | None, centre: Tensor) -> None:
     if limit == "picture":
-        low = to_iterate(torch.zeros(3, 1, 1, device=mean.device), mean)[: z.shape[1]]
+        low = to_iterate(torch.zeros(3, 1, 1, device=centre.device), centre)[: z.shape[1]]
         torch.maximum(z, low, out=z)
         torch.minimum(z, low + 255, out=z)
     elif limit is not None:

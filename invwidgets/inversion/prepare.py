@@ -30,7 +30,7 @@ from .hardware.precision import resolve_precision
 from .hardware.threads import fastest_threads
 from .own_parts import check_own_objective, check_own_parts
 from .presets import preset as make_preset
-from .presets import seen_share
+from .presets import region_coverage
 from .run import Run
 from .settings import MAX_STEPS, InversionSettings, SettingChanges, parse_seeds
 from .window import find_window
@@ -125,7 +125,7 @@ def prepare(
     info = phi.layer_info(size)
     selection = select(phi, region, channels, size)
     if settings is None:
-        coverage = seen_share(phi, selection.region, size)
+        coverage = region_coverage(phi, selection.region, size)
         settings = make_preset(preset, phi, objective, steps, coverage, size, **changes)
         seeds = 4 if seeds is None else seeds
     else:

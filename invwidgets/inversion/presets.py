@@ -14,15 +14,20 @@ change with the module that the layer is cut from:
 
 ``docs/papers.md`` has every constant with its source, beside ours.
 
-Ours, ``default``, glides from 10 to 0.05 units a step, in 100 steps at the first layer and 150
-from a fifth of the depth on; λ_V is 0.002 at the first layer and grows thirtyfold to the last,
-since the less the features say, the more the prior must. Its α-norm is quadratic: one to the power
-6 is so flat near the mean colour that what no feature sees would stay as the search left it. Asked
-for fewer steps, it leans on the prior: λ_V grows as they dwindle, tenfold at the most, and the rate
-begins lower and ends higher. HOG leans so too, for it raises the faintest noise to full contrast;
-dense SIFT would lose by it. Where a region sees only a share of the image, its data term weighs on
-few pixels and the prior on all: λ_V grows by 1 / share, tenfold at the most, and λ_α by its square.
-The numbers are from ``benchmarks/quality.py`` and, for fewer steps, ``benchmarks/goals.py``.
+Ours, ``default``, glides from 10 to 0.05 units a step, in 100 steps where a cell sees a speck and
+150 where it sees a fifth of the image's side. λ_V goes by what the layer does at this size of
+input, never by its index: ``smoothing``. It falls as the root of how many numbers the layer keeps
+of each colour value, and is four times higher where a cell sees the whole image: the less the
+features say, the more the prior must. It begins thirty times higher, at 0.2 at the most. Its
+α-norm is quadratic: one to the power 6 is so flat near the centre that what no feature sees would
+stay as the search left it. The centre is the mean colour of photos, not that of a network's
+preprocessing, which says nothing of photos where it happens inside the module. Asked for fewer
+steps, it leans on the prior: λ_V grows as they dwindle, tenfold at the most, and the rate begins
+lower and ends higher. HOG leans so too, for it raises the faintest noise to full contrast; dense
+SIFT would lose by it. Where a region sees only a part of the image, its data term weighs on few
+pixels and the prior on all: λ_V grows by 1 / coverage, tenfold at the most, and λ_α by its
+square. The numbers are from ``benchmarks/quality.py`` and, for fewer steps,
+``benchmarks/goals.py``.
 """
 
 from __future__ import annotations
@@ -42,13 +47,16 @@ PRESETS = ("default", "cvpr2015", "ijcv2016")
 CVPR2015_IMAGE_ENERGY = 27098.12**2  # σ² of CVPR15, the squared norm of its starts
 CVPR2015_SIDE = 227  # of the images it was found on
 
+SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # of our λ_V in a run of the default's steps
+FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images grey past half the run
+
 
 def preset(
     name: str,
     representation: Representation,
     objective: str | Objective | SavedPart = "inversion",
     steps: int | None = None,
-    share: float = 1.0,
+    coverage: float = 1.0,
     size: tuple[int, int] | None = None,
     **changes: Any,
 ) -> InversionSettings:
@@ -57,7 +65,7 @@ def preset(
     >>> preset("ijcv2016", representation, tv_weight=2.0).steps
     350
 
-    ``share`` is how much of the image the selection's receptive field covers, ``size`` (height,
+    ``coverage`` is how much of the image the selection's receptive field covers, ``size`` (height,
     width) the image's, the representation's own by default.
 
     Raises ``UnknownNameError`` for a preset or a setting that does not exist.
@@ -66,15 +74,15 @@ def preset(
     part: Objective = chosen(objective, OBJECTIVES, Objective)
     size = size or representation.size
     if name == "default":
-        settings = _default(representation, share, steps)
+        settings = _default(representation, coverage, steps, size)
     elif name == "cvpr2015":
         settings = _cvpr2015(representation, size)
     else:
         settings = _ijcv2016(representation, part.slow_phase, size)
-    own = part.default_settings(name, representation.layer_info(size), size)
-    if "phases" in own:
-        own = own | {"phases": tuple(Phase(**phase) for phase in own["phases"])}
-    settings = settings.replace(preset=name, objective=objective, **own)
+    wanted = part.default_settings(name, representation.layer_info(size), size)
+    if "phases" in wanted:
+        wanted = wanted | {"phases": tuple(Phase(**phase) for phase in wanted["phases"])}
+    settings = settings.replace(preset=name, objective=objective, **wanted)
     if steps is not None:
         settings = settings.with_steps(steps)
     if changes.get("parametrization", "pixels") != "pixels" and name == "default":
@@ -82,7 +90,7 @@ def preset(
     return settings.replace(**changes)
 
 
-def seen_share(
+def region_coverage(
     representation: Representation, region: Region | None, size: tuple[int, int]
 ) -> float:
     """How much of an image of ``size`` (height, width) a region's receptive field covers."""
@@ -98,25 +106,49 @@ def field_coverage(representation: Representation, size: tuple[int, int]) -> flo
     return max(field / side for field, side in zip(layer.receptive_field, size, strict=True))
 
 
-def _default(representation: Representation, share: float, steps: int | None) -> InversionSettings:
-    depth, crowd = representation.depth, min(10.0, 1 / share)
+def smoothing(representation: Representation, size: tuple[int, int]) -> float:
+    """Our λ_V of a layer at this size of input: 0.004 / √(numbers a colour value) · 4^coverage.
+
+    Where all cells see all, by attention, a squeezed channel or an operator that is unknown,
+    twelve strides stand for what a cell mainly sees.
+    """
+    layer = representation.layer_info(size)
+    numbers = math.prod(layer.shape) / (3 * size[0] * size[1])
+    weight: float = 0.004 / numbers**0.5 * 4 ** min(1.0, _main_coverage(representation, size))
+    return min(LARGEST_TV, max(SMALLEST_TV, weight))
+
+
+def _main_coverage(representation: Representation, size: tuple[int, int]) -> float:
+    layer, coverage = representation.layer_info(size), field_coverage(representation, size)
+    if coverage < math.inf or layer.stride is None:
+        return coverage
+    return max(12 * step / side for step, side in zip(layer.stride, size, strict=True))
+
+
+def _default(
+    representation: Representation, coverage: float, steps: int | None, size: tuple[int, int]
+) -> InversionSettings:
     if representation.handcrafted:
-        lean = _haste(400, steps) if representation.smooth_if_hasty else 1.0
-        return InversionSettings(phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02 * lean)
-    own = round(min(150, 100 + 250 * depth))
-    haste = _haste(own, steps)
+        tv_scale = _step_ratio(400, steps) if representation.smooth_if_hasty else 1.0
+        return InversionSettings(
+            phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02 * tv_scale, centre=None
+        )
+    inverse_coverage = min(10.0, 1 / coverage)
+    default_steps = round(min(150, 100 + 250 * _main_coverage(representation, size)))
+    step_ratio = _step_ratio(default_steps, steps)
+    tv_weight = smoothing(representation, size) * step_ratio
     return InversionSettings(
-        phases=(Phase(own, max(5.0, 10 / haste**0.5), 0.05 * haste),),
+        phases=(Phase(default_steps, max(5.0, 10 / step_ratio**0.5), 0.05 * step_ratio),),
         alpha=2.0,
-        alpha_weight=0.001 * crowd**2,
-        tv_weight=0.002 * 30**depth * crowd * haste,
-        tv_boost=30.0,
+        alpha_weight=0.001 * inverse_coverage**2,
+        tv_weight=tv_weight * inverse_coverage,
+        tv_boost=min(30.0, max(1.0, FIRST_TV / tv_weight)),
     )
 
 
-def _haste(own: int, steps: int | None) -> float:
+def _step_ratio(default_steps: int, steps: int | None) -> float:
     """How many times fewer the steps asked for are than the preset's own, ten at the most."""
-    return min(10.0, max(1.0, own / (steps or own)))
+    return min(10.0, max(1.0, default_steps / (steps or default_steps)))
 
 
 def _cvpr2015(representation: Representation, size: tuple[int, int]) -> InversionSettings:
@@ -140,6 +172,7 @@ def _cvpr2015(representation: Representation, size: tuple[int, int]) -> Inversio
         tv_weight=tv / 2 / energy * pixels * TV_RANGE**2,
         bound=None,
         start="cvpr2015",
+        centre=None,
         image_energy=energy,
     )
 
@@ -164,6 +197,7 @@ def _ijcv2016(
         tv_weight=1.0,
         bound=160.0,
         start="ijcv2016",
+        centre=None,
     )
 
 

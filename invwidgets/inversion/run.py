@@ -216,7 +216,7 @@ class Run:
         record, step, phi = self._record, self.last, self.representation
         if step is None:
             raise BadSettingError("no step was run: there is no result")
-        raw = raw_images(step.iterate, self.size, step.mean_color)
+        raw = raw_images(step.iterate, self.size, step.centre)
         scores = measure(phi, self.objective, self.target, self.selection, self.yardstick, raw)
         field = None
         if self.selection.region is not None:

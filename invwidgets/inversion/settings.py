@@ -26,6 +26,7 @@ MAX_WEIGHT = 1e12
 MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
 PRECISIONS = ("auto", "float32", "bfloat16")
 _PARTS = ("objective", "optimizer", "parametrization")
+PHOTO_CENTRE = (0.485, 0.456, 0.406)  # ImageNet's photos, on average
 STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
 
 
@@ -82,7 +83,10 @@ class InversionSettings:
     ``objective``, ``optimizer`` and ``parametrization`` are names of the registries or objects of
     one's own; ``priors`` are of one's own, beside the two above.
     ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
-    ``"picture"`` keeps every pixel displayable. ``start`` is one of ``STARTS``. ``micro_batch``
+    ``"picture"`` keeps every pixel displayable. ``centre`` is the colour (red, green, blue in
+    [0, 1]) where the iterate is zero: the priors pull to it, and what no feature sees keeps it. It
+    is photos' mean colour; None takes the mean of the network's preprocessing. ``start`` is one of
+    ``STARTS``. ``micro_batch``
     is how many seeds make a batch (None: one on one CPU thread, two on each of several, else as
     many as memory allows), ``threads`` how many CPU threads torch uses (None: all for seeds side by
     side; for a lone one, as many as a measurement finds worth having), ``precision`` what the
@@ -108,6 +112,7 @@ class InversionSettings:
     tv_ramp: float | None = None
     bound: float | str | None = "picture"
     start: str = "noise"
+    centre: tuple[float, float, float] | None = PHOTO_CENTRE
     image_energy: float | None = None
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     size: tuple[int, int] | None = None
@@ -149,6 +154,8 @@ class InversionSettings:
         one_of(self.start, "start", STARTS)
         one_of(self.precision, "precision", PRECISIONS)
         one_of(self.alpha_kind, "α-norm", ("pixel", "element"))
+        if self.centre is not None:
+            self._set("centre", _color(self.centre))
         if self.bound != "picture":
             self._real("bound", 1e-6, remedy="'picture' or None also work", optional=True)
         self._set("phases", _phases(self.phases))
@@ -226,6 +233,7 @@ class InversionSettings:
             plain["phases"] = tuple(Phase(**phase) for phase in plain.get("phases", ()))
         except TypeError as error:
             raise BadSettingError(f"phases {shown(plain['phases'])}: {error}") from None
+        plain.setdefault("centre", None)  # files of before: the network's mean
         plain["seeds"] = tuple(plain.get("seeds", ()))
         if plain.get("size") is not None:
             plain["size"] = tuple(plain["size"])
@@ -255,6 +263,7 @@ class SettingChanges(TypedDict, total=False):
     tv_ramp: float | None
     bound: float | str | None
     start: str
+    centre: tuple[float, float, float] | None
     image_energy: float | None
     device: Any
     precision: str
@@ -298,6 +307,14 @@ def _phases(given: Any) -> tuple[Phase, ...]:
     if not phases:
         raise BadSettingError("phases []: give at least one, such as Phase(100, 5.0)")
     return tuple(phases)
+
+
+def _color(given: Any) -> tuple[float, float, float]:
+    values = items(given)
+    if values is None or len(values) != 3:
+        raise BadSettingError(f"centre {shown(given)}: red, green and blue in [0, 1], or None")
+    red, green, blue = (float(real_number(value, "centre", 0, 1)) for value in values)
+    return red, green, blue
 
 
 def _device_name(device: Any) -> str:

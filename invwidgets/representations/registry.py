@@ -69,7 +69,7 @@ def from_callable(
 
     The function gives each image its own features, maps (N, C, h, w) or vectors (N, D), computed
     with torch. ``size`` (height, width) is what photos are resized to by default, ``mean_color``
-    what is blank. The receptive fields are found as a network's are.
+    what the papers' presets subtract. The receptive fields are found as a network's are.
 
     Raises ``UnknownNameError`` for what cannot be called, ``RepresentationError`` for features that
     cannot be inverted.

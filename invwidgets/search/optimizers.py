@@ -25,6 +25,7 @@ from torch.optim.adam import adam
 
 from ..errors import OwnPartError, shown
 from ..swappable import Part, SavedPart, asked, chosen, is_own
+from .colors import color_basis, mixed
 from .starts import cvpr2015_energy
 
 
@@ -110,8 +111,8 @@ class MultiscaleAdam(Optimizer):
     name = "multiscale-adam"
     needs_pixels = True
 
-    def __init__(self, levels: int = 6) -> None:
-        self.levels = levels
+    def __init__(self, levels: int = 6, decorrelated: bool = True) -> None:
+        self.levels, self.decorrelated = levels, decorrelated
 
     def start(self, parameters: Tensor, steps: int) -> None:
         momentum = min(0.9, max(0.6, 1 - 20 / steps))
@@ -123,13 +124,17 @@ class MultiscaleAdam(Optimizer):
         self._steps = [torch.zeros_like(level) for level in pyramid]
 
     def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+        basis = color_basis(gradient) if self.decorrelated and gradient.shape[1] == 3 else None
+        if basis is not None:
+            gradient = mixed(basis, gradient)
         gradients = _pyramid(gradient, len(self._adams))
         self._steps[-1].zero_()
         for k in range(len(self._adams) - 1, -1, -1):
             if k + 1 < len(self._adams):
                 _upsample(self._steps[k + 1], self._steps[k])
             self._adams[k].add_step(self._steps[k], gradients[k])
-        parameters.addcmul_(self._steps[0], per_seed(rates, gradient))
+        step = self._steps[0] if basis is None else mixed(basis.T, self._steps[0])
+        parameters.addcmul_(step, per_seed(rates, gradient))
 
     def forget(self, seeds: Tensor | None = None) -> None:
         for rule in self._adams:

@@ -22,10 +22,7 @@ from torch import Tensor
 
 from ..errors import OwnPartError, shown
 from ..swappable import Part, SavedPart, asked, chosen
-
-# A grey axis and two opponent colours, each with its standard deviation in photos, roughly.
-_OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
-_DEVIATIONS = torch.tensor([1.0, 0.4, 0.2])
+from .colors import color_basis, mixed
 
 
 class Parametrization(Part):
@@ -90,10 +87,8 @@ class Fourier(Parametrization):
     def _colors(self, z: Tensor, back: bool = False) -> Tensor:
         if not self.decorrelated or z.shape[1] != 3:
             return z
-        basis = _OPPONENT / _OPPONENT.norm(dim=1, keepdim=True)
-        basis = basis * (_DEVIATIONS / _DEVIATIONS.square().mean().sqrt())[:, None]
-        matrix = (torch.linalg.inv(basis.T) if back else basis.T).to(z)
-        return torch.einsum("ij,sjhw->sihw", matrix, z)
+        basis = color_basis(z).T
+        return mixed(torch.linalg.inv(basis) if back else basis, z)
 
 
 PARAMETRIZATIONS: Mapping[str, type[Parametrization]] = {

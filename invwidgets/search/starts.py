@@ -18,7 +18,7 @@ def start_images(
 ) -> Tensor:
     """The first iterates (S, *shape) in 0-255 units, for a shape of (colours, height, width).
 
-    ``noise`` is faint grey noise around the mean colour; ``cvpr2015`` Gaussian noise of the squared
+    ``noise`` is faint noise around the centre; ``cvpr2015`` Gaussian noise of the squared
     norm ``energy``, that paper's by default; ``ijcv2016`` uniform noise on both sides of zero whose
     95 % quantile is 80/√3;
     ``photo`` the photo's own iterate.

@@ -20,7 +20,7 @@ from ..energy.objectives import objective_of
 from ..errors import BadSettingError, InvwidgetsError, SelectionError
 from ..images import photos, read_photo
 from ..inversion.hardware.memory import resolve_device
-from ..inversion.presets import preset, seen_share
+from ..inversion.presets import preset, region_coverage
 from ..inversion.settings import InversionSettings
 from ..representations.base import Representation
 from ..selection import Selection, select
@@ -93,11 +93,11 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
         selection = select(phi, point.region, point.channels, size)  # type: ignore[arg-type]
         if part.needs_unit and len(selection.channels or ()) != 1:
             return f"{part.name} wants one channel a job: give channels=[0, 1, …]"
-        share = seen_share(phi, selection.region, size)
+        coverage = region_coverage(phi, selection.region, size)
     except SelectionError as error:  # another layer may well have that region
         return str(error)
     settings = preset(
-        name, phi, objective or "inversion", steps, share, size,
+        name, phi, objective or "inversion", steps, coverage, size,
         **{"frames": 0, "precision": "float32", **changes},
     )  # fmt: skip
     device = resolve_device(settings.device)

@@ -13,7 +13,7 @@ from ..energy.objectives import OBJECTIVES, Objective, objective_of
 from ..errors import InvwidgetsError, unknown_name
 from ..images import parse_size, photo_name
 from ..inversion.hardware.memory import DEVICES
-from ..inversion.presets import PRESETS, preset, seen_share
+from ..inversion.presets import PRESETS, preset, region_coverage
 from ..inversion.settings import PRECISIONS, InversionSettings
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
@@ -150,8 +150,8 @@ def shown_name(photo: Any, given: str) -> str:
 def _preset(options: PanelOptions, representation: Representation) -> InversionSettings:
     steps = options.steps if "steps" in options.moved else None
     size = parse_size(options.size) if options.size is not None else representation.size
-    share = 1.0
+    coverage = 1.0
     with suppress(InvwidgetsError):  # of a region that is refused elsewhere, in words
         region = select(representation, options.region, None, size).region
-        share = seen_share(representation, region, size)
-    return preset(options.preset, representation, options.objective, steps, share, size)
+        coverage = region_coverage(representation, region, size)
+    return preset(options.preset, representation, options.objective, steps, coverage, size)

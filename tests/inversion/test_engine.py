@@ -105,7 +105,7 @@ def test_only_the_selection_is_inverted() -> None:
 def test_bounds() -> None:
     fast = SETTINGS.replace(phases=(Phase(5, 200.0),))
     images = search(fast.replace(bound="picture"))[-1][0]
-    raw = images.iterate / 255 + images.mean_color[:, None, None]
+    raw = images.iterate / 255 + images.centre[:, None, None]
     assert float(raw.min()) >= -1e-6
     assert float(raw.max()) <= 1 + 1e-6
     short = last(fast.replace(bound=50.0))
@@ -119,7 +119,7 @@ def test_jitter_has_a_larger_canvas_and_the_same_picture() -> None:
     step, iterate = search(settings)[-1]
     assert iterate.shape == (3, 3, 28, 32)
     assert step.images.shape == (3, 3, 24, 28)
-    middle = iterate[..., 2:26, 2:30] / 255 + step.mean_color[:, None, None]
+    middle = iterate[..., 2:26, 2:30] / 255 + step.centre[:, None, None]
     assert torch.equal(step.images, middle.clamp(0, 1))
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from invwidgets.errors import UnknownNameError
-from invwidgets.search.optimizers import OPTIMIZERS, start_optimizer
+from invwidgets.search.colors import color_basis
+from invwidgets.search.optimizers import OPTIMIZERS, MultiscaleAdam, start_optimizer
 from tests.reference.slow_priors import slow_adagrad_momentum, slow_adam, slow_momentum
 
 SHAPE = (3, 4, 5)
@@ -60,6 +61,11 @@ def test_multiscale_adam_first_step() -> None:
     z = torch.zeros(1, 3, 32, 48, dtype=torch.float64)
     gradient = torch.full_like(z, -2.0)
     start_optimizer("multiscale-adam", z).update(z, gradient, torch.tensor([0.5]))
+    grey = float(color_basis(z)[0, 0])  # the gradient is grey, and so is the step
+    torch.testing.assert_close(z, torch.full_like(z, 6 * 0.5 * grey), rtol=1e-5, atol=0)
+    z.zero_()
+    rule = start_optimizer(MultiscaleAdam(decorrelated=False), z)
+    rule.update(z, gradient, torch.tensor([0.5]))
     torch.testing.assert_close(z, torch.full_like(z, 6 * 0.5), rtol=1e-5, atol=0)
 
 

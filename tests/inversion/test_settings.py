@@ -56,6 +56,8 @@ def test_json_gives_the_same_settings(settings: InversionSettings) -> None:
         ({"alpha_kind": "both"}, ("'both'", "pixel")),
         ({"bound": -1}, ("bound", "picture")),
         ({"bound": "none"}, ("bound", "'none'")),
+        ({"centre": (0.5, 0.5)}, ("centre", "(0.5, 0.5)", "red, green and blue")),
+        ({"centre": (0.5, 0.5, 128)}, ("centre", "128", "at most 1")),
         ({"phases": ()}, ("phases", "at least one")),
         ({"seeds": ()}, ("0 seeds",)),
         ({"seeds": (1, 1)}, ("repeat",)),
@@ -71,6 +73,12 @@ def test_bad_values_are_named(change: dict[str, object], words: tuple[str, ...])
     with pytest.raises(InvwidgetsError) as caught:
         InversionSettings().replace(**change)
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_a_file_of_before_had_the_networks_mean_as_its_centre() -> None:
+    old = InversionSettings().to_dict()
+    del old["centre"]
+    assert InversionSettings.from_dict(old).centre is None
 
 
 def test_unknown_names_are_refused_on_the_way_back() -> None:
