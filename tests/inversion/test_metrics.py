@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from invwidgets.figures.gallery import best_seed
 from invwidgets.inversion.engine import Step
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import (
@@ -20,9 +22,10 @@ from invwidgets.inversion.metrics import (
     stragglers,
 )
 from invwidgets.inversion.prepare import prepare
-from invwidgets.inversion.progress import frame_of
+from invwidgets.inversion.progress import frame_of, last_frame
 from invwidgets.inversion.result import Reconstruction
 from invwidgets.inversion.run import Run
+from invwidgets.inversion.settings import Phase
 from invwidgets.representations.receptive_fields.tracer import Box
 from tests.small_networks import phi, picture
 
@@ -85,22 +88,39 @@ def test_without_a_region_or_where_it_sees_all_they_are_of_the_whole_image() -> 
     assert yardstick.box is None
 
 
-@pytest.mark.parametrize(("model", "region"), [(phi("conv2"), CORNER), (phi("conv2"), None),
-                                               ("hog", None), ("dsift", None),
-                                               ("hog", "1:3,1:3")])  # fmt: skip
-def test_live_scores_are_as_the_final_ones(model: object, region: str | None) -> None:
-    size = 64 if isinstance(model, str) else None
-    photo = "coffee" if isinstance(model, str) else PHOTO
-    run = prepare(photo, model, region=region, seeds=2, steps=3, size=size)  # type: ignore[arg-type]
-    run, step, result = finished(run)
-    frame = frame_of(run, step)
-    assert frame.psnr is not None
-    yardstick = run.yardstick
-    assert yardstick is not None
-    assert frame.psnr == psnr(step.images, yardstick)  # one function, one yardstick
-    assert result.psnr == psnr(result.images, yardstick)
-    assert ("grey values" in result.scored_on) == isinstance(model, str)
-    assert frame.handcrafted == result.handcrafted == isinstance(model, str)
+LIVE: dict[str, dict[str, Any]] = {
+    "a region": {"layer": "conv2", "region": CORNER},
+    "whole": {"layer": "conv2"},
+    "caricature": {"layer": "conv2", "objective": "caricature"},
+    "unit": {"photo": None, "unit": "relu_1:2"},
+    "hog": {"photo": "coffee", "model": "hog", "size": 64},
+    "dsift": {"photo": "coffee", "model": "dsift", "size": 64},
+    "hog's region": {"photo": "coffee", "model": "hog", "size": 64, "region": "1:3,1:3"},
+}
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_live_and_final_agree(name: str) -> None:
+    """PSNR is of the same images; the scores are of the iterate that the next step begins with."""
+    options = {"photo": PHOTO, "model": phi(), "seeds": 2, "precision": "float32"}
+    still = {"phases": [Phase(5, 4.0)], "bound": "picture"}  # no jitter, nothing clipped later
+    run = prepare(**{**options, **still, **LIVE[name]})
+    steps = run.steps()
+    for _ in range(3):
+        step = next(steps)
+    frame, result = frame_of(run, step), run.result(stopped=True)
+    assert frame.psnr == result.psnr
+    assert frame.handcrafted == result.handcrafted == run.representation.handcrafted
+    assert ("grey values" in result.scored_on) == run.representation.grayscale
+    assert frame.spread is not None
+    ended = last_frame(result)
+    assert (ended.psnr, ended.scores, ended.best) == (result.psnr, result.scores, best_seed(result))
+    assert np.array_equal(ended.images, frame.images)
+    assert np.array_equal(ended.spread, frame.spread)
+    later = frame_of(run, next(steps))
+    assert later.scores == pytest.approx(result.scores, rel=1e-3)
+    if result.raw_relative_error is not None:
+        assert later.errors == pytest.approx(result.raw_relative_error, rel=1e-3)
 
 
 def test_without_a_photo_there_is_nothing_to_score() -> None:

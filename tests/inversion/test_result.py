@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import pickle
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ from safetensors.torch import save_file
 from invwidgets.errors import OutputError
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.result import Reconstruction
+from invwidgets.inversion.settings import Phase
+from invwidgets.selection import Selection
 from tests.small_networks import phi, picture
 
 PHOTO = picture()
+GOLDEN = Path(__file__).parents[1] / "golden" / "results"
 
 
 @pytest.fixture(scope="module")
@@ -37,24 +40,76 @@ def test_saved_and_loaded_it_is_the_same(result: Reconstruction, tmp_path: Path)
     result.save(path)
     again = Reconstruction.load(path)
     assert again == result
-    for field in fields(Reconstruction):
+    for field in dataclasses.fields(Reconstruction):
         assert type(getattr(again, field.name)) is type(getattr(result, field.name)), field.name
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]  # no partial file left
     assert again.knob_changes == ((5, "tv_weight", 0.2), (5, "bound", None))
+
+
+EVERY_KIND: dict[str, dict[str, Any]] = {
+    "selection": {"region": "2:6,3:9", "channels": "0:4"},
+    "vector": {"layer": "head.2"},
+    "phases": {"phases": [Phase(2, 3.0, 0.5, 2), Phase(1, 1.0, restart=True)], "steps": None},
+    "words": {"preset": "cvpr2015", "parametrization": "fourier", "optimizer": "adam"},
+    "none": {"bound": None, "tv_ramp": 3.0, "micro_batch": 2, "threads": 1, "fit": "stretch"},
+    "caricature": {"objective": "caricature", "precision": "float32", "size": (32, 40)},
+    "one, no pictures": {"seeds": [7], "frames": 0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_every_kind_of_result_comes_back_equal(name: str, tmp_path: Path) -> None:
+    options = {"steps": 3, "seeds": [5, 2], "frames": 2} | EVERY_KIND[name]
+    made = invert(PHOTO, phi(), **options)
+    made.save(tmp_path / "a")
+    again = Reconstruction.load(tmp_path / "a")
+    assert again == made
+    repeated = invert(PHOTO, phi(made.layer), settings=again.settings, selection=again.selection)
+    assert dataclasses.replace(repeated, seconds=made.seconds) == made
 
 
 def test_without_photo_and_errors_too(tmp_path: Path) -> None:
     made = invert(None, phi(), unit="relu_1:2", steps=2, seeds=1, frames=0)
     made.save(tmp_path / "m")
     again = Reconstruction.load(tmp_path / "m")
+    assert again == made
     assert again.photo is None
     assert again.relative_error is None
-    assert again.settings == made.settings
+
+
+def test_what_differs_is_not_equal(result: Reconstruction) -> None:
+    for name, other in (
+        ("images", result.images + 1e-6), ("photo", None), ("layer", "conv1"), ("psnr", None),
+        ("scores", (*result.scores[:2], math.nan)), ("energies", {}), ("stopped", True),
+        ("selection", Selection((2, 6, 3, 8))), ("receptive_field", None),
+        ("settings", result.settings.replace(beta=1.5)), ("knob_changes", ()),
+        ("frames", result.frames.float()), ("diversity", {**result.diversity, "pixels": 0.0}),
+    ):  # fmt: skip
+        assert dataclasses.replace(result, **{name: other}) != result, name
+    nan = dataclasses.replace(result, ssim=(math.nan, 0.5, 0.5))
+    assert nan == dataclasses.replace(nan)
+    assert result != "a result"
+
+
+def test_files_of_version_0_1_load(tmp_path: Path) -> None:
+    old = Reconstruction.load(GOLDEN / "inversion-0.1.safetensors")
+    assert old.selection == Selection((4, 9, 4, 9), tuple(range(8)))
+    assert (old.settings.size, old.settings.precision) == ((32, 32), "float32")
+    assert old.scores == old.relative_error == pytest.approx((0.5654332637786865, 0.575051426887))
+    assert old.field_box == (5, 5, 20, 20)
+    assert old.knob_changes == ((2, "tv_weight", 0.25),)
+    assert old.seeds == (5, 2)
+    unit = Reconstruction.load(GOLDEN / "maximise-0.1.safetensors")
+    assert unit.scores[0] == pytest.approx(0.53347247838974)
+    for result in (old, unit):
+        result.gallery()
+        result.save(tmp_path / "new")
+        assert Reconstruction.load(tmp_path / "new") == result
 
 
 def test_a_caricature_with_an_infinite_psnr_survives(tmp_path: Path) -> None:
     made = invert(PHOTO, phi(), steps=1, seeds=1, frames=0)
-    perfect = Reconstruction(**{**vars(made), "psnr": (math.inf,)})
+    perfect = dataclasses.replace(made, psnr=(math.inf,))
     perfect.save(tmp_path / "p")
     assert Reconstruction.load(tmp_path / "p").psnr == (math.inf,)
     assert json.loads(json.dumps(perfect.summary(), allow_nan=False))["psnr"] == [None]
