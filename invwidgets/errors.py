@@ -10,7 +10,14 @@ _LONGEST_NAME = 200  # characters that are compared with the names there are
 
 
 class InvwidgetsError(ValueError):
-    """The base class: catches all that this package raises on purpose."""
+    """The base class: catches all that this package raises on purpose.
+
+    >>> try:
+    ...     invert("cofee")
+    ... except InvwidgetsError as error:
+    ...     print(error)
+    no photo 'cofee'; did you mean 'coffee' or 'chelsea'? There are: astronaut, ...
+    """
 
 
 class BadImageError(InvwidgetsError):

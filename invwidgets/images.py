@@ -68,16 +68,30 @@ def read_photo(source: PhotoSource, size: Size | None = None, fit: str = "crop")
     >>> read_photo("chelsea", size=(120, 160)).shape
     torch.Size([3, 120, 160])
 
+    Transparent pixels are laid over white, EXIF rotation is applied, 16-bit greys keep their depth.
+
     Parameters
     ----------
-    source: the name of a bundled photo, a path, the bytes of a file, a PIL image, a numpy array
-        (H, W), (H, W, 1|3|4) of uint8, uint16 or floats in [0, 1], or a tensor (3|1, H, W) or
-        (1, 3|1, H, W) of the same types. Transparent pixels are laid over white, EXIF rotation is
-        applied, 16-bit greys keep their depth.
-    size: pixels, ``side`` or ``(height, width)``; None keeps the photo's own size.
-    fit: ``"crop"`` cuts the centre to the wanted shape before resizing, ``"stretch"`` does not.
+    source : str, path, bytes, PIL.Image.Image, numpy.ndarray or torch.Tensor
+        The name of a bundled photo, a path, the bytes of a file, a picture, an array (H, W) or
+        (H, W, 1|3|4) of uint8, uint16 or floats in [0, 1], or a tensor of the same types,
+        (3|1, H, W) or (1, 3|1, H, W).
+    size : int or (height, width), optional
+        In pixels; by default the photo's own.
+    fit : str
+        ``"crop"`` cuts the centre to the wanted shape before resizing, ``"stretch"`` does not.
 
-    Raises ``BadImageError`` for what cannot be read, ``UnknownNameError`` for an unknown name.
+    Returns
+    -------
+    torch.Tensor
+        (3, H, W).
+
+    Raises
+    ------
+    BadImageError
+        For what cannot be read.
+    UnknownNameError
+        For a name that is no bundled photo.
     """
     check_fit(fit)
     if isinstance(source, Tensor):

@@ -29,8 +29,22 @@ ChannelSpec = str | int | slice | Iterable[int] | None
 class Selection:
     """The mask M of the papers: a rectangle of cells, a subset of channels, or both.
 
-    None means all. ``of`` picks the selected features, so that sums over them equal sums over
-    M∘Φ. Source: CVPR15, section 2 ("the mask M") and figures 7, 9 and 10.
+    >>> Selection(region=(3, 8, 3, 8), channels=(0, 2)).of(torch.zeros(4, 16, 14, 14)).shape
+    torch.Size([4, 2, 5, 5])
+
+    ``of`` picks the selected features, so that sums over them equal sums over M∘Φ. ``select`` makes
+    a checked one.
+
+    Parameters
+    ----------
+    region : (int, int, int, int), optional
+        Rows r0:r1 and columns c0:c1 of cells, half-open; all by default.
+    channels : tuple of int, optional
+        Which; all by default.
+
+    References
+    ----------
+    CVPR15, section 2 ("the mask M") and figures 7, 9 and 10.
     """
 
     region: Region | None = None
@@ -110,14 +124,36 @@ def select(
 ) -> Selection:
     """A checked selection of a representation's features.
 
-    >>> select(representation, "3:8,3:8", "group:1").describe()
+    >>> select(representation("efficientnet_lite0", "blocks.2"), "3:8,3:8", "group:1").describe()
     'region 3:8,3:8, 20 channels'
 
-    ``channels``: an index, a slice, indices, or text: ``"0,3,8:16"``, ``"group:1"`` (the first of
-    two equal groups; ``"group:2/4"`` the second of four), ``"color:top"`` and ``"color:bottom"``
-    (the more and the less colourful half; ``"color:top/8"`` an eighth).
+    Parameters
+    ----------
+    representation : Representation
+        Whose.
+    region : str or (int, int, int, int), optional
+        ``"R0:R1,C0:C1"`` or (r0, r1, c0, c1), half-open, in cells; all by default.
+    channels : str, int, slice or sequence, optional
+        An index, a slice, indices, a mask with a value for each channel, or text: ``"0,3,8:16"``,
+        ``"group:1"`` (the first of two equal groups; ``"group:2/4"`` the second of four),
+        ``"color:top"`` and ``"color:bottom"`` (the more and the less colourful half;
+        ``"color:top/8"`` an eighth).
+    size : (int, int), optional
+        (height, width) of the images; the representation's own by default.
 
-    Raises ``SelectionError`` for a region outside the map or channels that are not there.
+    Returns
+    -------
+    Selection
+        With channels counted from 0, in order.
+
+    Raises
+    ------
+    SelectionError
+        For a region outside the map, or channels that are not there.
+
+    References
+    ----------
+    CVPR15, section 2 and figures 7, 9 and 10.
     """
     layer = representation.layer_info(size)
     cells = parse_region(region)

@@ -29,11 +29,32 @@ from ..swappable import Part, SavedPart, asked, chosen, is_own
 
 
 class Objective(Part):
-    """What is asked of the selected features.
+    """What is asked of the selected features; derive from it to ask something else.
 
-    One object serves many runs, at the same time too: it keeps nothing of a run. ``target`` in
-    ``energy`` is what ``prepare`` makes of the photo's selected features, (1, …), themselves if it
-    is not overridden.
+    >>> class Nearer(Objective):
+    ...     def energy(self, features, target):
+    ...         return (features - target).abs().flatten(1).mean(1)
+    >>> invert("coffee", layer="blocks.2", objective=Nearer())
+
+    ``energy`` must be written; the other methods and attributes have defaults. One object serves
+    many runs, at the same time too: it keeps nothing of a run.
+
+    Attributes
+    ----------
+    needs_photo : bool
+        It compares with a photo's features.
+    needs_unit : bool
+        It is asked of one channel, in the cell in the middle if no region is named.
+    measures_error : bool
+        Its end is Φ = Φ₀, so that the relative error says how near an image came.
+    higher_is_better : bool
+        A higher score is a better one.
+    slow_phase : bool
+        The preset ``ijcv2016`` ends with its slow phase.
+
+    References
+    ----------
+    IJCV16, section 2.
     """
 
     kind = "objective"

@@ -28,9 +28,25 @@ TV_FLOOR = 1e-5  # gradient norms below it count as it in V^β's gradient, which
 
 
 class Prior(Part):
-    """A term of the energy that knows only the image.
+    """A term of the energy that knows only the image; derive from it to write another.
 
-    ``weight`` multiplies it. Z has three colours, or one where Φ sees only grey values.
+    >>> class Gray(Prior):  # colours keep near their pixel's mean
+    ...     def energy(self, z):
+    ...         return (z - z.mean(1, keepdim=True)).square().flatten(1).mean(1) / 80**2
+    >>> invert("coffee", layer="blocks.5", priors=[Gray(weight=0.1)])
+
+    ``energy`` must be written; its gradient comes from autograd, unless ``add_gradient`` has a
+    closed form. z are iterates (S, 3, H, W), in 0-255 units from the mean colour, with one channel
+    where Φ sees only grey values.
+
+    Parameters
+    ----------
+    weight : float
+        Multiplies it.
+
+    References
+    ----------
+    IJCV16, section 2.1.
     """
 
     kind = "prior"

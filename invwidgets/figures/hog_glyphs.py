@@ -25,19 +25,26 @@ def hog_glyphs(
 ) -> Figure:
     """A figure of HOG or HOGb features as glyphs, beside the photo if it is given.
 
-    Example::
+    >>> phi = hog()
+    >>> hog_glyphs(phi(image), image).savefig("glyphs.png")
 
-        phi = hog()
-        hog_glyphs(phi(image), image).savefig("glyphs.png")
+    Parameters
+    ----------
+    features : torch.Tensor
+        (3K [+ 4], h, w), or (N, ...) for a row of N pictures.
+    photo : torch.Tensor, optional
+        (3, H, W) or (1, 3, H, W) in [0, 1].
+    title : str
+        Names what is shown.
+    cell_pixels : int
+        The side of a glyph in pixels.
+    height : float
+        Of the pictures, in inches.
 
-    Args:
-        features: (3K [+ 4], h, w), or (N, ...) for a row of N pictures.
-        photo: (3, H, W) or (1, 3, H, W) in [0, 1].
-        title: names what is shown.
-        cell_pixels: the side of a glyph in pixels.
-        height: of the pictures, in inches.
-
-    Errors: `BadSettingError` for features that are no HOG map.
+    Raises
+    ------
+    BadSettingError
+        For features that are no HOG map.
     """
     batch = features if features.ndim == 4 else features[None]
     pictures: list[NDArray[Any]] = [hog_glyph_image(one, cell_pixels=cell_pixels) for one in batch]
@@ -53,9 +60,7 @@ def hog_glyph_image(
 ) -> NDArray[np.float32]:
     """The glyphs of one feature map (3K [+ 4], h, w) as an array (h·cell_pixels, w·cell_pixels).
 
-    Example::
-
-        hog_glyph_image(hog()(image)[0]).shape     # (504, 672) for an image of 192 x 256
+    >>> hog_glyph_image(hog()(image)[0]).shape     # (504, 672) for an image of 192 x 256
 
     A bar lies along the edge, across the gradient; its brightness is the sum of the two directed
     and the undirected entries of its orientation, 1 for `brightest` (by default the 99.5 %

@@ -18,9 +18,7 @@ def panels(
 ) -> Figure:
     """A row of pictures, (H, W) grey or (H, W, 3) in [0, 1], all `height` inches high.
 
-    Example::
-
-        panels([photo, hog_glyph_image(features)], ["photo", "HOG"]).savefig("hog.png")
+    >>> panels([photo, hog_glyph_image(features)], ["photo", "HOG"]).savefig("hog.png")
     """
     shapes = [np.asarray(picture).shape for picture in pictures]
     widths = [height * shape[1] / shape[0] for shape in shapes]

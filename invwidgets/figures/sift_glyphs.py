@@ -27,21 +27,29 @@ def sift_glyphs(
 ) -> Figure:
     """A figure of dense SIFT descriptors as roses, beside the photo if it is given.
 
-    Example::
+    >>> phi = dsift()
+    >>> sift_glyphs(phi(image), image).savefig("roses.png")
 
-        phi = dsift()
-        sift_glyphs(phi(image), image).savefig("roses.png")
+    Parameters
+    ----------
+    descriptors : torch.Tensor
+        (16 B, h, w), or (N, ...) for a row of N pictures.
+    photo : torch.Tensor, optional
+        (3, H, W) or (1, 3, H, W) in [0, 1].
+    every : int
+        Show each ``every``-th descriptor a row and column. With 4, the default, and a step of one
+        bin they lie side by side, as in the image.
+    title : str
+        Names what is shown.
+    bin_pixels : int
+        The side of a rose in pixels.
+    height : float
+        Of the pictures, in inches.
 
-    Args:
-        descriptors: (16 B, h, w), or (N, ...) for a row of N pictures.
-        photo: (3, H, W) or (1, 3, H, W) in [0, 1].
-        every: show each `every`-th descriptor a row and column. With 4, the default, and a step
-            of one bin they lie side by side, as in the image.
-        title: names what is shown.
-        bin_pixels: the side of a rose in pixels.
-        height: of the pictures, in inches.
-
-    Errors: `BadSettingError` for what is no map of descriptors.
+    Raises
+    ------
+    BadSettingError
+        For what is no map of descriptors.
     """
     batch = descriptors if descriptors.ndim == 4 else descriptors[None]
     pictures: list[NDArray[Any]] = [
@@ -60,9 +68,7 @@ def sift_glyph_image(
 ) -> NDArray[np.float32]:
     """The roses of one descriptor map (16 B, h, w) as an array with 4 x 4 roses a descriptor.
 
-    Example::
-
-        sift_glyph_image(dsift()(image)[0]).shape  # (900, 1300) for an image of 192 x 256
+    >>> sift_glyph_image(dsift()(image)[0]).shape  # (900, 1300) for an image of 192 x 256
 
     A petal points along the gradient, from dark to bright. Its area is the entry, and the
     strongest 1 % reach the border of their bin. A fine line surrounds each descriptor.

@@ -41,12 +41,30 @@ NextPhase = Callable[[], "Phase | None"]
 
 @dataclass(frozen=True)
 class Step:
-    """One update of all seeds.
+    """One update of all seeds: what the engine yields, and a callback is given.
 
-    ``energies`` holds (S,) by term ("data", "alpha", "tv"; unweighted, of the iterate before the
-    update) and "total"; ``reverted`` (S,) is True where a seed diverged and went back to its best
-    image; ``changes`` are the knobs that moved since the last step. ``iterate`` is the engine's own
-    canvas, (S, 3, H + jitter, W + jitter), valid until the next step.
+    >>> invert("coffee", layer="blocks.2", callback=lambda step: step.seconds > 10)  # time is up
+
+    Attributes
+    ----------
+    index : int
+        From 0.
+    iterate : torch.Tensor
+        The engine's own canvas after the update, (S, C, H + jitter, W + jitter) in 0-255 units from
+        ``centre``, valid until the next step.
+    energies : dict of str to torch.Tensor
+        (S,) by term (``"data"``, ``"alpha"``, ``"tv"``, and priors of one's own; unweighted, of the
+        iterate before the update) and ``"total"``, weighted.
+    seconds : float
+        Since the search began.
+    reverted : torch.Tensor
+        (S,), True where a seed diverged and went back to its best image.
+    changes : tuple of (str, value)
+        The knobs that moved since the last step.
+    size : (int, int)
+        (height, width) of the images.
+    centre : torch.Tensor
+        (3,) in [0, 1], the colour of an iterate of zeros.
     """
 
     index: int
@@ -92,20 +110,40 @@ def run(
 ) -> Iterator[Step]:
     """Search, yielding every step.
 
+    >>> for step in run(representation, target, Selection(), settings):
+    ...     print(step.index, step.energies["total"])
+
     Parameters
     ----------
-    representation, target, selection: Φ, Φ₀ (1, …) and M. For an objective that needs no photo the
-        target is its reference.
-    settings: already resolved (device, threads, precision and micro-batch are taken as they are).
-    knobs: read once a step; may set any of ``KNOBS`` from its next step on. A jitter of None is
-        the phases' own; one larger than the canvas has room for lets it grow by its border, and
-        the optimiser begin afresh.
-    size: (height, width) of the images, the representation's own by default.
-    photo: (3, H, W), where the start ``photo`` begins.
-    window: what of the images to compute; all of it by default.
-    workers: threads that take micro-batches side by side; one after the other by default.
-    cancelled: asked before each micro-batch; a true answer ends the search at once.
-    next_phase: asked after the last phase for a further one; None ends the search.
+    representation, target, selection
+        Φ, Φ₀ (1, …) and M. For an objective that needs no photo the target is its reference.
+    settings : InversionSettings
+        Already resolved: device, threads, precision and micro-batch are taken as they are.
+    knobs : callable, optional
+        Read once a step; may set any of ``KNOBS`` from its next step on. A jitter of None is the
+        phases' own; one larger than the canvas has room for lets it grow by its border, and the
+        optimiser begin afresh.
+    size : (int, int), optional
+        (height, width) of the images, the representation's own by default.
+    photo : torch.Tensor, optional
+        (3, H, W), where the start ``photo`` begins.
+    window : Window, optional
+        What of the images to compute; all of it by default.
+    workers : concurrent.futures.ThreadPoolExecutor, optional
+        Threads that take micro-batches side by side; one after the other by default.
+    cancelled : callable, optional
+        Asked before each micro-batch; a true answer ends the search at once.
+    next_phase : callable, optional
+        Asked after the last phase for a further one; None ends the search.
+
+    Yields
+    ------
+    Step
+        After each update.
+
+    References
+    ----------
+    CVPR15, equation 1; IJCV16, equation 1.
     """
     size = size or representation.size
     centre = _centre(representation, settings)

@@ -34,26 +34,43 @@ def invert(
 
     Parameters
     ----------
-    photo: anything ``read_photo`` takes; not needed to maximise a unit.
-    model, layer, weights, mean, std: as ``representation`` takes them.
-    region, channels: the selection, as ``select`` takes them; or ``selection``, as it returns it.
-    seeds: how many random starts (seeds 0 …), or a list of seeds.
-    steps: in all; the preset's own number by default.
-    size: pixels, a side or (height, width); the network's own by default.
-    fit: ``"crop"`` or ``"stretch"`` the photo to the size.
-    preset: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``; or give whole ``settings``, which have
-        their objective and seeds.
-    objective: ``"inversion"``, ``"maximise"`` (with ``unit="LAYER:CHANNEL"``), ``"caricature"``,
-        or an ``Objective`` of your own; so ``optimizer``, ``parametrization`` and ``priors``.
-    callback: called with every ``Step``; a true answer stops the run.
-    knobs: as the engine takes them.
-    on_ready: called once with the number of steps, when all is loaded and the search begins.
-    Further keywords change single settings, such as ``tv_weight=0.1`` or ``beta=1.5``.
+    photo : str, path, bytes, PIL.Image.Image, numpy.ndarray or torch.Tensor, optional
+        Anything ``read_photo`` takes; not needed to maximise a unit.
+    model : str, torch.nn.Module or Representation
+        A name of ``list_models()``, ``"timm/NAME"``, a module of your own (with ``mean`` and
+        ``std``), or what ``representation`` returns.
+    layer : str, optional
+        Where the network is cut; the last layer by default.
+    callback : callable, optional
+        Called with every ``Step``; a true answer stops the run.
+    knobs : callable, optional
+        Read once a step: a mapping of the knobs that moved to their values. ``replay`` makes one.
+    on_ready : callable, optional
+        Called once with the number of steps, when all is loaded and the search begins.
+    **options
+        What and where: ``weights``, ``mean`` and ``std`` as ``representation`` takes them;
+        ``region`` and ``channels`` as ``select`` takes them, or ``selection``, as it returns it;
+        ``unit="LAYER:CHANNEL"``, to maximise. How: ``seeds`` (how many, or a list of them),
+        ``steps`` in all, ``size`` in pixels (a side or (height, width); the network's own by
+        default), ``fit`` (``"crop"`` or ``"stretch"``), ``preset`` (``"default"``,
+        ``"cvpr2015"`` or ``"ijcv2016"``), ``objective`` (``"inversion"``, ``"maximise"``,
+        ``"caricature"`` or an ``Objective``), or whole ``settings``. Every other field of
+        ``InversionSettings`` too, such as ``tv_weight=0.1`` or ``priors=[…]``.
 
-    Interrupted from the keyboard, it returns what was reached, with ``stopped`` set.
+    Returns
+    -------
+    Reconstruction
+        Images, errors and curves, per seed. Interrupted from the keyboard, it is of what was
+        reached, with ``stopped`` set.
 
-    Raises ``InvwidgetsError`` with what was given, what there is, and the remedy.
-    Source: CVPR15, equation 1; IJCV16, sections 2 and 3.
+    Raises
+    ------
+    InvwidgetsError
+        With what was given, what there is, and the remedy.
+
+    References
+    ----------
+    CVPR15, equation 1; IJCV16, sections 2 and 3.
     """
     for name, given in (("callback", callback), ("knobs", knobs), ("on_ready", on_ready)):
         if given is not None and not callable(given):

@@ -85,13 +85,38 @@ def prepare(
 
     Parameters
     ----------
-    photo, model, layer, **changes
-        As ``invert`` takes them, and so all the others.
+    photo, model, layer
+        As ``invert`` takes them.
+    weights
+        As ``representation`` takes them.
+    region, channels, selection
+        What of the features to look at: as ``select`` takes it, or as it returns it.
+    seeds : int or list of int, optional
+        How many random starts (seeds 0 …), or which; 4 by default.
+    steps : int, optional
+        In all; the preset's own number by default.
+    size : int, (height, width) or str, optional
+        Of the images, in pixels; the network's own by default.
+    fit : str, optional
+        ``"crop"`` (by default) or ``"stretch"`` the photo to the size.
+    preset : str
+        ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
+    objective : str or Objective, optional
+        ``"inversion"`` by default, ``"maximise"`` where a unit is named.
+    unit : str, optional
+        ``"LAYER:CHANNEL"``, instead of a layer and channels.
+    settings : InversionSettings, optional
+        Instead of a preset; with their objective, size and seeds.
+    mean, std
+        As ``representation`` takes them.
+    **changes
+        Single fields of ``InversionSettings``.
 
     Returns
     -------
     Run
-        Its ``settings`` have no ``"auto"`` left: they determine the outcome.
+        Its ``settings`` have no ``"auto"`` left: with photo, network and selection they determine
+        the outcome.
 
     Raises
     ------

@@ -62,13 +62,39 @@ def preset(
 ) -> InversionSettings:
     """A preset's settings for a representation, with some of them changed.
 
-    >>> preset("ijcv2016", representation, tv_weight=2.0).steps
+    >>> preset("ijcv2016", representation("caffenet", "conv3", "random"), tv_weight=2.0).steps
     350
 
-    ``coverage`` is how much of the image the selection's receptive field covers, ``size`` (height,
-    width) the image's, the representation's own by default.
+    Parameters
+    ----------
+    name : str
+        ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
+    representation : Representation
+        What will be inverted: settings go by what its layer does.
+    objective : str or Objective
+        What is asked of the features.
+    steps : int, optional
+        In all; the preset's own number by default.
+    coverage : float
+        How much of the image the selection's receptive field covers, up to 1.
+    size : (int, int), optional
+        (height, width) of the images; the representation's own by default.
+    **changes
+        Single fields of ``InversionSettings``.
 
-    Raises ``UnknownNameError`` for a preset or a setting that does not exist.
+    Returns
+    -------
+    InversionSettings
+        Not yet resolved: device and precision are ``"auto"``.
+
+    Raises
+    ------
+    UnknownNameError
+        For a preset or a setting that does not exist.
+
+    References
+    ----------
+    CVPR15, section 3; IJCV16, section 3; ``docs/papers.md`` has every constant.
     """
     one_of(name, "preset", PRESETS)
     part: Objective = chosen(objective, OBJECTIVES, Objective)

@@ -26,6 +26,17 @@ def replay(changes: Iterable[tuple[int, str, Any]]) -> Knobs:
     >>> knobs = replay([(1, "tv_weight", 0.5)])
     >>> knobs(), knobs(), knobs()
     ({}, {'tv_weight': 0.5}, {'tv_weight': 0.5})
+    >>> invert("coffee", layer="blocks.2", knobs=replay(result.knob_changes))
+
+    Parameters
+    ----------
+    changes : iterable of (int, str, value)
+        Step, name and value, as ``Reconstruction.knob_changes``.
+
+    Returns
+    -------
+    callable
+        To be given as ``knobs=``.
     """
     moves = list(changes)
     step = -1

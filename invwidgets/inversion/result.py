@@ -31,17 +31,71 @@ def no_frames() -> Tensor:
 class Reconstruction:
     """What a search ended in.
 
-    ``images`` (S, 3, H, W) in [0, 1]; ``photo`` (3, H, W), None where there was none.
-    By seed: ``relative_error`` ‖M∘ΔΦ‖/‖M∘Φ₀‖ of the clipped pictures, un-squared, in float32;
-    ``raw_relative_error`` of the iterate before clipping; ``psnr`` in dB and ``ssim`` to the
-    photo, of what ``scored_on`` says: ``"whole image"``, or with a region its ``"receptive
-    field"``, and ``", grey values"`` where Φ sees only those. ``handcrafted``: Φ is HOG or SIFT,
-    and figures stretch the images' contrast. ``diversity``: mean pairwise distance
-    between seeds, ``pixels`` as the root mean square difference in [0, 1], ``features`` as
-    ‖M∘ΔΦ‖/‖M∘Φ₀‖. ``energies`` maps a term to (steps, S). ``knob_changes`` are (step, name,
-    value), so that a run with moved knobs replays. ``reverted`` lists (step, seed) where a search
-    diverged and went on from its best image, more slowly.
-    ``frames`` (F, S, 3, h, w) uint8 are small pictures of the run, after ``frame_steps`` steps.
+    >>> r = invert("coffee", layer="blocks.2", seeds=4)
+    >>> r.relative_error, r.selection.describe(), r.settings.steps
+    >>> r.gallery().savefig("coffee.png")
+    >>> r.save("coffee.safetensors")
+
+    S is the number of seeds; a tuple has a number for each. Equal are results of which every field
+    is, bit by bit.
+
+    Attributes
+    ----------
+    images : torch.Tensor
+        (S, 3, H, W) in [0, 1].
+    photo : torch.Tensor or None
+        (3, H, W) in [0, 1]; None where there was none.
+    photo_name, model, weights, layer : str
+        What it was made of; ``weights`` is what a picture must say of them.
+    selection : Selection
+        The region and channels that were looked at.
+    settings : InversionSettings
+        All else that determined the run, resolved: device, precision, threads, batch, size too.
+    scores : tuple of float
+        What the objective tells a person, of the final images: relative errors, or responses by
+        their reference.
+    relative_error : tuple of float or None
+        ‖M∘ΔΦ‖/‖M∘Φ₀‖ of the clipped images, un-squared, in float32; None where the objective does
+        not aim at Φ₀.
+    raw_relative_error : tuple of float or None
+        The same of the iterate before it is clipped.
+    psnr, ssim : tuple of float or None
+        To the photo, in dB and up to 1, of what ``scored_on`` says; None without a photo.
+    diversity : dict of str to float
+        The mean distance between two seeds: ``"pixels"`` the root mean square difference in
+        [0, 1], ``"features"`` ‖M∘ΔΦ‖/‖M∘Φ₀‖.
+    energies : dict of str to torch.Tensor
+        A term to its curve (steps, S), before each update; NaN where it was not computed.
+    seconds : float
+        Of search.
+    steps : int
+        How many were taken.
+    stopped : bool
+        Whether it ended before its last step.
+    versions : dict of str to str
+        Of invwidgets, torch and Python.
+    digest : str
+        What identifies the network's weights.
+    knob_changes : tuple of (int, str, value)
+        Step, name and value of each moved knob; ``replay`` moves them again.
+    reverted : tuple of (int, int)
+        Step and seed where a search diverged and went on from its best image, more slowly.
+    frames : torch.Tensor
+        (F, S, 3, h, w) uint8, small pictures of at most 9 seeds, after ``frame_steps``.
+    frame_steps : tuple of int
+        The steps of the frames.
+    receptive_field : ReceptiveField or None
+        Of the region, in pixels; None without one.
+    outside_variance : tuple of float or None
+        The variance of the pixels outside the region's receptive field over that inside.
+    scored_on : str
+        ``"whole image"`` or ``"receptive field"``, and ``", grey values"`` where Φ sees only those.
+    handcrafted : bool
+        Φ is HOG or SIFT: figures stretch the images' contrast.
+
+    References
+    ----------
+    CVPR15, section 5 and Table 1; IJCV16, section 4.
     """
 
     images: Tensor

@@ -58,9 +58,29 @@ class _Record:
 class Run:
     """A run made ready by ``prepare``: all is resolved, checked and computed but the search itself.
 
-    ``settings`` have no ``"auto"`` left. ``photo`` (3, H, W) is None where the objective needs
-    none; ``target`` is Φ₀ or the objective's reference; ``window`` what of the images is computed,
-    None for all. One thread steps a run; ``energies`` and ``changes`` may be asked from another.
+    >>> run = prepare("coffee", layer="blocks.2", seeds=2)
+    >>> for step in run.steps():
+    ...     print(step.index, step.energies["data"])
+    >>> run.result().save("coffee.safetensors")
+
+    One thread steps a run; ``energies`` and ``changes`` may be asked from another.
+
+    Attributes
+    ----------
+    representation : Representation
+        Φ, on the run's device.
+    photo : torch.Tensor or None
+        (3, H, W) in [0, 1]; None where the objective needs none.
+    photo_name : str
+        What figures call it.
+    target : torch.Tensor
+        Φ₀, (1, C, h, w) or (1, D), or the objective's reference.
+    selection : Selection
+        The mask M.
+    window : Window or None
+        What of the images is computed; None for all.
+    settings : InversionSettings
+        With no ``"auto"`` left.
     """
 
     representation: Representation

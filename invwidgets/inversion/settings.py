@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,25 @@ STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
 class Phase:
     """Some steps at one rate, or gliding from ``rate`` to ``rate_end`` along half a cosine.
 
-    ``jitter`` is the largest shift in pixels; ``restart`` forgets the optimiser's momentum.
+    >>> invert("coffee", layer="blocks.2", phases=[Phase(100, 8.0, 0.5), Phase(50, 0.5)])
+
+    Parameters
+    ----------
+    steps : int
+        How many.
+    rate : float
+        Of the optimiser: for Adam 0-255 units a step.
+    rate_end : float, optional
+        The rate at the end; by default it stays.
+    jitter : int
+        The largest shift of the image, in pixels.
+    restart : bool
+        Begin with the optimiser's momentum forgotten.
+
+    Raises
+    ------
+    BadSettingError
+        For a value out of range.
     """
 
     steps: int
@@ -68,32 +85,80 @@ class Phase:
 
 @dataclass(frozen=True)
 class InversionSettings:
-    """The settings of a run.
+    """The settings of a run: with photo, network and selection they determine it.
 
     >>> InversionSettings(seeds=(0, 1), tv_weight=0.01).steps
     200
 
-    Energies are C·data + λ_α·R_α + λ_V·R_{V^β}; ``data_weight`` is C, ``alpha_weight`` λ_α and
-    ``tv_weight`` λ_V, all dimensionless. λ_V begins ``tv_boost`` times larger and falls
-    geometrically to its value over the first ``tv_ramp`` steps (None: 70 % of them): smooth first,
-    then sharp.
-    ``image_energy`` is σ² of CVPR15 in squared 0-255 units: the squared norm of the start
-    ``cvpr2015``, and what the rule ``momentum`` multiplies its rates by; None takes that paper's by
-    the number of pixels.
-    ``objective``, ``optimizer`` and ``parametrization`` are names of the registries or objects of
-    one's own; ``priors`` are of one's own, beside the two above.
-    ``bound`` is the largest norm of a pixel of the iterate (0-255 units; None for none),
-    ``"picture"`` keeps every pixel displayable. ``centre`` is the colour (red, green, blue in
-    [0, 1]) where the iterate is zero: the priors pull to it, and what no feature sees keeps it. It
-    is photos' mean colour; None takes the mean of the network's preprocessing. ``start`` is one of
-    ``STARTS``. ``micro_batch``
-    is how many seeds make a batch (None: one on one CPU thread, two on each of several, else as
-    many as memory allows), ``threads`` how many CPU threads torch uses (None: all for seeds side by
-    side; for a lone one, as many as a measurement finds worth having), ``precision`` what the
-    network computes in (``"auto"``: bfloat16 where that is faster), ``frames`` how many pictures of
-    the run are kept for its animation.
+    Energies are C·data + λ_α·R_α + λ_V·R_{V^β}, all dimensionless, and the terms of ``priors``.
 
-    Raises ``BadSettingError`` for a value out of range.
+    Parameters
+    ----------
+    preset : str
+        What they were made from; ``"custom"`` if by hand.
+    objective : str or Objective
+        What is asked of the features.
+    optimizer : str or Optimizer
+        The update rule.
+    parametrization : str or Parametrization
+        What is searched in.
+    priors : sequence of Prior
+        Of one's own, beside the α-norm and the total variation.
+    phases : sequence of Phase
+        The steps, their rates and their jitter.
+    data_weight : float
+        C.
+    alpha, alpha_weight : float
+        The power of the α-norm, and λ_α.
+    alpha_kind : str
+        The norm of a ``"pixel"``'s three colours (IJCV16), or of each ``"element"`` (CVPR15).
+    beta, tv_weight : float
+        The power of the total variation, and λ_V.
+    tv_boost : float
+        λ_V begins so many times larger and falls geometrically to its value: smooth first, then
+        sharp.
+    tv_ramp : float, optional
+        Over how many steps it falls; by default 70 % of them.
+    bound : float, str or None
+        The largest norm of a pixel of the iterate (0-255 units; None for none); ``"picture"`` keeps
+        every pixel displayable.
+    centre : (float, float, float), optional
+        The colour (red, green, blue in [0, 1]) where the iterate is zero: the priors pull to it,
+        and what no feature sees keeps it. By default photos' mean colour; None takes the mean of
+        the network's preprocessing.
+    start : str
+        ``"noise"``, ``"cvpr2015"``, ``"ijcv2016"`` or ``"photo"``.
+    image_energy : float, optional
+        σ² of CVPR15 in squared 0-255 units: the squared norm of the start ``cvpr2015``, and what
+        the rule ``momentum`` multiplies its rates by; by default that paper's by the number of
+        pixels.
+    seeds : sequence of int
+        The random starts: seed k gives the same image alone or among others.
+    size : (int, int), optional
+        (height, width) of the images in pixels; by default the network's own.
+    fit : str
+        How a photo comes to that size: ``"crop"`` or ``"stretch"``.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    precision : str
+        What the network computes in: ``"float32"``, ``"bfloat16"``, or ``"auto"``, the faster.
+    threads : int, optional
+        CPU threads; by default all for several seeds, for one as many as a measurement finds worth
+        having.
+    micro_batch : int, optional
+        How many seeds make a batch; by default one on one CPU thread, two on each of several, else
+        as many as memory allows.
+    frames : int
+        How many pictures of the run are kept for its animation.
+
+    Raises
+    ------
+    BadSettingError, UnknownNameError
+        For a value out of range, a name that is not there.
+
+    References
+    ----------
+    CVPR15, sections 2 and 3; IJCV16, sections 2 and 3; ``docs/papers.md`` has every constant.
     """
 
     preset: str = "custom"
@@ -221,9 +286,6 @@ class InversionSettings:
         plain["phases"] = [dataclasses.asdict(phase) for phase in self.phases]
         plain["priors"] = [to_plain(prior) for prior in self.priors]
         return plain | {name: to_plain(plain[name]) for name in _PARTS}
-
-    def to_json(self) -> str:
-        return json.dumps(self.to_dict())
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> InversionSettings:

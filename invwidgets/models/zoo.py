@@ -98,14 +98,23 @@ def load_network(
 
     Parameters
     ----------
-    model: a name of the zoo, ``timm/NAME``, or a module taking (N, 3, H, W).
-    weights: ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict (``.pt``,
-        ``.pth``, ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps
-        its own weights.
-    mean, std: of the preprocessing, three numbers for x in [0, 1]; needed with your own module.
-    size: (height, width) in pixels that a photo is resized to by default.
+    model : str or torch.nn.Module
+        A name of the zoo, ``timm/NAME``, or a module taking (N, 3, H, W).
+    weights : str or path
+        ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict (``.pt``, ``.pth``,
+        ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own
+        weights.
+    mean, std : (float, float, float), optional
+        Of the preprocessing, for x in [0, 1]; needed with your own module.
+    size : (int, int), optional
+        (height, width) in pixels that a photo is resized to by default.
 
-    Raises ``UnknownNameError``, or ``WeightsError`` if the weights are missing or do not fit.
+    Raises
+    ------
+    UnknownNameError
+        For a network that is not there.
+    WeightsError
+        If the weights are missing or do not fit.
     """
     if not isinstance(weights, str | os.PathLike) or not str(weights):
         raise WeightsError(

@@ -19,14 +19,34 @@ Region = tuple[int, int, int, int]  # rows r0:r1 and columns c0:c1 of feature ce
 class Layer:
     """A named place in a network, at one size of input.
 
-    ``shape`` is (C, h, w) or (D,); ``stride`` pixels from cell to cell, down and right;
-    ``receptive_field`` (height, width) in pixels of the cell in the middle, as if the image had no
-    end; ``offset`` where cell (0, 0)'s begins, top and left, also without end. The last three are
-    None where the layer is a vector. ``is_global``: a fully connected layer, attention or a
-    pooling over everything has come before, so that each cell sees the whole image. ``tokens``:
-    a transformer's (prefix tokens, rows, columns), shown as a map of rows + 1 by columns whose
-    last row holds the prefix tokens (class token first), blank beyond them. ``assumed``: an
-    operator on the way is unknown, so that the whole image was assumed to be seen.
+    >>> layer = representation("efficientnet_lite0", "blocks.2").layer_info()
+    >>> layer.shape, layer.stride, layer.receptive_field
+    ((40, 28, 28), (8.0, 8.0), (67, 67))
+
+    Attributes
+    ----------
+    index : int
+        Its place in execution order.
+    name, kind : str
+        Its module's path (with a count where it is called again), and what it is.
+    shape : tuple of int
+        (C, h, w) or (D,).
+    stride : (float, float) or None
+        Pixels from cell to cell, down and right; None where the layer is a vector.
+    receptive_field : (int, int) or None
+        (height, width) in pixels of the cell in the middle, as if the image had no end.
+    offset : (int, int) or None
+        Where cell (0, 0)'s begins, top and left, also without end.
+    is_global : bool
+        A fully connected layer, attention or a pooling over everything has come before, so that
+        each cell sees the whole image.
+    aliases : tuple of str
+        Other names for it, such as the papers'.
+    tokens : (int, int, int) or None
+        A transformer's (prefix tokens, rows, columns), shown as a map of rows + 1 by columns whose
+        last row holds the prefix tokens (class token first), blank beyond them.
+    assumed : bool
+        An operator on the way is unknown, so that the whole image was assumed to be seen.
     """
 
     index: int
@@ -49,14 +69,32 @@ class Layer:
 class Representation(nn.Module):
     """A differentiable map Φ from images (N, 3, H, W), RGB in [0, 1], to features.
 
+    >>> phi = representation("efficientnet_lite0", "blocks.2")
+    >>> phi(torch.rand(2, 3, 224, 224)).shape
+    torch.Size([2, 40, 28, 28])
+    >>> phi.receptive_field((3, 8, 3, 8)).clipped
+    Box(top=0, left=0, bottom=90, right=90)
+
     Features are maps (N, C, h, w) or vectors (N, D). The module is in eval mode with frozen
-    parameters and owns its normalisation. Attributes: ``name`` of the model, ``layer`` it is cut
-    at, ``mean_color`` (3,) in [0, 1], which its preprocessing subtracts, ``size`` (height, width)
-    a photo is resized to by default, ``weights`` what a picture must say of the weights,
-    ``digest`` of weights and code.
-    ``grayscale``: only grey values matter, so that a search moves one channel, not three.
-    ``handcrafted``: made of filters and histograms by design, without learnt weights.
-    ``smooth_if_hasty``: fewer steps than usual want more total variation.
+    parameters and owns its normalisation. ``representation`` and ``from_callable`` make one; derive
+    from it only where neither can.
+
+    Attributes
+    ----------
+    name, layer : str
+        Of the model, and where it is cut.
+    size : (int, int)
+        (height, width) in pixels that photos are resized to by default.
+    weights : str
+        What a picture must say of the weights.
+    mean_color : torch.Tensor
+        (3,) in [0, 1], which its preprocessing subtracts.
+    grayscale : bool
+        Only grey values matter, so that a search moves one channel, not three.
+    handcrafted : bool
+        Made of filters and histograms by design, without learnt weights.
+    smooth_if_hasty : bool
+        Fewer steps than usual want more total variation.
     """
 
     name: str

@@ -29,7 +29,16 @@ def representations() -> tuple[str, ...]:
 
 
 def list_models() -> tuple[Card | Descriptor, ...]:
-    """What there is by name: each has a ``name``, a ``size`` in pixels and an ``about``."""
+    """What there is by name: networks of the zoo, HOG, HOGb and dense SIFT.
+
+    >>> [model.name for model in list_models()][:2]
+    ['efficientnet_lite0', 'alexnet']
+
+    Returns
+    -------
+    tuple
+        Each has a ``name``, a ``size`` in pixels and an ``about``.
+    """
     return tuple(REGISTRY.values())
 
 
@@ -67,12 +76,29 @@ def from_callable(
     ...     return torch.nn.functional.avg_pool2d(images, 16)
     >>> invert("coffee", from_callable(thumbnail)).gallery()
 
-    The function gives each image its own features, maps (N, C, h, w) or vectors (N, D), computed
-    with torch. ``size`` (height, width) is what photos are resized to by default, ``mean_color``
-    what the papers' presets subtract. The receptive fields are found as a network's are.
+    Parameters
+    ----------
+    function : callable
+        Gives each image (N, 3, H, W), RGB in [0, 1], its own features, maps (N, C, h, w) or vectors
+        (N, D), computed with torch.
+    name : str
+        What figures call it; the function's own by default.
+    size : (int, int)
+        (height, width) in pixels that photos are resized to by default.
+    mean_color : (float, float, float)
+        What the papers' presets subtract, in [0, 1].
 
-    Raises ``UnknownNameError`` for what cannot be called, ``RepresentationError`` for features that
-    cannot be inverted.
+    Returns
+    -------
+    Representation
+        Of one layer, ``features``; its receptive fields are found as a network's are.
+
+    Raises
+    ------
+    UnknownNameError
+        For what cannot be called.
+    RepresentationError
+        For features that cannot be inverted.
     """
     if not callable(function) or isinstance(function, type):
         raise UnknownNameError(f"function {shown(function)}: give a function of images")
@@ -96,8 +122,34 @@ def representation(
     >>> representation(mine, layer="1", mean=(0.5,) * 3, std=(0.5,) * 3).layer_info().stride
     (2.0, 2.0)
 
-    Parameters are those of ``models.load_network``; ``layer`` defaults to the last one. A
-    ``Representation`` is handed back, cut at ``layer`` if one is named.
+    Parameters
+    ----------
+    model : str, torch.nn.Module or Representation
+        A name of ``list_models()``, ``"timm/NAME"``, or a module that takes (N, 3, H, W). A
+        ``Representation`` is handed back, cut at ``layer`` if one is named.
+    layer : str, optional
+        A layer's name, the papers' name for it, or the path of a module; the last by default.
+    weights : str or path
+        ``"pretrained"``, ``"random"`` (seeded), or a state dict (``.pt``, ``.pth``,
+        ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own.
+    mean, std : (float, float, float), optional
+        Of the preprocessing, for images in [0, 1]; needed with your own module.
+    size : (int, int), optional
+        (height, width) in pixels that photos are resized to by default.
+
+    Returns
+    -------
+    Representation
+        In eval mode, frozen, with its normalisation inside.
+
+    Raises
+    ------
+    UnknownNameError
+        For a model or a layer that is not there.
+    WeightsError
+        If the weights are missing or do not fit.
+    RepresentationError
+        For a network that cannot be run or cut.
     """
     if isinstance(model, Representation):
         return model.at(layer) if layer is not None else model

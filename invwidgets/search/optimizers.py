@@ -30,10 +30,21 @@ from .starts import cvpr2015_energy
 
 
 class Optimizer(Part):
-    """An update rule, and what it remembers of each seed once it is started.
+    """An update rule, and what it keeps of each seed once started; derive from it for another.
 
-    A run starts a copy of it, so that one object serves many runs: whatever it remembers is made in
-    ``start``, never in ``__init__``.
+    >>> class SignDescent(Optimizer):
+    ...     def update(self, parameters, gradient, rates):
+    ...         parameters.sub_(gradient.sign() * rates[:, None, None, None])
+    >>> invert("coffee", layer="blocks.2", optimizer=SignDescent(), phases=[Phase(100, 2.0)])
+
+    ``update`` must be written, and changes the parameters in place. A run starts a copy of the
+    rule, so that one object serves many runs: whatever it keeps is made in ``start``, never in
+    ``__init__``.
+
+    Attributes
+    ----------
+    needs_pixels : bool
+        It only works on images (S, C, H, W), not on other parameters of them.
     """
 
     kind = "optimizer"
@@ -225,11 +236,22 @@ class AdagradMomentum(Optimizer):
 class TorchOptimizer(Optimizer):
     """One of ``torch.optim``, a copy per seed; its rate is the phase's.
 
-    >>> TorchOptimizer(torch.optim.SGD, momentum=0.9)
-    >>> TorchOptimizer(torch.optim.LBFGS, history_size=20, max_iter=1)
+    >>> rule = TorchOptimizer(torch.optim.SGD, momentum=0.9)
+    >>> invert("coffee", layer="blocks.2", optimizer=rule, phases=[Phase(100, 2e4)])
 
-    L-BFGS takes one step for each gradient (``max_iter=1``, without a line search): the engine
-    evaluates once a step, for all seeds.
+    L-BFGS takes one step for each gradient, as ``TorchOptimizer(torch.optim.LBFGS, max_iter=1)``,
+    without a line search: the engine evaluates once a step, for all seeds.
+
+    Parameters
+    ----------
+    rule : type
+        A class of ``torch.optim``.
+    **options
+        Its own, but for ``lr``.
+
+    References
+    ----------
+    The documentation of ``torch.optim``.
     """
 
     name = "torch"

@@ -26,9 +26,18 @@ from .colors import color_basis, mixed
 
 
 class Parametrization(Part):
-    """A differentiable map from parameters (S, …) to iterates z (S, C, H, W), and one back.
+    """A differentiable map from parameters to iterates, and one back; derive from it for another.
 
-    The back map says where a search begins, and where it goes on when an image was bounded.
+    >>> class Doubled(Parametrization):
+    ...     def parameters(self, z):
+    ...         return z / 2
+    ...     def image(self, parameters):
+    ...         return parameters * 2
+    >>> invert("coffee", layer="blocks.4", parametrization=Doubled(), optimizer="adam")
+
+    ``parameters`` and ``image`` must be written: from iterates z (S, C, H, W), in 0-255 units from
+    the mean colour, to parameters (S, …), and back. The map to parameters says where a search
+    begins, and where it goes on when an image was bounded.
     """
 
     kind = "parametrization"

@@ -137,12 +137,9 @@ def test_a_paused_or_finished_session_has_no_thread(session: Session) -> None:
     until(lambda: threading.active_count() == threads)
 
 
-def test_an_event_loop_awaits_it(session: Session) -> None:
-    async def run() -> iw.Reconstruction:
-        future = session.start("coffee", **SMALL, steps=3)
-        return await asyncio.wrap_future(future)
-
-    assert asyncio.run(run()).steps == 3
+async def test_an_event_loop_awaits_it(session: Session) -> None:
+    future = session.start("coffee", **SMALL, steps=3)
+    assert (await asyncio.wrap_future(future)).steps == 3
 
 
 def test_an_error_of_the_run_itself_is_the_futures(session: Session) -> None:

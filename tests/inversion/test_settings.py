@@ -33,7 +33,7 @@ WEIGHTS = st.floats(0, 1e6)
     )
 )  # fmt: skip
 def test_json_gives_the_same_settings(settings: InversionSettings) -> None:
-    again = InversionSettings.from_dict(json.loads(settings.to_json()))
+    again = InversionSettings.from_dict(json.loads(json.dumps(settings.to_dict())))
     assert again == settings
     assert hash(again) == hash(settings)
 

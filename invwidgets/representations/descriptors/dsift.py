@@ -42,38 +42,54 @@ def dsift(
 ) -> Dsift:
     """Dense SIFT: SIFT descriptors of one size, upright, on a regular grid, as a network.
 
-    Example::
+    >>> phi = dsift()
+    >>> phi(torch.rand(2, 3, 192, 256)).shape
+    torch.Size([2, 128, 36, 49])
+    >>> [name for name, _ in phi.named_children()][:4]
+    ['grey', 'gradient', 'orientation', 'blocks']
+    >>> phi[:3](torch.rand(2, 3, 192, 256)).shape  # cut after ``orientation``
+    torch.Size([2, 8, 192, 256])
 
-        phi = dsift()
-        phi(torch.rand(2, 3, 192, 256)).shape      # (2, 128, 36, 49)
-        [name for name, _ in phi.named_children()]
-        # grey, gradient, orientation, blocks, normalize, clamp, renormalize
-        phi[:3](images)                            # cut after `orientation`: (2, 8, 192, 256)
+    Each pixel's gradient is shared by its two nearest directions, pooled with triangles into 4x4
+    bins, weighted by a window around the descriptor, divided by the norm, clamped at 0.2 and
+    normalised again. Grey values are ITU-R 601 in 0-255: on a smaller scale nearly flat places
+    become unstable.
 
-    Each pixel's gradient is shared by its two nearest directions, pooled with triangles into
-    4x4 bins, weighted by a window around the descriptor, divided by the norm, clamped at 0.2 and
-    normalised again.
+    Parameters
+    ----------
+    bin_size : int
+        The side of one of the 4x4 bins in pixels, at least 1.
+    step : int, optional
+        Pixels from one descriptor to the next; ``bin_size`` by default (3 bins with
+        ``matconvnet``, where it must be a multiple of ``bin_size``).
+    window : str
+        ``"gaussian"`` weights each pixel (sigma: 2 bins); ``"flat"`` weights each bin by the
+        window's mean over it, VLFeat's fast form.
+    angle : str
+        ``"vlfeat"``, its approximate arctangent, or ``"exact"`` (up to 0.02 away).
+    orientations : int
+        Directions in a full turn.
+    variant : str
+        ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the paper
+        published: no border, exact angles, bins on a fixed grid weighted by a Gaussian of 1.5 bins,
+        one normalisation before the clamp.
 
-    Args:
-        bin_size: the side of one of the 4x4 bins in pixels, at least 1.
-        step: pixels from one descriptor to the next; `bin_size` by default (3 bins with
-            ``matconvnet``, where it must be a multiple of `bin_size`).
-        window: ``"gaussian"`` weights each pixel (sigma: 2 bins); ``"flat"`` weights each bin by
-            the window's mean over it, VLFeat's fast form.
-        angle: ``"vlfeat"``, its approximate arctangent, or ``"exact"`` (up to 0.02 away).
-        orientations: directions in a full turn.
-        variant: ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the
-            paper published: no border, exact angles, bins on a fixed grid weighted by a Gaussian
-            of 1.5 bins, one normalisation before the clamp.
+    Returns
+    -------
+    Dsift
+        Images (N, 3, H, W) in [0, 1] to (N, 16·orientations, h, w), where h = (H - 1 - 3 bin_size)
+        // step + 1. Channel o + orientations·(column + 4·row); see ``Dsift.output_layout``.
 
-    Shapes: images (N, 3, H, W) in [0, 1] to (N, 16·orientations, h, w), where h = (H - 1 - 3
-    bin_size) // step + 1. Channel o + orientations·(column + 4·row); see `Dsift.output_layout`.
-    Grey values are ITU-R 601 in 0-255: on a smaller scale nearly flat places become unstable.
+    Raises
+    ------
+    BadSettingError
+        For a parameter that cannot work.
+    BadImageError
+        When called, for what is no image batch or is smaller than one block (4x4 bins).
 
-    Errors: `BadSettingError` for a parameter that cannot work, `BadImageError` for what is no
-    image batch or is smaller than one block (4x4 bins).
-
-    Source: Mahendran & Vedaldi, CVPR 2015, section 4.1; Lowe, IJCV 2004; VLFeat's ``dsift.c``.
+    References
+    ----------
+    CVPR15, section 4.1; Lowe, IJCV 2004; VLFeat's ``dsift.c``.
     """
     return Dsift(bin_size, step, window, angle, orientations, variant)
 
@@ -165,9 +181,7 @@ class Dsift(nn.Sequential):
         """The output channels of some directions k (at k·2π/orientations), over all 16 bins, for
         a selection of "some orientations only".
 
-        Example::
-
-            dsift().orientation_channels(2)[:3]    # [2, 10, 18]
+        >>> dsift().orientation_channels(2)[:3]    # [2, 10, 18]
         """
         b = self.orientations
         for direction in directions:

@@ -43,40 +43,56 @@ def hog(
 ) -> Hog:
     """HOG, the histogram of oriented gradients of Dalal-Triggs and UoCTTI, as a network.
 
-    Example::
-
-        phi = hog()
-        phi(torch.rand(2, 3, 192, 256)).shape      # (2, 31, 24, 32)
-        [name for name, _ in phi.named_children()]
-        # grey, gradient, orientation, cells, blocks, normalize, clamp, decompose
-        phi[:4](images)                            # cut after `cells`: (2, 18, 24, 32)
+    >>> phi = hog()
+    >>> phi(torch.rand(2, 3, 192, 256)).shape
+    torch.Size([2, 31, 24, 32])
+    >>> [name for name, _ in phi.named_children()][:4]
+    ['grey', 'gradient', 'orientation', 'cells']
+    >>> phi[:4](torch.rand(2, 3, 192, 256)).shape  # cut after ``cells``
+    torch.Size([2, 18, 24, 32])
 
     Each pixel's gradient votes for the nearest of 2K directions, the votes are pooled bilinearly
-    into cells, cells are normalised by the four 2x2 blocks they are in, clamped at 0.2 and
-    averaged over the blocks.
+    into cells, cells are normalised by the four 2x2 blocks they are in, clamped at 0.2 and averaged
+    over the blocks.
 
-    Args:
-        cell_size: the side of a cell in pixels, at least 1; odd sizes work too.
-        orientations: K, the directions in half a turn.
-        texture: add the four texture channels, the summed energy by block (top left, top right,
-            bottom left, bottom right). The paper's networks (``matconvnet``) have none.
-        color: ``"grey"`` reads ITU-R 601 grey values in 0-255; ``"strongest"`` takes at each pixel
-            the colour channel with the strongest gradient, as VLFeat does with colour images.
-        gradient: the hard vote is constant in the angle, so its exact derivative cannot turn an
-            edge. ``"straight-through"`` votes hard and differentiates the bilinear vote (its
-            backward is `hogb`'s), which inverts far better; ``"exact"`` is the true derivative.
-        variant: ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the
-            paper published: halved gradients, zeros around the image and around the blocks,
-            division by max(norm, 1e-6), whole cells only, no texture channels.
+    Parameters
+    ----------
+    cell_size : int
+        The side of a cell in pixels, at least 1; odd sizes work too.
+    orientations : int
+        K, the directions in half a turn.
+    texture : bool
+        Add the four texture channels, the summed energy by block (top left, top right, bottom left,
+        bottom right). The paper's networks (``matconvnet``) have none.
+    color : str
+        ``"grey"`` reads ITU-R 601 grey values in 0-255; ``"strongest"`` takes at each pixel the
+        colour channel with the strongest gradient, as VLFeat does with colour images.
+    gradient : str
+        The hard vote is constant in the angle, so its exact derivative cannot turn an edge.
+        ``"straight-through"`` votes hard and differentiates the bilinear vote (its backward is
+        ``hogb``'s), which inverts far better; ``"exact"`` is the true derivative.
+    variant : str
+        ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the paper
+        published: halved gradients, zeros around the image and around the blocks, division by
+        max(norm, 1e-6), whole cells only, no texture channels.
 
-    Shapes: images (N, 3, H, W) in [0, 1] to (N, 3K [+ 4], h, w), where h = (H + cell_size // 2)
-    // cell_size for ``vlfeat``: a last cell of which half is there counts. Channels: 2K directed,
-    K undirected histograms, the texture; see `Hog.output_layout`.
+    Returns
+    -------
+    Hog
+        Images (N, 3, H, W) in [0, 1] to (N, 3K [+ 4], h, w), where h = (H + cell_size // 2) //
+        cell_size for ``vlfeat``: a last cell of which half is there counts. Channels: 2K directed,
+        K undirected histograms, the texture; see ``Hog.output_layout``.
 
-    Errors: `BadSettingError` for a parameter that cannot work, `BadImageError` for what is no
-    image batch or is smaller than one block (2x2 cells).
+    Raises
+    ------
+    BadSettingError
+        For a parameter that cannot work.
+    BadImageError
+        When called, for what is no image batch or is smaller than one block (2x2 cells).
 
-    Source: Mahendran & Vedaldi, CVPR 2015, section 4.1; Felzenszwalb et al., PAMI 2010.
+    References
+    ----------
+    CVPR15, section 4.1; Felzenszwalb et al., PAMI 2010.
     """
     one_of("gradient", gradient, ("straight-through", "exact"))
     gate: Gate = "straight-through" if gradient == "straight-through" else "hard"
@@ -91,15 +107,29 @@ def hogb(
     color: Color = "grey",
     variant: Variant = "vlfeat",
 ) -> Hog:
-    """HOGb: `hog` with bilinear votes, each pixel shared by its two nearest directions.
+    """HOGb: ``hog`` with bilinear votes, each pixel shared by its two nearest directions.
 
-    Example::
+    >>> hogb()(torch.rand(1, 3, 192, 256)).shape
+    torch.Size([1, 31, 24, 32])
 
-        hogb()(torch.rand(1, 3, 192, 256)).shape   # (1, 31, 24, 32)
+    Parameters
+    ----------
+    cell_size, orientations, texture, color, variant
+        As ``hog`` takes them.
 
-    Parameters, shapes and errors are those of `hog`; the derivative is exact.
+    Returns
+    -------
+    Hog
+        Shapes and errors are those of ``hog``; the derivative is exact.
 
-    Source: Mahendran & Vedaldi, CVPR 2015, section 4.1, "bilinear orientation assignment".
+    Raises
+    ------
+    BadSettingError
+        For a parameter that cannot work.
+
+    References
+    ----------
+    CVPR15, section 4.1, "bilinear orientation assignment".
     """
     return Hog(cell_size, orientations, texture, color, "bilinear", variant)
 
@@ -183,9 +213,7 @@ class Hog(nn.Sequential):
         """The output channels of some undirected orientations k = 0 ... K-1 (at kπ/K), for a
         selection of "some orientations only".
 
-        Example::
-
-            hog().orientation_channels(0, 4)       # [0, 9, 18, 4, 13, 22]
+        >>> hog().orientation_channels(0, 4)       # [0, 9, 18, 4, 13, 22]
         """
         k = self.orientations
         for direction in directions:

@@ -1,0 +1,140 @@
+"""Public docstrings are numpydoc's: an example first, then every parameter, in numpydoc's form."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import doctest
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from numpydoc.docscrape import NumpyDocString
+from numpydoc.validate import validate
+
+import invwidgets as iw
+
+NOT_OURS = {
+    "EX01": "the example stands first, under the summary",
+    "ES01": "where the summary says all, nothing follows it",
+    "SA01": "docs and README lead from one to another",
+    "GL01": "the summary begins where the quotes do",
+    "GL02": "a docstring of one line ends where it does",
+    "PR01": "here with the attributes of dataclasses",
+    "PR02": "here with the attributes of dataclasses",
+    "PR04": "types stand in the signature; here where they help",
+    "PR08": "a parameter's description may begin with a value or a symbol",
+    "RT02": "what is returned has a type only",
+    "RT03": "a returned value's description may begin with a symbol",
+    "SS05": "a summary may be of a thing",
+}
+
+
+def public() -> list[str]:
+    return [name for name in iw.__all__ if "widgets" not in getattr(iw, name).__module__[10:]]
+
+
+def signature(given: Any) -> set[str]:
+    """The parameters a caller gives, ``**options`` as numpydoc writes them."""
+    if inspect.isclass(given) and "__init__" not in vars(given):
+        return set()
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    found = inspect.signature(given).parameters.values()
+    return {stars.get(parameter.kind, "") + parameter.name for parameter in found}
+
+
+def described(doc: NumpyDocString, *sections: str) -> set[str]:
+    return {name for s in sections for entry in doc[s] for name in entry.name.split(", ")}
+
+
+@pytest.mark.parametrize("name", public())
+def test_a_public_docstring(name: str) -> None:
+    given = getattr(iw, name)
+    text = inspect.getdoc(given)
+    assert text, "it has none"
+    errors = validate(f"{given.__module__}.{given.__name__}")["errors"]
+    assert [error for error in errors if error[0] not in NOT_OURS] == []
+    doc = NumpyDocString(text)
+    opening = text.split("\nParameters\n")[0].split("\nAttributes\n")[0].split("\nReturns\n")[0]
+    assert ">>>" in opening, "no example before the sections"
+    if dataclasses.is_dataclass(given):
+        fields = {field.name for field in dataclasses.fields(given) if field.init}
+        assert described(doc, "Parameters", "Attributes") >= fields
+    else:
+        wanted = signature(given)
+        assert described(doc, "Parameters") == wanted
+
+
+class Lenient(doctest.OutputChecker):
+    """What an example does not say it prints, it may print."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        return not want or super().check_output(want, got, optionflags)
+
+
+SMALL: dict[str, Any] = {"size": 64, "seeds": 1, "threads": 1}
+
+
+def small_invert(*args: Any, **options: Any) -> iw.Reconstruction:
+    """Two steps of what an example asks for."""
+    asked = options.pop("callback", lambda step: False)
+    return iw.invert(*args, **options | SMALL, callback=lambda s: asked(s) or s.index == 1)
+
+
+def small_prepare(*args: Any, **options: Any) -> iw.Run:
+    return iw.prepare(*args, **options | SMALL, steps=2)
+
+
+class SmallSession(iw.Session):
+    def start(self, *args: Any, **options: Any) -> Any:
+        return super().start(*args, **options | SMALL, steps=2)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n == "invert" else ()) for n in public()]
+)
+def test_its_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And print what stands there; all but ``invert``'s own are made small."""
+    monkeypatch.chdir(tmp_path)
+    known = {n: getattr(iw, n) for n in public()} | {"torch": torch, "nn": torch.nn}
+    if name != "invert":
+        known |= {"invert": small_invert, "prepare": small_prepare, "Session": SmallSession}
+    if name == "replay":
+        known["result"] = small_invert("coffee", layer="blocks.0")
+    text = inspect.getdoc(getattr(iw, name)) or ""
+    test = doctest.DocTestParser().get_doctest(text, known, name, "", 0)
+    said: list[str] = []
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    runner = doctest.DocTestRunner(Lenient(), optionflags=flags)
+    runner.run(test, out=said.append)
+    assert not said, "".join(said)
+
+
+def docstrings() -> Iterator[tuple[Path, str]]:
+    for path in Path(iw.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                yield path, ast.get_docstring(node) or ""
+
+
+def test_there_is_one_dialect() -> None:
+    for path, text in docstrings():
+        assert not re.search(r"^(Args|Errors|Shapes|Returns|Raises|Example):{1,2}$", text, re.M), (
+            path
+        )
+        for section in re.findall(r"^Parameters\n-+\n(.*?)(?=\n\n|\Z)", text, re.M | re.S):
+            assert not re.search(r"^\w[\w, *]*: ", section.replace(" : ", " "), re.M), (
+                f"{path}: write name : type"
+            )
+
+
+def test_public_methods_say_what_they_do() -> None:
+    for name in public():
+        given = getattr(iw, name)
+        for method, value in vars(given).items() if inspect.isclass(given) else ():
+            if not method.startswith("_") and inspect.isfunction(value):
+                assert inspect.getdoc(getattr(given, method)), f"{name}.{method}"
