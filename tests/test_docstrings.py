@@ -66,7 +66,7 @@ def test_a_public_docstring(name: str) -> None:
         assert described(doc, "Parameters", "Attributes") >= fields
     else:
         wanted = signature(given)
-        assert described(doc, "Parameters") == wanted
+        assert described(doc, "Parameters") == wanted - {"**misspelt"}
 
 
 class Lenient(doctest.OutputChecker):
@@ -76,6 +76,7 @@ class Lenient(doctest.OutputChecker):
         return not want or super().check_output(want, got, optionflags)
 
 
+SLOW = ("invert", "Sweep")  # run as they are written
 SMALL: dict[str, Any] = {"size": 64, "seeds": 1, "threads": 1}
 
 
@@ -95,13 +96,13 @@ class SmallSession(iw.Session):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n == "invert" else ()) for n in public()]
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in public()]
 )
 def test_its_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And print what stands there; all but ``invert``'s own are made small."""
+    """And print what stands there; all but the slow ones are made small."""
     monkeypatch.chdir(tmp_path)
     known = {n: getattr(iw, n) for n in public()} | {"torch": torch, "nn": torch.nn}
-    if name != "invert":
+    if name not in SLOW:
         known |= {"invert": small_invert, "prepare": small_prepare, "Session": SmallSession}
     if name == "replay":
         known["result"] = small_invert("coffee", layer="blocks.0")

@@ -85,7 +85,8 @@ class Sweep:
     >>> sweep.run().describe()
     '8 jobs: 8 stored'
 
-    Each axis is a value or a list of values; jobs are all their combinations.
+    Each axis is a value or a list of values; jobs are all their combinations. Every job runs on one
+    thread, so that it ends the same wherever it runs.
 
     Parameters
     ----------
@@ -110,8 +111,6 @@ class Sweep:
     store
         A folder or a URL of fsspec. What is there already is not computed again, by the content of
         the photo, the weights and the settings.
-
-    Every job runs on one thread, so that it ends the same wherever it runs.
 
     Raises
     ------
