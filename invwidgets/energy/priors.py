@@ -36,8 +36,8 @@ class Prior(Part):
     >>> invert("coffee", layer="blocks.5", priors=[Gray(weight=0.1)])
 
     ``energy`` must be written; its gradient comes from autograd, unless ``add_gradient`` has a
-    closed form. z are iterates (S, 3, H, W), in 0-255 units from the mean colour, with one channel
-    where Φ sees only grey values.
+    closed form. z are iterates (S, 3, H, W), in 0-255 units from the run's centre, with one
+    channel where Φ sees only grey values.
 
     Parameters
     ----------

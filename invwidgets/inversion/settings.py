@@ -122,12 +122,12 @@ class InversionSettings:
     bound : float, str or None
         The largest norm of a pixel of the iterate (0-255 units; None for none); ``"picture"`` keeps
         every pixel displayable.
+    start : str
+        ``"noise"``, ``"cvpr2015"``, ``"ijcv2016"`` or ``"photo"``.
     centre : (float, float, float), optional
         The colour (red, green, blue in [0, 1]) where the iterate is zero: the priors pull to it,
         and what no feature sees keeps it. By default photos' mean colour; None takes the mean of
         the network's preprocessing.
-    start : str
-        ``"noise"``, ``"cvpr2015"``, ``"ijcv2016"`` or ``"photo"``.
     image_energy : float, optional
         σ² of CVPR15 in squared 0-255 units: the squared norm of the start ``cvpr2015``, and what
         the rule ``momentum`` multiplies its rates by; by default that paper's by the number of

@@ -36,7 +36,7 @@ class Parametrization(Part):
     >>> invert("coffee", layer="blocks.4", parametrization=Doubled(), optimizer="adam")
 
     ``parameters`` and ``image`` must be written: from iterates z (S, C, H, W), in 0-255 units from
-    the mean colour, to parameters (S, …), and back. The map to parameters says where a search
+    the run's centre, to parameters (S, …), and back. The map to parameters says where a search
     begins, and where it goes on when an image was bounded.
     """
 
