@@ -21,6 +21,20 @@ from torch.utils.flop_counter import flop_registry
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal")  # for a device
 
 
+def fused_flops(packet: Any, args: Sequence[Any], output: Any) -> int:
+    """Those of oneDNN's convolutions, which torch's formulas leave out: every weight at each place.
+
+    Zeros that fill a kernel up are counted too.
+    """
+    if packet not in (
+        torch.ops.mkldnn._convolution_pointwise,
+        torch.ops.mkldnn._convolution_transpose_pointwise,
+    ):
+        return 0
+    places = output if packet is torch.ops.mkldnn._convolution_pointwise else args[0]
+    return int(2 * args[1].numel() * places.numel() // places.shape[1])
+
+
 class Counter(TorchDispatchMode):
     """Counts this thread's operators inside the ``with`` block.
 
@@ -49,6 +63,7 @@ class Counter(TorchDispatchMode):
         packet = func.overloadpacket
         if packet in flop_registry:
             self.flops += flop_registry[packet](*args, **(kwargs or {}), out_val=output)
+        self.flops += fused_flops(packet, args, output)
         if packet is torch.ops.aten.convolution_backward:
             self.parameter_gradients += sum(args[-1][1:])
         if func.is_view:

@@ -1,15 +1,19 @@
-"""Fold BatchNorm into the convolution before it: the same function, one operator less.
+"""A traced graph, rewritten: the same function with fewer operators.
+
+BatchNorm is folded into the convolution before it:
 
     y = γ (W∗x + b − μ) / √(σ² + ε) + β  =  (s·W)∗x + (s·(b − μ) + β),   s = γ / √(σ² + ε)
 
-It works on a traced graph, so that a BatchNorm called as a module and one called as a function
-(as timm's do) are folded alike; torch's own ``fuse_conv_bn_eval`` takes modules only, so that its
-formula is used, in float64.
+and convolutions and ReLUs that follow one another become one node (``kernels``).
+
+In a graph a BatchNorm called as a module and one called as a function (as timm's do) are folded
+alike; torch's own ``fuse_conv_bn_eval`` takes modules only: its formula is used, in float64.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -17,6 +21,12 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from .kernels import Convolutions, Limits, has_hooks
+
+_RECTIFIERS: dict[Any, Limits] = {
+    nn.ReLU: (0.0, math.inf), F.relu: (0.0, math.inf), torch.relu: (0.0, math.inf),
+    "relu": (0.0, math.inf), "relu_": (0.0, math.inf), nn.ReLU6: (0.0, 6.0), F.relu6: (0.0, 6.0),
+}  # fmt: skip
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -44,6 +54,79 @@ def fold_batch_norms(graph: fx.GraphModule) -> int:
         folded += 1
     drop_dead_code(graph)
     return folded
+
+
+def fuse_convolutions(graph: fx.GraphModule) -> int:
+    """Make each run of convolutions and ReLUs that feed only each other one node; return how many.
+
+    What is not exactly torch's own convolution or ReLU, or carries a hook, is left as it is.
+    """
+    modules = dict(graph.named_modules())
+    for node in list(graph.graph.nodes):
+        module = modules.get(str(node.target)) if node.op == "call_module" else None
+        if type(module) is nn.Identity and _runs_as_written(module):
+            node.replace_all_uses_with(node.args[0])
+    drop_dead_code(graph)
+    taken: set[fx.Node] = set()
+    count = 0
+    for node in list(graph.graph.nodes):
+        if node in taken or _convolution(node, modules) is None:
+            continue
+        layers, nodes = _run(node, modules)
+        name = f"convolutions_{count}"
+        while hasattr(graph, name):
+            name += "_"
+        graph.add_submodule(name, Convolutions(layers))
+        with graph.graph.inserting_before(node):
+            nodes[-1].replace_all_uses_with(graph.graph.call_module(name, (node.args[0],)))
+        taken.update(nodes)
+        count += 1
+    drop_dead_code(graph)
+    return count
+
+
+def _run(
+    node: fx.Node, modules: dict[str, nn.Module]
+) -> tuple[list[tuple[nn.Conv2d, Limits | None]], list[fx.Node]]:
+    """The layers from a convolution on, while each alone follows the last, and their nodes."""
+    layers: list[tuple[nn.Conv2d, Limits | None]] = []
+    nodes: list[fx.Node] = []
+    following: fx.Node | None = node
+    while following is not None and (convolution := _convolution(following, modules)) is not None:
+        nodes.append(following)
+        following, limits = _only_user(following), None
+        if following is not None and (limits := _limits(following, modules)) is not None:
+            nodes.append(following)
+            following = _only_user(following)
+        layers.append((convolution, limits))
+    return layers, nodes
+
+
+def _only_user(node: fx.Node) -> fx.Node | None:
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _convolution(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Conv2d | None:
+    module = modules.get(str(node.target)) if node.op == "call_module" else None
+    if type(module) is not nn.Conv2d or not _runs_as_written(module):
+        return None
+    plain = module.padding_mode == "zeros" and not isinstance(module.padding, str)
+    return module if plain and len(node.args) == 1 else None
+
+
+def _limits(node: fx.Node, modules: dict[str, nn.Module]) -> Limits | None:
+    if len(node.args) != 1 or not set(node.kwargs) <= {"inplace"}:
+        return None
+    if node.op != "call_module":
+        return _RECTIFIERS.get(node.target)
+    module = modules.get(str(node.target))
+    plain = module is not None and _runs_as_written(module)
+    return _RECTIFIERS.get(type(module)) if plain else None
+
+
+def _runs_as_written(module: nn.Module) -> bool:
+    """Whether it does what its class says."""
+    return not has_hooks(module) and "forward" not in module.__dict__
 
 
 def drop_dead_code(graph: fx.GraphModule) -> None:

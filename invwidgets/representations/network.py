@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..models.zoo import Network, frozen_copy
 from .base import Layer, Region, Representation
-from .fusion import drop_dead_code, fold_batch_norms
+from .fusion import drop_dead_code, fold_batch_norms, fuse_convolutions
 from .receptive_fields.tracer import ReceptiveField
 from .tracing import TracedLayer, trace_layers
 
@@ -199,6 +199,7 @@ def _trunk_by_id(network: _ById, layer: str) -> nn.Module:
         try:
             graph = _traced_graph(frozen_copy(module), layer)
             fold_batch_norms(graph)
+            fuse_convolutions(graph)
             given = graph(image.clone())
         except Exception:  # whatever a foreign network does to symbolic tracing, hooks take it
             return hooked
