@@ -113,7 +113,7 @@ def _counts(job: Run) -> tuple[float, float]:
     return seeds * float(counter.get_total_flops()), seeds * float(moved.total)
 
 
-def _there_and_back(job: Job, image: torch.Tensor, half: bool) -> None:
+def _there_and_back(job: Run, image: torch.Tensor, half: bool) -> None:
     image.requires_grad_(True)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
         features = job.representation(image)
