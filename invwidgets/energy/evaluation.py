@@ -89,7 +89,7 @@ class Evaluation:
         seen, moved = self._seen(z, shifts), self._seen(gradient, shifts)
         centre = self.centre[:, None, None]
         shape = (len(z), 3, *seen[0].shape[-2:])
-        images = z.new_empty(shape).contiguous(memory_format=torch.channels_last)
+        images = z.new_empty(shape)
         for image, pixels in zip(images, seen, strict=True):
             torch.add(centre, pixels, alpha=1 / 255, out=image)
         with torch.enable_grad():

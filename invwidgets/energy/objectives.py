@@ -130,7 +130,7 @@ class Inversion(Objective):
 
     def energy(self, features: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
         wanted, scale = target
-        return (features - wanted).square().flatten(1).sum(1) * scale
+        return (features - wanted).square().sum(tuple(range(1, features.ndim))) * scale
 
     def score(self, energy: Tensor) -> Tensor:
         return energy.clamp_min(0).sqrt()

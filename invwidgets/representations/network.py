@@ -101,7 +101,8 @@ class NetworkRepresentation(Representation):
         return layer.receptive_field(region)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.trunk(torch.addcmul(self.shift, images, self.scale))
+        normal = (images * self.scale).add_(self.shift)  # fastest colour by colour
+        features = self.trunk(normal.contiguous(memory_format=torch.channels_last))
         layout = self._layer(self.size).layout
         if layout.kind == "tokens":  # the one kind that depends on the size
             layout = self._layer((images.shape[-2], images.shape[-1])).layout

@@ -175,9 +175,9 @@ def _upsample(coarse: Tensor, out: Tensor) -> None:
         size = (height, width)
         out.copy_(F.interpolate(coarse, size=size, mode="bilinear", align_corners=False))
         return
-    tall = coarse.new_empty(*coarse.shape[:-2], height, coarse.shape[-1])
-    _double(coarse, tall, -2)
-    _double(tall, out, -1)
+    wide = coarse.new_empty(*coarse.shape[:-1], width)
+    _double(coarse, wide, -1)  # the slower direction while there are half as many rows
+    _double(wide, out, -2)
 
 
 def _double(z: Tensor, out: Tensor, dim: int) -> None:
