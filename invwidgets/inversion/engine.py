@@ -27,9 +27,10 @@ from ..images import luminance
 from ..representations.base import Representation
 from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, update_own
 from ..search.parametrizations import Pixels, image_of, parameters_of, parametrization
+from ..search.side_by_side import SideBySide
 from ..search.starts import jitter_generators, start_images
 from ..selection import Selection
-from ..swappable import is_own
+from ..swappable import chosen, is_own
 from .settings import InversionSettings, Phase
 from .window import Window
 
@@ -161,13 +162,19 @@ def run(
 
     def begin(parameters: Tensor) -> Optimizer:
         steps, energy = settings.phases[0].steps, settings.image_energy
-        return start_optimizer(settings.optimizer, parameters, steps, energy)
+
+        def start(part: Tensor) -> Optimizer:
+            return start_optimizer(settings.optimizer, part, steps, energy)
+
+        if workers is None or is_own(chosen(settings.optimizer, OPTIMIZERS, Optimizer), OPTIMIZERS):
+            return start(parameters)
+        return SideBySide(start, parameters.split(settings.micro_batch or len(z)), workers)
 
     margin = settings.jitter
     z = _start(representation, settings, size, photo, centre)
     parameters = parameters_of(basis, z)
     optimizer = begin(parameters)
-    own_rule = is_own(optimizer, OPTIMIZERS)
+    own_rule = not isinstance(optimizer, SideBySide) and is_own(optimizer, OPTIMIZERS)
     generators = jitter_generators(settings.seeds)
     values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS} | {"jitter": None}
     rate_factors = torch.ones(len(z), device=z.device)

@@ -209,12 +209,14 @@ class _Kernel:
         """g where l < y < u, else 0."""
         assert self.limits is not None
         low, high = self.limits
-        into = {} if out is None else {"grad_input": out}
-        if high == math.inf:
-            masked: Tensor = torch.ops.aten.threshold_backward(g, y, low, **into)
-        else:
-            masked = torch.ops.aten.hardtanh_backward(g, y, low, high, **into)
-        return masked
+        mask = torch.ops.aten.threshold_backward
+        bounds: tuple[float, ...] = (low,)
+        if high < math.inf:
+            mask, bounds = torch.ops.aten.hardtanh_backward, (low, high)
+        found: Tensor = (
+            mask(g, y, *bounds) if out is None else mask.grad_input(g, y, *bounds, grad_input=out)
+        )
+        return found
 
 
 def _output_size(convolution: nn.Conv2d, shape: Shape) -> Pair:

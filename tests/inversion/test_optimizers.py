@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from invwidgets.errors import UnknownNameError
 from invwidgets.search.colors import color_basis
 from invwidgets.search.optimizers import OPTIMIZERS, MultiscaleAdam, start_optimizer
+from invwidgets.search.side_by_side import SideBySide
 from tests.reference.slow_priors import slow_adagrad_momentum, slow_adam, slow_momentum
 
 SHAPE = (3, 4, 5)
@@ -119,3 +121,23 @@ def test_images_of_a_pixel_or_a_line(name: str, size: tuple[int, int]) -> None:
 def test_unknown() -> None:
     with pytest.raises(UnknownNameError, match=r"'lbfgs'.*adam"):
         start_optimizer("lbfgs", torch.zeros(1, 3, 2, 2))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_seeds_side_by_side_move_as_in_one_batch(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    whole = torch.randn(3, 3, 20, 24, generator=generator)
+    split = whole.clone()
+    rates = torch.tensor([1.0, 2.0, 0.5])
+    with ThreadPoolExecutor(2) as workers:
+        one = start_optimizer(name, whole)
+        many = SideBySide(lambda part: start_optimizer(name, part), split.split(2), workers)
+        for step in range(4):
+            gradient = torch.randn(whole.shape, generator=generator)
+            for rule, parameters in ((one, whole), (many, split)):
+                rule.update(parameters, gradient, rates)
+                if step == 1:
+                    rule.forget(torch.tensor([False, True, False]))
+                if step == 2:
+                    rule.forget()
+            torch.testing.assert_close(split, whole)
