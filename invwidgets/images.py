@@ -25,7 +25,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from .arguments import as_whole, items
+from .arguments import as_whole, items, real_number
 from .errors import (
     BadImageError,
     BadSettingError,
@@ -62,7 +62,9 @@ def photo_name(source: PhotoSource) -> str:
     return "image"
 
 
-def read_photo(source: PhotoSource, size: Size | None = None, fit: str = "crop") -> Tensor:
+def read_photo(
+    source: PhotoSource, size: Size | None = None, fit: str = "crop", at: float = 0.5
+) -> Tensor:
     """Read any photo as a float32 tensor (3, H, W), RGB, in [0, 1].
 
     >>> read_photo("chelsea", size=(120, 160)).shape
@@ -79,7 +81,9 @@ def read_photo(source: PhotoSource, size: Size | None = None, fit: str = "crop")
     size : int or (height, width), optional
         In pixels; by default the photo's own.
     fit : str
-        ``"crop"`` cuts the centre to the wanted shape before resizing, ``"stretch"`` does not.
+        ``"crop"`` cuts the photo to the wanted shape before resizing, ``"stretch"`` does not.
+    at : float
+        Where the cut lies: 0 the top or the left, 0.5 the centre, 1 the bottom or the right.
 
     Returns
     -------
@@ -112,7 +116,7 @@ def read_photo(source: PhotoSource, size: Size | None = None, fit: str = "crop")
         )
     if image.shape[-1] < 1 or image.shape[-2] < 1:
         raise BadImageError(f"an image of shape {tuple(image.shape)} has no pixels")
-    return image if size is None else resize(image, parse_size(size), fit)
+    return image if size is None else resize(image, parse_size(size), fit, at)
 
 
 def check_fit(fit: str) -> None:
@@ -140,10 +144,10 @@ def parse_size(size: Size | str) -> tuple[int, int]:
     return height, width
 
 
-def resize(image: Tensor, size: tuple[int, int], fit: str = "crop") -> Tensor:
-    """Resize (3, H, W) to ``size`` with antialiasing (bicubic), cropping the centre if asked to."""
+def resize(image: Tensor, size: tuple[int, int], fit: str = "crop", at: float = 0.5) -> Tensor:
+    """Resize (3, H, W) to ``size`` with antialiasing (bicubic), cut to its shape if asked to."""
     if fit == "crop":
-        image = _centre_crop(image, size[0] / size[1])
+        image = _crop(image, size[0] / size[1], at)
     if tuple(image.shape[-2:]) == size:
         return image.contiguous()
     resized = torch.nn.functional.interpolate(
@@ -169,11 +173,12 @@ def luminance(photo: Tensor) -> Tensor:
     return (photo * weights[:, None, None]).sum(-3, keepdim=True).expand_as(photo)
 
 
-def _centre_crop(image: Tensor, aspect: float) -> Tensor:
+def _crop(image: Tensor, aspect: float, at: float) -> Tensor:
+    at = real_number(at, "at", 0, 1)
     height, width = image.shape[-2:]
     crop_height = min(height, max(1, round(width * aspect)))  # aspect is height / width
     crop_width = min(width, max(1, round(height / aspect)))
-    top, left = (height - crop_height) // 2, (width - crop_width) // 2
+    top, left = int((height - crop_height) * at), int((width - crop_width) * at)
     return image[:, top : top + crop_height, left : left + crop_width]
 
 

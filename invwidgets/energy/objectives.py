@@ -102,6 +102,10 @@ class Objective(Part):
         """What a gallery's heading says was done; ``channel`` is the first one selected."""
         return f"{self.name} of {layer}" + (f" for {photo}" if photo else "")
 
+    def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
+        """What the best image came to, in a sentence."""
+        return f"The best image has {self.score_text(score)}."
+
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
         """What a run under way is doing."""
         return f"Searching: {self.title(layer, photo, channel)} …"
@@ -140,6 +144,9 @@ class Inversion(Objective):
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
         return f"What {layer} still knows of {photo}"
+
+    def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
+        return f"As {layer} sees them, the best image and {photo} differ by {100 * score:.1f} %."
 
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
         return f"Searching for images that {layer} cannot tell from {photo} …"
@@ -199,6 +206,12 @@ class Maximise(_Response):
     def title(self, layer: str, photo: str, channel: int | None) -> str:
         return f"What excites channel {channel or 0} of {layer}"
 
+    def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
+        return (
+            f"The best image excites channel {channel or 0} of {layer} {score:.2f} times as much "
+            "as the most exciting place of the bundled photos."
+        )
+
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
         return f"Searching for images that excite channel {channel or 0} of {layer} …"
 
@@ -244,6 +257,9 @@ class Caricature(_Response):
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
         return f"What {layer} sees in {photo}, raised"
+
+    def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
+        return f"The best image excites {layer} {score:.2f} times as much as {photo} does."
 
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
         return f"Raising what {layer} sees in {photo} …"

@@ -32,6 +32,7 @@ class Gallery:
     pictures, and their mean, are shown with their contrast stretched; their spread never is. It is
     the standard deviation of the seeds at each pixel on one logarithmic scale, the same in every
     picture: black is 0.01 % of the range or less, white 50 %, the largest there can be.
+    ``weights`` is said beneath the photo, or the mean where there is none.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Gallery:
         heading: tuple[str, str] | None = None,
         tallest: int = 640,
         stretch: bool = False,
+        weights: str = "",
     ) -> None:
+        self._weights = weights
         self.seeds = tuple(seeds)
         self.stretch = stretch
         keys: list[int | str] = ["photo"] if photo else []
@@ -66,7 +69,7 @@ class Gallery:
         for index, seed in enumerate(self.seeds):
             self.sheet.caption(self.place[index], f"seed {seed}")
         if "mean" in self.place:
-            self.sheet.caption(self.place["mean"], "mean", "of all seeds")
+            self.sheet.caption(self.place["mean"], "mean", self._mean_says)
             self.sheet.caption(self.place["spread"], "spread", _SPREAD_SAYS)
         if heading is not None:
             self.sheet.head(*heading)
@@ -78,8 +81,13 @@ class Gallery:
         cell = self.place["photo"]
         room = max(12, self.plan.spots[cell].width // _LETTER)
         name = name if len(name) <= room else f"{name[: room - 1]}…"
-        self.sheet.show(cell, photo, name, _photo_says(field is not None, self.stretch))
+        says = self._weights or _photo_says(field is not None, self.stretch)
+        self.sheet.show(cell, photo, name, says)
         self.sheet.frame_field(cell, field)
+
+    @property
+    def _mean_says(self) -> str:
+        return self._weights if "photo" not in self.place and self._weights else "of all images"
 
     def clear(self) -> None:
         """Empty the seeds' places again."""
@@ -108,7 +116,7 @@ class Gallery:
         self.sheet.mark(self.place.get(best) if many and best is not None else None)
         if "mean" in self.place:
             mean = np.round(images.mean(0, dtype=np.float32)).astype(np.uint8)
-            self.sheet.show(self.place["mean"], shown(mean), "mean", "of all seeds")
+            self.sheet.show(self.place["mean"], shown(mean), "mean", self._mean_says)
         if "spread" in self.place and spread is not None:
             self.sheet.show(self.place["spread"], heat(spread), "spread", _SPREAD_SAYS)
 

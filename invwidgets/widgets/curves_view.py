@@ -13,10 +13,10 @@ from torch import Tensor
 from ..figures.canvas import Theme
 from ..figures.curves import draw_curves
 from .parts import note
+from .prior_knobs import NAMES
 
 _SHARE = 0.02  # of the time that the curves may take
 _LEAST = 2.0  # seconds between two drawings
-_SYMBOLS = {"tv_weight": "λᵥ", "alpha_weight": "λₐ", "data_weight": "C", "beta": "β"}
 
 
 class CurvesView(w.VBox):
@@ -46,7 +46,7 @@ class CurvesView(w.VBox):
         figure.savefig(file, format="png")
         self.image.value = file.getvalue()
         self.image.layout.display = None
-        moved = sorted({f"{_SYMBOLS.get(name, name)} at step {step}" for step, name, _ in changes})
+        moved = sorted({f"{NAMES.get(name, name)} at step {step}" for step, name, _ in changes})
         words = f"Dashed: {', '.join(moved[:6])}." if moved else "A line a seed, by step."
         self.caption.value = words if len(moved) <= 6 else words[:-1] + " …"
         self._next = began + max(_LEAST, (time.monotonic() - began) / _SHARE)

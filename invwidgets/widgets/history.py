@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from ..figures.canvas import LIGHT, Theme
 from ..figures.contrast import as_shown
 from ..figures.gallery import best_seed, title_of
 from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
+from ..inversion.convergence import converged
 from ..inversion.result import Reconstruction
+from ..models.zoo import DEFAULT_MODEL
 from .loop import Loop
+from .panel_options import KNOBS
 from .parts import button, classed, note
+from .prior_knobs import in_words
 from .tiles import Tiles
 
 
 @dataclass(frozen=True)
-class Pin:
+class HistoryEntry:
     """A finished run: its result, and the panel's settings that made it."""
 
     result: Reconstruction
     settings: dict[str, Any] = field(default_factory=dict)
-    moved: frozenset[str] = frozenset()  # the knobs that had left the preset
+    overridden: frozenset[str] = frozenset()  # what had left the preset
+    classes: tuple[Any, ...] = ()  # what the network said of its pictures, as ``ClassTable`` has it
 
     @property
     def picture(self) -> NDArray[np.uint8]:
@@ -37,29 +42,41 @@ class Pin:
     def words(self) -> str:
         result = self.result
         lines = [result.layer, result.photo_name or "no photo"]
-        if result.relative_error is not None:
-            lines.append(f"{100 * min(result.relative_error):.1f} % error")
+        if result.model != DEFAULT_MODEL:
+            lines.insert(0, result.model)
+        if result.scores is not None:
+            index = best_seed(result)
+            lines.append(result.objective.score_text(result.scores[index]))
+        if not converged(result):
+            lines.append("did not come near")
+        if result.weights_note:
+            lines.append(result.weights_note)
         if result.selection.describe():
             lines.append(result.selection.describe())
+        knobs = {name: self.settings[name] for name in KNOBS if name in self.overridden}
+        if knobs:
+            lines.append(in_words(knobs))
         return "\n".join(lines)
 
 
 class History(w.VBox):
-    """``recall`` is called with a pin to bring it back; two are drawn side by side."""
+    """``entries`` are the finished runs; ``chosen`` those that are pressed.
 
-    def __init__(self, loop: Loop, recall: Callable[[Pin], None]) -> None:
-        self._recall = recall
+    ``bring`` is the button that restores the one chosen; two are drawn side by side.
+    """
+
+    def __init__(self, loop: Loop) -> None:
         self.theme = LIGHT
         self.pair = w.Image(format="jpeg")
         self.pair.layout.display = "none"
         self.pair.layout.max_width = "100%"
-        self.pins: list[Pin] = []
+        self.entries: list[HistoryEntry] = []
         self.tiles = Tiles(
             tile=[112, 112], multiple=True, most=2, deletable=True, describes="Finished runs"
         )
         self.caption = note()
-        self.bring = button("Bring back", "Its settings and images", loop.handler(self._bring))
-        self.side = button("Side by side", "Two runs, best seed each", loop.handler(self._pair))
+        self.bring = w.Button(description="Bring back", tooltip="Its settings and images, again")
+        self.side = button("Side by side", "Two runs, best image each", loop.handler(self._pair))
         self.tiles.observe(loop.handler(self._follow), "selected")
         self.tiles.on_msg(lambda _, content, __: loop.call(self._message, content))
         buttons = classed(w.HBox([self.bring, self.side]), "iw-buttons")
@@ -67,22 +84,31 @@ class History(w.VBox):
         classed(self, "iw-section")
         self._follow()
 
-    def pin(self, pin: Pin) -> None:
-        self.pins.append(pin)
+    @property
+    def chosen(self) -> list[HistoryEntry]:
+        """The runs that are pressed, in order."""
+        return [self.entries[n] for n in sorted(self.tiles.selected) if n < len(self.entries)]
+
+    def add(self, entry: HistoryEntry) -> None:
+        self.entries.append(entry)
         self._refill()
+
+    def replace(self, old: HistoryEntry, new: HistoryEntry) -> None:
+        """Know more of a run, where it is still kept."""
+        self.entries = [new if entry is old else entry for entry in self.entries]
 
     def delete(self, place: int) -> None:
         """Forget a run."""
-        if 0 <= place < len(self.pins):
-            del self.pins[place]
+        if 0 <= place < len(self.entries):
+            del self.entries[place]
             self.tiles.selected = []
             self.pair.layout.display = "none"
             self._refill()
 
     def _refill(self) -> None:
-        words = [pin.words for pin in self.pins]
+        words = [entry.words for entry in self.entries]
         labels = [f"run {n + 1}: {', '.join(w.splitlines())}" for n, w in enumerate(words)]
-        self.tiles.fill([pin.picture for pin in self.pins], labels, words)
+        self.tiles.fill([entry.picture for entry in self.entries], labels, words)
         self._follow()
 
     def _message(self, content: dict[str, Any]) -> None:
@@ -90,32 +116,41 @@ class History(w.VBox):
             self.delete(content["delete"])
 
     def _follow(self) -> None:
-        chosen = [n for n in self.tiles.selected if n < len(self.pins)]
+        chosen = [n for n in self.tiles.selected if n < len(self.entries)]
         self.bring.disabled, self.side.disabled = len(chosen) != 1, len(chosen) != 2
-        if not self.pins:
+        if not self.entries:
             self.caption.value = "Every finished run is kept here."
         elif not chosen:
             self.caption.value = "Press a run to bring it back, two to see them side by side."
         else:
             self.caption.value = " and ".join(f"run {n + 1}" for n in sorted(chosen)) + " chosen"
 
-    def _bring(self) -> None:
-        if len(self.tiles.selected) == 1:
-            self._recall(self.pins[self.tiles.selected[0]])
-
     def _pair(self) -> None:
-        if len(self.tiles.selected) == 2:
-            first, second = (self.pins[n] for n in sorted(self.tiles.selected))
+        if len(self.chosen) == 2:
+            first, second = self.chosen
             self.pair.value = side_by_side(first, second, self.theme)
             self.pair.layout.display = None
 
 
-def side_by_side(first: Pin, second: Pin, theme: Theme) -> bytes:
-    """The best image of each of two runs, large, as a JPEG."""
+def side_by_side(first: HistoryEntry, second: HistoryEntry, theme: Theme) -> bytes:
+    """The best image of each of two runs, large, as a JPEG; neither is squashed."""
     pictures = [first.picture, second.picture]
-    sheet = Sheet(plan_grid(2, pictures[0].shape[:2], 640, columns=2), theme, scale=1.5)
-    for place, (pin, pixels) in enumerate(zip((first, second), pictures, strict=True)):
-        error = pin.result.relative_error
-        scores = "" if error is None else f"error {100 * min(error):.1f} %"
-        sheet.show(place, pixels, title_of(pin.result), scores)
+    shape = pictures[0].shape[:2]
+    sheet = Sheet(plan_grid(2, shape, 640, columns=2), theme, scale=1.5)
+    for place, (entry, pixels) in enumerate(zip((first, second), pictures, strict=True)):
+        result = entry.result
+        best = best_seed(result)
+        score = "" if result.scores is None else result.objective.score_text(result.scores[best])
+        said = " · ".join(part for part in (score, result.weights_note) if part)
+        sheet.show(place, padded(pixels, shape, theme.face), title_of(result), said)
     return sheet.jpeg()
+
+
+def padded(pixels: NDArray[np.uint8], shape: tuple[int, int], ground: str) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) with the proportions of ``shape``, the rest of it ``ground``."""
+    height, width = pixels.shape[:2]
+    if height * shape[1] == width * shape[0]:
+        return pixels
+    size = (max(width, round(height * shape[1] / shape[0])),
+            max(height, round(width * shape[0] / shape[1])))  # fmt: skip
+    return np.asarray(ImageOps.pad(Image.fromarray(pixels), size, color=ground))

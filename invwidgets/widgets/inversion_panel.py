@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,62 +20,77 @@ from ..errors import InvwidgetsError
 from ..inversion.progress import BUSY, Progress
 from ..inversion.result import Reconstruction
 from .closing import close_all
-from .history import Pin
-from .keepsake import Keepsake
+from .history import HistoryEntry
 from .loop import Loop
+from .panel_classes import ask_classes
 from .panel_controls import PanelControls
-from .panel_look import PanelLook
-from .panel_options import KNOBS, LOOKS, OPTIONS, PRESET, RESTARTS, PanelOptions, run_arguments
-from .panel_options import shown_name as name_of
+from .panel_model import PanelModel
+from .panel_options import (
+    KNOBS,
+    LOADS,
+    OPTIONS,
+    PRESET,
+    RESTARTS,
+    PanelOptions,
+    photo_code,
+    run_arguments,
+    shown_name,
+)
 from .panel_run import PanelRun
 from .panel_views import PanelViews
 from .parts import classed
+from .prior_knobs import in_words as knobs_in_words
 from .run_controls import in_words
+from .snapshot import Snapshot
+
+_REMEDY = "Use random weights"
 
 
 class InversionPanel(w.VBox, PanelOptions):
-    """Every option is a typed trait, see ``PanelOptions``: set it, observe it, or move its control.
+    """Every option is a typed trait, see ``PanelOptions``: set it, observe it, link it, or move its
+    control.
+
+    >>> panel = iw.InversionPanel("coffee")
+    >>> traitlets.link((panel, "layer"), (other, "layer"))
 
     Parts: ``photos``, ``model_menu``, ``layer_slider``, ``region_picker``, ``channel_selector``,
-    ``knobs``, ``more``, ``controls``, ``gallery``, ``curves``, ``history``, ``take_away``.
-    ``result`` is the last run's; ``state`` as a session's. Unknown keywords are refused.
+    ``knobs``, ``advanced``, ``controls``, ``gallery``, ``classes``, ``curves``, ``history``,
+    ``export``. ``result`` is the last run's; ``state`` as a session's. Unknown keywords are
+    refused.
     """
 
     def __init__(self, photo: Any = "coffee", **options: Any) -> None:
         self._dirty: set[str] = set()
-        self._scheduled = self._settling = self._recalling = self._closing = False
-        self._wants_run: str = ""  # "start" or "step" while a look is awaited
-        self._photo_name = ""
+        self._scheduled = self._settling = self._restoring = self._closing = False
+        self._wants_run: str = ""  # "start" or "step" while a network is loaded
+        self._of_run = ("", "")  # the layer and the photo of the run under way
+        self._entry: HistoryEntry | None = None
         self.result: Reconstruction | None = None
         self.loop = loop = Loop()
-        loop.failed = self._complain
-        self._run = PanelRun(loop, self._told)
+        loop.failed = self._show_error
+        self._run = PanelRun(loop, self._on_progress)
         self.session = self._run.session
-        self.keepsake = Keepsake()
-        asked = PanelControls(
-            loop,
-            self._set,
-            self._photo_chosen,
-            self.reset,
-            self._complain,
-            lambda: self._looks.ask_responses(),
-        )
+        self.snapshot = Snapshot()
+        self._asked = asked = PanelControls(loop, self)
         self.photos, self.model_menu = asked.photos, asked.model_menu
         self.layer_slider, self.region_picker = asked.layer_slider, asked.region_picker
         self.channel_selector, self.knobs = asked.channel_selector, asked.knobs
-        self.more = asked.more
-        views = PanelViews(loop, self._act, self._recall, self._draw_curves)
+        self.advanced = asked.advanced
+        self._views = views = PanelViews(loop)
         self.controls, self.gallery, self.curves = views.controls, views.gallery, views.curves
-        self.history, self.take_away, self.tabs = views.history, views.take_away, views.tabs
-        self._asked, self._views = asked, views
-        self._looks = PanelLook(
-            loop, self, asked, self.controls.say, self._have_looked, self._look_failed
+        self.classes, self.history = views.classes, views.history
+        self.export, self.tabs = views.export, views.tabs
+        self._models = PanelModel(
+            loop, self, asked, self.controls.say, self._have_loaded, self._load_failed
         )
-        super().__init__([classed(w.HBox([asked, views]), "iw-columns")])
+        columns = classed(w.HBox([asked.side, views]), "iw-columns")
+        super().__init__([asked.top, asked.layer_slider, columns])
         classed(self, "iw-panel")
+        self._connect()
         try:
             self.take({"photo": photo, **options})
             self.observe(self._trait_changed, list(OPTIONS))
+            self.observe(self._given_back, "overridden")
             self._dirty = set(OPTIONS)
             self._settle()
         except BaseException:
@@ -114,10 +130,7 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def reset(self, *names: str) -> None:
         """Give knobs back to the preset, all of them by default."""
-        self.moved -= set(names or PRESET)
-        self._follow_preset()
-        self._dirty |= set(names or PRESET)
-        self._schedule()
+        self.overridden = self.overridden - set(names or PRESET)
 
     def close(self) -> None:
         """Stop, and close every widget, thread and tensor of the panel; twice is fine."""
@@ -125,32 +138,48 @@ class InversionPanel(w.VBox, PanelOptions):
             return
         self._closing = True
         self.loop.closed = True
-        self._looks.close()
+        self._models.close()
         self._run.close()
-        self.keepsake.close()
-        close_all(self)
+        self.snapshot.close()
+        close_all(self, self._asked.knobs.others, self._asked.region_picker.exact)
         self.unobserve_all()
-        self.result = None
-        self.history.pins.clear()
+        self.result = self._entry = None
+        self.history.entries.clear()
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Traits set inside neither restart a run nor count as overridden."""
+        with super().quietly(), self.knobs.following():
+            yield
 
     def _ipython_display_(self, **_: Any) -> None:
-        self.keepsake.display(self)
+        self.snapshot.display(self)
 
     # ---- from the controls to the traits
 
-    def _set(self, name: str, value: Any) -> None:
-        try:
-            setattr(self, name, value)
-        except Exception as error:
-            self._complain(str(error))
+    def _connect(self) -> None:
+        """What each button does; all else is a link of traits."""
+        controls, loop = self.controls, self.loop
+        pressed: dict[w.Button, Callable[[], Any]] = {
+            controls.start: lambda: self.start() if loop.loop is not None else None,
+            controls.pause: lambda: self.resume() if self.state == "paused" else self.pause(),
+            controls.step: self.step,
+            controls.stop: self.stop,
+            controls.remedy: self._use_random_weights,
+            controls.keep: self._ask_no_more,
+            controls.back: lambda: self.reset(*KNOBS),
+            self.history.bring: self._restore_chosen,
+        }
+        for button, act in pressed.items():
+            button.on_click(loop.handler(act))
+        self.tabs.observe(loop.handler(self._draw_curves), "selected_index")
+        self.photos.observe(lambda change: self._show_error(change["new"]), "error")
 
-    def _photo_chosen(self, source: Any, name: str) -> None:
-        self._photo_name = name
-        self.photo = source
+    def _use_random_weights(self) -> None:
+        self.weights = "random"
 
-    def _act(self, action: str) -> None:
-        if action != "start" or self.loop.loop is not None:
-            getattr(self, action)()
+    def _ask_no_more(self) -> None:
+        self.controls.question = ""
 
     # ---- from the traits to the run
 
@@ -159,8 +188,17 @@ class InversionPanel(w.VBox, PanelOptions):
         if not self.quiet:
             self._dirty.add(name)
             if name in PRESET:
-                self.moved.add(name)
+                self.overridden = self.overridden | {name}
         self._schedule()
+
+    def _given_back(self, change: Any) -> None:
+        back = change["old"] - change["new"]
+        if back and not self.quiet:
+            self._follow_preset()
+            self._dirty |= back
+            self._schedule()
+        if not self.overridden_knobs:
+            self._ask_no_more()
 
     def _schedule(self) -> None:
         """Settle once for all changes of this turn of the loop."""
@@ -176,136 +214,180 @@ class InversionPanel(w.VBox, PanelOptions):
             return
         self._settling = True
         try:
-            self._asked.show(self.values, self.moved)
             if "theme" in dirty:
                 self.gallery.theme = self.theme
             runs = self.session.state in (*BUSY, "finished") or bool(self._wants_run)
-            if dirty & set(LOOKS):
-                self._looks.ask(dirty)
+            if dirty & set(LOADS):
+                self._models.ask(dirty)
+                self._ask_to_keep(dirty)
             elif dirty & {"region", "channels", "seeds", "objective", "preset", "steps"}:
-                if dirty & {"region", "objective"}:
-                    with self.quietly():
-                        self.region_picker.region = self.region
                 self._follow_preset()
-                if "channels" in dirty:
-                    self.channel_selector.stand(self.channels)
+                if "region" in dirty:
+                    self.channel_selector.refresh()
+                if "objective" in dirty and self._models.loaded is not None:
+                    self._asked.show_model(self._models.loaded, self.asked.needs_photo)
                 if not runs:
-                    self._lay_out()
+                    self._rest()
             if dirty & set(RESTARTS) and runs:
                 self._begin(self._wants_run or "start")
-            elif dirty & set(KNOBS) and runs and not self._looks.looking:
+            elif dirty & set(KNOBS) and runs and not self._models.loading:
                 self.session.set_knobs(**self.knobs_for(dirty & set(KNOBS)))
         except InvwidgetsError as error:
-            self._complain(str(error))
+            self._show_error(str(error))
         finally:
             self._settling = False
 
-    def _have_looked(self) -> None:
-        self.controls.complain("")
-        self.photos.show(self.photo, self._name)
+    def _ask_to_keep(self, dirty: set[str]) -> None:
+        """Knobs that were moved for another photo, model or layer: do they stay?"""
+        moved = self.overridden_knobs
+        other = dirty & {"photo", "model", "layer"}
+        if moved and other and self._models.loaded is not None and not self._restoring:
+            what = " and ".join(sorted(other))
+            words = knobs_in_words(moved)
+            self.controls.question = f"You moved {words}. Keep for this {what}?"
+
+    def _have_loaded(self) -> None:
+        self._show_error("")
+        self.photo_name = self._name
         self._follow_preset()
-        recalling, self._recalling = self._recalling, False
+        restoring, self._restoring = self._restoring, False
         if self._wants_run:
             self._begin(self._wants_run)
-        elif recalling:
+        elif restoring:
             self.controls.say("Brought back. Start does it again with these settings.")
         elif self.session.state not in BUSY:
-            self._lay_out()
-            self.controls.say("Ready. Press Start: images will sharpen from noise.")
+            self._rest()
+            self.controls.say(f"Ready. Press Start: images will sharpen from noise.{self._mind}")
+            self.snapshot.keep_gallery(self.gallery.drawn())
 
-    def _look_failed(self, words: str) -> None:
+    def _load_failed(self, words: str) -> None:
         self._wants_run = ""
-        self._complain(words)
+        random = self.weights == "pretrained" and "weights='random'" in words
+        self._show_error(words, _REMEDY if random else "")
         self.controls.say("Choose something else; what was there is kept.")
-        self._run.refuse(words)
+        self._run.set_exception(words)
 
     def _begin(self, how: str) -> None:
-        """Start a run once the network has been looked at; the latest wish wins."""
-        if self._looks.looking or self._looks.looked is None:
+        """Start a run once the network has been loaded; the latest wish wins."""
+        if self._models.loading or self._models.loaded is None:
             self._wants_run = how
-            if not self._looks.looking:  # the last look failed: look again
-                self._looks.ask(set(LOOKS))
+            if not self._models.loading:  # it failed last time: try again
+                self._models.ask(set(LOADS))
             return
         self._wants_run = ""
-        self.controls.complain("")
+        self._show_error("")
         try:
-            arguments = run_arguments(self, self._looks.looked.representation)
+            arguments = run_arguments(self, self._models.loaded.representation)
         except InvwidgetsError as error:
-            self._complain(str(error))
-            self._run.refuse(str(error))
+            self._show_error(str(error))
+            self._run.set_exception(str(error))
             return
         self._lay_out()
+        self._of_run = (self.layer, self._name)
         self.session.start(paused=how == "step", **arguments)
         if how == "step":
             self.session.step()
 
     def _follow_preset(self) -> None:
-        if self._looks.looked is not None:
-            self.follow_preset(self._looks.looked.representation)
-            self._asked.show(self.values, self.moved)
+        loaded = self._models.loaded
+        if loaded is None:
+            return
+        values = self.preset_values(loaded.representation)
+        with self.quietly():
+            self.knobs.follow({name: values[name] for name in self.knobs.knobs})
+            for name in set(PRESET) - self.overridden - set(self.knobs.knobs):
+                setattr(self, name, values[name])
 
     # ---- from the run to the views
 
-    def _told(self, news: list[Progress]) -> None:
+    def _on_progress(self, news: list[Progress]) -> None:
         if self._closing:
             return
         last = news[-1]
-        self._views.show_news(news)
+        self._views.show_progress(news)
         self.session.frame_seconds = self.gallery.pause
         self._draw_curves()
         for progress in news:
             if progress.result is not None:
                 self._ended(progress.result)
         if last.state == "failed":
-            self._complain(last.error)
-            self._run.refuse(last.error)
+            self._show_error(last.error)
+            self._run.set_exception(last.error)
         elif last.state == "stopped" and not last.step:
-            self._run.refuse("stopped before the first step: there is no result")
-        self.controls.say(in_words(last, self.layer, self._name, last.result))
+            self._run.set_exception("stopped before the first step: there is no result")
+        if not self._models.loading:  # what is loaded now is another matter
+            layer, photo = self._of_run
+            words = in_words(last, layer, photo, last.result and self.result)
+            self.controls.say(words if last.result else f"{words}{self._mind}")
 
     def _ended(self, result: Reconstruction) -> None:
         if result.photo_name:  # an upload's is its file's name, which the session does not know
-            result = replace(result, photo_name=self._name)
+            result = replace(result, photo_name=self._of_run[1])
         self.result = result
         self._views.show_result(result, self._photo_code)
-        self.history.pin(Pin(result, self.values, frozenset(self.moved)))
+        self._entry = entry = HistoryEntry(result, self.values, self.overridden)
+        self.history.add(entry)
         self._draw_curves(now=True)
-        self.keepsake.keep(result)
-        self._run.give(result)
+        self.snapshot.keep(result)
+        self._run.set_result(result)
+        if self._models.loaded is not None and not self._closing:
+            ask_classes(self._models, result, lambda rows: self._have_classes(entry, rows))
 
-    def _recall(self, pin: Pin) -> None:
+    def _have_classes(self, entry: HistoryEntry, rows: tuple[Any, ...]) -> None:
+        known = replace(entry, classes=rows)
+        self.history.replace(entry, known)
+        if self._entry is entry and self.result is entry.result:
+            self._entry = known
+            self.classes.rows = list(rows)
+
+    def _restore_chosen(self) -> None:
+        if len(self.history.chosen) == 1:
+            self._restore(self.history.chosen[0])
+
+    def _restore(self, entry: HistoryEntry) -> None:
         """Bring a finished run back: its settings and its images."""
         self.session.stop()
         self.session.forget()
-        changed = {n: v for n, v in pin.settings.items() if getattr(self, n) is not v}
-        self.moved = set(pin.moved)
+        changed = {n: v for n, v in entry.settings.items() if getattr(self, n) is not v}
+        self._restoring = True
         with self.quietly():
+            self.overridden = entry.overridden
             for name, value in changed.items():
                 setattr(self, name, value)
-        self.result = pin.result
-        self._asked.show(self.values, self.moved)
-        self._recalling = True
-        self._looks.ask({*changed, "region", "channels"})
+        self.result, self._entry = entry.result, entry
+        self._ask_no_more()
+        self._models.ask({*changed, "region", "channels"})
         self.controls.show_state("idle")
-        self._views.bring_back(pin.result, self._photo_code)
+        self._views.restore(entry.result, self._photo_code)
+        self.classes.rows = list(entry.classes)
+
+    def _rest(self) -> None:
+        """Nothing runs, and what stands there is of another question: begin with empty places."""
+        self.controls.show_state("idle")
+        self._lay_out()
 
     def _lay_out(self) -> None:
-        if self._looks.looked is not None:
-            self._views.lay_out(self._looks.looked, self._name, self)
+        if self._models.loaded is not None:
+            self._views.lay_out(self._models.loaded, self._name, self)
 
     def _draw_curves(self, now: bool = False) -> None:
         self._views.show_curves(self.session, self.seeds, now)
 
     @property
     def _name(self) -> str:
-        return name_of(self.photo, self._photo_name)
+        return shown_name(self.photo, self.photo_name)
+
+    @property
+    def _mind(self) -> str:
+        """What must be said of the weights."""
+        loaded = self._models.loaded
+        random = loaded is not None and loaded.representation.weights == "random weights"
+        return " Mind: random weights." if random else ""
 
     @property
     def _photo_code(self) -> str:
-        """Python that names the photo; where the file of an upload is, its owner has to say."""
-        if isinstance(self.photo, str | os.PathLike):
-            return repr(os.fspath(self.photo))
-        return repr(f"{self._name}.png") if isinstance(self.photo, bytes) else "photo"
+        loaded = self._models.loaded
+        return photo_code(self, self._name, loaded.size if loaded is not None else None)
 
-    def _complain(self, words: str) -> None:
-        self.controls.complain(words)
+    def _show_error(self, words: str, remedy: str = "") -> None:
+        self.controls.show_error(words, remedy)

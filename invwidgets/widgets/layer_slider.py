@@ -1,133 +1,232 @@
-"""The layers in execution order on one slider, with what each of them is."""
+"""A slider in an overview of the network: its stages in order, where one stands, what is inside.
+
+>>> slider = LayerSlider("efficientnet_lite0", "blocks.2")
+>>> slider.observe(lambda change: print(change["new"]), "value")
+>>> slider                                  # in a notebook cell; "value" is the layer's name
+>>> invert("coffee", layer=slider.value)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from typing import Any
 
+import anywidget
 import ipywidgets as w
+import traitlets as t
 
-from ..errors import unknown_name
-from ..representations.base import Layer
+from ..images import parse_size
+from ..representations.base import Layer, Representation
+from ..representations.registry import representation
+from ..representations.stages import find_layer, good_layer, inside, stage_of, stages
+from .closing import close_all
 from .loop import Loop
-from .parts import Markup, classed, heading, note
+from .parts import Markup, classed, note
+from .tiles import static
+
+_LABEL = 12  # letters that a stage's column has room for
 
 
-def short_name(layer: Layer) -> str:
-    """A layer's shortest name: ``blocks.2`` for ``blocks.2.2.bn3``."""
-    return min((layer.name, *layer.aliases), key=len)
+class NetworkOverview(anywidget.AnyWidget):
+    """The stages as columns beneath a slider; ``at`` is the place of the one chosen."""
 
-
-def is_stage(layer: Layer) -> bool:
-    return short_name(layer).count(".") <= 1
-
-
-def good_layer(layers: Sequence[Layer]) -> Layer:
-    """Where to begin: a stage a third of the way down, that is a map and sees not all at once."""
-    maps = [layer for layer in layers if len(layer.shape) == 3 and not layer.is_global]
-    stages = [layer for layer in maps if is_stage(layer)] or maps or list(layers)
-    wanted = 0.3 * (len(layers) - 1)
-    return min(stages, key=lambda layer: abs(layer.index - wanted))
+    _esm = static("overview.js")
+    _css = static("panel.css")
+    stages: Any = t.List().tag(sync=True)
+    pictures: Any = t.List().tag(sync=True)
+    at = t.Int(0).tag(sync=True)
 
 
 class LayerSlider(w.VBox):
-    """A slider over layers; ``moved`` is called with the name of the one chosen."""
+    """Chooses a layer: a slider over the network's stages, and a menu of what lies inside each.
 
-    def __init__(self, loop: Loop, moved: Callable[[str], None]) -> None:
-        self._moved = moved
-        self.layers: tuple[Layer, ...] = ()
-        self._listed: list[Layer] = []
-        self.title = heading("Layer")
-        self.slider = w.SelectionSlider(
-            options=["…"], continuous_update=True, readout=False, disabled=True
-        )
-        self.slider.style.description_width = "0px"
-        self.every = w.Checkbox(value=False, description="every layer", indent=False)
-        self.every.layout.width = "110px"
+    >>> slider = iw.LayerSlider("efficientnet_lite0")
+    >>> slider.observe(lambda change: print(change["new"]), "value")
+    >>> result = iw.invert("coffee", layer=slider.value)
+
+    Parameters
+    ----------
+    model
+        Whose layers: anything ``representation`` takes. None leaves the slider empty until
+        ``layers`` is set.
+    value
+        The layer to stand at, by any of its names; a stage a third of the way down by default.
+    weights, size
+        As ``representation``'s and ``read_photo``'s.
+
+    Raises
+    ------
+    UnknownNameError
+        For a model or a layer that is not there, also where ``value`` is set.
+
+    Notes
+    -----
+    Traits: ``value``, the layer's short name; ``layers``, a tuple of ``Layer``; ``pictures``, a
+    small JPEG by a stage's name. Link and observe them.
+    """
+
+    value = t.Unicode("")
+    layers: Any = t.Tuple()
+    pictures: Any = t.Dict()
+
+    def __init__(
+        self,
+        model: Any = None,
+        value: str = "",
+        *,
+        weights: str | os.PathLike[str] = "pretrained",
+        size: Any = None,
+        loop: Loop | None = None,
+    ) -> None:
+        loop = loop or Loop()
+        self._showing = False
+        self._strict = False  # in a panel a name may be of a network that is still being loaded
+        self._stages: tuple[Layer, ...] = ()
+        self._photo_size: tuple[int, int] | None = None
+        self.overview = NetworkOverview()
+        self.inner = w.Dropdown(options=[("…", "")], description="Inside", disabled=True)
+        self.inner.tooltip = "The layers that lead to this stage, one by one"
         self.caption = note("loading …")
-        self.slider.observe(loop.handler(self._slide), "value")
-        self.every.observe(loop.handler(self._relist), "value")
-        super().__init__([self.title, self.slider, self.caption, self.every])
+        self.overview.observe(loop.handler(self._slid), "at")
+        self.inner.observe(loop.handler(self._picked), "value")
+        self.below = classed(w.HBox([self.caption, self.inner]), "iw-row", "iw-layer-words")
+        super().__init__([self.overview, self.below])
         classed(self, "iw-section")
+        self.observe(self._layers_came, "layers")
+        self.observe(self._moved, "value")
+        self.observe(self._pictured, "pictures")
+        if model is not None:
+            phi: Representation = representation(model, weights=weights)
+            self._photo_size = parse_size(size) if size is not None else phi.size
+            self.layers = phi.layers(self._photo_size)
+            handcrafted = phi.handcrafted
+            self._strict = True
+            self.value = value or good_layer(self.layers, handcrafted).short_name
 
     @property
     def layer(self) -> Layer | None:
-        """The layer the slider stands at."""
-        index = self.slider.index
-        return self._listed[index] if self._listed and index is not None else None
+        """The layer it stands at, None before there are any."""
+        for layer in self.layers:
+            if self.value == layer.name or self.value in layer.aliases:
+                found: Layer = layer
+                return found
+        return None
 
-    def fill(self, layers: tuple[Layer, ...], name: str) -> Layer:
-        """Show these layers, standing at the one called ``name``; the layer that is."""
-        self.layers = layers
-        chosen = find(layers, name)
-        self._list(chosen)
-        return chosen
+    @property
+    def stages(self) -> tuple[Layer, ...]:
+        """The network's main stages in order."""
+        return self._stages
 
-    def stand(self, name: str) -> Layer:
-        """Move to a layer by any of its names.
+    def show_layers(self, layers: tuple[Layer, ...], value: str, size: tuple[int, int]) -> None:
+        """Show another network's layers, standing at one, for photos of ``size``."""
+        self._photo_size = size
+        if layers != self.layers:
+            with self.hold_trait_notifications():
+                self.layers, self.value = layers, value
+            self.pictures = {}
+        self.value = value
+        self._show()
 
-        Raises ``UnknownNameError`` where there is none.
-        """
-        chosen = find(self.layers, name)
-        if chosen not in self._listed:
-            self.every.value = True
-            self._list(chosen)
-        self.slider.index = self._listed.index(chosen)
-        self._describe()
-        return chosen
+    def close(self) -> None:
+        """Close it with all it holds."""
+        close_all(self)
 
-    def _list(self, chosen: Layer) -> None:
-        stages = [layer for layer in self.layers if is_stage(layer)]
-        few = len(stages) >= 4 and not self.every.value
-        self._listed = stages if few and chosen in stages else list(self.layers)
-        names = [short_name(layer) for layer in self._listed]
-        index = self._listed.index(chosen)
-        if tuple(names) != tuple(self.slider.options):
-            self.slider.options = names
-        self.slider.index = index
-        self.slider.disabled = False
-        self._describe()
+    @t.validate("value")
+    def _valid(self, proposal: Any) -> str:
+        name = str(proposal["value"])
+        return find_layer(self.layers, name).short_name if self._strict else name
 
-    def _relist(self) -> None:
-        if self.layer is not None:
-            self._list(self.layer)
+    def _layers_came(self, _: Any) -> None:
+        self._stages = stages(self.layers)
+        self.overview.stages = [_told(layer) for layer in self._stages]
+        self._pictured(None)
+        self._show()
 
-    def _slide(self) -> None:
-        layer = self.layer
-        if layer is not None:
-            self._describe()
-            self._moved(short_name(layer))
+    def _moved(self, _: Any) -> None:
+        self._show()
 
-    def _describe(self) -> None:
+    def _pictured(self, _: Any) -> None:
+        self.overview.pictures = [
+            self.pictures.get(layer.short_name, b"") for layer in self._stages
+        ]
+
+    def _slid(self) -> None:
+        if self._stages and not self._showing:
+            self.value = self._stages[min(self.overview.at, len(self._stages) - 1)].short_name
+
+    def _picked(self) -> None:
+        if self.inner.value and not self._showing:
+            self.value = self.inner.value
+
+    def _show(self) -> None:
+        """Bring overview, menu and words in step with ``value``."""
         layer = self.layer
         if layer is None:
             return
-        self.title.value = Markup("Layer&ensp;<code>{}</code>").format(short_name(layer))
-        count = f"{layer.index + 1} of {len(self.layers)}"
-        words = Markup("{}<br>{}, layer {}").format(describe(layer), layer.kind, count)
+        stage = stage_of(layer, self._stages)
+        within = inside(self.layers, stage, self._stages)
+        names = [one.short_name for one in within]
+        self._showing = True
+        self.overview.at = self._stages.index(stage)
+        if tuple(names) != tuple(self.inner.options):
+            self.inner.options = names
+        self.inner.value = layer.short_name
+        self._showing = False
+        self.inner.disabled = len(names) < 2
+        self.inner.layout.display = None if len(names) > 1 else "none"
+        words = Markup("<b><code>{}</code></b>&ensp;{}").format(
+            layer.short_name, describe(layer, self._photo_size)
+        )
         self.caption.value = words
 
 
-def describe(layer: Layer) -> Markup:
-    """Shape, stride and receptive field, in words."""
+def describe(layer: Layer, size: tuple[int, int] | None = None) -> Markup:
+    """A layer's shape, and what each of its cells sees of a photo of ``size``, in words."""
     if len(layer.shape) == 3:
         channels, rows, columns = layer.shape
+        if layer.tokens is not None:
+            rows, columns = layer.tokens[1:]
         words = Markup("<b>{}</b> channels of <b>{} × {}</b> cells{}")
         given = [channels, rows, columns]
     else:
         words, given = Markup("<b>{}</b> numbers{}"), [layer.shape[0]]
-    sees = ""
+    return words.format(*given, _sees(layer, size))
+
+
+def _sees(layer: Layer, size: tuple[int, int] | None) -> str:
     if layer.assumed:
-        sees = ", what each sees is unknown: the whole image is assumed"
-    elif layer.is_global:
-        sees = ", each sees the whole image"
-    elif layer.stride is not None and layer.receptive_field is not None:
-        across = " × ".join(str(n) for n in layer.receptive_field)
-        sees = f", {layer.stride[0]:g} px apart, each sees {across} px"
-    return words.format(*given, sees)
+        return "; what each sees is unknown, so the whole photo is assumed"
+    if len(layer.shape) != 3:
+        return "; each sees the whole photo"
+    if layer.is_global:
+        return "; each sees the whole photo"
+    if layer.stride is None or layer.receptive_field is None:
+        return ""
+    high, wide = layer.receptive_field
+    apart = f"; {layer.stride[0]:g} pixels apart"
+    if size is not None and high >= 2 * size[0] and wide >= 2 * size[1]:
+        return f"{apart}, each sees the whole photo and beyond its edges ({high} × {wide} pixels)"
+    if size is not None and (high > size[0] or wide > size[1]):
+        return f"{apart}, each sees most of the photo and beyond its edges ({high} × {wide} pixels)"
+    return f"{apart}, each sees {high} × {wide} pixels"
 
 
-def find(layers: Sequence[Layer], name: str) -> Layer:
-    for layer in layers:
-        if name == layer.name or name in layer.aliases:
-            return layer
-    raise unknown_name("layer", name, [short_name(layer) for layer in layers])
+def _told(layer: Layer) -> dict[str, Any]:
+    """What the overview needs to know of a stage."""
+    name = layer.short_name
+    label = name if len(name) <= _LABEL else f"…{name[1 - _LABEL :]}"
+    shape = layer.shape if layer.tokens is None else (layer.shape[0], *layer.tokens[1:])
+    size = " × ".join(str(n) for n in shape[1:]) or "1"
+    tip = f"{shape[0]} channels of {size} cells" if len(shape) == 3 else f"{shape[0]} numbers"
+    return {
+        "name": name,
+        "label": label,
+        "size": f"{shape[1]}² · {shape[0]}"
+        if len({*shape[1:]}) == 1
+        else f"{size} · {shape[0]}"
+        if len(shape) == 3
+        else f"{shape[0]}",
+        "tip": f"{name}: {tip}" if name != label else tip,
+        "side": max(shape[1:]) if len(shape) == 3 else 1,
+        "channels": shape[0],
+    }

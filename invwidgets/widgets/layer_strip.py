@@ -28,27 +28,21 @@ from ..inversion.result import Reconstruction
 from ..inversion.session import Session
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Layer
+from ..representations.stages import stages
 from .closing import close_all
-from .layer_slider import is_stage, short_name
-from .lookup import Lookup, look
+from .loading import Loader, load_model
 from .loop import Loop
 from .parts import Line, button, classed
 from .picture_view import PictureView
 
 _OPTIONS = ("weights", "seeds", "steps", "size", "preset", "tv_weight", "alpha_weight",
             "data_weight", "beta", "bound", "objective", "channels")  # fmt: skip
-_MOST = 9
+_MOST = 12
 
 
 def main_layers(layers: Sequence[Layer], most: int = _MOST) -> tuple[str, ...]:
-    """A network's stages in order, thinned out evenly where there are many."""
-    stages = [layer for layer in layers if is_stage(layer)]
-    stages = stages if len(stages) >= 4 else list(layers)
-    blocks = [layer for layer in stages if short_name(layer)[-1].isdigit()]
-    stages = blocks if len(blocks) >= 4 else stages
-    keep = min(most, len(stages))
-    places = sorted({round(i * (len(stages) - 1) / max(1, keep - 1)) for i in range(keep)})
-    return tuple(short_name(stages[place]) for place in places)
+    """A network's stages in order, its last layer among them."""
+    return tuple(layer.short_name for layer in stages(layers, most))
 
 
 class _Strip(PictureView):
@@ -104,7 +98,7 @@ class LayerStrip(w.VBox):
         self._current = ""
         self.results: dict[str, Reconstruction] = {}
         self.loop = Loop()
-        self.lookup = Lookup(self.loop)
+        self.loader = Loader(self.loop)
         self.session = Session(self._heard)
         self.view = _Strip(self.loop)
         self.begin = button("Start", "Layer by layer", self.loop.handler(self._press), "primary")
@@ -119,9 +113,9 @@ class LayerStrip(w.VBox):
         self._failure = ""
         weights, size = options.get("weights", "pretrained"), options.get("size")
         first = layers[0] if layers else ""
-        self.lookup.ask(
-            "look",
-            lambda: look(photo, model, first, weights, size, False),
+        self.loader.ask(
+            "model",
+            lambda: load_model(photo, model, first, weights, size, 0.5, False),
             self._looked,
             self._failed,
         )
@@ -147,7 +141,7 @@ class LayerStrip(w.VBox):
         self._closing = self.loop.closed = True
         if self._work is not None and not self._work.get_loop().is_closed():
             self._work.cancel()
-        self.lookup.close()
+        self.loader.close()
         self.session.close()
         close_all(self)
         self.results, self.view.pictures = {}, {}

@@ -28,9 +28,10 @@ class LiveGallery(PictureView):
         self._key: tuple[Any, ...] = ()
         self._photo: NDArray[np.uint8] | None = None
         self._name = ""
-        self._standing: tuple[Any, ...] = ()
+        self._laid_out: tuple[Any, ...] = ()
         self._field: tuple[int, int, int, int] | None = None
         self._stretch = False
+        self._weights = ""
         self._seeds: tuple[int, ...] = (0, 1, 2, 3)
         self._frame: Frame | None = None
         self._captions: list[tuple[str, str]] | None = None
@@ -43,15 +44,18 @@ class LiveGallery(PictureView):
         seeds: Sequence[int],
         field: tuple[int, int, int, int] | None = None,
         stretch: bool = False,
+        weights: str = "",
     ) -> None:
         """A photo (H, W, 3) and as many empty places as seeds, until pictures come.
 
-        ``field`` is framed in the photo; ``stretch``: the pictures' contrast is stretched.
+        ``field`` is framed in the photo; ``stretch``: the pictures' contrast is stretched;
+        ``weights`` is what must be said of them.
         """
-        new = (None if photo is None else photo.tobytes(), name, field, stretch)
-        if new != self._standing:
+        self._weights = weights
+        new = (None if photo is None else photo.tobytes(), name, field, stretch, weights)
+        if new != self._laid_out:
             self._key = ()
-        self._standing = new
+        self._laid_out = new
         self._photo, self._name, self._field, self._stretch = photo, name, field, stretch
         self._seeds = tuple(seeds)[:MANY]
         self._frame = None
@@ -81,6 +85,10 @@ class LiveGallery(PictureView):
         self.send_sheet(gallery.sheet, gallery.plan, shown, self._words(frame))
         self.seconds = time.perf_counter() - began
 
+    def drawn(self) -> Gallery:
+        """The gallery as it stands."""
+        return self._laid()
+
     def _laid(self) -> Gallery:
         theme = self.look
         shape = (224, 224) if self._photo is None else self._photo.shape[:2]
@@ -89,7 +97,7 @@ class LiveGallery(PictureView):
         enlarged = self.enlarged if 0 <= self.enlarged < len(self._seeds) else None
         scale = self.pixel_ratio
         key = (theme, shape, self._seeds, enlarged, max(240, self.width), scale,
-               self._photo is not None, self._stretch)  # fmt: skip
+               self._photo is not None, self._stretch, self._weights)  # fmt: skip
         if self._gallery is None or key != self._key:
             self._gallery = Gallery(
                 self._seeds,
@@ -100,6 +108,7 @@ class LiveGallery(PictureView):
                 scale=scale,
                 enlarged=enlarged,
                 stretch=self._stretch,
+                weights=self._weights,
             )
             self._key = key
             if self._photo is not None:
@@ -121,7 +130,8 @@ class LiveGallery(PictureView):
     def _words(self, frame: Frame | None) -> str:
         if frame is None:
             return f"{self._name or 'no photo'}, and {len(self._seeds)} empty places"
-        words = f"{self._name}: {len(self._seeds)} images after {frame.index + 1} steps"
+        said = f" ({self._weights})" if self._weights else ""
+        words = f"{self._name}: {len(self._seeds)} images after {frame.index + 1} steps{said}"
         if frame.scores is not None:
             words += f", the best with {frame.objective.score_text(frame.scores[frame.best])}"
         return words

@@ -1,77 +1,127 @@
-"""The panel's left column: what is asked of which photo, which layer, and with what prior."""
+"""What a panel asks: of which photo, model and layer, of which part, and with what prior.
+
+Every control has a typed ``value``; ``link`` ties each to the option of the same name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as w
+import traitlets as t
 
+from ..energy.objectives import OBJECTIVES
+from ..models.zoo import weights_here
 from ..representations.registry import representations
+from .advanced_settings import AdvancedSettings
 from .channel_selector import ChannelSelector
 from .layer_slider import LayerSlider
-from .lookup import Look
+from .loading import LoadedModel
 from .loop import Loop
-from .more_settings import MoreSettings
-from .parts import classed, heading
+from .panel_options import PanelOptions
+from .parts import classed
 from .photo_chooser import PhotoChooser
 from .prior_knobs import PriorKnobs
 from .region_picker import RegionPicker
+from .setting import Setting
 
 
-class PanelControls(w.VBox):
-    """``moved(name, value)`` is called for every option, ``photo(source, name)`` for the photo.
+class PanelControls:
+    """``top`` holds photo, model and goal, ``side`` what lies beside the pictures."""
 
-    ``reset(name)`` gives a knob back to the preset, ``failed`` is told what is wrong with an
-    upload, ``ask`` is called when the channels' responses are needed.
-    """
+    def __init__(self, loop: Loop, options: PanelOptions) -> None:
+        self.photos = PhotoChooser(loop)
+        self.model_menu = w.Dropdown(options=_menu(), description="Model")
+        self.model = Setting(loop, "model", self.model_menu, "Which network, or descriptor")
+        goal = w.Dropdown(options=list(OBJECTIVES), description="Goal")
+        self.goal = Setting(
+            loop, "objective", goal,
+            "inversion: match the photo's features; maximise: excite one channel, without a photo; "
+            "caricature: exaggerate what the photo excites",
+        )  # fmt: skip
+        seeds = w.IntSlider(4, min=1, max=64, description="Images", continuous_update=False)
+        self.seeds = Setting(loop, "seeds", seeds, "How many images, each from noise of its own")
+        crop = w.FloatSlider(0.5, min=0, max=1, step=0.02, description="Crop", readout=False)
+        self.crop = Setting(loop, "crop", crop, "Which part of the photo is kept")
+        self.layer_slider = LayerSlider(loop=loop)
+        self.region_picker = RegionPicker(loop=loop)
+        self.channel_selector = ChannelSelector(loop=loop)
+        self.knobs = PriorKnobs(None, loop=loop)
 
-    def __init__(
-        self,
-        loop: Loop,
-        moved: Callable[[str, Any], None],
-        photo: Callable[[Any, str], None],
-        reset: Callable[[str], None],
-        failed: Callable[[str], None],
-        ask: Callable[[], None],
-    ) -> None:
-        self._moved = moved
-        self._model: Any = None
-        self.photos = PhotoChooser(loop, photo, failed)
-        self.model_menu = w.Dropdown(options=list(representations()), description="Model")
-        self.model_menu.observe(loop.handler(self._model_chosen), "value")
-        self.layer_slider = LayerSlider(loop, lambda name: moved("layer", name))
-        self.region_picker = RegionPicker(loop)
-        self.region_picker.observe(lambda change: moved("region", change["new"]), "region")
-        self.channel_selector = ChannelSelector(loop, lambda spec: moved("channels", spec), ask)
-        self.knobs = PriorKnobs(loop, moved, reset, lambda name: moved("preset", name))
-        self.more = MoreSettings(loop, moved)
-        folds = w.Accordion([self.channel_selector, self.more], titles=["Channels", "More"])
-        prior = classed(w.VBox([heading("Data and prior"), self.knobs]), "iw-section")
-        model = classed(w.VBox([self.model_menu, self.layer_slider]), "iw-section")
-        super().__init__([self.photos, model, self.region_picker, prior, folds])
-        classed(self, "iw-controls")
+        def reset(name: str) -> None:
+            options.overridden = options.overridden - {name}
 
-    def show(self, values: Mapping[str, Any], moved: set[str]) -> None:
-        """Stand at these options; ``moved`` are those that have left the preset."""
-        self.knobs.show(values, moved)
-        self.more.show(values)
-        self._model = values["model"]
-        if not isinstance(self._model, str):
-            self.model_menu.value = None
-            return
-        if self._model not in self.model_menu.options:
-            self.model_menu.options = (*self.model_menu.options, self._model)
-        self.model_menu.value = self._model
+        self.advanced = AdvancedSettings(loop, reset)
+        more = classed(
+            w.VBox([self.seeds, self.knobs.others, self.advanced, self.region_picker.exact]),
+            "iw-section",
+        )
+        self.fold = w.Accordion([more], titles=["Advanced"], selected_index=None)
+        menus = classed(w.HBox([self.model, self.goal]), "iw-menus")
+        self.top = classed(w.HBox([self.photos, menus]), "iw-top")
+        where = classed(w.VBox([self.region_picker, self.crop]), "iw-section", "iw-where")
+        how = classed(
+            w.VBox([self.knobs, self.channel_selector, self.fold]), "iw-section", "iw-how"
+        )
+        self.side = classed(w.VBox([where, how]), "iw-controls")
+        self._link(options)
 
-    def show_look(self, looked: Look) -> None:
-        """The layers and the photo of a look at a network; a region of another grid is dropped."""
-        info = looked.representation.layer_info(looked.size)
-        self.layer_slider.fill(looked.layers, looked.layer)
-        self.region_picker.show_photo(looked.photo)
-        self.region_picker.show_layer(looked.representation, looked.size)
+    def _link(self, options: PanelOptions) -> None:
+        """Each option stands where its control does, and the other way round."""
+        settings = {
+            "model": self.model,
+            "objective": self.goal,
+            "seeds": self.seeds,
+            "crop": self.crop,
+            **self.knobs.knobs,
+            **self.advanced.settings,
+        }
+        for name, setting in settings.items():
+            t.link((options, name), (setting, "value"))
+        t.link((options, "photo_name"), (self.photos, "name"))
+        self._link_photo(options)
+        t.link((options, "layer"), (self.layer_slider, "value"))
+        t.link((options, "region"), (self.region_picker, "value"))
+        t.link((options, "channels"), (self.channel_selector, "value"))
+        t.link((options, "overridden"), (self.knobs, "overridden"))
+        options.observe(self._mark, "overridden")
+        options.observe(self._suit, "objective")
+
+    def _link_photo(self, options: PanelOptions) -> None:
+        """By hand: an array, which a link would compare, has no place among the thumbnails."""
+
+        def show(_: Any) -> None:
+            given = options.photo
+            self.photos.value = given if isinstance(given, str | bytes) else ""
+
+        def choose(_: Any) -> None:
+            if self.photos.value:
+                options.photo = self.photos.value
+
+        options.observe(show, "photo")
+        self.photos.observe(choose, "value")
+        show(None)
+
+    def _mark(self, change: Any) -> None:
+        for name, setting in self.advanced.settings.items():
+            setting.overridden = name in change["new"]
+
+    def _suit(self, change: Any) -> None:
+        """Show what a goal needs: a photo, or one channel."""
+        asked = change["owner"].asked
+        self.photos.layout.visibility = "visible" if asked.needs_photo else "hidden"
+        self.channel_selector.show_unit(asked.needs_unit)
+
+    def show_model(self, loaded: LoadedModel, needs_photo: bool) -> None:
+        """The layers and the photo of a network; a region of another grid is dropped."""
+        info = loaded.representation.layer_info(loaded.size)
+        self.layer_slider.show_layers(loaded.layers, loaded.layer, loaded.size)
+        self.region_picker.show_photo(loaded.photo if needs_photo else None)
+        self.region_picker.show_layer(loaded.representation, loaded.size)
         self.channel_selector.show_layer(info.shape[0])
+        self.crop.layout.display = None if loaded.movable and needs_photo else "none"
 
-    def _model_chosen(self) -> None:
-        if self.model_menu.value is not None and self.model_menu.value != self._model:
-            self._moved("model", self.model_menu.value)
+
+def _menu() -> list[tuple[str, str]]:
+    """Every model by name, and whether its weights are to be had here."""
+    return [(n if weights_here(n) else f"{n} (no weights here)", n) for n in representations()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -11,32 +12,33 @@ import traitlets as t
 
 from ..energy.objectives import OBJECTIVES, Objective, objective_of
 from ..errors import InvwidgetsError, unknown_name
-from ..images import parse_size, photo_name
+from ..images import parse_size, photo_name, read_photo
 from ..inversion.hardware.memory import DEVICES
 from ..inversion.presets import PRESETS, preset, region_coverage
 from ..inversion.settings import PRECISIONS, InversionSettings
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from ..search.optimizers import OPTIMIZERS, Optimizer
-from ..selection import select
+from ..selection import parse_region, select
 from ..swappable import checked
 from .live_gallery import MANY
 
 KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter")  # act while it runs
 PRESET = (*KNOBS, "steps", "optimizer")  # follow the preset until moved
-LOOKS = ("photo", "model", "weights", "layer", "size")  # ask for another look at the network
-RESTARTS = (*LOOKS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
+LOADS = ("photo", "model", "weights", "layer", "size", "crop")  # are loaded anew
+RESTARTS = (*LOADS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
             "precision", "preset")  # fmt: skip
+CENTRE = 0.5
 OPTIONS = (*RESTARTS, *KNOBS, "theme")
 
 
 class PanelOptions(t.HasTraits):
-    """The settings of a panel. What is in ``moved`` no longer follows the preset.
+    """The settings of a panel. What is in ``overridden`` no longer follows the preset.
 
     >>> options = PanelOptions()
     >>> options.take({"seeds": 2, "tv_weight": 0.1})
-    >>> options.moved
-    {'tv_weight'}
+    >>> options.overridden
+    frozenset({'tv_weight'})
     """
 
     photo = t.Any("coffee", help="anything read_photo takes")
@@ -49,6 +51,7 @@ class PanelOptions(t.HasTraits):
     seeds = t.Int(4, min=1, max=MANY)
     steps = t.Int(200, min=1)
     size = t.Any(None, allow_none=True)
+    crop = t.Float(0.5, min=0, max=1, help="where a photo is cut: 0 top or left, 0.5 the centre")
     preset = t.Enum(PRESETS, "default")
     optimizer = t.Any("multiscale-adam", help="a name of OPTIMIZERS, or an Optimizer")
     device = t.Enum(DEVICES, "auto")
@@ -61,10 +64,19 @@ class PanelOptions(t.HasTraits):
     jitter = t.Int(0, min=0)
     theme = t.Enum(("auto", "light", "dark"), "auto")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.moved: set[str] = set()
-        self.quiet = False
-        super().__init__(*args, **kwargs)
+    photo_name = t.Unicode("", help="what to call a photo that is not a file")
+    overridden: Any = t.Instance(frozenset, (), help="what no longer follows the preset")
+
+    quiet = False
+
+    @t.validate("region")
+    def _check_region(self, proposal: Any) -> Any:
+        return parse_region(proposal["value"])
+
+    @t.validate("channels")
+    def _check_channels(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        return tuple(value) if isinstance(value, list) else None if value == "all" else value
 
     @t.validate("objective")
     def _check_objective(self, proposal: Any) -> Any:
@@ -87,7 +99,7 @@ class PanelOptions(t.HasTraits):
     def knobs_for(self, names: set[str]) -> dict[str, Any]:
         """What a running search is told of these knobs; a jitter not moved is the phases' own."""
         values = {name: getattr(self, name) for name in names}
-        return values | ({"jitter": None} if "jitter" in names - self.moved else {})
+        return values | ({"jitter": None} if "jitter" in names - self.overridden else {})
 
     def take(self, options: dict[str, Any]) -> None:
         """Set traits by keyword, unknown ones refused."""
@@ -96,23 +108,26 @@ class PanelOptions(t.HasTraits):
                 raise unknown_name("option of the panel", name, OPTIONS)
         for name, value in options.items():
             setattr(self, name, value)
-        self.moved |= options.keys() & set(PRESET)
+        self.overridden = self.overridden | (options.keys() & set(PRESET))
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
-        """Traits set inside neither restart a run nor count as moved."""
+        """Traits set inside neither restart a run nor count as overridden."""
         before, self.quiet = self.quiet, True
         try:
             yield
         finally:
             self.quiet = before
 
-    def follow_preset(self, representation: Representation) -> None:
-        """Stand where the preset has all that has not been moved, for this layer."""
+    def preset_values(self, representation: Representation) -> dict[str, Any]:
+        """Where the preset has all that can be overridden, for this layer."""
         settings = _preset(self, representation)
-        with self.quietly():
-            for name in set(PRESET) - self.moved:
-                setattr(self, name, getattr(settings, name))
+        return {name: getattr(settings, name) for name in PRESET}
+
+    @property
+    def overridden_knobs(self) -> dict[str, Any]:
+        """The knobs that a person has moved, as they stand."""
+        return {name: getattr(self, name) for name in KNOBS if name in self.overridden}
 
 
 def run_arguments(options: PanelOptions, representation: Representation) -> dict[str, Any]:
@@ -133,11 +148,14 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
         channels = options.channels if isinstance(options.channels, tuple) else (0,)
         arguments["unit"] = f"{options.layer}:{channels[0]}"
     else:
-        arguments |= {"photo": options.photo, "layer": options.layer, "channels": options.channels}
+        photo = options.photo
+        if options.crop != CENTRE:  # cut here: a run knows no other cut than the centre
+            photo = read_photo(photo, _size(options, representation), at=options.crop)
+        arguments |= {"photo": photo, "layer": options.layer, "channels": options.channels}
     for name in (*KNOBS, "optimizer"):
-        if name in options.moved and name != "jitter":
+        if name in options.overridden and name != "jitter":
             arguments[name] = getattr(options, name)
-    if "jitter" in options.moved:
+    if "jitter" in options.overridden:
         settings = _preset(options, representation)
         arguments["phases"] = tuple(replace(p, jitter=options.jitter) for p in settings.phases)
     return arguments
@@ -147,11 +165,28 @@ def shown_name(photo: Any, given: str) -> str:
     return photo_name(photo) if isinstance(photo, str) else given or photo_name(photo)
 
 
+def photo_code(options: PanelOptions, name: str, size: tuple[int, int] | None) -> str:
+    """Python that names the photo, cut as it is; of an upload, the file that is written for it."""
+    given = options.photo
+    code = "photo"
+    if isinstance(given, str | os.PathLike):
+        code = repr(os.fspath(given))
+    elif isinstance(given, bytes):
+        code = repr(f"{name}.png")
+    if options.crop != CENTRE and size is not None:
+        return f"iw.read_photo({code}, {size}, at={options.crop:g})"
+    return code
+
+
 def _preset(options: PanelOptions, representation: Representation) -> InversionSettings:
-    steps = options.steps if "steps" in options.moved else None
-    size = parse_size(options.size) if options.size is not None else representation.size
+    steps = options.steps if "steps" in options.overridden else None
+    size = _size(options, representation)
     coverage = 1.0
     with suppress(InvwidgetsError):  # of a region that is refused elsewhere, in words
         region = select(representation, options.region, None, size).region
         coverage = region_coverage(representation, region, size)
     return preset(options.preset, representation, options.objective, steps, coverage, size)
+
+
+def _size(options: PanelOptions, representation: Representation) -> tuple[int, int]:
+    return parse_size(options.size) if options.size is not None else representation.size

@@ -1,9 +1,9 @@
 """A panel's run: the session, its news brought to the loop, and the tasks that wait for a result.
 
->>> run = PanelRun(loop, told=lambda news: print(news[-1].state))
+>>> run = PanelRun(loop, on_progress=lambda reports: print(reports[-1].state))
 >>> task = run.task()
 >>> run.session.start("coffee", layer="blocks.2")
->>> result = await task          # given where ``told`` calls run.give(result)
+>>> result = await task          # given where ``on_progress`` calls run.set_result(result)
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .loop import Loop
 
 
 class PanelRun:
-    """``told`` is called on the loop with the news of the latest run, many of them at once."""
+    """``on_progress`` is called on the loop with the reports of the latest run, many at once."""
 
-    def __init__(self, loop: Loop, told: Callable[[list[Progress]], None]) -> None:
-        self._loop, self._told = loop, told
-        self._news: deque[Progress] = deque()
+    def __init__(self, loop: Loop, on_progress: Callable[[list[Progress]], None]) -> None:
+        self._loop, self._on_progress = loop, on_progress
+        self._reports: deque[Progress] = deque()
         self._lock = threading.Lock()
         self._waiters: list[asyncio.Future[Reconstruction]] = []
-        self.session = Session(self._heard)
+        self.session = Session(self._queue)
 
     def task(self) -> asyncio.Task[Reconstruction]:
         """A task that ends with the next result; cancelling it does not stop the run.
@@ -45,12 +45,12 @@ class PanelRun:
         task.add_done_callback(_retrieve)
         return task
 
-    def give(self, result: Reconstruction) -> None:
+    def set_result(self, result: Reconstruction) -> None:
         """Let every task end with this result."""
         for waiter in self._taken():
             waiter.set_result(result)
 
-    def refuse(self, words: str) -> None:
+    def set_exception(self, words: str) -> None:
         """Let every task end with an error that says why there is no result."""
         for waiter in self._taken():
             waiter.set_exception(InvwidgetsError(words))
@@ -61,26 +61,27 @@ class PanelRun:
         for waiter in self._taken():
             if not waiter.get_loop().is_closed():
                 waiter.cancel()
-        self._news.clear()
+        self._reports.clear()
 
     def _taken(self) -> list[asyncio.Future[Reconstruction]]:
         waiters, self._waiters = self._waiters, []
         return [waiter for waiter in waiters if not waiter.done()]
 
-    def _heard(self, progress: Progress) -> None:
+    def _queue(self, progress: Progress) -> None:
         """On the session's thread: pass the news on, one call for many of them."""
         with self._lock:
-            self._news.append(progress)
-            first = len(self._news) == 1
+            self._reports.append(progress)
+            first = len(self._reports) == 1
         if first:
-            self._loop.call(self._tell)
+            self._loop.call(self._deliver)
 
-    def _tell(self) -> None:
+    def _deliver(self) -> None:
         with self._lock:
-            news = list(self._news)
-            self._news.clear()
-        if news:
-            self._told([progress for progress in news if progress.number == news[-1].number])
+            reports = list(self._reports)
+            self._reports.clear()
+        if reports:
+            latest = reports[-1].number
+            self._on_progress([progress for progress in reports if progress.number == latest])
 
 
 async def _shielded(waiter: asyncio.Future[Reconstruction]) -> Reconstruction:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +14,7 @@ from PIL import Image
 from ..errors import BadImageError
 from ..images import photos, read_photo, to_uint8
 from .loop import Loop
-from .parts import Markup, classed, heading, note
+from .parts import Markup, classed, note
 from .tiles import Tiles, static
 
 MOST_BYTES = 8 * 10**6  # a PNG of 1024 × 1024 pixels has 4; a websocket message takes ten
@@ -32,16 +31,17 @@ class Upload(anywidget.AnyWidget):
     longest_side = t.Int(1024).tag(sync=True)
 
 
-class PhotoChooser(w.VBox):
-    """``chosen`` is called with a bundled name, or the bytes of an upload and its file's name."""
+class PhotoChooser(w.HBox):
+    """``value`` is a bundled photo's name, or what else ``read_photo`` takes: an upload's bytes.
 
-    def __init__(
-        self,
-        loop: Loop,
-        chosen: Callable[[Any, str], None],
-        failed: Callable[[str], None],
-    ) -> None:
-        self._loop, self._chosen, self._failed = loop, chosen, failed
+    ``name`` is what to call it, ``error`` what is wrong with the last upload, in words.
+    """
+
+    value: Any = t.Any("")
+    name = t.Unicode("")
+    error = t.Unicode("")
+
+    def __init__(self, loop: Loop) -> None:
         self.names = photos()
         self.tiles = Tiles(tile=[_SIDE, _SIDE], describes="Photos")
         self.tiles.fill([to_uint8(read_photo(n, 2 * _SIDE)) for n in self.names], self.names)
@@ -49,33 +49,41 @@ class PhotoChooser(w.VBox):
         self.caption = note()
         self.tiles.observe(loop.handler(self._pick), "selected")
         self.upload.on_msg(lambda _, content, buffers: loop.call(self._take, content, buffers))
-        super().__init__([heading("Photo"), self.tiles, self.upload, self.caption])
-        classed(self, "iw-section")
+        super().__init__([self.tiles, self.upload, self.caption])
+        classed(self, "iw-photos")
+        self.observe(self._show, ["value", "name"])
+        self._show(None)
 
-    def show(self, source: Any, name: str) -> None:
+    def _show(self, _: Any) -> None:
         """Mark the photo in use, or name it if it is none of the bundled ones."""
-        known = isinstance(source, str) and source in self.names
-        self.tiles.selected = [self.names.index(source)] if known else []
-        self.caption.value = "" if known else _OWN.format(name)
-        self.caption.layout.display = "none" if known else None
+        known = isinstance(self.value, str) and self.value in self.names
+        self.tiles.selected = [self.names.index(self.value)] if known else []
+        named = not known and bool(self.name)
+        self.caption.value = _OWN.format(self.name) if named else ""
+        self.caption.layout.display = None if named else "none"
 
     def _pick(self) -> None:
         if self.tiles.selected:
-            name = self.names[self.tiles.selected[0]]
-            self._chosen(name, name)
+            self._choose(self.names[self.tiles.selected[0]], self.names[self.tiles.selected[0]])
+
+    def _choose(self, source: Any, name: str) -> None:
+        self.error = ""
+        self.name = name
+        self.value = source
 
     def _take(self, content: dict[str, Any], buffers: list[Any]) -> None:
         name = short(str(content.get("name", "photo")))
+        self.error = ""
         if content.get("error") or not buffers:
-            self._failed(f"{name}: {content.get('error') or 'nothing arrived'}")
+            self.error = f"{name}: {content.get('error') or 'nothing arrived'}"
             return
         data = bytes(buffers[0])
         try:
             check_upload(data)
         except BadImageError as error:
-            self._failed(f"{name}: {error}")
+            self.error = f"{name}: {error}"
             return
-        self._chosen(data, name.rsplit(".", 1)[0] or "photo")
+        self._choose(data, name.rsplit(".", 1)[0] or "photo")
 
 
 def short(name: str) -> str:

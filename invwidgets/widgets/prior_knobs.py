@@ -1,122 +1,181 @@
-"""The weights of data and prior on logarithmic sliders; each knows its way back to the preset."""
+"""What an image must be like beside matching the photo: the prior's weights, in plain words.
+
+>>> knobs = PriorKnobs(layer="blocks.2")
+>>> knobs.observe(lambda change: print(change["new"]), "value")
+>>> knobs                                   # in a notebook cell; "value" holds what was moved
+>>> invert("coffee", layer="blocks.2", **knobs.value)
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as w
+import traitlets as t
 
-from ..inversion.presets import PRESETS
+from ..errors import unknown_name
+from ..inversion.presets import preset as preset_of
+from ..representations.registry import representation
+from .closing import close_all
 from .loop import Loop
-from .parts import button, classed
+from .parts import classed
+from .setting import Setting, log_slider, short
 
-PER_DECADE = 8
+NAMES = {"tv_weight": "Smoothness", "alpha_weight": "Pale colours", "data_weight": "Match photo",
+         "beta": "Soft edges", "bound": "Value limit", "jitter": "Jitter"}  # fmt: skip
+_TIPS = {
+    "tv_weight": "How much differences between neighbouring pixels cost (λ_V in the papers)",
+    "alpha_weight": "How much strong colours cost (λ_α in the papers)",
+    "data_weight": "How much it counts that the layer sees the photo's features (C in the papers)",
+    "beta": "1 allows sharp edges, 2 prefers soft ones (β in the papers)",
+    "bound": "What no pixel may leave",
+}
 _BOUNDS = {"displayable colours": "picture", "norm 80": 80.0, "norm 160": 160.0, "none": None}
-
-
-class Knob(w.HBox):
-    """One value: a control, and a button that gives it back to the preset."""
-
-    def __init__(
-        self,
-        loop: Loop,
-        name: str,
-        control: Any,
-        tip: str,
-        moved: Callable[[str, Any], None],
-        reset: Callable[[str], None],
-    ) -> None:
-        self.name, self.control, self._moved = name, control, moved
-        self._value: Any = None
-        control.tooltip = tip
-        self.back = button(
-            "↺", f"Back to the preset's {name}", loop.handler(lambda: reset(self.name))
-        )
-        control.observe(loop.handler(self._turned), "value")
-        super().__init__([control, self.back])
-        classed(self, "iw-knob")
-
-    def show(self, value: Any, is_moved: bool) -> None:
-        """Stand at a value, or at the nearest the control can show."""
-        self._value = value
-        self.control.value = self._nearest(value)
-        (self.remove_class if is_moved else self.add_class)("iw-still")
-
-    def _turned(self) -> None:
-        value = self.control.value
-        if value != self._nearest(self._value):
-            self._value = value
-            self._moved(self.name, value)
-
-    def _nearest(self, value: Any) -> Any:
-        options = getattr(self.control, "options", None)
-        if options is None:
-            low, high = self.control.min, self.control.max
-            kept = min(max(value, low), high)
-            step = self.control.step
-            return type(low)(round(low + round((kept - low) / step) * step, 6))
-        values = [option[1] for option in options]
-        if not isinstance(value, float | int):
-            return value if value in values else values[-1]
-        numbers = [v for v in values if isinstance(v, float | int)]
-        return min(numbers, key=lambda v: abs(_scale(v) - _scale(value)))
+FIRST = ("tv_weight", "alpha_weight", "data_weight")
 
 
 class PriorKnobs(w.VBox):
-    """All of them; ``moved(name, value)`` and ``reset(name)`` are called, ``show`` sets them."""
+    """Knobs that weigh smoothness, pale colours and the match against each other.
+
+    >>> knobs = iw.PriorKnobs(layer="blocks.2")
+    >>> knobs.observe(lambda change: print(change["new"]), "value")
+    >>> knobs.value = {"tv_weight": 0.1}
+    >>> result = iw.invert("coffee", layer="blocks.2", **knobs.value)
+
+    Parameters
+    ----------
+    model, layer, preset
+        Whose defaults the knobs begin at, as ``invert``'s. ``model=None`` begins at none, until
+        ``defaults`` is set.
+
+    Raises
+    ------
+    UnknownNameError
+        For a knob, a layer or a preset that is not there.
+
+    Notes
+    -----
+    Traits: ``value``, a dict of the knobs that a person has moved, ready for ``invert``;
+    ``overridden``, their names; ``defaults``, where the others stand. A single knob is a widget
+    with a ``value`` of its own: ``knobs.knobs["tv_weight"]``.
+    """
+
+    value: Any = t.Dict()
+    overridden: Any = t.Instance(frozenset, ())
+    defaults: Any = t.Dict()
 
     def __init__(
         self,
-        loop: Loop,
-        moved: Callable[[str, Any], None],
-        reset: Callable[[str], None],
-        preset: Callable[[str], None],
+        model: Any = "efficientnet_lite0",
+        layer: str | None = None,
+        preset: str = "default",
+        *,
+        loop: Loop | None = None,
     ) -> None:
-        self._preset = preset
-        self.preset = w.Dropdown(options=list(PRESETS), description="Preset")
-        self.preset.observe(loop.handler(self._chosen), "value")
-
-        def knob(name: str, control: Any, tip: str) -> Knob:
-            return Knob(loop, name, control, tip, moved, reset)
-
+        loop = loop or Loop()
+        self._following = False
         slider = {"continuous_update": True, "readout_format": ".1f"}
-        knobs = [
-            knob("tv_weight", _log("Smooth λᵥ", -5, 2), "λ_V: how much differences cost"),
-            knob("beta", w.FloatSlider(1.0, min=1.0, max=3.0, step=0.1, description="Sharp β",
-                                       **slider),
-                 "β: 1 allows sharp edges, 2 prefers soft ones"),
-            knob("alpha_weight", _log("Range λₐ", -5, 3), "λ_α: how much strong colours cost"),
-            knob("data_weight", _log("Data C", -2, 3), "C: how much the features count"),
-            knob("bound", w.Dropdown(options=list(_BOUNDS.items()), description="Bound"),
-                 "What no pixel may leave"),
-            knob("jitter", w.IntSlider(0, min=0, max=32, description="Jitter"),
-                 "Pixels by which the image is shifted at random, each step anew"),
-        ]  # fmt: skip
-        self.knobs = {knob.name: knob for knob in knobs}
-        super().__init__([self.preset, *knobs])
+        controls = {
+            "tv_weight": log_slider(NAMES["tv_weight"], -5, 2),
+            "alpha_weight": log_slider(NAMES["alpha_weight"], -5, 3),
+            "data_weight": log_slider(NAMES["data_weight"], -2, 3),
+            "beta": w.FloatSlider(1.0, min=1.0, max=3.0, step=0.1, description=NAMES["beta"],
+                                  **slider),
+            "bound": w.Dropdown(options=list(_BOUNDS.items()), description=NAMES["bound"]),
+        }  # fmt: skip
+        self.knobs = {
+            name: Setting(loop, name, control, _TIPS[name], self.reset)
+            for name, control in controls.items()
+        }
+        self.others = classed(w.VBox([self.knobs["beta"], self.knobs["bound"]]), "iw-section")
+        first = [self.knobs[name] for name in FIRST]
+        super().__init__(first if model is None else [*first, self.others])
+        if model is not None:
+            phi = representation(model, layer)
+            settings = preset_of(preset, phi)
+            self.defaults = {name: getattr(settings, name) for name in self.knobs}
+            self._stand()
+        classed(self, "iw-section")
+        for knob in self.knobs.values():
+            knob.observe(self._moved, "value")
+        self.observe(self._given, "value")
+        self.observe(self._marked, "overridden")
+        self.observe(self._stand, "defaults")
 
-    def show(self, values: Mapping[str, Any], moved: set[str]) -> None:
+    def reset(self, *names: str) -> None:
+        """Give knobs back to their defaults, all of them if none is named."""
+        self.overridden = self.overridden - set(names or self.overridden)
+
+    def follow(self, defaults: Mapping[str, Any]) -> None:
+        """Stand at these defaults where nothing was moved."""
+        self.defaults = dict(defaults)
+        self._stand()
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Knobs that are set inside do not count as moved."""
+        before, self._following = self._following, True
+        try:
+            yield
+        finally:
+            self._following = before
+
+    def close(self) -> None:
+        """Close it with all it holds."""
+        close_all(self, self.others)
+
+    @t.validate("value")
+    def _valid(self, proposal: Any) -> dict[str, Any]:
+        for name in proposal["value"]:
+            if name not in self.knobs:
+                raise unknown_name("knob", name, [*self.knobs])
+        return dict(proposal["value"])
+
+    def _moved(self, change: Any) -> None:
+        """A knob was turned, by a hand or by a link."""
+        if not self._following:
+            self.overridden = self.overridden | {change["owner"].name}
+            self._tell()
+
+    def _given(self, _: Any) -> None:
+        if self.value != self._told():
+            with self.following():
+                self._set(self.value)
+            self.overridden = frozenset(self.value) | (self.overridden - set(self.knobs))
+
+    def _marked(self, _: Any) -> None:
+        self._stand()
+        self._tell()
+
+    def _stand(self, _: Any = None) -> None:
+        """Stand at the defaults where nothing was moved."""
         for name, knob in self.knobs.items():
-            knob.show(values[name], name in moved)
+            knob.overridden = name in self.overridden
+        kept = {n: v for n, v in self.defaults.items() if n not in self.overridden}
+        with self.following():
+            self._set(kept)
 
-    def _chosen(self) -> None:
-        self._preset(self.preset.value)
+    def _set(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            if name in self.knobs:
+                self.knobs[name].value = value
+
+    def _told(self) -> dict[str, Any]:
+        return {name: knob.value for name, knob in self.knobs.items() if name in self.overridden}
+
+    def _tell(self) -> None:
+        self.value = self._told()
 
 
-def _log(label: str, low: int, high: int) -> w.SelectionSlider:
-    """A slider over 0 and the powers of ten between, in even steps."""
-    places = range(low * PER_DECADE, high * PER_DECADE + 1)
-    options = [("off", 0.0), *((_text(v := 10 ** (n / PER_DECADE)), v) for n in places)]
-    return w.SelectionSlider(options=options, description=label, continuous_update=True)
+def in_words(values: Mapping[str, Any]) -> str:
+    """Moved knobs in words.
 
-
-def _text(value: float) -> str:
-    digits = 1 - math.floor(math.log10(value))
-    return f"{value:.{max(0, digits)}f}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
-
-
-def _scale(value: float) -> float:
-    """Where a number lies on a logarithmic scale that has a place for zero."""
-    return -30.0 if value <= 0 else math.log10(value)
+    >>> in_words({"tv_weight": 0.2371, "jitter": 4})
+    'Smoothness 0.24, Jitter 4'
+    """
+    return ", ".join(
+        f"{NAMES.get(name, name)} {short(v) if isinstance(v, float) else v}"
+        for name, v in values.items()
+    )

@@ -1,12 +1,13 @@
 """The photo under a layer's grid of cells: drag a region, see what its cells can see.
 
->>> picker = RegionPicker()
->>> picker.observe(lambda change: print(change["new"]), "region")
+>>> picker = RegionPicker("coffee", layer="blocks.2")
+>>> picker.observe(lambda change: print(change["new"]), "value")
 """
 
 from __future__ import annotations
 
 import io
+import os
 from typing import Any
 
 import anywidget
@@ -16,9 +17,16 @@ import traitlets as t
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..images import parse_size, read_photo, to_uint8
+from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Region, Representation
+from ..representations.network import check_region
+from ..representations.registry import representation
+from ..representations.stages import good_layer
+from ..selection import parse_region
+from .closing import close_all
 from .loop import Loop
-from .parts import Markup, button, classed, heading, note
+from .parts import Markup, button, classed, note
 from .tiles import static
 
 _REGION = Markup("rows <b>{}–{}</b>, columns <b>{}–{}</b>, which see {}")
@@ -44,12 +52,47 @@ class RegionCanvas(anywidget.AnyWidget):
 
 
 class RegionPicker(w.VBox):
-    """``region`` is (row 0, row 1, column 0, column 1) of cells, half-open, or None for all."""
+    """Chooses a rectangle of a layer's cells on the photo, by dragging, by sliders or by keys.
 
-    region: Any = t.Any(None, allow_none=True)
+    >>> picker = iw.RegionPicker("coffee", layer="blocks.2")
+    >>> picker.observe(lambda change: print(change["new"]), "value")
+    >>> picker.value = "11:16,11:16"
+    >>> result = iw.invert("coffee", layer="blocks.2", region=picker.value)
 
-    def __init__(self, loop: Loop | None = None) -> None:
+    Parameters
+    ----------
+    photo, model, layer, weights, size
+        Of which photo and which layer, as ``invert``'s. ``photo=None`` leaves the picker empty
+        until ``show_photo`` and ``show_layer`` are called.
+    value
+        The region to begin with; None is the whole photo.
+
+    Raises
+    ------
+    SelectionError
+        For what is no region, or lies outside the layer's grid, also where ``value`` is set.
+
+    Notes
+    -----
+    The trait ``value`` is (row 0, row 1, column 0, column 1), in cells, half-open, or None for
+    all. Link and observe it.
+    """
+
+    value: Any = t.Any(None, allow_none=True)
+
+    def __init__(
+        self,
+        photo: Any = None,
+        model: Any = DEFAULT_MODEL,
+        layer: str | None = None,
+        value: Any = None,
+        *,
+        weights: str | os.PathLike[str] = "pretrained",
+        size: Any = None,
+        loop: Loop | None = None,
+    ) -> None:
         loop = loop or Loop()
+        self._strict = photo is not None  # in a panel a region may be of a grid yet to come
         self._representation: Representation | None = None
         self._size = (224, 224)
         self._following = False
@@ -57,19 +100,28 @@ class RegionPicker(w.VBox):
         self.rows = _range("Rows")
         self.columns = _range("Columns")
         self.caption = note()
-        self.reset = button("Whole image", "Look at every cell", loop.handler(self._clear))
-        self.reset.layout.width = "auto"
+        self.reset = button("Whole photo", "Look at every cell again", loop.handler(self._clear))
         self.canvas.observe(loop.handler(self._drawn), "box")
         self.rows.observe(loop.handler(self._slid), "value")
         self.columns.observe(loop.handler(self._slid), "value")
-        self.observe(self._changed, "region")
-        super().__init__(
-            [heading("Region"), self.canvas, self.caption, self.rows, self.columns, self.reset]
-        )
+        self.observe(self._changed, "value")
+        self.exact = classed(w.VBox([self.rows, self.columns, self.reset]), "iw-section")
+        alone = [] if photo is None else [self.exact]
+        super().__init__([self.canvas, self.caption, *alone])
         classed(self, "iw-section")
+        if photo is not None:
+            phi = representation(model, weights=weights)
+            wanted = parse_size(size) if size is not None else phi.size
+            name = layer or good_layer(phi.layers(wanted), phi.handcrafted).name
+            self.show_photo(to_uint8(read_photo(photo, wanted)))
+            self.show_layer(phi.at(name), wanted)
+            self.value = value
 
-    def show_photo(self, pixels: NDArray[np.uint8]) -> None:
-        """The photo (H, W, 3) as the network gets it."""
+    def show_photo(self, pixels: NDArray[np.uint8] | None) -> None:
+        """The photo (H, W, 3) as the network gets it; None puts it away, the grid stays."""
+        if pixels is None:
+            self.canvas.picture = b""
+            return
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "JPEG", quality=92)
         with self.canvas.hold_sync():
@@ -79,10 +131,12 @@ class RegionPicker(w.VBox):
     def show_layer(self, representation: Representation, size: tuple[int, int]) -> None:
         """The grid of the layer a representation is cut at; a region of another grid is dropped."""
         self._representation, self._size = representation, size
-        shape = representation.layer_info(size).shape
-        rows, columns = shape[1:] if len(shape) == 3 else (0, 0)
+        info = representation.layer_info(size)
+        rows, columns = info.shape[1:] if len(info.shape) == 3 else (0, 0)
+        if info.tokens is not None:  # the last row holds the class token, which has no place
+            rows, columns = info.tokens[1:]
         if (rows, columns) != (self.canvas.rows, self.canvas.columns):
-            self.region = None
+            self.value = None
         down: list[list[int]] = []
         across: list[list[int]] = []
         if rows:
@@ -102,7 +156,7 @@ class RegionPicker(w.VBox):
 
     def _drawn(self) -> None:
         box = self.canvas.box
-        self.region = tuple(int(v) for v in box) if len(box) == 4 else None
+        self.value = tuple(int(v) for v in box) if len(box) == 4 else None
 
     def _slid(self) -> None:
         if not self.canvas.rows or self._following:
@@ -111,30 +165,31 @@ class RegionPicker(w.VBox):
         whole = (0, self.canvas.rows, 0, self.canvas.columns)
         wanted = (top, max(bottom, top + 1), left, max(right, left + 1))
         if wanted[1] <= whole[1] and wanted[3] <= whole[3]:
-            self.region = None if wanted == whole else wanted
+            self.value = None if wanted == whole else wanted
 
     def _clear(self) -> None:
-        self.region = None
+        self.value = None
 
-    @t.validate("region")
+    def close(self) -> None:
+        """Close it with all it holds."""
+        close_all(self, self.exact)
+
+    @t.validate("value")
     def _valid(self, proposal: Any) -> Region | None:
-        value = proposal["value"]
-        if value is None:
-            return None
-        if isinstance(value, str):
-            from ..selection import parse_region
-
-            value = parse_region(value)
-        r0, r1, c0, c1 = (int(v) for v in value)
-        return r0, r1, c0, c1
+        region = parse_region(proposal["value"])
+        if region is not None and self._strict and self._representation is not None:
+            check_region(region, self._representation.layer_info(self._size))
+        return region
 
     def _changed(self, _: Any) -> None:
         self._follow()
 
     def _follow(self) -> None:
-        """Bring canvas, sliders and words in step with ``region``."""
+        """Bring canvas, sliders and words in step with ``value``."""
         rows, columns = self.canvas.rows, self.canvas.columns
-        region: Region | None = self.region
+        region: Region | None = self.value
+        if region is not None and (region[1] > rows or region[3] > columns):
+            region = None
         self.canvas.box = list(region) if region is not None else []
         r0, r1, c0, c1 = region or (0, max(1, rows), 0, max(1, columns))
         self._following = True
@@ -143,19 +198,19 @@ class RegionPicker(w.VBox):
         self.reset.disabled = region is None
         shown = ""
         if not rows:
-            words = "This layer is a vector: it has no cells to choose from."
+            words = "This layer is one list of numbers: there are no parts to choose."
         elif region is None or self._representation is None:
-            words = "The whole image. Drag over the photo to look at a part of it."
+            words = "Whole photo: drag over it to ask about a part."
         else:
             field = self._representation.receptive_field(region, self._size)
-            seen = f"{field.clipped.height} × {field.clipped.width} px"
-            seen = "the whole image" if field.covers(self._size) else seen
+            seen = f"{field.clipped.height} × {field.clipped.width} pixels"
+            seen = "the whole photo" if field.covers(self._size) else seen
             words = f"rows {r0}–{r1}, columns {c0}–{c1}, which see {seen}"
             shown = _REGION.format(r0, r1, c0, c1, seen)
         self.caption.value = shown or words
         self.canvas.describes = (
             f"Region of cells: {words}. Arrow keys move it, with shift they resize it, "
-            "escape looks at the whole image."
+            "escape looks at the whole photo."
         )
 
 

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as w
+import traitlets as t
 
 from ..energy.objectives import objective_of
+from ..inversion.convergence import convergence_note
 from ..inversion.progress import Progress
 from ..inversion.result import Reconstruction
-from .loop import Loop
-from .parts import Line, button, classed
+from .parts import Line, classed
 
 
 class RunControls(w.VBox):
-    """``act`` is called with "start", "pause", "resume", "step" or "stop"."""
+    """The buttons ``start``, ``pause``, ``step`` and ``stop``; what is said, and what is asked.
 
-    def __init__(self, loop: Loop, act: Callable[[str], None]) -> None:
-        self._act = act
-        self.start = button("Start", "Search from noise", self._sends(loop, "start"), "primary")
-        self.pause = button("Pause", "Rest; Resume goes on", loop.handler(self._pause_or_resume))
-        self.step = button("Step", "Do one step and rest", self._sends(loop, "step"))
-        self.stop = button("Stop", "End here and keep what there is", self._sends(loop, "stop"))
+    ``question`` is shown with two buttons, ``keep`` and ``back``; ``remedy`` is the button beside
+    an error that has one.
+    """
+
+    question = t.Unicode("")
+    remedy_words = t.Unicode("")
+
+    def __init__(self) -> None:
+        self.start = _button("Start", "Search anew, from noise", "primary")
+        self.pause = _button("Pause", "Rest; Resume goes on")
+        self.step = _button("Step", "Do one step and rest")
+        self.stop = _button("Stop", "End here and keep what there is")
         self.bar = w.IntProgress(value=0, min=0, max=1)
-        self.figures = Line()
+        self.bar.tooltip = "How far the search is"
+        self.figures = Line(name="iw-figures")
         self.status = Line(name="iw-status")
         self.error = Line(name="iw-error")
-        self.error.layout.display = "none"
+        self.remedy = _button("", "")
+        self.keep = _button("Keep", "They stay as you moved them")
+        self.back = _button("Back to the defaults", "They follow the preset again")
+        self.asked = Line(name="iw-note")
+        self.trouble = classed(w.HBox([self.error, self.remedy]), "iw-row", "iw-trouble")
+        self.asks = classed(w.HBox([self.asked, self.keep, self.back]), "iw-row", "iw-asks")
         buttons = classed(w.HBox([self.start, self.pause, self.step, self.stop]), "iw-buttons")
         self.progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
-        super().__init__([buttons, self.error, self.status, self.progress])
+        super().__init__([classed(w.HBox([buttons, self.progress]), "iw-row", "iw-run"),
+                          self.trouble, self.asks, self.status])  # fmt: skip
         classed(self, "iw-section")
+        self.observe(self._ask, "question")
+        self.observe(self._help, "remedy_words")
+        self._ask(None)
+        self.show_error("")
         self.show_state("idle")
 
-    def show_state(self, state: str) -> None:
+    def _ask(self, _: Any) -> None:
+        self.asked.value = self.question
+        self.asks.layout.display = None if self.question else "none"
+
+    def _help(self, _: Any) -> None:
+        self.remedy.description = self.remedy_words
+        self.remedy.layout.display = None if self.remedy_words else "none"
+
+    def show_state(self, state: str, converged: bool = True) -> None:
         """Enable what means something in this state."""
         busy = state in ("preparing", "running", "paused")
         self.start.disabled = state == "preparing"
@@ -43,7 +69,10 @@ class RunControls(w.VBox):
         self.step.disabled = state == "preparing"
         self.stop.disabled = not busy
         self.progress.layout.visibility = "hidden" if state == "idle" else "visible"
-        style = {"finished": "success", "failed": "danger"}.get(state, "")
+        if state == "preparing":
+            self.bar.value, self.figures.value = 0, ""
+        ended = "success" if converged else "warning"
+        style = {"finished": ended, "failed": "danger"}.get(state, "")
         if self.bar.bar_style != style:
             self.bar.bar_style = style
 
@@ -56,7 +85,7 @@ class RunControls(w.VBox):
             self.figures.value = ""
             return
         each = progress.seconds / progress.step
-        words = [f"{progress.step} of {steps} steps", f"{_duration(each)} a step"]
+        words = [f"{progress.step} of {steps} steps"]
         if progress.step < steps and progress.state in ("running", "paused"):
             words.append(f"{_duration(each * (steps - progress.step))} left")
         self.figures.value = " · ".join(words)
@@ -64,16 +93,16 @@ class RunControls(w.VBox):
     def say(self, words: str) -> None:
         self.status.value = words
 
-    def complain(self, words: str) -> None:
-        """Show an error in words; an empty one goes away."""
+    def show_error(self, words: str, remedy: str = "") -> None:
+        """Show an error in words, and a button that helps; an empty one goes away."""
         self.error.value = words
-        self.error.layout.display = None if words else "none"
+        self.trouble.layout.display = None if words else "none"
+        self.remedy_words = remedy if words else ""
+        self._help(None)
 
-    def _sends(self, loop: Loop, action: str) -> Callable[..., None]:
-        return loop.handler(lambda: self._act(action))
 
-    def _pause_or_resume(self) -> None:
-        self._act("resume" if self.pause.description == "Resume" else "pause")
+def _button(text: str, tip: str, style: str = "") -> w.Button:
+    return w.Button(description=text, tooltip=tip, button_style=style)
 
 
 def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction | None) -> str:
@@ -87,16 +116,23 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
     if progress.state == "stopped" and not progress.step:
         return "Stopped before the first step. Press Start to begin."
     if progress.state in ("finished", "stopped"):
-        if result is None:
-            return "Measuring the images …"
-        kind = "Done" if progress.state == "finished" else "Stopped"
-        if result.relative_error is None:
-            return f"{kind}. Move a knob, or start again."
-        best = 100 * min(result.relative_error)
-        said = f"{kind}: {layer} sees {best:.1f} % difference between the best image and {photo}."
-        note = result.straggler_note
-        return f"{said} {note[0].upper()}{note[1:]}." if note else said
+        return "Measuring the images …" if result is None else outcome(result, photo)
     return {"failed": "That did not work; everything else still does."}.get(progress.state, "")
+
+
+def outcome(result: Reconstruction, photo: str) -> str:
+    """What a run came to, in a few sentences; what its numbers must not be read without."""
+    said = ["Stopped early." if result.stopped else "Done."]
+    if result.scores is not None:
+        channels = result.selection.channels
+        best = (max if result.objective.higher_is_better else min)(result.scores)
+        channel = int(channels[0]) if channels else None
+        said.append(result.objective.outcome(result.layer, photo, channel, best))
+    if result.weights_note:
+        said.append(f"Mind: {result.weights_note}.")
+    notes = [convergence_note(result), result.straggler_note]
+    said += [f"{note[0].upper()}{note[1:]}." for note in notes if note]
+    return " ".join(said)
 
 
 def _aim(progress: Progress, layer: str, photo: str) -> str:

@@ -11,7 +11,7 @@ import anywidget
 import numpy as np
 import traitlets as t
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def static(name: str) -> str:
@@ -49,12 +49,15 @@ class Tiles(anywidget.AnyWidget):
         width, height = self.tile
         across = max(1, min(16, len(pictures)))
         down = -(-max(1, len(pictures)) // across)
-        sheet = Image.new("RGB", (2 * width * across, 2 * height * down))  # sharp on dense screens
+        size = (2 * width, 2 * height)  # sharp on dense screens
+        sheet = Image.new("RGBA", (size[0] * across, size[1] * down))
         for place, pixels in enumerate(pictures):
-            small = Image.fromarray(pixels).resize((2 * width, 2 * height))
-            sheet.paste(small, (place % across * 2 * width, place // across * 2 * height))
+            small = ImageOps.contain(Image.fromarray(pixels), size)  # in its own proportions
+            left, top = place % across * size[0], place // across * size[1]
+            room = (size[0] - small.width) // 2, (size[1] - small.height) // 2
+            sheet.paste(small, (left + room[0], top + room[1]))
         file = io.BytesIO()
-        sheet.save(file, "JPEG", quality=88)
+        sheet.save(file, "WEBP", quality=85, method=2)
         with self.hold_sync():
             self.across = across
             self.sprite = file.getvalue()

@@ -67,7 +67,7 @@ def test_a_hostile_name_is_only_text(three: App) -> None:
         page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").wait_for(timeout=MINUTE)
         page.locator(".iw-tile-caption", has_text=HOSTILE).wait_for(timeout=MINUTE)
         picture(page, "app-hostile-name")
-        page.get_by_role("tab", name="Take away").click()
+        page.get_by_role("tab", name="Export").click()
         page.locator(".iw-code pre", has_text="onerror").wait_for(timeout=MINUTE)
         with page.expect_download() as download:
             press(page, "Picture (PNG)")

@@ -76,12 +76,12 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         page.keyboard.press("Shift+ArrowDown")
         region_words(page, "rows 8–18, columns 9–21")
         page.keyboard.press("Escape")
-        region_words(page, "The whole image")
+        region_words(page, "Whole photo")
         finished(page, 3)
         press(page, "Start again")
         status(page, "Searching")
         press(page, "Stop")
-        status(page, "Stopped")
+        status(page, "Stopped early")
 
         page.get_by_role("button", name="seed 1: enlarge beside the photo").click()
         page.get_by_role("button", name="seed 1: back to all").wait_for(timeout=MINUTE)
@@ -98,13 +98,13 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         status(page, "Brought back")
 
         page.get_by_role("tab", name="Curves").click()
-        page.get_by_role("tab", name="Take away").click()
+        page.get_by_role("tab", name="Export").click()
         page.locator(".iw-code pre", has_text="iw.invert(").wait_for(timeout=MINUTE)
         for name, ending in (("Picture (PNG)", "png"), ("Animation (GIF)", "gif")):
             with page.expect_download() as download:
                 press(page, name)
             assert download.value.suggested_filename == f"coffee-blocks.2.{ending}"
-        picture(page, f"panel-take-away-{site[0]}")
+        picture(page, f"panel-export-{site[0]}")
         assert not page.troubles
 
 
@@ -113,10 +113,10 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
 
     with browser(1280, 1400) as page:
         load(page, site)
-        slider = page.locator(".iw-controls .noUi-handle").first
+        slider = page.get_by_role("slider", name="Layer")
         slider.focus()
         page.keyboard.press("ArrowRight")
-        page.locator(".iw-heading", has_text="blocks.3").first.wait_for(timeout=MINUTE)
+        page.locator(".iw-layer-words code", has_text="blocks.3").first.wait_for(timeout=MINUTE)
         page.wait_for_timeout(500)
         press(page, "Start")
         status(page, "Searching for images that blocks.3")
@@ -125,7 +125,7 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
         for _ in range(4):
             page.keyboard.press("ArrowRight")
         status(page, "Done")
-        page.get_by_role("tab", name="Take away").click()
+        page.get_by_role("tab", name="Export").click()
         page.locator(".iw-code pre", has_text="'tv_weight'").wait_for(timeout=MINUTE)
 
         large = tmp_path / "large.jpg"

@@ -51,15 +51,13 @@ def test_an_interrupted_kernel_leaves_a_panel_that_works(lab: str) -> None:
                 press(page, "Start")
             status(page, "Searching")
         press(page, "Stop")
-        status(page, "Stopped")
-        slider = page.locator(".iw-controls .noUi-handle").first
-        slider.focus()
-        page.keyboard.press("ArrowRight")
-        page.locator(".iw-heading", has_text="blocks.2").first.wait_for(timeout=MINUTE)
+        status(page, "Stopped early")
+        page.locator(".iw-stage", has_text="blocks.2").click()
+        page.locator(".iw-layer-words code", has_text="blocks.2").first.wait_for(timeout=MINUTE)
         press(page, "Start again")
         status(page, "Searching for images that blocks.2")
         press(page, "Stop")
-        status(page, "Stopped: blocks.2")
+        status(page, "As blocks.2 sees them")
         page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").nth(1).wait_for()
         assert not page.troubles
 
@@ -68,8 +66,8 @@ def test_a_model_without_its_weights_says_so_and_the_rest_lives(lab: str) -> Non
     with browser(1280, 1400) as page:
         load(page, ("lab", lab), notebook="short.ipynb")
         press(page, "Start")
-        status(page, "Done: blocks.1")
-        menu = page.locator(".iw-controls select").first
+        status(page, "As blocks.1 sees them")
+        menu = page.locator(".iw-menus select").first
         menu.select_option("caffenet")  # its weights have to be given
         page.locator(".iw-error:visible", has_text="caffenet").wait_for(timeout=MINUTE)
         status(page, "Choose something else")
@@ -85,7 +83,6 @@ def test_a_model_without_its_weights_says_so_and_the_rest_lives(lab: str) -> Non
 def test_channels_by_eye_and_curves(lab: str) -> None:
     with browser(1280, 1700) as page:
         load(page, ("lab", lab), notebook="short.ipynb")
-        page.get_by_text("Channels", exact=True).first.click()
         page.locator("select", has=page.locator("option", has_text="picked by eye")).select_option(
             "picked by eye"
         )
@@ -101,7 +98,7 @@ def test_channels_by_eye_and_curves(lab: str) -> None:
         knob.focus()
         page.keyboard.press("ArrowRight")
         status(page, "Done")
-        page.locator(".iw-note", has_text="λᵥ at step").wait_for(timeout=MINUTE)
+        page.locator(".iw-note", has_text="Smoothness at step").wait_for(timeout=MINUTE)
         curves = page.locator(".iw-panel img.widget-image:visible")
         curves.wait_for(timeout=MINUTE)
         assert curves.evaluate("image => image.naturalWidth") > 300

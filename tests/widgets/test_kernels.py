@@ -37,7 +37,7 @@ print(result.stopped, result.knob_changes[-1][1:], panel.controls.status.value.s
     """panel.layer = "blocks.1"
 panel.steps = 5
 result = await panel.start()
-print(result.layer, result.steps, len(panel.history.pins))
+print(result.layer, result.steps, len(panel.history.entries))
 panel.close()""",
 )
 

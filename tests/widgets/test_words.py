@@ -18,12 +18,12 @@ import ipywidgets
 import invwidgets as iw
 from invwidgets.inversion.progress import Progress, State
 from invwidgets.representations.base import Layer
+from invwidgets.widgets.export import file_name
 from invwidgets.widgets.layer_slider import LayerSlider
 from invwidgets.widgets.loop import Loop
 from invwidgets.widgets.parts import Line, Markup, heading, note
 from invwidgets.widgets.photo_chooser import MOST_BYTES, PhotoChooser, short
 from invwidgets.widgets.run_controls import RunControls, in_words
-from invwidgets.widgets.take_away import file_name
 
 WIDGETS = Path(iw.__file__).parent / "widgets"
 HOSTILE = "<img src=x onerror='alert(1)'>"
@@ -37,14 +37,11 @@ def bytes_of(width: int, height: int) -> bytes:
 
 def sent(name: object, data: bytes | None, **content: Any) -> tuple[list[Any], str]:
     """What a chooser makes of a message from the page: the photos chosen, and its complaint."""
-    chosen: list[Any] = []
-    words: list[str] = []
-    chooser = PhotoChooser(Loop(), lambda *photo: chosen.append(photo), words.append)
+    chooser = PhotoChooser(Loop())
     buffers = [] if data is None else [memoryview(data)]
     chooser.upload._handle_custom_msg({"name": name, **content}, buffers)
-    if chosen:
-        chooser.show(*chosen[0])
-    return chosen, " ".join(words) or chooser.caption.value
+    chosen = [(chooser.value, chooser.name)] if chooser.value else []
+    return chosen, chooser.error or chooser.caption.value
 
 
 @pytest.mark.parametrize("make", [Line, heading, note, lambda words: Line(name="x", words=words)])
@@ -80,14 +77,16 @@ def test_no_widget_of_a_panel_takes_html_but_lines() -> None:
 
 
 def test_errors_and_layers_are_escaped() -> None:
-    controls = RunControls(Loop(), lambda action: None)
-    controls.complain(HOSTILE)
+    controls = RunControls()
+    controls.show_error(HOSTILE)
+    controls.question = HOSTILE
     controls.say(HOSTILE)
-    assert "<" not in controls.error.value + controls.status.value
-    slider = LayerSlider(Loop(), lambda name: None)
+    assert "<" not in controls.error.value + controls.status.value + controls.asked.value
+    slider = LayerSlider()
     layer = Layer(0, HOSTILE, HOSTILE, (3, 4, 4), (1, 1), (1, 1), (0, 0), False)
-    slider.fill((layer,), HOSTILE)
-    assert "<img" not in slider.title.value + slider.caption.value
+    slider.show_layers((layer,), HOSTILE, (8, 8))
+    assert "<img" not in slider.caption.value
+    assert "&lt;img" in slider.caption.value
 
 
 def test_an_upload_with_a_hostile_name_is_shown_as_text() -> None:
@@ -123,7 +122,7 @@ def test_a_long_name_keeps_its_ending() -> None:
     assert len(short("y" * 300)) == 60
 
 
-def test_names_of_files_to_take_away() -> None:
+def test_names_of_exported_files() -> None:
     assert file_name("coffee", "blocks.2", "png") == "coffee-blocks.2.png"
     assert file_name("../<a>", "x/y", "gif") == "__a_-x_y.gif"
     assert len(file_name("z" * 5000, "conv1", "png")) < 80

@@ -6,7 +6,7 @@ function render({ model, el }) {
   canvas.setAttribute("role", "application");
   el.appendChild(canvas);
   const image = new Image();
-  let url = null, anchor = null, draft = null, wide = 0;
+  let url = null, anchor = null, draft = null, wide = 0, last = 0;
 
   const rows = () => model.get("rows"), columns = () => model.get("columns");
   const size = () => model.get("image_size");           // height, width in pixels
@@ -16,10 +16,11 @@ function render({ model, el }) {
     return [down[r0][0], across[c0][0], down[r1 - 1][1], across[c1 - 1][1]];
   };
 
-  const room = () => Math.min(360, Math.max(120, el.clientWidth || 300));
+  const room = () => Math.min(232, Math.max(120, el.clientWidth || 200));
   function fit() {
     const ratio = window.devicePixelRatio || 1;
-    wide = room();
+    last = room();
+    wide = Math.min(room(), (room() * size()[1]) / size()[0]);      // a tall photo is no taller than wide
     const high = (wide * size()[0]) / size()[1];
     canvas.width = Math.round(wide * ratio);
     canvas.height = Math.round(high * ratio);
@@ -141,7 +142,7 @@ function render({ model, el }) {
   model.on("change:picture", load);
   model.on("change:image_size", fit);
   for (const name of ["box", "rows", "columns", "row_fields", "describes"]) model.on("change:" + name, draw);
-  const watch = new ResizeObserver(() => { if (Math.abs(room() - wide) > 1) fit(); });
+  const watch = new ResizeObserver(() => { if (Math.abs(room() - last) > 1) fit(); });
   watch.observe(el);
   load();
   return () => { watch.disconnect(); if (url) URL.revokeObjectURL(url); };

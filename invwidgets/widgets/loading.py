@@ -1,4 +1,4 @@
-"""A look at a network and a photo, on a thread of its own: loading may take seconds."""
+"""A network and a photo loaded on a thread of their own: it may take seconds."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InvwidgetsError
-from ..images import parse_size, read_photo, to_uint8
+from ..images import parse_size, read_photo, resize, to_uint8
 from ..representations.base import Layer, Region, Representation
 from ..representations.registry import representation
+from ..representations.stages import good_layer
 from ..selection import Selection
-from .layer_slider import find, good_layer, short_name
 from .loop import Loop
 
 
 @dataclass(frozen=True)
-class Look:
+class LoadedModel:
     """What the controls need to know: the representation cut at a layer, its layers, the photo."""
 
     representation: Representation
@@ -29,38 +30,43 @@ class Look:
     layer: str
     size: tuple[int, int]
     photo: NDArray[np.uint8]
+    movable: bool  # whether the crop leaves something of the photo out
 
 
-def look(photo: Any, model: Any, layer: str, weights: str, size: Any, fallback: bool) -> Look:
+def load_model(
+    photo: Any, model: Any, layer: str, weights: str, size: Any, crop: float, fallback: bool
+) -> LoadedModel:
     """Load, cut and read; a layer that another network had gives way if ``fallback``."""
     phi = representation(model, weights=weights)
     wanted = parse_size(size) if size is not None else phi.size
-    pixels = to_uint8(read_photo(photo, wanted))
+    whole = read_photo(photo)
+    pixels = to_uint8(resize(whole, wanted, at=crop))
     layers = phi.layers(wanted)
-    name = layer
-    if not name:
-        name = short_name(good_layer(layers))
-    elif fallback:
-        try:
-            find(layers, name)
-        except InvwidgetsError:
-            name = short_name(good_layer(layers))
-    cut = phi.at(name)
-    return Look(cut, layers, short_name(cut.layer_info(wanted)), wanted, pixels)
+    first = good_layer(layers, phi.handcrafted).short_name
+    try:
+        cut = phi.at(layer or first)
+    except InvwidgetsError:
+        if not fallback:
+            raise
+        cut = phi.at(first)
+    height, width = whole.shape[-2:]
+    movable = abs(height * wanted[1] / (width * wanted[0]) - 1) > 0.02
+    name = cut.layer_info(wanted).short_name
+    return LoadedModel(cut, layers, name, wanted, pixels, movable)
 
 
-def responses(looked: Look, photo: Any, region: Region | None) -> Tensor:
+def responses(loaded: LoadedModel, region: Region | None) -> Tensor:
     """The photo's features (C, h, w) or (D,), in the region."""
-    target = looked.representation.target(read_photo(photo, looked.size))
-    return Selection(region=region).of(target)[0]
+    photo = torch.from_numpy(loaded.photo).movedim(-1, 0).float() / 255
+    return Selection(region=region).of(loaded.representation.target(photo))[0]
 
 
-class Lookup:
-    """One thread for looks, where the latest wish of a kind wins."""
+class Loader:
+    """One thread that loads, where the latest wish of a kind wins."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._executor = ThreadPoolExecutor(1, "invwidgets-look")
+        self._executor = ThreadPoolExecutor(1, "invwidgets-load")
         self._latest: dict[str, int] = {}
 
     def ask(

@@ -25,10 +25,10 @@ TYPES = {
 }
 
 
-class TakeAway(anywidget.AnyWidget):
+class Export(anywidget.AnyWidget):
     """Buttons that download, and the run's code with a button that copies it."""
 
-    _esm = static("take_away.js")
+    _esm = static("export.js")
     ready = t.Bool(False).tag(sync=True)
     code = t.Unicode("").tag(sync=True)
     theme = t.Unicode("light")

@@ -10,11 +10,11 @@ import contextvars
 import io
 from typing import Any
 
-from ..figures.gallery import gallery_of
+from ..figures.gallery import Gallery, gallery_of
 from ..inversion.result import Reconstruction
 
 
-class Keepsake:
+class Snapshot:
     """``display`` shows a widget and reserves the output; ``keep`` fills it."""
 
     def __init__(self) -> None:
@@ -29,15 +29,19 @@ class Keepsake:
 
     def keep(self, result: Reconstruction) -> None:
         """Put a result's gallery into the saved notebook."""
-        if self._handle is None:
+        if self._handle is not None:
+            self.keep_gallery(gallery_of(result, scale=1.0))
+
+    def keep_gallery(self, drawn: Gallery | None) -> None:
+        """Put a gallery as it stands there."""
+        if self._handle is None or drawn is None:
             return
         file = io.BytesIO()
-        drawn = gallery_of(result, scale=1.0)
         drawn.sheet.save(file, "png")  # sharp on dense screens: twice as many pixels as it is wide
         # of no cell: nbclient hears only what the cell now running sends, or nobody in particular
         contextvars.Context().run(
             self._handle.update,
-            {"image/png": file.getvalue(), "text/plain": "the last result"},
+            {"image/png": file.getvalue(), "text/plain": "the panel's last picture"},
             metadata={"image/png": {"width": drawn.plan.width}},
             raw=True,
         )

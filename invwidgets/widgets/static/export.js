@@ -1,7 +1,7 @@
 // Download buttons, and the code of the run with a button that copies it.
 function render({ model, el }) {
   const root = document.createElement("div");
-  root.className = "iw-take-away";
+  root.className = "iw-export";
   const row = document.createElement("div");
   row.className = "iw-row";
   const box = document.createElement("div");

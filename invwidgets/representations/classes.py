@@ -1,0 +1,62 @@
+"""What a classifier says a picture is: its likeliest classes, by name.
+
+>>> phi = representation("efficientnet_lite0")
+>>> likeliest(phi, read_photo("coffee", phi.size)[None], 1)
+[[('espresso', 0.8810...)]]
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from ..models.torchvision_import import import_torchvision
+from .base import Representation
+from .registry import REGISTRY
+
+IMAGENET = 1000
+
+
+def class_names(representation: Representation) -> tuple[str, ...]:
+    """The names of a network's classes, empty where they are not known.
+
+    They are known of a trained network by name that ends in ImageNet's thousand numbers; what an
+    own module, or a descriptor, means by its numbers only its author knows.
+    """
+    named = representation.name in REGISTRY or representation.name.startswith("timm/")
+    trained = representation.weights not in ("random weights", "hand-built", "as given")
+    if not (named and trained) or representation.handcrafted:
+        return ()
+    shape = representation.layers()[-1].shape
+    return _imagenet() if shape[0] == IMAGENET and set(shape[1:]) <= {1} else ()
+
+
+def likeliest(
+    representation: Representation, images: Tensor, count: int = 5
+) -> list[list[tuple[str, float]]]:
+    """The ``count`` likeliest classes of each image (N, 3, H, W) with their probabilities.
+
+    Empty lists where the classes have no known names.
+    """
+    names = class_names(representation)
+    if not names:
+        return [[] for _ in images]
+    with torch.no_grad():
+        whole = representation.at(representation.layers()[-1].name)
+        sure = whole(images.float()).flatten(1).softmax(1)
+    values, places = sure.topk(count)
+    return [
+        [(names[int(place)], float(value)) for value, place in zip(row, where, strict=True)]
+        for row, where in zip(values, places, strict=True)
+    ]
+
+
+@cache
+def _imagenet() -> tuple[str, ...]:
+    import_torchvision()
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info = ImageNetInfo()
+    return tuple(info.index_to_description(place).split(",")[0] for place in range(IMAGENET))

@@ -1,0 +1,38 @@
+"""What the network of a panel says of a result's pictures, found beside the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..inversion.result import Reconstruction
+from ..representations.classes import likeliest
+from .panel_model import PanelModel
+
+MANY = 16  # images that are asked about at most
+
+
+def ask_classes(
+    models: PanelModel, result: Reconstruction, then: Callable[[tuple[Any, ...]], None]
+) -> None:
+    """Have ``then`` told the likeliest classes of the photo and of every image, on the loop.
+
+    Nothing is told where the network is no classifier, or its classes have no known names.
+    """
+    assert models.loaded is not None
+    representation = models.loaded.representation
+    names = [f"image {seed}" for seed in result.seeds[:MANY]]
+    images = result.images[:MANY]
+    if result.photo is not None:
+        names.insert(0, result.photo_name)
+        images = torch.cat([result.photo[None], images])
+
+    def told(rows: list[Any]) -> None:
+        if all(rows):
+            then(tuple(zip(names, rows, strict=True)))
+
+    models.loader.ask(
+        "classes", lambda: likeliest(representation, images), told, lambda words: None
+    )

@@ -1,0 +1,104 @@
+"""Keeps a panel in step with its network: loads it with the photo, and shows what came of it.
+
+>>> models = PanelModel(loop, options, controls, say, then=lambda: ..., failed=lambda words: ...)
+>>> models.ask({"model", "layer"})
+>>> models.loaded.layer                    # once ``then`` has been called
+'blocks.2'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import InvwidgetsError
+from ..representations.network import check_region
+from .loading import LoadedModel, Loader, load_model, responses
+from .loop import Loop
+from .panel_controls import PanelControls
+from .panel_options import PanelOptions
+
+
+class PanelModel:
+    """``loaded`` is what was loaded last, ``loading`` whether more is awaited; all on the loop."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        options: PanelOptions,
+        controls: PanelControls,
+        say: Callable[[str], None],
+        then: Callable[[], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self._loop, self._options, self._controls = loop, options, controls
+        self._say, self._then, self._failed = say, then, failed
+        self.loader = Loader(loop)
+        self._given: set[str] = set()  # asked for together with it, which must not be dropped
+        self._model: Any = None  # of ``loaded``
+        self.loaded: LoadedModel | None = None
+        self.loading = False
+        controls.channel_selector.observe(self._responses_wanted, "wants_features")
+
+    def ask(self, dirty: set[str]) -> None:
+        """Load the network and the photo as the options have them; ``dirty`` has changed."""
+        self.loading = True
+        self._given |= dirty & {"region", "channels"}
+        wanted = self._options
+        photo, model, layer = wanted.photo, wanted.model, wanted.layer
+        weights, size, crop = wanted.weights, wanted.size, wanted.crop
+        fallback = self.loaded is not None and model is not self._model and model != self._model
+        if self.loaded is None:
+            self._say("Loading the network …")
+        elif dirty & {"model", "weights"}:
+            self._say(f"Loading {model if isinstance(model, str) else 'the network'} …")
+        self.loader.ask(
+            "model",
+            lambda: (model, load_model(photo, model, layer, weights, size, crop, fallback)),
+            self._have_loaded,
+            self._load_failed,
+        )
+
+    def close(self) -> None:
+        self.loader.close()
+        self.loaded = self._model = None
+
+    def _responses_wanted(self, change: Any) -> None:
+        """Have the channels' responses shown."""
+        loaded, region = self.loaded, self._options.region
+        if change["new"] and loaded is not None:
+
+            def show(features: Any) -> None:
+                self._controls.channel_selector.features = features
+
+            self.loader.ask("responses", lambda: responses(loaded, region), show, self._loop.failed)
+
+    def _have_loaded(self, given: tuple[Any, LoadedModel]) -> None:
+        before = self.loaded
+        self._model, self.loaded = given
+        loaded, kept = self.loaded, self._given
+        self._given = set()
+        options, controls = self._options, self._controls
+        region, error = options.region, ""
+        with options.quietly():
+            controls.show_model(loaded, options.asked.needs_photo)  # another grid drops the region
+            options.layer = loaded.layer
+            if before is None or "region" in kept:
+                try:
+                    if region is not None:
+                        check_region(region, loaded.representation.layer_info(loaded.size))
+                    options.region = region
+                except InvwidgetsError as refused:
+                    error = str(refused)
+            by_number = not isinstance(options.channels, str)
+            other = before is not None and before.layer != loaded.layer
+            if other and by_number and "channels" not in kept:
+                options.channels = (0,) if options.asked.needs_unit else None
+        self.loading = False
+        self._then()
+        if error:
+            self._loop.failed(error)
+
+    def _load_failed(self, words: str) -> None:
+        self.loading = False
+        self._failed(words)

@@ -1,0 +1,64 @@
+"""The stages of a network as a person names them, and where one begins."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+import invwidgets as iw
+from invwidgets.errors import UnknownNameError
+from invwidgets.representations.stages import find_layer, good_layer, inside, stage_of, stages
+
+BLOCKS = [f"blocks.{k}" for k in range(7)]
+STAGES = {
+    "efficientnet_lite0": ["conv_stem", *BLOCKS, "conv_head", "global_pool", "classifier"],
+    "resnet18": ["conv1", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"],
+}
+BEGIN = {"efficientnet_lite0": "blocks.2", "hog": "decompose", "dsift": "renormalize"}
+
+
+def layers_of(model: str) -> tuple[iw.Layer, ...]:
+    trained = ("efficientnet_lite0", "hog", "dsift")
+    return iw.representation(model, weights="pretrained" if model in trained else "random").layers()
+
+
+@pytest.mark.parametrize("model", STAGES)
+def test_stages_are_named_in_order(model: str) -> None:
+    found = [stage.short_name for stage in stages(layers_of(model))]
+    assert found == STAGES[model]
+
+
+def test_a_descriptor_shows_all_it_does() -> None:
+    layers = layers_of("hog")
+    assert stages(layers) == layers
+
+
+def test_a_transformer_shows_and_opens_on_its_blocks() -> None:
+    layers = layers_of("vit_b_16")
+    blocks = [s.short_name for s in stages(layers) if "encoder_layer" in s.short_name]
+    assert blocks == [f"encoder.layers.encoder_layer_{k}" for k in range(12)]
+    assert good_layer(layers).short_name in blocks
+
+
+@pytest.mark.parametrize("model", BEGIN)
+def test_where_one_begins(model: str) -> None:
+    handcrafted = model in ("hog", "dsift")
+    assert good_layer(layers_of(model), handcrafted).short_name == BEGIN[model]
+
+
+def test_every_layer_lies_inside_one_stage() -> None:
+    layers = layers_of("efficientnet_lite0")
+    shown = stages(layers)
+    within = [layer for stage in shown for layer in inside(layers, stage, shown)]
+    assert within == list(layers)
+    assert all(layer in inside(layers, stage_of(layer, shown), shown) for layer in layers)
+
+
+def test_names_and_small_networks() -> None:
+    layers = layers_of("efficientnet_lite0")
+    assert find_layer(layers, "blocks").short_name == "blocks.6", "a list has no end of its own"
+    with pytest.raises(UnknownNameError, match="conv9"):
+        find_layer(layers, "conv9")
+    own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
+    few = iw.representation(own, mean=(0.5,) * 3, std=(0.5,) * 3).layers()
+    assert [stage.name for stage in stages(few)] == ["0", "1", "2"]
