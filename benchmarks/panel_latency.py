@@ -42,7 +42,7 @@ TIMED = """async ([label, text]) => {
 }"""
 # In the page: a key on the first knob; the kernel answers by showing, or hiding, its reset button.
 ECHO = """async () => {
-  const knob = document.querySelector('.iw-knob');
+  const knob = document.querySelector('.iw-how .iw-knob');
   const still = () => knob.classList.contains('iw-still');
   await new Promise((done) => setTimeout(done, 300 + 400 * Math.random()));
   const before = still(), began = performance.now();
@@ -99,7 +99,7 @@ def _latencies(kind: str, seeds: int) -> list[tuple[str, str, str]]:
 
 def _knob(page: Any) -> float:
     """From a key on the smoothness slider to the next picture; it comes at once, not in turn."""
-    handle = page.locator(".iw-knob .noUi-handle").first
+    handle = page.locator(".iw-how .noUi-handle").first
     handle.focus()
     return float(
         page.evaluate(

@@ -120,7 +120,7 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
         page.wait_for_timeout(500)
         press(page, "Start")
         status(page, "Searching for images that blocks.3")
-        knob = page.locator(".iw-knob .noUi-handle").first
+        knob = page.locator(".iw-how .noUi-handle").first
         knob.focus()
         for _ in range(4):
             page.keyboard.press("ArrowRight")

@@ -94,7 +94,7 @@ def test_channels_by_eye_and_curves(lab: str) -> None:
         page.get_by_role("tab", name="Curves").click()
         press(page, "Start")
         page.wait_for_timeout(300)
-        knob = page.locator(".iw-knob .noUi-handle").first
+        knob = page.locator(".iw-how .noUi-handle").first
         knob.focus()
         page.keyboard.press("ArrowRight")
         status(page, "Done")

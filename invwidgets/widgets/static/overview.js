@@ -19,6 +19,7 @@ function render({ model, el }) {
     if (place === model.get("at")) return;
     model.set("at", place);
     model.save_changes();
+    mark();
   }
 
   function lay() {
@@ -79,6 +80,14 @@ function render({ model, el }) {
     });
   }
   slider.oninput = () => choose(+slider.value);
+  slider.onkeydown = (event) => {                       // notebooks take some keys for themselves
+    const at = model.get("at"), last = +slider.max;
+    const to = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    choose(Math.min(last, Math.max(0, to)));
+  };
   model.on("change:stages change:pictures", lay);
   model.on("change:at", mark);
   lay();
