@@ -28,6 +28,7 @@ _HOME = {
     "RegionPicker": "widgets.region_picker",
     "ChannelSelector": "widgets.channel_selector",
     "PriorKnobs": "widgets.prior_knobs",
+    "SweepPanel": "widgets.sweep_panel",
     "Reconstruction": "inversion.result",
     "representation": "representations.registry",
     "from_callable": "representations.registry",

@@ -118,6 +118,12 @@ class Sheet:
         self._figure.text(EDGE / width, 1 - 29 / height, note, fontsize=8, color=self.theme.faint,
                          va="top", parse_math=False)  # fmt: skip
 
+    def write(self, left: int, top: int, words: str, faint: bool = False) -> None:
+        """A line of words at a place in CSS pixels, such as the head of a row or a column."""
+        self._figure.text(left / self.plan.width, 1 - top / self.plan.height, words, fontsize=8,
+                         color=self.theme.faint if faint else self.theme.ink, va="top",
+                         parse_math=False)  # fmt: skip
+
     @property
     def figure(self) -> Figure:
         """The figure with the pictures as they are now, ready to be saved."""

@@ -13,17 +13,18 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import signal
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any
 
 from ..errors import InvwidgetsError
-from .work import Outcome, perform
+from .work import Outcome, failed, opened, perform
 
 LIVES = 3  # workers that a job may lose before it is taken to be at fault
 
@@ -82,104 +83,125 @@ class Here(Executor):
 class Processes(Executor):
     """``workers`` processes of this machine, each a pool of one: a lost one takes only its own job.
 
-    They are forked from a server that has imported torch once, so that one lost is soon replaced;
-    they end when this process does, however it ends.
+    They are forked from a server that has imported all they need once, so that one lost is soon
+    replaced; they end when this process does, however it ends.
     """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
     def run(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> Iterator[Outcome]:
-        waiting = iter(tasks)
-        taking = threading.Lock()
-        found: queue.Queue[Outcome | BaseException | None] = queue.Queue()
-        ended = threading.Event()
-
-        def take() -> dict[str, Any] | None:
-            if ended.is_set() or not control.clear():
-                return None
-            with taking:
-                return next(waiting, None)
-
-        def work() -> None:
-            try:
-                for outcome in _one_worker(take, url):
-                    found.put(outcome)
-                found.put(None)
-            except BaseException as error:
-                found.put(error)
-
-        threads = [threading.Thread(target=work, daemon=True, name=f"invwidgets-worker-{n}")
+        crew = _Crew(tasks, url, control)
+        threads = [threading.Thread(target=crew.work, daemon=True, name=f"invwidgets-worker-{n}")
                    for n in range(self.workers)]  # fmt: skip
         for thread in threads:
             thread.start()
+        left = len(threads)
         try:
-            left = len(threads)
             while left:
-                outcome = found.get()
+                outcome = crew.found.get()
                 if isinstance(outcome, BaseException):
                     raise outcome
                 if outcome is None:
                     left -= 1
-                    continue
-                yield outcome
+                else:
+                    yield outcome
         finally:
-            ended.set()
+            if left:  # nobody waits for what is under way
+                crew.end()
 
 
-def _one_worker(take: Any, url: str) -> Generator[Outcome, None, None]:
-    """Jobs one by one in a process of their own, which is replaced where it is lost."""
-    pool = None
-    try:
-        while (task := take()) is not None:
-            for life in range(1, LIVES + 1):
-                pool = pool or _pool()
-                try:
-                    yield pool.submit(perform, task, url).result()
-                    break
-                except BrokenProcessPool:
-                    pool.shutdown(wait=False)
-                    pool = None
-                    if life == LIVES:
-                        yield lost(task, url)
-    finally:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+class _Crew:
+    """The threads that each have a worker process, and what they share."""
+
+    def __init__(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> None:
+        self.found: queue.Queue[Outcome | BaseException | None] = queue.Queue()
+        self._tasks, self._url, self._control = iter(tasks), url, control
+        self._taking = threading.Lock()
+        self._ended = threading.Event()
+        self._pids: set[int] = set()
+
+    def work(self) -> None:
+        """Do job after job in a process of one's own; None says that there are no more."""
+        try:
+            for outcome in self._outcomes():
+                self.found.put(outcome)
+            self.found.put(None)
+        except BaseException as error:
+            self.found.put(error)
+
+    def end(self) -> None:
+        """Let no job begin, and end those under way; what is stored is whole."""
+        self._ended.set()
+        for pid in self._pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+
+    def _outcomes(self) -> Iterator[Outcome]:
+        pool: ProcessPoolExecutor | None = None
+        try:
+            while (task := self._take()) is not None:
+                for life in range(1, LIVES + 1):
+                    try:
+                        pool = pool or self._pool()
+                        yield pool.submit(perform, task, self._url).result()
+                        break
+                    except BrokenProcessPool:
+                        if self._ended.is_set():
+                            return
+                        if pool is not None:
+                            pool.shutdown(wait=False)
+                        pool = None
+                        if life == LIVES:
+                            yield lost(task, self._url)
+        finally:
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _take(self) -> dict[str, Any] | None:
+        if self._ended.is_set() or not self._control.clear():
+            return None
+        with self._taking:
+            return next(self._tasks, None)
+
+    def _pool(self) -> ProcessPoolExecutor:
+        pool = ProcessPoolExecutor(1, _context(), _begin_worker, (list(sys.path),))
+        self._pids.add(pool.submit(os.getpid).result())
+        return pool
 
 
 def lost(task: dict[str, Any], url: str) -> Outcome:
     """A job whose workers died of it, over and over: a failure with its reason, stored."""
-    from .work import _failed, opened
-
-    return _failed(
-        opened(url), task["key"],
-        f"its worker was lost {LIVES} times, killed or out of memory: give it more memory, or a "
-        "smaller size",
-    )  # fmt: skip
+    reason = (
+        f"its worker was lost {LIVES} times, killed or out of memory: give workers more memory, or "
+        "a smaller size"
+    )
+    return failed(opened(url), task["key"], reason)
 
 
-def _pool() -> ProcessPoolExecutor:
-    kinds = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in kinds else "spawn")
-    if "forkserver" in kinds:
-        multiprocessing.set_forkserver_preload(["invwidgets.sweeps.work"])
-    return ProcessPoolExecutor(1, context, _begin_worker, (os.getpid(), list(sys.path)))
+def _context() -> Any:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["invwidgets.sweeps.preload"])
+    return context
 
 
-def _begin_worker(parent: int, path: list[str]) -> None:
-    """One thread a worker, the parent's path, and an end when the parent ends."""
+def _begin_worker(path: list[str]) -> None:
+    """One thread a worker, the parent's path, Ctrl-C left to the parent, an end when that ends."""
     import torch
 
     torch.set_num_threads(1)
     sys.path[:] = path
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    process = multiprocessing.parent_process()
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
     with contextlib.suppress(Exception):
-        if process is not None:
-            wait([process.sentinel])
+        if parent is not None:
+            wait([parent.sentinel])
     os._exit(1)
 
 

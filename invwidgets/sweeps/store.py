@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _STORE, _RECORD, _PLAN = "invwidgets.store", "invwidgets.record", "invwidgets.plan"
-_THUMBNAIL = 112  # pixels of the longer side
+_THUMBNAIL = 160  # pixels of the longer side
 _READERS = 8  # records read at once from a remote store
 
 

@@ -18,6 +18,8 @@ from .grid import Grid, Point, read_plan
 from .store import Store, needs_store
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..inversion.result import Reconstruction
     from .executors import Control
     from .jobs import Job
@@ -236,6 +238,31 @@ class Sweep:
                 f"job {shown(place)} is not in the store {shown_path(self.store.url)} yet: run the "
                 "sweep"
             ) from None
+
+    def pictures(self, rows: str | None = None, columns: str | None = None, **held: Any) -> Figure:
+        """A grid of the finished jobs' pictures over two axes, as a matplotlib figure.
+
+        >>> sweep.pictures(rows="tv_weight", columns="layer", photo="coffee")
+
+        Keywords hold the other axes, which stand at their first value by default.
+        """
+        from ..figures.sweep_grid import sweep_grid
+
+        return sweep_grid(self, rows, columns, **held)
+
+    def error_map(
+        self,
+        rows: str | None = None,
+        columns: str | None = None,
+        measure: str = "relative_error",
+    ) -> Figure:
+        """A heat map over two axes, as a matplotlib figure: means over all others and the seeds.
+
+        >>> sweep.error_map(rows="tv_weight", columns="layer", measure="ssim")
+        """
+        from ..figures.error_map import error_map
+
+        return error_map(self, rows, columns, measure)
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each job that is stored: its point, then means over its seeds."""

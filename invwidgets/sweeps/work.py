@@ -43,9 +43,9 @@ def perform(task: dict[str, Any], url: str) -> Outcome:
                 try:
                     result = _inverted(task)
                 except (InvwidgetsError, torch.OutOfMemoryError, MemoryError) as error:
-                    return _failed(store, key, str(error) or own_words(error))
+                    return failed(store, key, str(error) or own_words(error))
                 except Exception as error:  # of a user's own network: this job's, not the sweep's
-                    return _failed(store, key, own_words(error))
+                    return failed(store, key, own_words(error))
                 store.put(key, result, task, time.perf_counter() - began)
         except OutputError as error:
             return {"key": key, "state": "unwritten", "reason": str(error), "seconds": 0.0}
@@ -59,7 +59,8 @@ def opened(url: str) -> Store:
     return Store(url)
 
 
-def _failed(store: Store, key: str, reason: str) -> Outcome:
+def failed(store: Store, key: str, reason: str) -> Outcome:
+    """A failure with its reason, noted in the store."""
     store.fail(key, reason)
     return {"key": key, "state": "failed", "reason": reason, "seconds": 0.0}
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
+import invwidgets as iw
 from invwidgets.representations.base import Representation
 
 from .. import small_networks
 
 TINY = "tests.sweeps.nets:tiny"
+SLOW = "tests.sweeps.nets:slow"
+DEADLY = "tests.sweeps.nets:deadly"
+SPARED = "INVWIDGETS_TEST_SPARED"
 LOADS = "INVWIDGETS_TEST_LOADS"  # names a folder in which each loading leaves a file
 
 
@@ -22,6 +28,27 @@ def tiny() -> Representation:
     if folder:
         (Path(folder) / f"{os.getpid()}-{time.time_ns()}").touch()
     return small_networks.phi()
+
+
+def slow() -> Representation:
+    """The same 24 × 28 pixels, a twentieth of a second at least for each look at them."""
+    return iw.from_callable(_slow, size=(24, 28))
+
+
+def deadly() -> Representation:
+    """Ends every process that runs it but the one that ``SPARED`` names."""
+    return iw.from_callable(_deadly, size=(24, 28))
+
+
+def _slow(images: Tensor) -> Tensor:
+    time.sleep(0.05)
+    return functional.avg_pool2d(images, 4)
+
+
+def _deadly(images: Tensor) -> Tensor:
+    if os.environ.get(SPARED) != str(os.getpid()):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return functional.avg_pool2d(images, 4)
 
 
 def without_preprocessing() -> nn.Module:

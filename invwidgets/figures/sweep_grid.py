@@ -1,0 +1,117 @@
+"""A sweep as a grid of pictures: a column a layer, a row a weight, or any two of its axes.
+
+>>> sweep_grid(sweep, rows="tv_weight", columns="layer").savefig("grid.png")
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ..sweeps.plane import Plane, plane_of
+from .canvas import LIGHT, Theme
+from .grid import EDGE, Plan, Spot
+from .sheet import Pixels, Sheet
+
+if TYPE_CHECKING:
+    from ..sweeps.sweep import Sweep
+
+_GAP, _CAPTION, _HEADS, _TITLE = 6, 20, 22, 54  # CSS pixels
+_LETTER = 6.6  # a letter's width in a row's head
+_SMALLEST, _LARGEST = 40, 132  # of a picture's width
+_LEAST = 440  # of a figure with a title
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture of the grid, None where there is none yet, and the words beneath."""
+
+    pixels: Pixels | None
+    words: str = ""
+
+
+def cell_of(store: Any, body: dict[str, Any]) -> Cell:
+    """What a record shows: its small picture, and the best seed's error."""
+    pixels = np.asarray(Image.open(io.BytesIO(store.thumbnail(body))).convert("RGB"))
+    errors = body["outcome"]["relative_error"]
+    return Cell(pixels, f"{100 * min(errors):.1f} %" if errors else "")
+
+
+def sweep_sheet(
+    plane: Plane,
+    cells: Mapping[int, Cell],
+    width: int,
+    theme: Theme = LIGHT,
+    scale: float = 1.0,
+    title: str = "",
+) -> Sheet:
+    """The cells of a plane, by the place of their point; as wide as there is room for."""
+    shown = [cell.pixels.shape for cell in cells.values() if cell.pixels is not None]
+    height, across = shown[0][:2] if shown else (1, 1)
+    longest = max(map(len, (*plane.row_heads, plane.rows)), default=0)
+    left = EDGE + (min(150, round(longest * _LETTER) + 14) if plane.rows else 0)
+    columns, rows = len(plane.column_heads), len(plane.row_heads)
+    room = (width - left - EDGE) // columns - _GAP
+    each = max(_SMALLEST, min(_LARGEST, room))
+    down = round(each * height / across)
+    top = (_TITLE if title else 6) + _HEADS
+    spots = [
+        Spot(left + c * (each + _GAP), top + r * (down + _CAPTION), each, down, 1)
+        for r in range(rows)
+        for c in range(columns)
+    ]
+    across = left + columns * (each + _GAP)
+    plan = Plan(
+        max(_LEAST if title else width, across), top + rows * (down + _CAPTION) + 4, tuple(spots)
+    )
+    sheet = Sheet(plan, theme, scale)
+    if title:
+        sheet.head(title, plane.held_words)
+    for c, words in enumerate(plane.column_heads):
+        sheet.write(left + c * (each + _GAP), top - 17, _cut(words, each))
+    for r, words in enumerate(plane.row_heads):
+        sheet.write(EDGE, top + r * (down + _CAPTION) + down // 2 - 7, _cut(words, left - EDGE))
+    if plane.rows:
+        sheet.write(EDGE, top - 17, _cut(plane.rows, left - EDGE), faint=True)
+    for (r, c), place in plane.places.items():
+        cell = cells.get(place)
+        if cell is None:
+            continue
+        if cell.pixels is None:
+            sheet.caption(r * columns + c, cell.words)
+        else:
+            sheet.show(r * columns + c, cell.pixels, cell.words)
+    return sheet
+
+
+def sweep_grid(
+    sweep: Sweep, rows: str | None = None, columns: str | None = None, **held: Any
+) -> Figure:
+    """The pictures of a sweep's finished jobs, the best seed of each with its error.
+
+    >>> sweep_grid(sweep, rows="tv_weight", columns="layer", photo="coffee")
+
+    ``rows`` and ``columns`` name axes that have several values; keywords hold the others, which
+    stand at their first value by default. The layout is that of CVPR15's figure 6.
+
+    Raises ``UnknownNameError`` for an axis that the sweep does not have.
+    """
+    plane = plane_of(sweep.grid, sweep.points, rows, columns, held)
+    keys = {place: sweep.keys[place] for place in plane.places.values()}
+    found, _ = sweep.store.survey(keys.values())
+    cells = {p: cell_of(sweep.store, found[key]) for p, key in keys.items() if key in found}
+    title = "Best seed of each job, its relative error beneath"
+    width = 180 + len(plane.column_heads) * (_LARGEST + _GAP)
+    return sweep_sheet(plane, cells, min(1200, width), title=title, scale=2.0).figure
+
+
+def _cut(words: str, width: float) -> str:
+    """As many letters as fit."""
+    most = max(3, int(width / _LETTER))
+    return words if len(words) <= most else f"{words[: most - 1]}…"

@@ -1,0 +1,20 @@
+"""What a job will need, imported once in the process that workers are forked from.
+
+A network is traced with fake tensors, whose import takes longer than a small job; images are
+scored by scikit-image; the zoo stands on timm.
+"""
+
+from contextlib import suppress
+from importlib import import_module
+
+from ..models.torchvision_import import import_torchvision
+from . import work as work
+
+_LATER = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes",
+          "safetensors.torch", "skimage.metrics", "timm")  # fmt: skip
+
+with suppress(Exception):  # a network that needs what is not there will say so
+    import_torchvision()
+for name in _LATER:
+    with suppress(Exception):
+        import_module(name)

@@ -1,0 +1,152 @@
+"""A sweep's panel without a browser: it fills, rests, goes on, says what failed, leaks nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import pytest
+
+import invwidgets as iw
+from invwidgets.errors import OutputError, UnknownNameError
+from invwidgets.images import to_pil
+from invwidgets.widgets.sweep_panel import SweepPanel
+
+from ..small_networks import picture
+from ..sweeps.nets import SLOW, TINY
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> iw.Sweep:
+    """Two photos, one of them gone, × 2 layers × 2 weights, three steps each."""
+    to_pil(picture()).save(tmp_path / "here.png")
+    return iw.Sweep(
+        [str(tmp_path / "here.png"), str(tmp_path / "gone.png")], TINY, ["relu", "relu_1"],
+        settings={"steps": 3, "tv_weight": [0.01, 0.1]}, seeds=1, store=tmp_path / "store",
+    )  # fmt: skip
+
+
+def lively(scenario: Callable[[], Awaitable[None]]) -> None:
+    """Run with a loop, and see that every widget is closed."""
+    before = set(ipywidgets.widgets.widget._instances)
+    asyncio.run(scenario())  # type: ignore[arg-type]
+    assert set(ipywidgets.widgets.widget._instances) <= before
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+def test_it_fills_and_says_what_failed(sweep: iw.Sweep, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        panel = SweepPanel(sweep)
+        await until(lambda: panel.status is not None)
+        assert panel.line.value.startswith("8 jobs. Press Start")
+        assert panel._retry.layout.display == "none"
+        status = await panel.start()
+        assert (len(status.stored), len(status.failed)) == (4, 4)
+        assert "gone.png" in panel.failures.value
+        assert panel._retry.layout.display is None
+        assert (panel.bar.value, panel.bar.max) == (4, 8)
+        assert panel.figures.value == "4 of 8 stored"
+        assert panel.view.shown == "4"
+        assert panel.rows_menu.value == "tv_weight"
+        assert panel.columns_menu.value == "layer"
+        labels = [place["label"] for place in panel.view.places]
+        assert labels[0].startswith("open 0.01 · relu (")
+
+        panel.held_menus["photo"].value = str(tmp_path / "gone.png")
+        await until(lambda: panel.view.places == [])
+        panel.rows_menu.value = "photo"
+        await until(lambda: len(panel.view.places) == 2)
+        assert panel.held_menus["photo"].layout.display == "none"
+        panel.columns_menu.value = "photo"  # taken from the rows
+        await until(lambda: panel.rows_menu.value != "photo")
+
+        to_pil(picture(seed=1)).save(tmp_path / "gone.png")
+        panel._retry.click()
+        await until(lambda: panel.status is not None and panel.status.complete)
+        assert panel.line.value.startswith("All jobs are stored")
+        assert panel._start.disabled
+        panel.close()
+        panel.close()
+
+    lively(scenario)
+
+
+def test_it_rests_stops_and_goes_on(sweep: iw.Sweep, tmp_path: Path) -> None:
+    slow = iw.Sweep(
+        str(tmp_path / "here.png"), SLOW, seeds=[[seed] for seed in range(5)],
+        settings={"steps": 2}, store=tmp_path / "slow",
+    )  # fmt: skip
+
+    async def scenario() -> None:
+        panel = SweepPanel(slow)
+        task = panel.start()
+        await until(lambda: panel.bar.value == 1)
+        panel._pause.click()
+        await until(lambda: panel._pause.description == "Resume")
+        await asyncio.sleep(0.5)
+        resting = panel.bar.value
+        await asyncio.sleep(0.5)
+        assert panel.bar.value == resting < 5
+        panel._pause.click()
+        await until(lambda: panel.bar.value > resting)
+        panel._stop.click()
+        status = await task
+        assert 0 < len(status.stored) < 5
+        assert "Start goes on" in panel.line.value
+        assert panel._start.description == "Go on"
+        assert (await panel.start()).complete
+        panel.close()
+
+    lively(scenario)
+
+
+def test_a_job_is_opened_and_a_store_reopened(sweep: iw.Sweep) -> None:
+    sweep.run()
+
+    async def scenario() -> None:
+        panel = SweepPanel(sweep.store.url, rows="photo")
+        await until(lambda: panel.status is not None)
+        assert "4 stored, 4 failed" in panel.line.value
+        assert panel.view.shown == "2"
+        place = panel.view.places[0]["index"]
+        panel.view.enlarged = place
+        await until(lambda: panel.opened is not None)
+        opened: Any = panel.opened
+        assert panel.holder.children == (opened,)
+        result = sweep.result(place)
+        assert opened.result == result
+        assert opened.layer == "relu"
+        assert (opened.steps, opened.seeds, opened.tv_weight) == (3, 1, 0.01)
+        await until(lambda: "Brought back" in opened.controls.status.value)
+        with pytest.raises(OutputError, match="is not in the store"):
+            panel.open_job(1)
+        panel.close()
+
+    lively(scenario)
+
+
+def test_bad_input_is_said(sweep: iw.Sweep, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no store at"):
+        SweepPanel(str(tmp_path / "none"))
+    with pytest.raises(UnknownNameError, match="no axis with several values 'lambda'"):
+        SweepPanel(sweep, rows="lambda")
+
+    async def scenario() -> None:
+        panel = SweepPanel(sweep, scheduler=3)
+        with pytest.raises(iw.InvwidgetsError, match="scheduler 3"):
+            await panel.start()
+        assert "scheduler 3" in panel.error.value
+        assert "what is stored stays" in panel.line.value
+        panel.close()
+
+    lively(scenario)
