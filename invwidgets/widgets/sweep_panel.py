@@ -35,12 +35,27 @@ _TOLD = 8  # failures that are listed in words
 
 
 class SweepPanel(w.VBox):
-    """``sweep`` is a ``Sweep`` with a store, or the store of one that was run.
+    """A sweep as a grid of pictures that fills, with its progress, what failed, and any two axes.
 
-    ``workers`` and ``scheduler`` as ``Sweep.run`` takes them. ``rows`` and ``columns`` choose the
-    axes shown. ``status`` is what the last run ended in; ``opened`` the panel of the job pressed.
+    >>> panel = SweepPanel(sweep)
+    >>> status = await panel.start()
 
-    Raises ``InvwidgetsError`` for a store that has no sweep.
+    A press on a picture opens its run in an ``InversionPanel`` below the grid. ``status`` is what
+    the store has, ``opened`` the panel of the job that was pressed.
+
+    Parameters
+    ----------
+    sweep
+        A ``Sweep`` with a store, or the store of one that was run, as its folder or URL.
+    workers, scheduler
+        As ``Sweep.run`` takes them.
+    rows, columns
+        The axes shown down and across; they can be chosen in the panel too.
+
+    Raises
+    ------
+    InvwidgetsError
+        For a store that has no sweep, or an axis that the sweep does not have.
     """
 
     _closing = True  # until it is made: one that is refused has nothing to close
