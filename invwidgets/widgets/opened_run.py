@@ -7,7 +7,7 @@ from typing import Any
 from ..inversion.result import Reconstruction
 from ..sweeps.models import cut
 from ..sweeps.sweep import Sweep
-from .history import Pin
+from .history import HistoryEntry
 from .inversion_panel import InversionPanel
 from .panel_options import OPTIONS
 
@@ -41,9 +41,9 @@ def opened_run(sweep: Sweep, place: int) -> InversionPanel:
 
 def _show(panel: InversionPanel, result: Reconstruction) -> None:
     """Put a stored result where a run's would be."""
-    pin = Pin(result, panel.values, frozenset(panel.moved))
-    panel.history.pin(pin)
-    panel._recall(pin)
+    entry = HistoryEntry(result, panel.values, panel.overridden)
+    panel.history.add(entry)
+    panel._restore(entry)
 
 
 def _tuple(values: list[int] | None) -> tuple[int, ...] | None:
