@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from invwidgets.energy.priors import TV_FLOOR, alpha_norm, crops, project, total_variation
+from invwidgets.energy.priors import (
+    TV_FLOOR,
+    alpha_norm,
+    crops,
+    project,
+    total_variation,
+)
 from tests.reference.slow_priors import slow_alpha, slow_bound, slow_tv
 
 BETAS = (1.0, 1.5, 2.0, 2.7, 3.0)
@@ -88,6 +95,20 @@ def test_alpha_norm_gradient(alpha: float, kind: str) -> None:
     exact = gradient_of(alpha_norm, z, alpha, kind)
     torch.testing.assert_close(exact, differences(alpha_norm, z, alpha, kind), rtol=1e-5, atol=1e-9)
     assert bool(exact.any())
+
+
+@pytest.mark.parametrize("beta", [2.0, 1.5])
+def test_the_colours_variation_is_added(beta: float) -> None:
+    z = iterate()
+    grey = z.mean(1, keepdim=True)
+    plain, colors = ([slow_tv(seed.numpy(), beta) for seed in part] for part in (z, z - grey))
+    colored = partial(total_variation, beta=beta, chroma=4.0)
+    np.testing.assert_allclose(colored(z), np.add(plain, np.multiply(4, colors)), rtol=1e-9)
+    slope = differences(colored, z)
+    torch.testing.assert_close(gradient_of(colored, z), slope, rtol=1e-5, atol=1e-8)
+    flat = grey.expand(-1, 3, -1, -1)
+    torch.testing.assert_close(colored(flat), total_variation(flat, beta))
+    assert colored(grey).equal(total_variation(grey, beta))
 
 
 def test_gradients_are_weighted_and_added() -> None:

@@ -109,15 +109,15 @@ class TotalVariation(Prior):
 
     name = "tv"
 
-    def __init__(self, beta: float = 2.0, weight: float = 1.0) -> None:
+    def __init__(self, beta: float = 2.0, chroma: float = 0.0, weight: float = 1.0) -> None:
         super().__init__(weight)
-        self.beta = beta
+        self.beta, self.chroma = beta, chroma
 
     def energy(self, z: Tensor) -> Tensor:
-        return total_variation(z, self.beta)
+        return total_variation(z, self.beta, chroma=self.chroma)
 
     def add_gradient(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:
-        return total_variation(z, self.beta, gradient, weight)
+        return total_variation(z, self.beta, gradient, weight, self.chroma)
 
 
 PRIORS = {"alpha": AlphaNorm, "tv": TotalVariation}
@@ -178,7 +178,11 @@ def alpha_norm(
 
 
 def total_variation(
-    z: Tensor, beta: float = 2.0, gradient: Tensor | None = None, weight: float = 1.0
+    z: Tensor,
+    beta: float = 2.0,
+    gradient: Tensor | None = None,
+    weight: float = 1.0,
+    chroma: float = 0.0,
 ) -> Tensor:
     """R_{V^β}, (S,): the gradients' norms to the power β, colour by colour.
 
@@ -188,7 +192,12 @@ def total_variation(
     Σ ((z(v,u+1) − z(v,u))² + (z(v+1,u) − z(v,u))²)^{β/2} / (H·W·V^β), with V = B / 6.5; a
     difference beyond the border is zero. β is a real number of at least 1; for β < 2 the
     gradient floors the norm at ``TV_FLOOR``. Source: CVPR15, section 3; IJCV16, section 3.2.
+
+    ``chroma`` adds so many times the same of what is not grey, z less the mean of each pixel's
+    colours: photos' colours change slower from place to place than their brightness.
     """
+    if chroma and z.shape[1] > 1:
+        return _colored_variation(z, beta, gradient, weight, chroma)
     scale = 1 / (_pixels(z) * TV_RANGE**beta)
     down, right = z[..., 1:, :] - z[..., :-1, :], z[..., 1:] - z[..., :-1]
     if beta == 2:
@@ -210,6 +219,24 @@ def total_variation(
         gradient[..., :-1].sub_(right, alpha=step)
     scaled: Tensor = energy * scale
     return scaled
+
+
+def _colored_variation(
+    z: Tensor, beta: float, gradient: Tensor | None, weight: float, chroma: float
+) -> Tensor:
+    grey = z.mean(1, keepdim=True)
+    if beta == 2:  # the squares of grey and of what is not grey add up to those of z
+        more = None if gradient is None else torch.zeros_like(grey)
+        energy = (1 + chroma) * total_variation(z, 2.0, gradient, (1 + chroma) * weight)
+        energy -= z.shape[1] * chroma * total_variation(grey, 2.0, more, -chroma * weight)
+    else:
+        more = None if gradient is None else torch.zeros_like(z)
+        energy = total_variation(z, beta, gradient, weight)
+        energy += chroma * total_variation(z - grey, beta, more, chroma * weight)
+        more = None if more is None else more - more.mean(1, keepdim=True)
+    if gradient is not None and more is not None:
+        gradient.add_(more)
+    return energy
 
 
 def project(z: Tensor, radius: float) -> Tensor:

@@ -13,7 +13,12 @@ from ..inversion.result import Reconstruction
 from .canvas import COLORS, LIGHT, Theme, new_figure, set_title
 from .gallery import note_of, title_of
 
-_NAMES = {"data": "data", "alpha": r"$R_\alpha$", "tv": r"$R_{V^\beta}$", "total": "weighted sum"}
+_NAMES = {
+    "data": "data",
+    "alpha": r"$R_\alpha$",
+    "tv": r"$R_{V^\beta}$",
+    "total": "weighted sum",
+}
 
 
 def curves(result: Reconstruction, theme: Theme = LIGHT) -> Figure:

@@ -257,7 +257,8 @@ def _priors(
     tv_weight = values["tv_weight"] * settings.tv_factor(step)
     alpha = AlphaNorm(values["alpha"], settings.alpha_kind)
     own = [(prior, prior.weight) for prior in settings.priors if isinstance(prior, Prior)]
-    return [(alpha, values["alpha_weight"]), (TotalVariation(values["beta"]), tv_weight), *own]
+    tv = TotalVariation(values["beta"], settings.tv_chroma)
+    return [(alpha, values["alpha_weight"]), (tv, tv_weight), *own]
 
 
 def _steps(phases: tuple[Phase, ...], next_phase: NextPhase | None) -> Iterator[tuple[Phase, int]]:

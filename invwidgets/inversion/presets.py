@@ -14,20 +14,21 @@ change with the module that the layer is cut from:
 
 ``docs/papers.md`` has every constant with its source, beside ours.
 
-Ours, ``default``, glides from 10 to 0.05 units a step, in 100 steps where a cell sees a speck and
-150 where it sees a fifth of the image's side. λ_V goes by what the layer does at this size of
-input, never by its index: ``smoothing``. It falls as the root of how many numbers the layer keeps
-of each colour value, and is four times higher where a cell sees the whole image: the less the
-features say, the more the prior must. It begins thirty times higher, at 0.2 at the most. Its
-α-norm is quadratic: one to the power 6 is so flat near the centre that what no feature sees would
-stay as the search left it. The centre is the mean colour of photos, not that of a network's
-preprocessing, which says nothing of photos where it happens inside the module. Asked for fewer
-steps, it leans on the prior: λ_V grows as they dwindle, tenfold at the most, and the rate begins
-lower and ends higher. HOG leans so too, for it raises the faintest noise to full contrast; dense
-SIFT would lose by it. Where a region sees only a part of the image, its data term weighs on few
-pixels and the prior on all: λ_V grows by 1 / coverage, tenfold at the most, and λ_α by its
-square. The numbers are from ``benchmarks/quality.py`` and, for fewer steps,
-``benchmarks/goals.py``.
+Ours, ``default``, glides from 15 units a step where a cell sees a speck, 9 where it sees the
+whole image, to 0.05, in 100 steps where a cell sees a speck and 150 where it sees a fifth of the
+image's side. λ_V goes by what the layer does at this size of input, never by its index:
+``smoothing``. It falls as the root of how many numbers the layer keeps of each colour value, and
+is four times higher where a cell sees the whole image: the less the features say, the more the
+prior must. It begins thirty times higher, at 0.2 at the most. The variation of the colours alone
+is added four times. The α-norm is quadratic: one to the power 6 is so flat near the centre that
+what no feature sees would stay as the search left it. The centre is the mean colour of photos,
+not that of a network's preprocessing, which says nothing of photos where it happens inside the
+module. Asked for fewer steps, the rate ends higher. HOG leans on the prior then, for it raises
+the faintest noise to full contrast; dense SIFT would lose by it. Where a region sees only a part
+of the image, its data term weighs on few pixels and the prior on all: λ_V grows by 1 / coverage,
+tenfold at the most, and λ_α by its square. The numbers were chosen on the photos coffee and
+chelsea, on EfficientNet-Lite0 and, with random weights, AlexNet and ResNet-50;
+``benchmarks/quality.py`` and ``benchmarks/searches.py`` judge them on others.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ CVPR2015_IMAGE_ENERGY = 27098.12**2  # σ² of CVPR15, the squared norm of its s
 CVPR2015_SIDE = 227  # of the images it was found on
 
 SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # of our λ_V in a run of the default's steps
+TV_CHROMA = 4.0  # deep features leave colours open: without it they fill with all of them
 FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images grey past half the run
 
 
@@ -160,15 +162,17 @@ def _default(
             phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02 * tv_scale, centre=None
         )
     inverse_coverage = min(10.0, 1 / coverage)
-    default_steps = round(min(150, 100 + 250 * _main_coverage(representation, size)))
+    seen = min(1.0, _main_coverage(representation, size))
+    default_steps = round(min(150, 100 + 250 * seen))
     step_ratio = _step_ratio(default_steps, steps)
-    tv_weight = smoothing(representation, size) * step_ratio
+    tv_weight = smoothing(representation, size)
     return InversionSettings(
-        phases=(Phase(default_steps, max(5.0, 10 / step_ratio**0.5), 0.05 * step_ratio),),
+        phases=(Phase(default_steps, 15 - 6 * seen, 0.05 * step_ratio),),
         alpha=2.0,
         alpha_weight=0.001 * inverse_coverage**2,
         tv_weight=tv_weight * inverse_coverage,
         tv_boost=min(30.0, max(1.0, FIRST_TV / tv_weight)),
+        tv_chroma=TV_CHROMA,
     )
 
 

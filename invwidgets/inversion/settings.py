@@ -114,6 +114,8 @@ class InversionSettings:
         The norm of a ``"pixel"``'s three colours (IJCV16), or of each ``"element"`` (CVPR15).
     beta, tv_weight : float
         The power of the total variation, and λ_V.
+    tv_chroma : float
+        How many times the variation of the colours alone, z less its grey, is added to R_{V^β}.
     tv_boost : float
         λ_V begins so many times larger and falls geometrically to its value: smooth first, then
         sharp.
@@ -173,6 +175,7 @@ class InversionSettings:
     alpha_kind: str = "pixel"
     beta: float = 2.0
     tv_weight: float = 0.0
+    tv_chroma: float = 0.0
     tv_boost: float = 1.0
     tv_ramp: float | None = None
     bound: float | str | None = "picture"
@@ -205,7 +208,7 @@ class InversionSettings:
         return max(phase.jitter for phase in self.phases)
 
     def __post_init__(self) -> None:
-        for name in ("data_weight", "alpha_weight", "tv_weight"):
+        for name in ("data_weight", "alpha_weight", "tv_weight", "tv_chroma"):
             self._real(name, 0, MAX_WEIGHT)
         self._real("beta", 1, MAX_POWER, "the norm of a gradient to a power of 1 or more")
         self._real("alpha", 1, MAX_POWER)
@@ -321,6 +324,7 @@ class SettingChanges(TypedDict, total=False):
     alpha_kind: str
     beta: float
     tv_weight: float
+    tv_chroma: float
     tv_boost: float
     tv_ramp: float | None
     bound: float | str | None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 _OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
-_DEVIATIONS = torch.tensor([1.0, 0.4, 0.2])  # in photos, roughly
+_DEVIATIONS = torch.tensor([1.0, 0.28, 0.13])  # in photos, roughly
 
 
 def color_basis(like: Tensor) -> Tensor:

@@ -97,22 +97,27 @@ class Adam(Optimizer):
         self.add_step(step, gradient)
         parameters.addcmul_(step, per_seed(rates, step))
 
-    def add_step(self, step: Tensor, gradient: Tensor) -> None:
-        """Add Adam's step at a rate of one, in place; torch's kernel goes over memory once."""
+    def add_step(self, step: Tensor, gradient: Tensor, rate: float = 1.0) -> None:
+        """Add Adam's step at one rate, in place; torch's kernel goes over memory once."""
         adam(
             [*step], [*gradient], [*self._first], [*self._second], [], [*self._count],
-            fused=True, amsgrad=False, beta1=self.momentum, beta2=self.decay, lr=1.0,
+            fused=True, amsgrad=False, beta1=self.momentum, beta2=self.decay, lr=rate,
             weight_decay=0.0, maximize=False,
             eps=1e-14,  # far below any gradient: a pixel's share of a normalised energy is tiny
         )  # fmt: skip
+
+
+FINEST, COARSER = 0.5, 1.3  # the finest level's part of the rate, and each next level's by it
 
 
 class MultiscaleAdam(Optimizer):
     """Adam on an image pyramid: each step is the sum of Adam's steps at six resolutions.
 
     The gradient is averaged down level by level, Adam runs at each level, and its steps are laid
-    over each other bilinearly. Broad areas, whose gradient is faint in every single pixel, move as
-    fast as edges do: the search finds colours and shading early that plain Adam finds late. The
+    over each other bilinearly, each level's 1.3 times the next finer one's, as photos differ most
+    in what is broad. Broad areas, whose gradient is faint in every single pixel, move faster than
+    edges do: the search finds colours and shading early that plain Adam finds late. It moves along
+    ``decorrelated`` colours, so that a grey change is made in one step, not in three. The
     second moment forgets in twenty steps at most, not a thousand: curvature changes under the
     search. Both moments forget sooner in a run of fewer steps than 200: what a short run remembers
     for ten steps drives it past where it is going. ``benchmarks/quality.py`` compares it with
@@ -121,18 +126,22 @@ class MultiscaleAdam(Optimizer):
 
     name = "multiscale-adam"
     needs_pixels = True
+    level_rule = Adam
 
     def __init__(self, levels: int = 6, decorrelated: bool = True) -> None:
         self.levels, self.decorrelated = levels, decorrelated
 
     def start(self, parameters: Tensor, steps: int) -> None:
-        momentum = min(0.9, max(0.6, 1 - 20 / steps))
-        decay = min(0.95, max(0.6, 1 - 16 / steps))
         pyramid = _pyramid(parameters, self.levels)
-        self._adams = [Adam(momentum, decay) for _ in pyramid]
+        self._adams = [self.level_rule(*self.moments(steps)) for _ in pyramid]
         for rule, level in zip(self._adams, pyramid, strict=True):
             rule.start(level, steps)
         self._steps = [torch.zeros_like(level) for level in pyramid]
+
+    @staticmethod
+    def moments(steps: int) -> tuple[float, float]:
+        """Adam's two decays in a run of about ``steps`` steps."""
+        return min(0.9, max(0.6, 1 - 20 / steps)), min(0.95, max(0.6, 1 - 16 / steps))
 
     def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
         basis = color_basis(gradient) if self.decorrelated and gradient.shape[1] == 3 else None
@@ -143,7 +152,7 @@ class MultiscaleAdam(Optimizer):
         for k in range(len(self._adams) - 1, -1, -1):
             if k + 1 < len(self._adams):
                 _upsample(self._steps[k + 1], self._steps[k])
-            self._adams[k].add_step(self._steps[k], gradients[k])
+            self._adams[k].add_step(self._steps[k], gradients[k], FINEST * COARSER**k)
         step = self._steps[0] if basis is None else mixed(basis.T, self._steps[0])
         parameters.addcmul_(step, per_seed(rates, gradient))
 

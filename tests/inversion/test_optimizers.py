@@ -11,7 +11,13 @@ import torch
 
 from invwidgets.errors import UnknownNameError
 from invwidgets.search.colors import color_basis
-from invwidgets.search.optimizers import OPTIMIZERS, MultiscaleAdam, start_optimizer
+from invwidgets.search.optimizers import (
+    COARSER,
+    FINEST,
+    OPTIMIZERS,
+    MultiscaleAdam,
+    start_optimizer,
+)
 from invwidgets.search.side_by_side import SideBySide
 from tests.reference.slow_priors import slow_adagrad_momentum, slow_adam, slow_momentum
 
@@ -59,16 +65,17 @@ def test_adam(scale: float) -> None:
 
 
 def test_multiscale_adam_first_step() -> None:
-    """Adam's first step is the rate against the gradient's sign, at each of the six levels."""
+    """Adam's first step is the rate against the gradient's sign, broader levels more."""
     z = torch.zeros(1, 3, 32, 48, dtype=torch.float64)
     gradient = torch.full_like(z, -2.0)
     start_optimizer("multiscale-adam", z).update(z, gradient, torch.tensor([0.5]))
     grey = float(color_basis(z)[0, 0])  # the gradient is grey, and so is the step
-    torch.testing.assert_close(z, torch.full_like(z, 6 * 0.5 * grey), rtol=1e-5, atol=0)
+    levels = sum(FINEST * COARSER**k for k in range(6))
+    torch.testing.assert_close(z, torch.full_like(z, levels * 0.5 * grey), rtol=1e-5, atol=0)
     z.zero_()
     rule = start_optimizer(MultiscaleAdam(decorrelated=False), z)
     rule.update(z, gradient, torch.tensor([0.5]))
-    torch.testing.assert_close(z, torch.full_like(z, 6 * 0.5), rtol=1e-5, atol=0)
+    torch.testing.assert_close(z, torch.full_like(z, levels * 0.5), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

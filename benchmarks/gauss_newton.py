@@ -1,0 +1,98 @@
+"""Gauss-Newton with conjugate gradients: the data term is a sum of squares, the priors quadratic.
+
+A step solves (Jᵀ J + priors + damping) d = −gradient by a few conjugate gradients, each one JVP
+and one VJP, on Fourier coefficients of decorrelated colours, seed by seed; it is halved until the
+energy falls, and the damping follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+import invwidgets as iw
+from invwidgets.energy.priors import alpha_norm, total_variation
+from invwidgets.search.parametrizations import Fourier
+from invwidgets.search.starts import start_images
+
+SOLVES = 4  # conjugate gradients a step; each is about a step of Adam, and so is the gradient
+
+
+def gauss_newton(phi: iw.Representation, photo: Tensor, settings: iw.InversionSettings) -> Tensor:
+    """Images (S, 3, H, W) after about as many passes of the network as ``settings`` have steps."""
+    centre = torch.tensor(settings.centre)[:, None, None]
+    target = phi.target(photo)
+    norm = target.square().sum()
+    starts = start_images("noise", settings.seeds, tuple(photo.shape), None)  # type: ignore[arg-type]
+    outer = max(1, settings.steps // (SOLVES + 1))
+    return torch.cat([_search(phi, z[None], target, norm, centre, settings, outer) for z in starts])
+
+
+def _search(
+    phi: iw.Representation,
+    z: Tensor,
+    target: Tensor,
+    norm: Tensor,
+    centre: Tensor,
+    settings: iw.InversionSettings,
+    outer: int,
+) -> Tensor:
+    basis, damping = Fourier(), 1.0
+
+    def features(image: Tensor) -> Tensor:
+        scaled: Tensor = phi(image / 255 + centre) / norm.sqrt()
+        return scaled
+
+    def priors(image: Tensor, gradient: Tensor, tv: float) -> Tensor:
+        energy = settings.alpha_weight * alpha_norm(
+            image, settings.alpha, settings.alpha_kind, gradient, settings.alpha_weight
+        )
+        return energy + tv * total_variation(image, settings.beta, gradient, tv, settings.tv_chroma)
+
+    wanted = target / norm.sqrt()
+    for step in range(outer):
+        tv = settings.tv_weight * settings.tv_factor(round(step * settings.steps / outer))
+        at, pull = torch.func.vjp(features, z)
+        gradient = 2 * pull(at - wanted)[0]
+        before = float((at - wanted).square().sum() + priors(z, gradient, tv))
+        p = basis.parameters(z)
+        slope = basis.pull_back(p, gradient)
+
+        def curved(direction: Tensor, z: Tensor = z, p: Tensor = p, tv: float = tv,
+                   pull: Callable[..., tuple[Tensor]] = pull) -> Tensor:  # fmt: skip
+            image = basis.image(direction)
+            _, along = torch.func.jvp(features, (z,), (image,))
+            bent = 2 * pull(along)[0]
+            priors(image, bent, tv)
+            return basis.pull_back(p, bent)
+
+        size = slope.square().mean().sqrt()
+        move = _solve(lambda d: curved(d) + damping * size * d, -slope)  # noqa: B023
+        for _ in range(4):
+            tried = (basis.image(p + move) + 255 * centre).clamp(0, 255) - 255 * centre
+            scratch = torch.zeros_like(tried)
+            with torch.no_grad():
+                data = (features(tried) - wanted).square().sum()
+            after = float(data + priors(tried, scratch, tv))
+            if after < before:
+                z, damping = tried, max(1e-6, damping / 3)
+                break
+            move, damping = move / 2, damping * 2
+    return (z / 255 + centre).clamp(0, 1).detach()
+
+
+def _solve(matrix: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:
+    """A few conjugate gradients from zero."""
+    found, rest = torch.zeros_like(right), right.clone()
+    direction, square = rest.clone(), rest.square().sum()
+    for _ in range(SOLVES):
+        image = matrix(direction)
+        length = square / (direction * image).sum().clamp_min(1e-30)
+        found += length * direction
+        rest -= length * image
+        new = rest.square().sum()
+        direction = rest + new / square * direction
+        square = new
+    return found.detach()

@@ -1,0 +1,176 @@
+"""In which basis to search and by which rule: error, PSNR, SSIM and seconds after so many steps.
+
+    python -m benchmarks searches
+
+EfficientNet-Lite2 with its ImageNet weights and photos on which nothing was chosen. Every search
+has the default's energy, start and schedule of λ_V; what differs is the basis and the rule. Adam on
+another basis than ours is shown at the better, by the error, of our rate and twice that. Seconds
+are the search's; a Gauss-Newton step with its conjugate gradients costs as much as several, so it
+takes as many fewer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import mean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import invwidgets as iw
+from invwidgets.inversion.metrics import Yardstick, psnr, relative_error, ssim
+from invwidgets.search.colors import color_basis, mixed
+from invwidgets.search.optimizers import Adam, MultiscaleAdam, Optimizer, per_seed
+from invwidgets.search.parametrizations import Fourier, Parametrization, Pixels
+
+from .gauss_newton import gauss_newton
+from .photos import photo
+
+MODEL, LAYERS, PHOTOS = "efficientnet_lite2", ("blocks.2", "blocks.4"), ("motorcycle", "flower")
+STEPS = (20, 40, 80, 150)
+SEEDS = 2
+
+
+class ColorPixels(Parametrization):
+    """The pixels, in decorrelated colours."""
+
+    name = "color-pixels"
+
+    def parameters(self, z: Tensor) -> Tensor:
+        return mixed(torch.linalg.inv(color_basis(z).T), z)
+
+    def image(self, parameters: Tensor) -> Tensor:
+        return mixed(color_basis(parameters).T, parameters)
+
+
+class ShortAdam(Adam):
+    """Adam without a pyramid, its moments those of ours in a run of so many steps."""
+
+    name = "short-adam"
+
+    def start(self, parameters: Tensor, steps: int) -> None:
+        self.momentum, self.decay = MultiscaleAdam.moments(steps)
+        super().start(parameters, steps)
+
+
+class NesterovAdam(ShortAdam):
+    """The step looks ahead along its momentum (Dozat 2016)."""
+
+    name = "nesterov-adam"
+
+    def add_step(self, step: Tensor, gradient: Tensor, rate: float = 1.0) -> None:
+        self._count += 1
+        self._first.lerp_(gradient, 1 - self.momentum)
+        self._second.lerp_(gradient.square(), 1 - self.decay)
+        count = per_seed(self._count, gradient)
+        ahead = self._first * self.momentum + gradient * (1 - self.momentum)
+        size = (self._second / (1 - self.decay**count)).sqrt_().add_(1e-14)
+        step.addcdiv_(ahead / (1 - self.momentum ** (count + 1)), size, value=-rate)
+
+
+class NesterovPyramid(MultiscaleAdam):
+    """Ours, with that rule at every level."""
+
+    name = "nesterov-pyramid"
+    level_rule = NesterovAdam
+
+
+Search = Callable[[iw.Representation, str, int], tuple[Tensor, float]]
+
+
+def _engine(
+    rule: Optimizer,
+    basis: Parametrization | None = None,
+    rate: float = 1.0,
+    constant: bool = False,
+    averaged: bool = False,
+) -> Search:
+    """Our engine with another rule or basis; ``averaged``: the last quarter's mean image."""
+
+    def search(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor, float]:
+        settings = iw.preset("default", phi, steps=steps)
+        phase = settings.phases[0]
+        end = None if constant else rate * (phase.rate_end or 0.0)
+        run = iw.prepare(
+            photo(name), phi, steps=steps, seeds=SEEDS, frames=0, precision="float32",
+            optimizer=rule, parametrization=basis or Pixels(),
+            phases=[replace(phase, rate=rate * phase.rate, rate_end=end)],
+        )  # fmt: skip
+        kept: list[Tensor] = []
+        for step in run.steps():
+            if step.index >= (0.75 * steps if averaged else steps - 1):
+                kept.append(step.images)
+        return torch.stack(kept).mean(0), run.seconds
+
+    return search
+
+
+def _second_order(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor, float]:
+    began = time.perf_counter()
+    settings = iw.preset("default", phi, steps=steps, seeds=tuple(range(SEEDS)))
+    images = gauss_newton(phi, iw.read_photo(photo(name), phi.size), settings)
+    return images, time.perf_counter() - began
+
+
+LBFGS = iw.TorchOptimizer(torch.optim.LBFGS, history_size=20, max_iter=1)
+SEARCHES: dict[str, list[Search]] = {
+    "pixels, Adam": [_engine(ShortAdam(), Pixels(), rate) for rate in (1, 2)],
+    "pixels of decorrelated colours, Adam": [
+        _engine(ShortAdam(), ColorPixels(), rate) for rate in (1, 2)
+    ],
+    "Fourier, Adam": [_engine(ShortAdam(), Fourier(decorrelated=False), rate) for rate in (1, 2)],
+    "Fourier of decorrelated colours, Adam": [
+        _engine(ShortAdam(), Fourier(), rate) for rate in (1, 2)
+    ],
+    "pyramid, Adam": [_engine(MultiscaleAdam(decorrelated=False))],
+    "pyramid of decorrelated colours, Adam (the default)": [_engine(MultiscaleAdam())],
+    "the same, a constant rate, a third as high": [
+        _engine(MultiscaleAdam(), rate=1 / 3, constant=True)
+    ],
+    "the same, the last quarter's images averaged": [_engine(MultiscaleAdam(), averaged=True)],
+    "the same, Nesterov's momentum": [_engine(NesterovPyramid())],
+    "Fourier of decorrelated colours, L-BFGS": [_engine(LBFGS, Fourier(), 0.1, constant=True)],
+    "Fourier of decorrelated colours, Gauss-Newton": [_second_order],
+}
+
+
+def measure() -> dict[str, Any]:
+    rows = []
+    for layer in LAYERS:
+        phi = iw.representation(MODEL, layer)
+        for steps in STEPS:
+            for words, searches in SEARCHES.items():
+                found = min((_scores(phi, search, steps) for search in searches), key=_error)
+                row = {"after": layer, "steps": steps, "search": words} | {
+                    name: f"{value:.3g}" for name, value in found.items()
+                }
+                print(row, flush=True)
+                rows.append(row)
+    return {"rows": rows, "photos": PHOTOS}
+
+
+def _error(scores: dict[str, float]) -> float:
+    return scores["error %"]
+
+
+def _scores(phi: iw.Representation, search: Search, steps: int) -> dict[str, float]:
+    found = []
+    for name in PHOTOS:
+        images, seconds = search(phi, name, steps)
+        pixels = iw.read_photo(photo(name), phi.size)
+        with torch.no_grad():
+            error = relative_error(phi(images), phi.target(pixels), iw.Selection())
+        whole = Yardstick(pixels)
+        found.append(
+            (
+                100 * float(error.mean()),
+                mean(psnr(images, whole)),
+                mean(ssim(images, whole)),
+                seconds,
+            )
+        )
+    names = ("error %", "PSNR dB", "SSIM", "seconds")
+    return dict(zip(names, (mean(values) for values in zip(*found, strict=True)), strict=True))
