@@ -153,8 +153,13 @@ class MultiscaleAdam(Optimizer):
             if k + 1 < len(self._adams):
                 _upsample(self._steps[k + 1], self._steps[k])
             self._adams[k].add_step(self._steps[k], gradients[k], FINEST * COARSER**k)
-        step = self._steps[0] if basis is None else mixed(basis.T, self._steps[0])
-        parameters.addcmul_(step, per_seed(rates, gradient))
+        if basis is None:
+            parameters.addcmul_(self._steps[0], per_seed(rates, gradient))
+        else:  # mixed back as it is added: one pass over memory
+            back = basis.T * per_seed(rates, basis[None])
+            parameters.view(*parameters.shape[:2], -1).baddbmm_(
+                back.to(parameters), self._steps[0].flatten(2)
+            )
 
     def forget(self, seeds: Tensor | None = None) -> None:
         for rule in self._adams:
