@@ -80,9 +80,10 @@ def test_a_network_is_inverted_alike_however_it_is_given(form: str, block: int) 
         assert preset("default", other, steps=steps) == preset("default", whole, steps=steps)
     photo = picture(SIZE)
     torch.testing.assert_close(other.target(photo), whole.target(photo), rtol=1e-4, atol=1e-5)
-    one, two = (invert(photo, phi, seeds=2, steps=12, frames=0) for phi in (whole, other))
+    exact = {"seeds": 2, "steps": 12, "frames": 0, "precision": "float32"}  # not by a measurement
+    one, two = (invert(photo, phi, **exact) for phi in (whole, other))
     # another order of sums rounds otherwise, and a search makes rounding grow
-    assert float((two.images - one.images).square().mean().sqrt()) < 0.02
+    assert float((two.images - one.images).square().mean().sqrt()) < 0.01
     assert two.relative_error == pytest.approx(one.relative_error, rel=0.05)
     assert two.psnr == pytest.approx(one.psnr, abs=0.5)
 
