@@ -15,7 +15,7 @@ from typing import Any
 
 import invwidgets as iw
 from invwidgets.images import luminance
-from invwidgets.inversion.metrics import Yardstick, ssim
+from invwidgets.inversion.metrics import Yardstick, chroma_error, ssim
 
 from .report import keep, machine, table
 
@@ -39,7 +39,7 @@ def _half(channels: str) -> dict[str, Any]:
         chroma, wanted = r.images - grey, (r.photo - grey_photo).expand_as(r.images)
         energy = wanted.square().sum()
         kept.append(float((chroma * wanted).sum() / energy))
-        off.append(float(((chroma - wanted).square().sum() / energy).sqrt()))
+        off.append(mean(chroma_error(r.images, r.photo)))
     return {
         "channels": channels,
         "shape: SSIM of grey": f"{mean(shape):.3f}",

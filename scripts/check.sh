@@ -12,5 +12,6 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # two spinning threads beside a bro
 "$bin/mypy"
 "$bin/python" -m pytest -p no:cacheprovider --nbval-lax --nbval-current-env \
   --nbval-cell-timeout 300 -m "" notebooks
+"$bin/sphinx-build" -q -W --keep-going docs out/site
 [ $# -gt 0 ] || set -- -m "slow or not slow"
 "$bin/python" -m pytest "$@"

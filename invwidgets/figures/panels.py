@@ -10,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .canvas import Picture
+
 __all__ = ["panels"]
 
 
@@ -24,7 +26,7 @@ def panels(
     widths = [height * shape[1] / shape[0] for shape in shapes]
     gap, head = 0.08, 0.3 if titles else 0.0
     total = sum(widths) + gap * (len(widths) + 1)
-    figure = Figure(figsize=(total, height + head + gap))
+    figure = Picture(figsize=(total, height + head + gap))
     FigureCanvasAgg(figure)
     left = gap
     for i, picture in enumerate(pictures):

@@ -26,7 +26,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .canvas import LIGHT, Theme
+from .canvas import LIGHT, Picture, Theme
 from .grid import EDGE, Plan, Spot
 from .lettering import Lettering
 
@@ -41,7 +41,7 @@ class Sheet:
         self._pixels = (round(plan.width * scale), round(plan.height * scale))
         dpi = 96 * scale
         size = (self._pixels[0] / dpi, self._pixels[1] / dpi)
-        self._figure = Figure(figsize=size, dpi=dpi, facecolor=theme.face)
+        self._figure = Picture(figsize=size, dpi=dpi, facecolor=theme.face)
         self.canvas = FigureCanvasAgg(self._figure)
         self._boxes = [self._box(spot) for spot in plan.spots]
         for box in self._boxes:

@@ -16,12 +16,15 @@ _CELL, _GAP, _CAPTION, _TITLE = 1.35, 0.08, 0.42, 0.72
 
 
 def _note(results: Sequence[Reconstruction]) -> str:
+    """What the first result's picture says, where it holds of all."""
+    note = picture_note(results[0])
     steps = [result.steps for result in results]
-    if len(set(steps)) == 1:
-        return picture_note(results[0])
-    return picture_note(results[0]).replace(
-        f"{steps[0]} steps", f"{min(steps)} to {max(steps)} steps"
-    )
+    if len(set(steps)) > 1:
+        note = note.replace(f"{steps[0]} steps", f"{min(steps)} to {max(steps)} steps")
+    selected = [result.selection.describe() for result in results]
+    if len(set(selected)) > 1:
+        note = note.replace(f" · {selected[0]}", "")
+    return note
 
 
 def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None) -> Figure:

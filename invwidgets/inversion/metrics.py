@@ -167,6 +167,16 @@ def ssim(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:
     )
 
 
+def chroma_error(images: Tensor, photo: Tensor) -> tuple[float, ...]:
+    """How far the colours of images (S, 3, H, W) are off a photo's, per image: 0 are the photo's.
+
+    ‖c(x) − c(x₀)‖ / ‖c(x₀)‖, where c is what an image has beside its grey values.
+    """
+    wanted = photo.to(images) - luminance(photo.to(images))
+    apart = images - luminance(images) - wanted
+    return to_floats(apart.flatten(1).norm(dim=1) / wanted.norm().clamp_min(1e-12))
+
+
 def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Tensor:
     """‖M∘(Φ − Φ₀)‖ / ‖M∘Φ₀‖, (S,), un-squared, in float32."""
     wanted = selection.of(target).float()
@@ -192,11 +202,14 @@ def spread(images: Tensor) -> Tensor:
 
 
 def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
-    """The variance of the pixels outside a box over that inside, per image of (S, 3, H, W)."""
+    """The variance of the pixels outside a box over that inside, per image of (S, 3, H, W).
+
+    Of each colour about its own mean: one colour all over, whatever it is, is blank.
+    """
     top, left, bottom, right = box
     inside = torch.zeros(images.shape[-2:], dtype=torch.bool, device=images.device)
     inside[top:bottom, left:right] = True
-    within, without = images[..., inside].var((1, 2)), images[..., ~inside].var((1, 2))
+    within, without = (images[..., part].var(-1).mean(-1) for part in (inside, ~inside))
     return to_floats(without / within.clamp_min(1e-12))
 
 

@@ -12,10 +12,12 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from invwidgets.figures.gallery import best_seed
+from invwidgets.images import luminance, read_photo
 from invwidgets.inversion.engine import Step
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import (
     Yardstick,
+    chroma_error,
     pairwise_distance,
     psnr,
     ssim,
@@ -163,3 +165,10 @@ def test_a_straggler_is_named_in_words_and_json() -> None:
 
 def test_distance_of_one_is_none() -> None:
     assert pairwise_distance(torch.rand(1, 5)) == 0.0
+
+
+def test_chroma_error_is_of_colours_alone() -> None:
+    photo = read_photo("flower", 32)
+    grey = luminance(photo)
+    images = torch.stack([photo, grey, grey + 1.5 * (photo - grey), photo + 0.1])
+    assert chroma_error(images, photo) == pytest.approx((0, 1, 0.5, 0), abs=1e-4)

@@ -1,0 +1,85 @@
+"""A reconstruction beside its photo, arrows from its parts to where they are in the photo."""
+
+from __future__ import annotations
+
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch, Rectangle
+
+from ..inversion.recomposition import Recomposition
+from ..inversion.result import Reconstruction
+from .canvas import COLORS, new_figure, set_title, show_image
+from .gallery import picture_note
+
+_SIDE, _GAP, _TITLE, _CAPTION = 3.3, 0.5, 0.7, 0.35
+
+
+def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: int = 12) -> Figure:
+    """The photo on the left, the image of ``result.seeds[seed]`` on the right, ``count`` arrows.
+
+    >>> result = invert("coffee", layer="blocks.4", seeds=1)
+    >>> arrows(result, recomposition(result)).savefig("arrows.png")
+
+    An arrow runs from a part of the photo to the patch of the image that it matches. Shown are the
+    matches that are most alike and not flat, spread over the image; a part of the photo that is
+    used more than once keeps its colour.
+    """
+    assert result.photo is not None
+    height, width = found.size
+    scale = _SIDE / max(height, width)
+    across, down = width * scale, height * scale
+    figure_width, figure_height = 2 * across + _GAP + 0.3, down + _TITLE + _CAPTION
+    figure = new_figure(figure_width, figure_height)
+    title = f"Where the parts come from: {result.photo_name} after {result.layer}"
+    set_title(figure, title, picture_note(result), figure_width, figure_height)
+    sides = []
+    for column, (picture, words) in enumerate(
+        (
+            (result.photo, "the photo"),
+            (result.images[seed], f"parts moved by {found.moved[seed].mean():.2f} of the side"),
+        )
+    ):
+        left = 0.15 + column * (across + _GAP)
+        axes = figure.add_axes(
+            (left / figure_width, _CAPTION / figure_height, across / figure_width,
+             down / figure_height)
+        )  # fmt: skip
+        show_image(axes, picture, words)
+        sides.append(axes)
+    columns = found.grid[1]
+    for place in _spread_out(found, seed, count):
+        source = int(found.matches[seed, place])
+        color = COLORS[source % len(COLORS)]
+        ends = []
+        for axes, cell in ((sides[0], source), (sides[1], place)):
+            top, left = (cell // columns) * found.cell[0], (cell % columns) * found.cell[1]
+            axes.add_patch(
+                Rectangle((left - 0.5, top - 0.5), found.cell[1], found.cell[0], fill=False,
+                          edgecolor=color, linewidth=1.8)
+            )  # fmt: skip
+            ends.append((left + found.cell[1] / 2 - 0.5, top + found.cell[0] / 2 - 0.5))
+        figure.add_artist(
+            ConnectionPatch(ends[0], ends[1], "data", "data", axesA=sides[0], axesB=sides[1],
+                            arrowstyle="-|>", color=color, linewidth=1.1, alpha=0.85,
+                            shrinkA=3, shrinkB=3)
+        )  # fmt: skip
+    return figure
+
+
+def _spread_out(found: Recomposition, seed: int, count: int) -> list[int]:
+    """The patches with the likest matches, none beside another chosen; flat ones come last."""
+    _, columns = found.grid
+    relief = found.relief[found.matches[seed]]
+    flat = relief < found.relief.median()
+    order = torch.argsort(found.likeness[seed] - 2 * flat.float(), descending=True, stable=True)
+    chosen: list[int] = []
+    for place in order.tolist():
+        near = any(
+            abs(place // columns - c // columns) <= 1 and abs(place % columns - c % columns) <= 1
+            for c in chosen
+        )
+        if not near:
+            chosen.append(int(place))
+        if len(chosen) == count:
+            break
+    return chosen

@@ -1,0 +1,140 @@
+"""Fills the tables of the README and of docs/benchmarks.md from ``benchmarks/results``.
+
+    python scripts/make_tables.py
+
+A table stands between two comments, ``<!-- table: NAME -->`` and ``<!-- end -->``. A test holds the
+pages equal to what this writes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+RESULTS = ROOT / "benchmarks" / "results"
+
+Row = dict[str, Any]
+
+
+def kept(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return found
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as Markdown; what a row lacks is left blank."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    lines += [f"| {' | '.join(str(row.get(name, '')) for name in names)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def made_on(name: str) -> str:
+    where = kept(name)["machine"]
+    return (
+        f"\n\n{where['processor']}, {where['cores']} cores, {where['threads']} torch threads, "
+        f"torch {where['torch']}; `python -m benchmarks.{name}`."
+    )
+
+
+def layers() -> str:
+    """Of four layers: what the README has room for."""
+    rows = [row for row in kept("quality")["layers"] if row["layer"] in README_LAYERS]
+    parts = {row["layer"]: row for row in kept("recomposition")["rows"]}
+    return table(
+        [
+            {
+                "after": row["layer"],
+                "error %": row["error %"],
+                "PSNR dB": row["PSNR dB"],
+                "seeds apart": row["diversity"],
+                "parts moved (chance)": "{moved} ({shuffled})".format(**parts[row["layer"]]),
+                "parts used again": parts[row["layer"]]["used again"],
+            }
+            for row in rows
+        ]
+    )
+
+
+README_LAYERS = ("blocks.0", "blocks.2", "blocks.4", "blocks.6")
+
+
+def quality() -> str:
+    return table(kept("quality")["layers"]) + made_on("quality")
+
+
+def regions() -> str:
+    return table(kept("quality")["regions"]) + made_on("quality")
+
+
+def regions_short() -> str:
+    rows = [row for row in kept("quality")["regions"] if row["error %"]]
+    names = ("layer", "receptive field", "variance outside / inside")
+    return table([{name: row[name] for name in names} for row in rows])
+
+
+def recomposition() -> str:
+    return table(kept("recomposition")["rows"]) + made_on("recomposition")
+
+
+def channels() -> str:
+    return table(kept("channels")["rows"]) + made_on("channels")
+
+
+def channels_short() -> str:
+    halves = {"color:top": "the more colourful half", "color:bottom": "the other half"}
+    return table([row | {"channels": halves[row["channels"]]} for row in kept("channels")["rows"]])
+
+
+def descriptors() -> str:
+    return table(_named(kept("descriptors")["rows"])) + made_on("descriptors")
+
+
+def descriptors_short() -> str:
+    names = ("", "Table 1 of the paper %", "cvpr2015: error %", "default: error %")
+    return table(
+        [{name: row[name] for name in names} for row in _named(kept("descriptors")["rows"])]
+    )
+
+
+def _named(rows: list[Row]) -> list[Row]:
+    words = {"hog": "HOG", "hogb": "HOGb", "dsift": "dense SIFT"}
+    return [row | {"": words.get(row[""], row[""])} for row in rows]
+
+
+def steps() -> str:
+    def plain(value: str) -> str:
+        return str(value).split(" (")[0]
+
+    return table(
+        [{key: plain(value) for key, value in row.items()} for row in kept("steps")["rows"]]
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    f.__name__: f
+    for f in (
+        layers, quality, regions, regions_short, recomposition, channels, channels_short,
+        descriptors, descriptors_short, steps,
+    )
+}  # fmt: skip
+
+
+def filled(page: str) -> str:
+    """The page with every table as the results say it."""
+
+    def put(found: re.Match[str]) -> str:
+        return f"<!-- table: {found[1]} -->\n\n{TABLES[found[1]]()}\n\n<!-- end -->"
+
+    return re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", put, page, flags=re.S)
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(filled(path.read_text()))
+        print(f"filled {path.relative_to(ROOT)}")

@@ -1,0 +1,45 @@
+"""The parts of photos that excite a channel most are where its largest values are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import invwidgets as iw
+from invwidgets.errors import BadSettingError, SelectionError
+
+
+def reds() -> iw.Representation:
+    """One channel: how red an 8×8 square is."""
+    convolution = nn.Conv2d(3, 1, 8, stride=8, bias=False)
+    with torch.no_grad():
+        convolution.weight[:] = torch.tensor([1.0, -0.5, -0.5])[None, :, None, None] / 64
+    return iw.representation(nn.Sequential(convolution), mean=(0,) * 3, std=(1,) * 3, size=(64, 64))
+
+
+def test_a_red_square_is_found_where_it_is() -> None:
+    grey = torch.full((3, 64, 64), 0.5)
+    photo = grey.clone()
+    photo[0, 24:32, 40:48] = 1.0
+    best, other = iw.exciting_patches(reds(), 0, [grey, photo])
+    assert tuple(best.box) == (24, 40, 32, 48)
+    assert torch.equal(best.pixels, photo[:, 24:32, 40:48])
+    assert best.response == pytest.approx(0.5)
+    assert other.response == pytest.approx(0, abs=1e-6)
+
+
+def test_the_bundled_photos_are_asked_and_the_best_come_first() -> None:
+    found = iw.exciting_patches(reds(), 0, count=3)
+    assert [patch.response for patch in found] == sorted(
+        (patch.response for patch in found), reverse=True
+    )
+    assert len({patch.photo for patch in found}) == 3
+    assert found[0].photo != "camera", "a grey photo is not red"
+
+
+def test_what_is_not_there_is_refused() -> None:
+    with pytest.raises(BadSettingError, match="channel 1"):
+        iw.exciting_patches(reds(), 1)
+    with pytest.raises(SelectionError, match="vector"):
+        iw.exciting_patches(iw.representation("efficientnet_lite0", "classifier"), 0)
