@@ -19,6 +19,7 @@ release = version = iw.__version__
 extensions = ["myst_nb", "mathtext", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_extensions"]
 html_theme = "furo"
+html_show_copyright = False
 html_title = "invwidgets"
 html_static_path = ["_static"]
 html_css_files = ["pictures.css"]
