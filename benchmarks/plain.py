@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from invwidgets.models.zoo import frozen_copy, load_network
-from invwidgets.representations.network import _Hooked
+from invwidgets.representations.network import Hooked
 
 
 class PlainNetwork(nn.Module):
@@ -30,7 +30,7 @@ class PlainNetwork(nn.Module):
         self.mean = torch.tensor(network.mean)[:, None, None]
         self.std = torch.tensor(network.std)[:, None, None]
         module = frozen_copy(network.module)  # the zoo's own is shared and stays as it is
-        self.body = _Hooked(module, layer).to(memory_format=torch.contiguous_format)
+        self.body = Hooked(module, layer).to(memory_format=torch.contiguous_format)
         for parameter in self.body.parameters():
             parameter.requires_grad_(not frozen)
 

@@ -112,14 +112,14 @@ def test_ctrl_c_keeps_what_is_stored(
 ) -> None:
     from invwidgets.sweeps import work
 
-    inverted, calls = work._inverted, iter(range(9))
+    inverted, calls = work.inverted, iter(range(9))
 
     def interrupted(task: dict[str, object]) -> iw.Reconstruction:
         if next(calls) == 2:
             raise KeyboardInterrupt
         return inverted(task)
 
-    monkeypatch.setattr(work, "_inverted", interrupted)
+    monkeypatch.setattr(work, "inverted", interrupted)
     run = ["sweep", str(plan), "--store", str(tmp_path / "store"), "--workers", "1"]
     assert main(run) == 130
     assert "the same command goes on from there" in capsys.readouterr().err

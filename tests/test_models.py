@@ -63,22 +63,31 @@ def test_the_larger_lites_know_the_photos(name: str) -> None:
 
 
 def test_what_is_not_installed_is_not_in_the_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [card.name for card in models._larger_lites()] == list(ZOO)[1:3]
+    assert [card.name for card in models.larger_lites()] == list(ZOO)[1:3]
     monkeypatch.setattr(models, "find_spec", lambda name: None)
-    assert models._larger_lites() == []
+    assert models.larger_lites() == []
 
 
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are built at every call, and none of them is kept."""
+    monkeypatch.setattr(models, "load_named", models.load_named.__wrapped__)
+
+
+@pytest.mark.usefixtures("anew")
 def test_random_weights_are_seeded_and_say_so() -> None:
-    models._load_named.cache_clear()
     one = load_network("squeezenet1_1", "random")
-    models._load_named.cache_clear()
     torch.manual_seed(99)
     before = torch.get_rng_state()
     two = load_network("squeezenet1_1", "random")
     assert one.digest == two.digest
     assert torch.equal(torch.get_rng_state(), before)
     assert one.weights == "random weights"
-    assert load_network("squeezenet1_1", "random") is two  # cached
+
+
+def test_a_network_by_name_is_kept() -> None:
+    kept = load_network("efficientnet_lite0")
+    assert load_network("efficientnet_lite0") is kept
 
 
 def test_networks_are_frozen() -> None:
@@ -176,6 +185,7 @@ def test_files_that_are_no_weights(state: dict[str, Tensor], tmp_path: Path) -> 
 # --- weights from a network ---------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("anew")
 def test_pretrained_weights_are_fetched_from_the_hub(
     monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor]
 ) -> None:
@@ -185,7 +195,6 @@ def test_pretrained_weights_are_fetched_from_the_hub(
         asked.append((url, options))
         return state
 
-    models._load_named.cache_clear()
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fetched)
     network = load_network("squeezenet1_1")
     assert network.weights == "pretrained"
@@ -193,7 +202,6 @@ def test_pretrained_weights_are_fetched_from_the_hub(
     ((url, options),) = asked
     assert "squeezenet1_1" in url
     assert options["weights_only"] is True
-    models._load_named.cache_clear()
 
 
 def test_a_failed_download_names_the_file_and_the_place(
@@ -208,6 +216,7 @@ def test_a_failed_download_names_the_file_and_the_place(
             "no route to host", "'random'")  # fmt: skip
 
 
+@pytest.mark.usefixtures("anew")
 def test_timm_weights_come_from_its_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     import timm
 
@@ -233,7 +242,6 @@ def test_timm_weights_come_from_its_hub(monkeypatch: pytest.MonkeyPatch) -> None
     network = load_network("timm/test_resnet")
     assert network.weights == "pretrained"
     assert bool((next(network.module.parameters()) == 0.25).all())
-    models._load_named.cache_clear()
 
 
 # --- your own, and names ------------------------------------------------------------------------

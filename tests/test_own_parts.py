@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import torch
 from torch import Tensor
 
 import invwidgets as iw
-from invwidgets.errors import BadSettingError, OwnPartError, RepresentationError, UnknownNameError
+from invwidgets.errors import (
+    BadSettingError,
+    InvwidgetsError,
+    OwnPartError,
+    RepresentationError,
+    UnknownNameError,
+)
 from invwidgets.inversion.replay import code_for
 from invwidgets.search.parametrizations import Fourier, Pixels
 
@@ -190,6 +197,42 @@ BAD = {
     "another shape": ({"parametrization": wrong(iw.Parametrization, **HALF), "optimizer": "adam"},
                       OwnPartError, r"\(2, 3, 64, 32\).*\(2, 3, 64, 64\) belong"),
 }  # fmt: skip
+
+
+MISSING = {"objective": iw.Objective, "optimizer": iw.Optimizer, "priors": iw.Prior,
+           "parametrization": iw.Parametrization}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_part_with_a_method_missing_says_which(name: str) -> None:
+    with pytest.raises(TypeError, match="abstract method"):
+        wrong(MISSING[name])
+    duck = type("Duck", (), {"name": "duck"})()  # no class of ours, whatever it has
+    with pytest.raises(InvwidgetsError, match=f"iw.{MISSING[name].__name__}"):
+        iw.invert("coffee", **SMALL, steps=2, **{name: [duck] if name == "priors" else duck})
+
+
+async def test_after_a_bad_part_a_session_lives_on() -> None:
+    with iw.Session() as session:
+        bad = session.start("coffee", **SMALL, steps=2, **BAD["a prior of nan"][0])
+        with pytest.raises(OwnPartError, match="NaN"):
+            await asyncio.wrap_future(bad)
+        assert (await asyncio.wrap_future(session.start("coffee", **SMALL, steps=2))).steps == 2
+
+
+@pytest.mark.parametrize("name", ["one energy", "no gradient", "raises"])
+async def test_after_a_bad_part_the_panel_lives_on(name: str) -> None:
+    pytest.importorskip("anywidget")
+    options = SMALL.keys() - {"threads"}
+    panel = iw.InversionPanel("coffee", **{key: SMALL[key] for key in options}, steps=2)
+    try:
+        panel.objective = BAD[name][0]["objective"]
+        with pytest.raises(InvwidgetsError, match=BAD[name][2]):
+            await panel.start()
+        panel.objective = "inversion"
+        assert (await panel.start()).steps == 2
+    finally:
+        panel.close()
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -91,7 +91,7 @@ class Objective(Part):
         return {}
 
     def score(self, energy: Tensor) -> Tensor:
-        """What a person is told, by seed."""
+        """What a person is told, per seed."""
         return energy
 
     def score_text(self, score: float) -> str:
@@ -311,18 +311,18 @@ def bind(
     is none.
     """
     part: Objective = chosen(objective, OBJECTIVES, Objective)
-    computed = window_selection or selection
+    seen = window_selection or selection
     wanted = selection.of(target) if part.needs_photo else target
     if is_own(part, OBJECTIVES):
         prepared = asked(part, "prepare", lambda: part.prepare(wanted))
-        return lambda features: _own_energy(part, computed.of(features), prepared)
+        return lambda features: _own_energy(part, seen.of(features), prepared)
     try:
         prepared = part.prepare(wanted)
     except SelectionError as error:
         raise SelectionError(
             f"{error} (what was selected: {selection.describe() or 'everything'})"
         ) from None
-    return lambda features: part.energy(computed.of(features), prepared)
+    return lambda features: part.energy(seen.of(features), prepared)
 
 
 def largest_response(representation: Representation, selection: Selection) -> Tensor:

@@ -83,8 +83,8 @@ class Prior(Part):
                     f"prior {shown(self)} gives an energy without a gradient: compute it with "
                     "torch, from z, without detaching it"
                 )
-            (slope,) = torch.autograd.grad(energy.sum(), z)
-        gradient.add_(slope, alpha=weight)
+            (image_grad,) = torch.autograd.grad(energy.sum(), z)
+        gradient.add_(image_grad, alpha=weight)
         return energy.detach().to(gradient)
 
 

@@ -93,7 +93,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if not isinstance(header, dict):
             raise TypeError(f"its header is a {type(header).__name__}")
-        if _version(header.pop("format", None), name) == 1:
+        if _format_of(header.pop("format", None), name) == 1:
             header = _upgraded(header, tensors)
         return kind(**_fields(header, tensors, {field.name for field in fields(kind)}))
     except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
@@ -106,7 +106,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
         ) from None
 
 
-def _version(given: Any, name: str) -> int:
+def _format_of(given: Any, name: str) -> int:
     found = re.fullmatch(
         rf"{re.escape(_KIND)}/(\d{{1,9}})", given if isinstance(given, str) else ""
     )

@@ -22,15 +22,15 @@ from torch import Tensor
 
 from ..energy.evaluation import Evaluation
 from ..energy.objectives import bind
-from ..energy.priors import AlphaNorm, Prior, TotalVariation, project
-from ..images import luminance
+from ..energy.priors import AlphaNorm, Prior, TotalVariation
 from ..representations.base import Representation
 from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, update_own
 from ..search.parametrizations import Pixels, image_of, parameters_of, parametrization
 from ..search.side_by_side import SideBySide
-from ..search.starts import jitter_generators, start_images
+from ..search.starts import jitter_generators
 from ..selection import Selection
 from ..swappable import chosen, is_own
+from .canvas import bound_canvas, centre_of, grown, random_shifts, raw_images, start_canvas
 from .settings import InversionSettings, Phase
 from .window import Window
 
@@ -81,18 +81,6 @@ class Step:
     def images(self) -> Tensor:
         """The pictures (S, 3, H, W) in [0, 1], clipped: a copy made when it is asked for."""
         return raw_images(self.iterate, self.size, self.centre).clamp_(0, 1)
-
-
-def raw_images(iterate: Tensor, size: tuple[int, int], centre: Tensor) -> Tensor:
-    """The iterate's middle as images, not clipped: z / 255 + centre."""
-    top, left = ((c - s) // 2 for c, s in zip(iterate.shape[-2:], size, strict=True))
-    middle = iterate[..., top : top + size[0], left : left + size[1]]
-    return middle / 255 + centre[:, None, None]
-
-
-def to_iterate(images: Tensor, centre: Tensor) -> Tensor:
-    """Images in [0, 1] as iterates, 255 · (x − centre)."""
-    return 255 * (images - centre[:, None, None])
 
 
 def run(
@@ -147,7 +135,7 @@ def run(
     CVPR15, equation 1; IJCV16, equation 1.
     """
     size = size or representation.size
-    centre = _centre(representation, settings)
+    centre = centre_of(representation, settings)
     basis = parametrization(settings.parametrization)
     evaluate = Evaluation(
         representation,
@@ -171,7 +159,7 @@ def run(
         return SideBySide(start, parameters.split(settings.micro_batch or len(z)), workers)
 
     margin = settings.jitter
-    z = _start(representation, settings, size, photo, centre)
+    z = start_canvas(representation, settings, size, photo, centre)
     parameters = parameters_of(basis, z)
     optimizer = begin(parameters)
     own_rule = not isinstance(optimizer, SideBySide) and is_own(optimizer, OPTIMIZERS)
@@ -190,11 +178,11 @@ def run(
         jitter = phase.jitter if values["jitter"] is None else values["jitter"]
         if jitter > margin:
             room = jitter - margin + (jitter - margin) % 2  # even: the middle stays where it is
-            z, margin = _grown(z, room), margin + room
-            best = parameters_of(basis, _grown(image_of(basis, best), room))
+            z, margin = grown(z, room), margin + room
+            best = parameters_of(basis, grown(image_of(basis, best), room))
             parameters, gradient = parameters_of(basis, z), torch.empty_like(z)
             optimizer = begin(parameters)
-        shifts = _shifts(generators, jitter, margin)
+        shifts = random_shifts(generators, jitter, margin)
         bf16 = settings.precision == "bfloat16" and phase.bf16_at(phase_step)
         priors = _priors(settings, values, index)
         energies = evaluate(z, gradient, priors, values["data_weight"], shifts, bf16)
@@ -218,36 +206,12 @@ def run(
         else:
             optimizer.update(parameters, step_gradient, rates)
         z = image_of(basis, parameters)
-        _bound(z, values["bound"], centre)
+        bound_canvas(z, values["bound"], centre)
         torch.nan_to_num_(z, 0.0, _FAR, -_FAR)  # the next step takes such a seed back
         if not isinstance(basis, Pixels):
             parameters.copy_(parameters_of(basis, z))
         seconds = time.perf_counter() - began
         yield Step(index, z, energies, seconds, diverged, changes, size, centre)
-
-
-def _start(
-    representation: Representation,
-    settings: InversionSettings,
-    size: tuple[int, int],
-    photo: Tensor | None,
-    centre: Tensor,
-) -> Tensor:
-    """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey."""
-    colors, origin = 1 if representation.grayscale else 3, None
-    if photo is not None:
-        origin = to_iterate(_grown(photo.to(centre)[None], settings.jitter), centre)
-        if representation.grayscale:
-            origin = luminance(origin)[:, :1]
-    shape = (colors, size[0] + settings.jitter, size[1] + settings.jitter)
-    z = start_images(settings.start, settings.seeds, shape, origin, settings.image_energy)
-    return z.to(centre.device)
-
-
-def _centre(representation: Representation, settings: InversionSettings) -> Tensor:
-    """The colour (3,) where the iterate is zero."""
-    mean = representation.mean_color
-    return mean if settings.centre is None else torch.tensor(settings.centre).to(mean)
 
 
 def _priors(
@@ -276,29 +240,3 @@ def _read(knobs: Knobs | None, values: dict[str, Any]) -> tuple[tuple[str, Any],
     changes = tuple((name, value) for name, value in moved if values[name] != value)
     values.update(changes)
     return changes
-
-
-def _shifts(generators: list[torch.Generator], jitter: int, margin: int) -> Tensor:
-    """Each seed's own shift (S, 2) of its crop; in the middle of the canvas without jitter."""
-    middle = (margin - jitter) // 2
-    if not jitter:
-        return torch.full((len(generators), 2), margin // 2)
-    return middle + torch.stack(
-        [torch.randint(0, jitter + 1, (2,), generator=g) for g in generators]
-    )
-
-
-def _bound(z: Tensor, limit: float | str | None, centre: Tensor) -> None:
-    if limit == "picture":
-        low = to_iterate(torch.zeros(3, 1, 1, device=centre.device), centre)[: z.shape[1]]
-        torch.maximum(z, low, out=z)
-        torch.minimum(z, low + 255, out=z)
-    elif limit is not None:
-        project(z, float(limit))
-
-
-def _grown(images: Tensor, margin: int) -> Tensor:
-    """Images (S, 3, H, W) continued by their border, to (S, 3, H + margin, W + margin)."""
-    before = margin // 2
-    pads = (before, margin - before, before, margin - before)
-    return torch.nn.functional.pad(images, pads, mode="replicate")

@@ -168,8 +168,8 @@ def prepare(
     check_own_parts(settings, phi, size)
     window = find_window(phi, selection, size)
     threads = _threads(phi, settings)
-    computed = size if window is None else (window.box.height, window.box.width)
-    batch = plan_memory(phi, settings, size, threads, computed)
+    window_size = size if window is None else (window.box.height, window.box.width)
+    batch = plan_memory(phi, settings, size, threads, window_size)
     settings = settings.replace(device=str(device), threads=threads, micro_batch=batch)
     if part.needs_photo:
         picture = read_photo(_needed(photo, part), size, settings.fit)
@@ -189,7 +189,7 @@ def prepare(
         settings=settings,
     )
     with run.cpu_threads():  # as the run will have them: the measurement is of such steps
-        precision = resolve_precision(settings.precision, phi, computed)
+        precision = resolve_precision(settings.precision, phi, window_size)
     run.settings = settings.replace(precision=precision)
     return run
 

@@ -1,9 +1,9 @@
-"""Where a run stands, and its picture: what whoever listens to a session is given.
+"""Where a run stands, and its picture: what ``on_progress`` of a session is given.
 
->>> heard = []
->>> with Session(heard.append) as session:
+>>> updates = []
+>>> with Session(updates.append) as session:
 ...     result = session.start("coffee", layer="blocks.2").result()
->>> heard[-1].state, heard[-1].result is result
+>>> updates[-1].state, updates[-1].result is result
 ('finished', True)
 """
 
@@ -87,7 +87,7 @@ def last_frame(result: Reconstruction) -> Frame:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: what a listener is told.
+    """Where a run stands: what ``on_progress`` is called with.
 
     ``number`` counts the runs of the session; ``step`` steps are done of ``steps``, in ``seconds``
     of search. ``frame`` is there when a new picture is due, ``result`` once the run has been

@@ -29,8 +29,9 @@ from ..errors import BadSettingError, OutOfMemoryError
 from ..representations.base import Representation
 from ..selection import Selection
 from . import engine
-from .engine import Knobs, Step, raw_images
-from .hardware.memory import cpu_threads, side_by_side
+from .canvas import raw_images
+from .engine import Knobs, Step
+from .hardware.memory import cpu_threads, num_workers
 from .metrics import Yardstick, measure, yardstick_of
 from .result import KnobChange, Reconstruction, no_frames
 from .settings import InversionSettings, Phase
@@ -111,7 +112,7 @@ class Run:
     def workers(self) -> int:
         """How many micro-batches run side by side."""
         parts = math.ceil(len(self.settings.seeds) / (self.settings.micro_batch or 1))
-        return side_by_side(self.representation, parts, self.settings.threads or 1)
+        return num_workers(self.representation, parts, self.settings.threads or 1)
 
     @property
     def threads_per_batch(self) -> int | None:

@@ -8,9 +8,9 @@
 Widgets and scripts use the same session, so that a panel and a script provably do the same run.
 All torch work is done on one thread of the session's own, which is there only while there is work:
 a paused or finished session has none. ``concurrent.futures.ThreadPoolExecutor`` is not it, because
-a program that ends would wait for its run. A listener is called on that thread, in the order of
-events and under no lock, so that it may call what it likes, on whatever thread; who has an event
-loop passes the call on to it. What a listener raises is logged; the run goes on.
+a program that ends would wait for its run. ``on_progress`` is called on that thread, in the order
+of events and under no lock, so that it may call what it likes, on whatever thread; who has an event
+loop passes the call on to it. What it raises is logged; the run goes on.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Session:
 
     Parameters
     ----------
-    listener : callable, optional
+    on_progress : callable, optional
         Told where the run stands, as a ``Progress``, on the session's thread. It must not wait for
         a future of this session: it is what the future waits for.
 
@@ -61,16 +61,16 @@ class Session:
     error : str
         Why it failed, in words.
     frame_seconds : float
-        The least time between two pictures that the listener is given; a moved knob's picture comes
-        at once.
+        The least time between two pictures that ``on_progress`` is given; a moved knob's picture
+        comes at once.
     """
 
-    def __init__(self, listener: Callable[[Progress], Any] | None = None) -> None:
+    def __init__(self, on_progress: Callable[[Progress], Any] | None = None) -> None:
         self.state: State = "idle"
         self.result: Reconstruction | None = None
         self.error = ""
         self.frame_seconds = 0.5
-        self.listener = listener
+        self.on_progress = on_progress
         self._lock = threading.RLock()
         self._owner = Owner(self._lock, self._tell, self._is_latest, self._picture_pause)
         self._task: Task | None = None  # the latest wish; older ones give way
@@ -120,7 +120,7 @@ class Session:
             task = Task(self._number, arguments, self._owner)
             task.future.add_done_callback(self._notice)
             task.paused = paused
-            before = self._replace(task)
+            before = self._supersede(task)
             self.state, self.error, self.result = "preparing", "", None
             self._submit(task, task.begin)
         _cancel(before)
@@ -209,17 +209,17 @@ class Session:
     def forget(self) -> None:
         """Let go of the finished run: a knob moved from now on does not take it up again."""
         with self._lock:
-            before = self._replace(None)
+            before = self._supersede(None)
             self.state = "idle"
         _cancel(before)
 
     def close(self, wait: bool = True) -> None:
         """End the run and the thread; keep no tensor but ``result``. Closing twice is fine."""
         with self._lock:
-            self._closed, self.listener = True, None
+            self._closed, self.on_progress = True, None
             if self.busy:
                 self.state = "stopped"
-            before = self._replace(None)
+            before = self._supersede(None)
             thread = self._thread
         _cancel(before)
         if wait and thread is not None and thread is not threading.current_thread():
@@ -239,21 +239,21 @@ class Session:
         return task is self._task
 
     def _picture_pause(self) -> float:
-        return math.inf if self.listener is None else self.frame_seconds
+        return math.inf if self.on_progress is None else self.frame_seconds
 
     def _tell(self, task: Task, progress: Progress) -> None:
-        """Take over where a task stands, under the lock, then tell the listener, outside it."""
+        """Take over where a task stands, under the lock, then say so, outside it."""
         with self._lock:
             if task is not self._task:
                 return  # nobody waits for a run that has given way
             self.state, self.error = progress.state, progress.error
             self.result = progress.result or self.result
-            listener, self._telling = self.listener, True
+            on_progress, self._telling = self.on_progress, True
         try:
-            if listener is not None:
-                listener(progress)
+            if on_progress is not None:
+                on_progress(progress)
         except Exception:
-            _log.exception("a session's listener failed; the run goes on")
+            _log.exception("a session's on_progress failed; the run goes on")
         finally:
             self._telling = False
 
@@ -283,7 +283,7 @@ class Session:
             task.resting = False
             self._submit(task, task.drive)
 
-    def _replace(self, task: Task | None) -> Task | None:
+    def _supersede(self, task: Task | None) -> Task | None:
         """Put another wish in the place of the latest, which is handed back to be cancelled."""
         before, self._task = self._task, task
         if before is not None:

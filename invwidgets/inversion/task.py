@@ -92,7 +92,7 @@ class Task:
                     self._measure(run)
 
     def fail(self, error: BaseException, future: Future[Reconstruction] | None = None) -> None:
-        """Say what went wrong, to the listener and to who waits for the future."""
+        """Say what went wrong, also to who waits for the future."""
         if self.run is not None:
             error = self.run.in_words(error)
         if isinstance(error, InvwidgetsError):

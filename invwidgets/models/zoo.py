@@ -148,7 +148,7 @@ def load_network(
         )
     path = None if str(weights) in ("pretrained", "random") else Path(weights)
     stamp = path.stat().st_mtime_ns if path is not None and path.exists() else None
-    return _load_named(str(model), str(weights), stamp)
+    return load_named(str(model), str(weights), stamp)
 
 
 def model_spec(name: str) -> ModelSpec:
@@ -215,7 +215,7 @@ def preprocessing(mean: Any, std: Any) -> tuple[Triple, Triple]:
 
 
 @lru_cache(maxsize=8)
-def _load_named(name: str, weights: str, stamp: int | None) -> Network:
+def load_named(name: str, weights: str, stamp: int | None) -> Network:
     spec = model_spec(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
@@ -348,7 +348,7 @@ def _lite_spec(number: int, side: int, digits: str, about: str) -> ModelSpec:
     )
 
 
-def _larger_lites() -> list[ModelSpec]:
+def larger_lites() -> list[ModelSpec]:
     """Those whose packages, the extra ``models``, are installed."""
     specs = [
         _lite_spec(1, 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"),
@@ -374,7 +374,7 @@ def _caffenet_pretrained() -> Mapping[str, Tensor]:
 
 _SPECS = (
     _lite_spec(0, 224, "57934424", "the embedded default: ImageNet weights, works offline"),
-    *_larger_lites(),
+    *larger_lites(),
     _torchvision_spec("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
     ModelSpec(
         "caffenet",

@@ -73,7 +73,7 @@ class NetworkRepresentation(Representation):
 
     @property
     def thread_safe(self) -> bool:
-        return not isinstance(self.trunk, _Hooked)  # one call's hook would hear another's
+        return not isinstance(self.trunk, Hooked)  # one call's hook would hear another's
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkRepresentation:
         """A copy with a trunk of its own; the network, which nobody changes, stays shared."""
@@ -90,12 +90,12 @@ class NetworkRepresentation(Representation):
         return tuple(t.info for t in _traced(self.network, size or self.size))
 
     def layer_info(self, size: tuple[int, int] | None = None) -> Layer:
-        return self._layer(size or self.size).info
+        return self.traced_layer(size or self.size).info
 
     def receptive_field(
         self, region: Region | None = None, size: tuple[int, int] | None = None
     ) -> ReceptiveField:
-        layer = self._layer(size or self.size)
+        layer = self.traced_layer(size or self.size)
         if region is not None:
             check_region(region, layer.info)
         return layer.receptive_field(region)
@@ -103,12 +103,12 @@ class NetworkRepresentation(Representation):
     def forward(self, images: Tensor) -> Tensor:
         normal = (images * self.scale).add_(self.shift)  # fastest colour by colour
         features = self.trunk(normal.contiguous(memory_format=torch.channels_last))
-        layout = self._layer(self.size).layout
+        layout = self.traced_layer(self.size).layout
         if layout.kind == "tokens":  # the one kind that depends on the size
-            layout = self._layer((images.shape[-2], images.shape[-1])).layout
+            layout = self.traced_layer((images.shape[-2], images.shape[-1])).layout
         return layout.arrange(features)
 
-    def _layer(self, size: tuple[int, int]) -> TracedLayer:
+    def traced_layer(self, size: tuple[int, int]) -> TracedLayer:
         return _traced(self.network, size)[self._index]
 
 
@@ -191,7 +191,7 @@ def _trunk(network: Network, layer: str) -> nn.Module:
 @lru_cache(maxsize=32)
 def _trunk_by_id(network: _ById, layer: str) -> nn.Module:
     module = network.network.module
-    hooked = _Hooked(frozen_copy(module), layer)
+    hooked = Hooked(frozen_copy(module), layer)
     size = network.network.size
     parameter = next(module.parameters(), torch.empty(0))
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(parameter)
@@ -272,7 +272,7 @@ class _Reached(Exception):
         self.output = output
 
 
-class _Hooked(nn.Module):
+class Hooked(nn.Module):
     """Runs a network until a layer has its output; a hook is open only during the call.
 
     One call at a time: another thread's would hear the same hook.

@@ -41,7 +41,7 @@ def perform(task: dict[str, Any], url: str) -> Outcome:
             store = opened(url)
             if not store.has(key):  # another sweep may have done it meanwhile
                 try:
-                    result = _inverted(task)
+                    result = inverted(task)
                 except (InvwidgetsError, torch.OutOfMemoryError, MemoryError) as error:
                     return failed(store, key, str(error) or own_words(error))
                 except Exception as error:  # of a user's own network: this job's, not the sweep's
@@ -65,7 +65,7 @@ def failed(store: Store, key: str, reason: str) -> Outcome:
     return {"key": key, "state": "failed", "reason": reason, "seconds": 0.0}
 
 
-def _inverted(task: dict[str, Any]) -> Reconstruction:
+def inverted(task: dict[str, Any]) -> Reconstruction:
     """The run itself: the one place that knows how a job is put to ``invert``."""
     phi = cut(task["model"], task["weights"], task["layer"])
     if phi.digest != task["digest"]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from invwidgets.energy.objectives import largest_response
 from invwidgets.errors import (
@@ -364,3 +365,29 @@ def test_a_selection_is_its_region_and_channels() -> None:
         short(selection=selection, region="0:2,0:2")
     with pytest.raises(InvwidgetsError, match="select"):
         short(selection="0:2,0:2")
+
+
+class Thumbnails(nn.Module):
+    """Takes 32 pixels a side, and no other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(4 * 16 * 16, 5))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.conv(images))
+        return scores
+
+
+def test_size_reaches_a_network_that_takes_no_other() -> None:
+    options: dict[str, Any] = {"mean": HALF, "std": HALF, "seeds": 1, "steps": 2}
+    for layer in ("conv", "head.1"):
+        result = invert("coffee", Thumbnails(), layer, size=32, **options)
+        assert result.images.shape == (1, 3, 32, 32)
+        again = invert("coffee", Thumbnails(), layer, settings=result.settings, mean=HALF, std=HALF)
+        assert again.settings.size == (32, 32)
+    future = Session().start("coffee", Thumbnails(), "conv", size=32, **options)
+    assert future.result(60).settings.size == (32, 32)
+    with pytest.raises(InvwidgetsError, match="size"):
+        invert("coffee", Thumbnails(), "conv", **options)

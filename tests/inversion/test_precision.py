@@ -32,7 +32,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, exact: float, fast: float, error: flo
         features = torch.ones(1, 4)
         return features * (1 + error if half else 1), fast if half else exact
 
-    monkeypatch.setattr(precision, "_step", step)
+    monkeypatch.setattr(precision, "timed_step", step)
 
 
 @pytest.mark.usefixtures("capable")
@@ -122,6 +122,6 @@ def test_the_error_reported_is_float32s_own_and_about_the_same() -> None:
 
 def test_the_real_measurement_gives_an_answer() -> None:
     assert resolve_precision("auto", phi(), (64, 64)) in ("float32", "bfloat16")
-    features, seconds = precision._step(phi(), torch.rand(1, 3, *SIZE), half=True)
+    features, seconds = precision.timed_step(phi(), torch.rand(1, 3, *SIZE), bf16=True)
     assert features.dtype == torch.float32
     assert seconds > 0

@@ -63,7 +63,7 @@ def test_available_memory_is_the_least_of_machine_and_container(
         "/sys/fs/cgroup/memory.max": ["300000"],
         "/sys/fs/cgroup/memory.current": ["100000"],
     }
-    monkeypatch.setattr(resources, "_lines", lambda path: files.get(str(path), []))
+    monkeypatch.setattr(resources, "limit_lines", lambda path: files.get(str(path), []))
     machine = types.SimpleNamespace(available=500 * 1024)
     with monkeypatch.context() as patched:
         patched.setattr(psutil, "virtual_memory", lambda: machine)

@@ -327,7 +327,7 @@ def test_another_thread_may_call_while_the_listener_waits_for_it(
         until(lambda: done)
         assert done == [True]
     finally:
-        session.listener = None
+        session.on_progress = None
         session.close()
 
 

@@ -18,7 +18,7 @@ from tests.small_networks import Untraceable, phi, picture
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_measured", {})
+    monkeypatch.setattr(threads, "measured_threads", {})
 
 
 def clock(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> None:

@@ -7,8 +7,8 @@ import weakref
 
 import torch
 
-from invwidgets.representations import caching as room
-from invwidgets.representations.caching import cached, cached_target
+from invwidgets.representations.base import Representation
+from invwidgets.representations.caching import TARGETS, cached, cached_target
 from invwidgets.representations.registry import representation
 from tests.small_networks import phi, picture
 
@@ -24,25 +24,34 @@ def test_found_once_for_all_cuts_at_a_layer() -> None:
 
 
 def test_targets_are_the_photos_own_and_few_are_kept() -> None:
-    full = phi()
-    photos = [torch.rand(3, 24, 28) for _ in range(room.TARGETS + 2)]
+    full, calls = phi(), []
+    photos = [torch.rand(3, 24, 28) for _ in range(TARGETS + 2)]
     for photo in photos:
         assert torch.equal(cached_target(full, photo), full.target(photo))
+    full.trunk.register_forward_pre_hook(lambda *_: calls.append(1))
     assert cached_target(full, photos[-1]) is cached_target(full, photos[-1].clone())
-    assert len(room._targets) == room.TARGETS
+    asked = len(calls)
+    for photo in photos[-TARGETS:]:
+        cached_target(full, photo)
+    assert len(calls) == asked
+    cached_target(full, photos[0])  # the oldest was let go of
+    assert len(calls) == asked + 1
+
+
+class Brightness(Representation):
+    """A representation that nothing but the test holds."""
+
+    mean_color = torch.zeros(3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean((2, 3))
 
 
 def test_nothing_outlives_the_network() -> None:
-    full = phi(module=torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), layer="1")
-    copied = full.on(torch.device("cpu"))
-    assert copied is full
-    trunk = weakref.ref(full.cache_key)
-    cached(full, "test", lambda: torch.zeros(3))
-    cached_target(full, picture())
-    from invwidgets.representations import network as cnn
-
-    cnn._trunk_by_id.cache_clear()
-    cnn._traced_by_id.cache_clear()
-    del full, copied
+    own = Brightness()
+    key = weakref.ref(own.cache_key)
+    cached(own, "test", lambda: torch.zeros(3))
+    cached_target(own, picture())
+    del own
     gc.collect()
-    assert trunk() is None
+    assert key() is None

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from invwidgets.errors import RepresentationError, SelectionError, UnknownNameError
 from invwidgets.models.zoo import load_network
-from invwidgets.representations.network import NetworkRepresentation, _Hooked, check_region
+from invwidgets.representations.network import Hooked, NetworkRepresentation, check_region
 from invwidgets.representations.registry import representation
 from tests.small_networks import (
     HALF,
@@ -55,7 +55,7 @@ def test_hooks_give_the_same_as_the_rewritten_graph(layer: str) -> None:
     module = small().eval()
     rewritten = cut(module, layer).trunk
     assert isinstance(rewritten, fx.GraphModule)
-    slow = _Hooked(copy.deepcopy(module), layer)
+    slow = Hooked(copy.deepcopy(module), layer)
     with torch.no_grad():
         torch.testing.assert_close(
             rewritten(NORMAL.clone()), slow(NORMAL.clone()), rtol=1e-4, atol=1e-5
@@ -115,7 +115,7 @@ def test_hooks_stop_the_network_at_the_layer() -> None:
 
     module = nn.Sequential(Untraceable(), Bomb())
     own = cut(filled(module), "0.conv2")
-    assert isinstance(own.trunk, _Hooked)
+    assert isinstance(own.trunk, Hooked)
     Bomb.armed = True
     own(IMAGE)
     with pytest.raises(AssertionError):
@@ -131,7 +131,7 @@ def test_hooks_stop_the_network_at_the_layer() -> None:
 def test_an_untraceable_module_goes_by_hooks(layer: str, path: str, call: int) -> None:
     module = filled(Untraceable()).eval()
     own = cut(module, layer)
-    assert isinstance(own.trunk, _Hooked)
+    assert isinstance(own.trunk, Hooked)
     torch.testing.assert_close(own(IMAGE), hooked(module, path, NORMAL, call))
     assert not any(m._forward_hooks for m in own.modules())
     image = IMAGE.clone().requires_grad_(True)

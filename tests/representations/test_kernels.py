@@ -15,7 +15,7 @@ import invwidgets as iw
 from invwidgets.models.zoo import frozen_copy
 from invwidgets.representations.fusion import fuse_convolutions
 from invwidgets.representations.kernels import Convolutions
-from invwidgets.representations.network import _Hooked
+from invwidgets.representations.network import Hooked
 from tests.counting import Counter
 from tests.small_networks import cut, filled, small
 
@@ -229,7 +229,7 @@ def test_a_network_is_what_its_authors_wrote(
     model: str, weights: str, layer: str, size: tuple[int, int]
 ) -> None:
     phi: Any = iw.representation(model, layer, weights)
-    written = _Hooked(frozen_copy(phi.network.module), phi.layer)
+    written = Hooked(frozen_copy(phi.network.module), phi.layer)
     off = []
     for seed in range(3):
         x = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed))

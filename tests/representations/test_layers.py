@@ -45,7 +45,7 @@ def test_every_layer_of_the_zoo_is_what_a_hook_sees(zoo_network: NetworkRepresen
         features = own(image)
         assert tuple(features.shape[1:]) == layer.shape
         given = everything[layer.name]
-        expected = own._layer(own.size).layout.arrange(given)
+        expected = own.traced_layer(own.size).layout.arrange(given)
         assert float((features - expected).norm()) <= 1e-3 * float(expected.norm()) + 1e-6
 
 

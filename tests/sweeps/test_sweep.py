@@ -27,13 +27,13 @@ Tiny = Callable[..., iw.Sweep]
 def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys of the jobs that were really computed."""
     keys: list[str] = []
-    inverted = work._inverted
+    inverted = work.inverted
 
     def counted(task: dict[str, Any]) -> iw.Reconstruction:
         keys.append(task["key"])
         return inverted(task)
 
-    monkeypatch.setattr(work, "_inverted", counted)
+    monkeypatch.setattr(work, "inverted", counted)
     return keys
 
 
@@ -104,7 +104,7 @@ def test_a_job_that_fails_on_its_way_is_tried_again_by_the_next_run(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = tiny()
-    inverted = work._inverted
+    inverted = work.inverted
     bad = sweep.keys[3]
 
     def failing(task: dict[str, Any]) -> iw.Reconstruction:
@@ -112,7 +112,7 @@ def test_a_job_that_fails_on_its_way_is_tried_again_by_the_next_run(
             raise MemoryError
         return inverted(task)
 
-    monkeypatch.setattr(work, "_inverted", failing)
+    monkeypatch.setattr(work, "inverted", failing)
     status = sweep.run()
     assert status.failed == {bad: "MemoryError"}
     assert sweep.status().failed == {bad: "MemoryError"}

@@ -92,7 +92,7 @@ def available_memory(device: torch.device) -> int:
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
-        top, now = _lines(folder / ceiling), _lines(folder / used)
+        top, now = limit_lines(folder / ceiling), limit_lines(folder / used)
         if top and now and top[0].isdigit() and now[0].isdigit():
             limits.append(int(top[0]) - int(now[0]))
     return max(0, min(limits))
@@ -129,7 +129,7 @@ def plan_memory(
     settings: InversionSettings,
     size: tuple[int, int],
     threads: int | None = None,
-    computed: tuple[int, int] | None = None,
+    window_size: tuple[int, int] | None = None,
 ) -> int:
     """How many seeds make a micro-batch; refuses a run that cannot fit before it begins.
 
@@ -137,7 +137,7 @@ def plan_memory(
     larger batch, so that a seed alone and among others would part. On several, micro-batches run
     side by side, of two seeds where there are enough: small operators gain by it, larger ones lose
     nothing.
-    ``computed`` is the (height, width) of what the network sees of an image of ``size``.
+    ``window_size`` is the (height, width) of what the network sees of an image of ``size``.
 
     Raises ``OutOfMemoryError``, naming the number of seeds that would fit.
     """
@@ -146,19 +146,19 @@ def plan_memory(
     pixels = (size[0] + settings.jitter) * (size[1] + settings.jitter)
     frames = min(9, seeds) * settings.frames * 3 * min(pixels, 160 * 160)
     canvas = _CANVASES * 3 * 4 * pixels
-    working = seed_bytes(representation, computed or size) + 4 * canvas
+    working = seed_bytes(representation, window_size or size) + 4 * canvas
     room = int(0.9 * available_memory(device)) - frames
-    beside = side_by_side(representation, seeds, threads or 1)
+    workers = num_workers(representation, seeds, threads or 1)
     spare = room - seeds * canvas
     if device.type == "cpu":
         spare = min(spare, BATCH_BYTES)  # larger batches gain no time there
     most = seeds
-    if device.type == "cpu" and (threads == 1 or beside > 1):
-        most = 1 if threads == 1 else min(2, math.ceil(seeds / beside))
-    at_once = settings.micro_batch or min(most, max(1, spare // working))
-    needed = seeds * canvas + min(seeds, beside * at_once) * working
+    if device.type == "cpu" and (threads == 1 or workers > 1):
+        most = 1 if threads == 1 else min(2, math.ceil(seeds / workers))
+    batch = settings.micro_batch or min(most, max(1, spare // working))
+    needed = seeds * canvas + min(seeds, workers * batch) * working
     if needed > room:
-        fit = max(0, (room - beside * working) // canvas)
+        fit = max(0, (room - workers * working) // canvas)
         remedy = (
             f"about {fit} seeds would fit" if fit and not settings.micro_batch
             else "a smaller size, micro_batch=1, threads=1 or an earlier layer may fit"
@@ -168,17 +168,17 @@ def plan_memory(
             f"{representation.name} need about {needed / 2**30:.2g} GiB, and "
             f"{max(0, room) / 2**30:.2g} GiB can be had: {remedy}"
         )
-    return int(at_once)
+    return int(batch)
 
 
-def side_by_side(representation: Representation, parts: int, threads: int) -> int:
-    """How many of ``parts`` micro-batches run at once, each on its share of the CPU threads."""
+def num_workers(representation: Representation, parts: int, threads: int) -> int:
+    """How many of ``parts`` micro-batches run side by side, each on CPU threads of its own."""
     if representation.mean_color.device.type != "cpu" or not representation.thread_safe:
         return 1
     return max(1, min(parts, threads))
 
 
-def _lines(path: str | Path) -> list[str]:
+def limit_lines(path: str | Path) -> list[str]:
     try:
         return Path(path).read_text().splitlines()
     except OSError:

@@ -70,25 +70,25 @@ def has_bfloat16(device: torch.device) -> bool:
 def _faster(representation: Representation, size: tuple[int, int]) -> Precision:
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     image = image.to(representation.mean_color).contiguous(memory_format=torch.channels_last)
-    exact, _ = _step(representation, image, half=False)
-    rough, _ = _step(representation, image, half=True)  # both have now warmed up
+    exact, _ = timed_step(representation, image, bf16=False)
+    rough, _ = timed_step(representation, image, bf16=True)  # both have now warmed up
     if not (rough - exact).norm() <= _CLOSE * exact.norm():
         return "float32"
     seconds: dict[bool, float] = {False: torch.inf, True: torch.inf}
     for _ in range(3):
-        for half in seconds:
-            seconds[half] = min(seconds[half], _step(representation, image, half)[1])
+        for bf16 in seconds:
+            seconds[bf16] = min(seconds[bf16], timed_step(representation, image, bf16)[1])
         if seconds[False] > _QUICK:
             break
     return "bfloat16" if seconds[True] <= _GAIN * seconds[False] else "float32"
 
 
-def _step(representation: Representation, image: Tensor, half: bool) -> tuple[Tensor, float]:
+def timed_step(representation: Representation, image: Tensor, bf16: bool) -> tuple[Tensor, float]:
     """Features in float32, and the seconds that they and their gradient took."""
     began = time.perf_counter()
     with torch.enable_grad():
         leaf = image.detach().requires_grad_(True)
-        with torch.autocast(leaf.device.type, dtype=torch.bfloat16, enabled=half):
+        with torch.autocast(leaf.device.type, dtype=torch.bfloat16, enabled=bf16):
             features = representation(leaf)
         total = features.float().square().sum()
         (gradient,) = torch.autograd.grad(total, leaf)

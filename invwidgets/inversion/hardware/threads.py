@@ -16,7 +16,7 @@ from .memory import cpu_threads
 _GAIN = 0.9  # more threads must take at most this share of the time of fewer
 _ROUNDS = 5
 _lock = threading.Lock()
-_measured: dict[int, int] = {}
+measured_threads: dict[int, int] = {}
 
 
 def fastest_threads() -> int:
@@ -27,9 +27,9 @@ def fastest_threads() -> int:
     """
     allowed = torch.get_num_threads()
     with _lock:
-        if allowed not in _measured:
-            _measured[allowed] = _fastest(allowed)
-        return _measured[allowed]
+        if allowed not in measured_threads:
+            measured_threads[allowed] = _fastest(allowed)
+        return measured_threads[allowed]
 
 
 def _fastest(allowed: int) -> int:

@@ -1,0 +1,79 @@
+"""The canvas a search moves: iterates 255 · (x − centre), with a margin to shift the image in.
+
+>>> z = start_canvas(representation, settings, (224, 224), None, centre)
+>>> raw_images(z, (224, 224), centre).shape
+torch.Size([4, 3, 224, 224])
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..energy.priors import project
+from ..images import luminance
+from ..representations.base import Representation
+from ..search.starts import start_images
+from .settings import InversionSettings
+
+
+def raw_images(iterate: Tensor, size: tuple[int, int], centre: Tensor) -> Tensor:
+    """The iterate's middle as images, not clipped: z / 255 + centre."""
+    top, left = ((c - s) // 2 for c, s in zip(iterate.shape[-2:], size, strict=True))
+    middle = iterate[..., top : top + size[0], left : left + size[1]]
+    return middle / 255 + centre[:, None, None]
+
+
+def to_iterate(images: Tensor, centre: Tensor) -> Tensor:
+    """Images in [0, 1] as iterates, 255 · (x − centre)."""
+    return 255 * (images - centre[:, None, None])
+
+
+def start_canvas(
+    representation: Representation,
+    settings: InversionSettings,
+    size: tuple[int, int],
+    photo: Tensor | None,
+    centre: Tensor,
+) -> Tensor:
+    """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey."""
+    colors, origin = 1 if representation.grayscale else 3, None
+    if photo is not None:
+        origin = to_iterate(grown(photo.to(centre)[None], settings.jitter), centre)
+        if representation.grayscale:
+            origin = luminance(origin)[:, :1]
+    shape = (colors, size[0] + settings.jitter, size[1] + settings.jitter)
+    z = start_images(settings.start, settings.seeds, shape, origin, settings.image_energy)
+    return z.to(centre.device)
+
+
+def centre_of(representation: Representation, settings: InversionSettings) -> Tensor:
+    """The colour (3,) where the iterate is zero."""
+    mean = representation.mean_color
+    return mean if settings.centre is None else torch.tensor(settings.centre).to(mean)
+
+
+def random_shifts(generators: list[torch.Generator], jitter: int, margin: int) -> Tensor:
+    """Each seed's own shift (S, 2) of its crop; in the middle of the canvas without jitter."""
+    middle = (margin - jitter) // 2
+    if not jitter:
+        return torch.full((len(generators), 2), margin // 2)
+    return middle + torch.stack(
+        [torch.randint(0, jitter + 1, (2,), generator=g) for g in generators]
+    )
+
+
+def bound_canvas(z: Tensor, limit: float | str | None, centre: Tensor) -> None:
+    if limit == "picture":
+        low = to_iterate(torch.zeros(3, 1, 1, device=centre.device), centre)[: z.shape[1]]
+        torch.maximum(z, low, out=z)
+        torch.minimum(z, low + 255, out=z)
+    elif limit is not None:
+        project(z, float(limit))
+
+
+def grown(images: Tensor, margin: int) -> Tensor:
+    """Images (S, 3, H, W) continued by their border, to (S, 3, H + margin, W + margin)."""
+    before = margin // 2
+    pads = (before, margin - before, before, margin - before)
+    return torch.nn.functional.pad(images, pads, mode="replicate")
