@@ -121,7 +121,10 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--model", default="efficientnet_lite0", help="default: %(default)s")
     add("--weights", default="pretrained", help="pretrained (default), random, or a file's PATH")
-    add("--layer", help="a name of 'invwidgets layers MODEL'; default: the last layer")
+    add(
+        "--layer",
+        help="a name of 'invwidgets layers MODEL'; default: a stage a third of the way down",
+    )
     add("--region", metavar="R0:R1,C0:C1", help="rows and columns of feature cells, half-open")
     add(
         "--channels",

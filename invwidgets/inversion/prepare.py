@@ -23,6 +23,7 @@ from ..representations.base import Region, Representation
 from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
+from ..representations.stages import good_layer
 from ..selection import ChannelSpec, Selection, centre_region, select
 from ..swappable import chosen, is_own
 from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
@@ -147,6 +148,8 @@ def prepare(
         model, layer, weights, mean=mean, std=std, size=given if own else None
     )
     size = given or phi.size
+    if layer is None and not isinstance(model, Representation):
+        phi = phi.at(good_layer(phi.layers(size), phi.handcrafted).short_name)
     info = phi.layer_info(size)
     selection = select(phi, region, channels, size)
     if settings is None:

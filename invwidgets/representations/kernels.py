@@ -52,7 +52,7 @@ class Convolutions(nn.Module):
         super().__init__()
         self.convolutions = nn.ModuleList(convolution for convolution, _ in layers)
         self.limits = [limits for _, limits in layers]
-        self._kernels: dict[Shape, list[_Kernel] | None] = {}
+        self.kernels: dict[Shape, list[_Kernel] | None] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         kernels = self._kernels_for(x) if _can_run(x) and not self._hooked() else None
@@ -77,9 +77,9 @@ class Convolutions(nn.Module):
     def _kernels_for(self, x: Tensor) -> list[_Kernel] | None:
         """Made at the first call with maps of that shape; None where the kernels cannot."""
         key = tuple(x.shape[1:])
-        if key not in self._kernels:
-            self._kernels[key] = self._made(tuple(x.shape))
-        return self._kernels[key]
+        if key not in self.kernels:
+            self.kernels[key] = self._made(tuple(x.shape))
+        return self.kernels[key]
 
     def _made(self, shape: Shape) -> list[_Kernel] | None:
         kernels: list[_Kernel] = []
@@ -96,10 +96,10 @@ class Convolutions(nn.Module):
         return kernels
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_kernels": {}}  # oneDNN's layouts can be neither copied nor saved
+        return self.__dict__ | {"kernels": {}}  # oneDNN's layouts can be neither copied nor saved
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
-        self._kernels = {}  # of weights that are elsewhere now
+        self.kernels = {}  # of weights that are elsewhere now
         return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
@@ -189,7 +189,7 @@ class _Kernel:
         self.convolution, self.limits = convolution, limits
         geometry = (*_pairs(convolution.padding, convolution.stride, convolution.dilation),
                     convolution.groups)  # fmt: skip
-        self._weight = _laid_out(convolution.weight, "forward", geometry, shape)
+        self.laid_out = _laid_out(convolution.weight, "forward", geometry, shape)
         rectifier = _NOTHING
         if limits is not None:
             rectifier = ("relu", [], "") if limits[1] == math.inf else ("hardtanh", [*limits], "")
@@ -197,7 +197,7 @@ class _Kernel:
         self.adjoint = _adjoint(convolution, shape, output)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self._weight, *self._rest)
+        y: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self.laid_out, *self._rest)
         return y
 
     def derivative(self, t: Tensor) -> Tensor:

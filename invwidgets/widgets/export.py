@@ -36,7 +36,7 @@ class Export(anywidget.AnyWidget):
     def __init__(self, loop: Loop) -> None:
         self._result: Reconstruction | None = None
         super().__init__()
-        self.on_msg(lambda _, content, buffers: loop.call(self._wanted, content))
+        self.on_msg(lambda _, content, buffers: loop.call(self.send_wanted, content))
 
     def offer(self, result: Reconstruction | None, photo: str | None = None) -> None:
         """Offer a result; ``photo`` is the Python that names its photo."""
@@ -45,7 +45,7 @@ class Export(anywidget.AnyWidget):
             self.code = "" if result is None else code_for(result, photo)
             self.ready = result is not None
 
-    def _wanted(self, content: dict[str, Any]) -> None:
+    def send_wanted(self, content: dict[str, Any]) -> None:
         kind = content.get("want")
         if self._result is None or kind not in TYPES:
             return

@@ -101,6 +101,16 @@ class InversionPanel(w.VBox, PanelOptions):
     def state(self) -> str:
         return self.session.state
 
+    @property
+    def loading(self) -> bool:
+        """Whether a network is being loaded."""
+        return self._models.loading
+
+    @property
+    def inputs(self) -> PanelControls:
+        """The controls of what is asked for."""
+        return self._asked
+
     def start(self) -> asyncio.Task[Reconstruction]:
         """Begin a run from noise; the task gives its result, also where it is stopped early.
 

@@ -48,7 +48,7 @@ class PhotoChooser(w.HBox):
         self.upload = Upload()
         self.caption = note()
         self.tiles.observe(loop.handler(self._pick), "selected")
-        self.upload.on_msg(lambda _, content, buffers: loop.call(self._take, content, buffers))
+        self.upload.on_msg(lambda _, content, buffers: loop.call(self.take, content, buffers))
         super().__init__([self.tiles, self.upload, self.caption])
         classed(self, "iw-photos")
         self.observe(self._show, ["value", "name"])
@@ -71,7 +71,7 @@ class PhotoChooser(w.HBox):
         self.name = name
         self.value = source
 
-    def _take(self, content: dict[str, Any], buffers: list[Any]) -> None:
+    def take(self, content: dict[str, Any], buffers: list[Any]) -> None:
         name = short(str(content.get("name", "photo")))
         self.error = ""
         if content.get("error") or not buffers:

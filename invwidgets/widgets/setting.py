@@ -87,7 +87,8 @@ class Setting(w.HBox):
         return round(low + round((kept - low) / step) * step, 6)
 
     def _option(self, value: Any, options: Any) -> Any:
-        values = [o[1] if isinstance(o, tuple) else o for o in options]
+        choices = [o if isinstance(o, tuple) else (str(o), o) for o in options]
+        values = [choice for _, choice in choices]
         if value in values:
             return value
         if isinstance(self.control, w.SelectionSlider):
@@ -95,7 +96,7 @@ class Setting(w.HBox):
             return min(numbers, key=lambda v: abs(_scale(v) - _scale(value)))
         plain = isinstance(value, str | int | float | tuple | Part)
         words = str(value) if plain else getattr(value, "name", type(value).__name__)
-        self.control.options = (*options, (words, value))
+        self.control.options = (*choices, (words, value))  # all pairs, as the menu wants them
         return value
 
 

@@ -186,9 +186,9 @@ def test_other_types_modes_and_sizes_run_as_written() -> None:
     _, tangent = torch.func.jvp(graph, (x,), (torch.ones_like(x),))
     _, wanted = torch.func.jvp(module, (x,), (torch.ones_like(x),))
     assert torch.equal(tangent, wanted)
-    assert not run._kernels
+    assert not run.kernels
     assert torch.equal(graph(x), module(x))
-    assert bool(run._kernels) == FAST
+    assert bool(run.kernels) == FAST
     assert torch.equal(copy.deepcopy(graph)(x), module(x))  # after it has run, too
     for wrong in (torch.ones(1, 3, 2, 2), torch.ones(1, 5, 8, 8), torch.ones(1, 3, 4, 4)):
         with pytest.raises(RuntimeError) as given:
@@ -273,6 +273,6 @@ def test_cuts_share_the_weights_that_were_laid_out() -> None:
     for graph in (one, other):
         graph(torch.ones(1, 4, 8, 8))
         run: Any = next(m for m in graph.modules() if isinstance(m, Convolutions))
-        made += [kernel._weight for kernels in run._kernels.values() for kernel in kernels]
+        made += [kernel.laid_out for kernels in run.kernels.values() for kernel in kernels]
     assert made[0] is made[2]
     assert made[1] is made[3]

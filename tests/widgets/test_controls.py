@@ -113,9 +113,9 @@ def test_every_option_of_a_panel_is_linked_to_its_control() -> None:
         settings = {
             **two.knobs.knobs,
             **two.advanced.settings,
-            "seeds": two._asked.seeds,
-            "objective": two._asked.goal,
-            "crop": two._asked.crop,
+            "seeds": two.inputs.seeds,
+            "objective": two.inputs.goal,
+            "crop": two.inputs.crop,
         }
         for name, value in values.items():
             setattr(one, name, value)

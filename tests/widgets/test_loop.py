@@ -145,7 +145,7 @@ def test_a_panel_without_a_loop_does_not_hang() -> None:
         drained = threading.Event()
         panel.loop.call(drained.set)  # after all that waits for its turn
         assert drained.wait(120)
-        until(lambda: not panel._models.loading)
+        until(lambda: not panel.loading)
         until(lambda: (panel.stop(), not panel.session.busy)[1])  # a look may still start a run
 
         def goes_on() -> bool:  # a look under way may still pause the run that it starts

@@ -243,12 +243,12 @@ async def test_the_status_says_what_is_searched_for(panel: iw.InversionPanel) ->
 
 @with_panel()
 async def test_uploads(panel: iw.InversionPanel) -> None:
-    panel.photos._take({"name": "broken.png"}, [b"not a picture"])
+    panel.photos.take({"name": "broken.png"}, [b"not a picture"])
     assert "broken.png" in panel.controls.error.value
     assert panel.photo == "coffee"
     file = io.BytesIO()
     Image.fromarray(np.full((50, 80, 3), 200, np.uint8)).save(file, "PNG")
-    panel.photos._take({"name": "mine.png"}, [memoryview(file.getvalue())])
+    panel.photos.take({"name": "mine.png"}, [memoryview(file.getvalue())])
     await until(lambda: "mine" in panel.photos.caption.value)
     result = await panel.start()
     assert (result.steps, result.photo_name) == (8, "mine")
@@ -311,7 +311,7 @@ async def test_export_sends_files(panel: iw.InversionPanel) -> None:
     await panel.start()
     panel.export.send = lambda content, buffers=None: sent.append((content, buffers))
     for kind in ("png", "pdf", "gif", "safetensors"):
-        panel.export._wanted({"want": kind})
+        panel.export.send_wanted({"want": kind})
     starts = [bytes(buffers[0][:4]) for _, buffers in sent]
     assert starts[:3] == [b"\x89PNG", b"%PDF", b"GIF8"]
     assert sent[3][0]["save"] == "coffee-blocks.0.safetensors"
