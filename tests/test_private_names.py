@@ -34,7 +34,7 @@ def used(tree: ast.Module) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.Attribute):
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") != "self":
             names.add(node.attr)
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr":
             words = [a.value for a in node.args if isinstance(a, ast.Constant)]

@@ -352,9 +352,9 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def _restore_chosen(self) -> None:
         if len(self.history.chosen) == 1:
-            self._restore(self.history.chosen[0])
+            self.restore(self.history.chosen[0])
 
-    def _restore(self, entry: HistoryEntry) -> None:
+    def restore(self, entry: HistoryEntry) -> None:
         """Bring a finished run back: its settings and its images."""
         self.session.stop()
         self.session.forget()

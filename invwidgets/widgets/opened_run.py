@@ -43,7 +43,7 @@ def _show(panel: InversionPanel, result: Reconstruction) -> None:
     """Put a stored result where a run's would be."""
     entry = HistoryEntry(result, panel.values, panel.overridden)
     panel.history.add(entry)
-    panel._restore(entry)
+    panel.restore(entry)
 
 
 def _tuple(values: list[int] | None) -> tuple[int, ...] | None:

@@ -83,12 +83,18 @@ class SweepPanel(w.VBox):
         self.opened: w.Widget | None = None
         self.loop = loop = Loop()
         loop.failed = self._complain
-        self._start = button("Start", "Do what is missing", loop.handler(self._press), "primary")
-        self._pause = button(
+        self.start_button = button(
+            "Start", "Do what is missing", loop.handler(self._press), "primary"
+        )
+        self.pause_button = button(
             "Pause", "Finish what is under way, then rest", loop.handler(self._rest)
         )
-        self._stop = button("Stop", "Finish what is under way, and stop", loop.handler(self.stop))
-        self._retry = button("Try again", "Do the failed ones again", loop.handler(self._press))
+        self.stop_button = button(
+            "Stop", "Finish what is under way, and stop", loop.handler(self.stop)
+        )
+        self.retry_button = button(
+            "Try again", "Do the failed ones again", loop.handler(self._press)
+        )
         self.bar = w.IntProgress(value=0, min=0, max=max(1, len(self.sweep)))
         self.figures = Line()
         self.line = Line("Reading the store …", "iw-status")
@@ -103,7 +109,10 @@ class SweepPanel(w.VBox):
         for menu in (self.rows_menu, self.columns_menu):
             menu.observe(loop.handler(self._axes_chosen), "value")
         self.view.observe(loop.handler(self._pressed), "enlarged")
-        buttons = classed(w.HBox([self._start, self._pause, self._stop, self._retry]), "iw-buttons")
+        buttons = classed(
+            w.HBox([self.start_button, self.pause_button, self.stop_button, self.retry_button]),
+            "iw-buttons",
+        )
         progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
         menus = [self.rows_menu, self.columns_menu, *self.held_menus.values()]
         chosen = classed(w.HBox(menus if axes else []), "iw-axes")
@@ -330,12 +339,12 @@ class SweepPanel(w.VBox):
     def _show_buttons(self, state: str, failed: bool = False) -> None:
         busy = state in ("running", "paused")
         done = self.status is not None and self.status.complete
-        self._start.disabled = busy or state == "reading" or done
-        self._start.description = "Go on" if state == "ended" and not done else "Start"
-        self._pause.disabled = not busy
-        self._pause.description = "Resume" if state == "paused" else "Pause"
-        self._stop.disabled = not busy
-        self._retry.layout.display = None if failed and not busy else "none"
+        self.start_button.disabled = busy or state == "reading" or done
+        self.start_button.description = "Go on" if state == "ended" and not done else "Start"
+        self.pause_button.disabled = not busy
+        self.pause_button.description = "Resume" if state == "paused" else "Pause"
+        self.stop_button.disabled = not busy
+        self.retry_button.layout.display = None if failed and not busy else "none"
 
     def _complain(self, words: str) -> None:
         self.error.value = words

@@ -49,11 +49,11 @@ def test_it_fills_and_says_what_failed(sweep: iw.Sweep, tmp_path: Path) -> None:
         panel = SweepPanel(sweep)
         await until(lambda: panel.status is not None)
         assert panel.line.value.startswith("8 jobs. Press Start")
-        assert panel._retry.layout.display == "none"
+        assert panel.retry_button.layout.display == "none"
         status = await panel.start()
         assert (len(status.stored), len(status.failed)) == (4, 4)
         assert "gone.png" in panel.failures.value
-        assert panel._retry.layout.display is None
+        assert panel.retry_button.layout.display is None
         assert (panel.bar.value, panel.bar.max) == (4, 8)
         assert panel.figures.value == "4 of 8 stored"
         assert panel.view.shown == "4"
@@ -71,10 +71,10 @@ def test_it_fills_and_says_what_failed(sweep: iw.Sweep, tmp_path: Path) -> None:
         await until(lambda: panel.rows_menu.value != "photo")
 
         to_pil(picture(seed=1)).save(tmp_path / "gone.png")
-        panel._retry.click()
+        panel.retry_button.click()
         await until(lambda: panel.status is not None and panel.status.complete)
         assert panel.line.value.startswith("All jobs are stored")
-        assert panel._start.disabled
+        assert panel.start_button.disabled
         panel.close()
         panel.close()
 
@@ -91,19 +91,19 @@ def test_it_rests_stops_and_goes_on(sweep: iw.Sweep, tmp_path: Path) -> None:
         panel = SweepPanel(slow)
         task = panel.start()
         await until(lambda: panel.bar.value == 1)
-        panel._pause.click()
-        await until(lambda: panel._pause.description == "Resume")
+        panel.pause_button.click()
+        await until(lambda: panel.pause_button.description == "Resume")
         await asyncio.sleep(0.5)
         resting = panel.bar.value
         await asyncio.sleep(0.5)
         assert panel.bar.value == resting < 5
-        panel._pause.click()
+        panel.pause_button.click()
         await until(lambda: panel.bar.value > resting)
-        panel._stop.click()
+        panel.stop_button.click()
         status = await task
         assert 0 < len(status.stored) < 5
         assert "Start goes on" in panel.line.value
-        assert panel._start.description == "Go on"
+        assert panel.start_button.description == "Go on"
         assert (await panel.start()).complete
         panel.close()
 
