@@ -18,14 +18,15 @@ Ours, ``default``, glides from 15 units a step where a cell sees a speck, 9 wher
 whole image, to 0.05, in 100 steps where a cell sees a speck and 150 where it sees a fifth of the
 image's side. λ_V goes by what the layer does at this size of input, never by its index:
 ``smoothing``. It falls as the root of how many numbers the layer keeps of each colour value, and
-is four times higher where a cell sees the whole image: the less the features say, the more the
-prior must. It begins thirty times higher, at 0.2 at the most. The variation of the colours alone
-is added four times. The α-norm is quadratic: one to the power 6 is so flat near the centre that
-what no feature sees would stay as the search left it. The centre is the mean colour of photos,
-not that of a network's preprocessing, which says nothing of photos where it happens inside the
-module. Asked for fewer steps, the rate ends higher. HOG leans on the prior then, for it raises
-the faintest noise to full contrast; dense SIFT would lose by it. Where a region sees only a part
-of the image, its data term weighs on few pixels and the prior on all: λ_V grows by 1 / coverage,
+is eight times higher where a cell sees the whole image than where it sees a speck: the less the
+features say, the more the prior must. It begins thirty times higher, at 0.2 at the most. The
+variation of the colours alone is added up to four times, less where a cell sees under half of the
+image's side. The α-norm is quadratic: one to the power 6 is so flat near the centre that what no
+feature sees would stay as the search left it. The centre is the mean colour of photos, not that
+of a network's preprocessing, which says nothing of photos where it happens inside the module.
+Asked for fewer steps, the rate ends higher. HOG leans on the prior then, for it raises the
+faintest noise to full contrast; dense SIFT would lose by it. Where a region sees only a part of
+the image, its data term weighs on few pixels and the prior on all: λ_V grows by 1 / coverage,
 tenfold at the most, and λ_α by its square. The numbers were chosen on the photos coffee and
 chelsea, on EfficientNet-Lite0 and, with random weights, AlexNet and ResNet-50;
 ``benchmarks/quality.py`` and ``benchmarks/searches.py`` judge them on others.
@@ -135,14 +136,14 @@ def field_coverage(representation: Representation, size: tuple[int, int]) -> flo
 
 
 def smoothing(representation: Representation, size: tuple[int, int]) -> float:
-    """Our λ_V of a layer at this size of input: 0.004 / √(numbers a colour value) · 4^coverage.
+    """Our λ_V of a layer at this size of input: 0.0025 / √(numbers a colour value) · 8^coverage.
 
     Where all cells see all, by attention, a squeezed channel or an operator that is unknown,
     twelve strides stand for what a cell mainly sees.
     """
     layer = representation.layer_info(size)
     numbers = math.prod(layer.shape) / (3 * size[0] * size[1])
-    weight: float = 0.004 / numbers**0.5 * 4 ** min(1.0, _main_coverage(representation, size))
+    weight: float = 0.0025 / numbers**0.5 * 8 ** min(1.0, _main_coverage(representation, size))
     return min(LARGEST_TV, max(SMALLEST_TV, weight))
 
 
@@ -172,7 +173,7 @@ def _default(
         alpha_weight=0.001 * inverse_coverage**2,
         tv_weight=tv_weight * inverse_coverage,
         tv_boost=min(30.0, max(1.0, FIRST_TV / tv_weight)),
-        tv_chroma=TV_CHROMA,
+        tv_chroma=TV_CHROMA * min(1.0, 2 * seen),
     )
 
 
