@@ -16,7 +16,8 @@ PARTS = {
         "three-quarter points, of all sides in turn in one process. *Plain loop* is the loop that "
         "the papers' text describes, written down in PyTorch: parameters unfrozen, float32, the "
         "whole network as written; *frozen* leaves out the parameters' gradients and what comes "
-        "after the layer. torch-lucent 0.1.8 runs its own `render_vis`.",
+        "after the layer; *layer by layer* is our engine in float32 with torch's own convolutions "
+        "and ReLUs, one after the other. torch-lucent 0.1.8 runs its own `render_vis`.",
     ),
     "goals": (
         "Seconds to the papers' error",
@@ -59,7 +60,8 @@ PARTS = {
     "regions": (
         "Regions cost what they see",
         "A step of 4 seeds on 5x5 cells in the middle against one on the whole map, in float32. "
-        "What a region cannot save is the prior and the optimiser, which go over every pixel.",
+        "What a region cannot save is what goes over every pixel, the prior and the optimiser: "
+        "their time is that of a step of a network which computes nothing.",
     ),
     "growth": (
         "How cost grows",

@@ -8,12 +8,14 @@ which is kinder to it than what most write.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from invwidgets.models.zoo import frozen_copy, load_network
+from invwidgets.representations.kernels import Convolutions
 from invwidgets.representations.network import Hooked
 
 
@@ -47,6 +49,17 @@ class PlainNetwork(nn.Module):
         finally:
             handle.remove()
         return found[0]
+
+
+@contextmanager
+def layer_by_layer() -> Iterator[None]:
+    """Networks of ours run torch's own convolutions and ReLUs, one after the other."""
+    fused = Convolutions.forward
+    Convolutions.forward = Convolutions.as_written  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Convolutions.forward = fused  # type: ignore[method-assign]
 
 
 def plain_adam(

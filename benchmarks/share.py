@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.run import Run
 
+from .plain import layer_by_layer
 from .stopwatch import steps_of
 
 CASES = (
@@ -105,7 +106,7 @@ def _counts(job: Run) -> tuple[float, float]:
     image = torch.rand(1, 3, *job.size).contiguous(memory_format=torch.channels_last)
     half = job.settings.precision == "bfloat16"
     counter, moved = FlopCounterMode(display=False), _Bytes()
-    with counter, torch.backends.mkldnn.flags(enabled=False):  # by operators that it knows
+    with counter, layer_by_layer():  # by operators that it knows
         _there_and_back(job, image, half)
     with moved:
         _there_and_back(job, image, half)
@@ -117,4 +118,4 @@ def _there_and_back(job: Run, image: torch.Tensor, half: bool) -> None:
     image.requires_grad_(True)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
         features = job.representation(image)
-    torch.autograd.grad(features.float().square().sum(), image)
+    features.float().square().sum().backward()  # type: ignore[no-untyped-call]

@@ -5,7 +5,8 @@
 4 seeds at 224 px. The plain loop is what the papers' text describes, written down in PyTorch:
 parameters unfrozen, float32, the whole network as its authors wrote it. torch-lucent runs its own
 ``render_vis`` (Fourier parametrisation, its own Adam) without its transformations, which is kinder
-to it; each gets the inversion objective on the same layer.
+to it; each gets the inversion objective on the same layer. *Layer by layer* is our engine with
+torch's own convolutions and ReLUs instead of the fused ones.
 """
 
 from __future__ import annotations
@@ -21,31 +22,34 @@ import invwidgets as iw
 from invwidgets.inversion.prepare import prepare
 from invwidgets.models.zoo import frozen_copy, load_network
 
-from .plain import PlainNetwork, plain_adam
+from .plain import PlainNetwork, layer_by_layer, plain_adam
 from .stopwatch import Marks, Side, alternate, spread, steps_of
 
 CASES = (
-    ("alexnet", "features.10", "conv5", 9),
-    ("vgg16", "features.22", "relu4_3", 3),
-    ("efficientnet_lite0", "blocks.4", "stage 5", 9),
+    ("alexnet", "features.10", "conv5", 9, True),
+    ("vgg16", "features.22", "relu4_3", 3, True),
+    ("efficientnet_lite0", "blocks.4", "stage 5", 9, True),
+    *(("efficientnet_lite0", f"blocks.{k}", f"stage {k + 1}", 9, False) for k in range(4)),
 )
 SEEDS, STEPS = 4, 2
 
 
 def measure() -> dict[str, Any]:
     rows, raw = [], {}
-    for model, layer, called, rounds in CASES:
-        seconds = alternate(sides_of(model, layer), rounds)
-        raw[model] = seconds
-        plain = median(seconds["plain loop"])
+    for model, layer, called, rounds, peers in CASES:
+        seconds = alternate(sides_of(model, layer, peers), rounds)
+        raw[f"{model} {layer}"] = seconds
         row: dict[str, Any] = {"": f"{model} {called}"}
         row |= {f"{name}, ms": spread(found) for name, found in seconds.items()}
+        middle = {name: median(found) for name, found in seconds.items()}
         for name in ("ours, float32", "ours"):
-            row[f"plain / {name}"] = f"{plain / median(seconds[name]):.2f}"
-        if "torch-lucent" in seconds:
-            row["lucent / ours"] = (
-                f"{median(seconds['torch-lucent']) / median(seconds['ours']):.2f}"
-            )
+            if "plain loop" in middle:
+                row[f"plain / {name}"] = f"{middle['plain loop'] / middle[name]:.2f}"
+        if "torch-lucent" in middle:
+            row["lucent / ours"] = f"{middle['torch-lucent'] / middle['ours']:.2f}"
+        row["layer by layer / ours, float32"] = (
+            f"{middle['layer by layer'] / middle['ours, float32']:.2f}"
+        )
         row["ours computes in"] = _job(model, layer, "auto").settings.precision
         rows.append(row)
         print(row, flush=True)
@@ -61,6 +65,7 @@ def sides_of(model: str, layer: str, peers: bool = True) -> dict[str, Side]:
     if peers:
         sides["torch-lucent"] = _lucent(network.module, layer, photo)
         sides["plain loop"] = _plain(PlainNetwork(model, layer, False, weights), photo)
+    sides["layer by layer"] = _layer_by_layer(_job(model, layer, "float32"))
     sides["plain loop, frozen"] = _plain(PlainNetwork(model, layer, True, weights), photo)
     sides["ours, float32"] = steps_of(_job(model, layer, "float32"), STEPS)
     sides["ours"] = steps_of(_job(model, layer, "auto"), STEPS)
@@ -73,6 +78,16 @@ def _job(model: str, layer: str, precision: str) -> Any:
     return prepare(
         "coffee", model, layer, weights=weights, seeds=SEEDS, precision=precision, phases=phases
     )
+
+
+def _layer_by_layer(job: Any) -> Side:
+    steps = steps_of(job, STEPS)
+
+    def side() -> list[float]:
+        with layer_by_layer():
+            return steps()
+
+    return side
 
 
 def _plain(network: nn.Module, photo: Tensor) -> Side:

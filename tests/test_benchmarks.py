@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks import page
+from benchmarks import page, share
 from benchmarks.report import RESULTS
 from benchmarks.stopwatch import Marks, alternate, spread
+from invwidgets.inversion.prepare import prepare
+from invwidgets.representations.kernels import Convolutions
 
 
 def test_sides_take_turns_and_the_first_round_only_warms_up() -> None:
@@ -26,6 +29,17 @@ def test_sides_take_turns_and_the_first_round_only_warms_up() -> None:
 
 def test_spread_is_median_and_quarters() -> None:
     assert spread([0.004, 0.001, 0.002, 0.003, 0.1]) == "3 (2–4)"
+
+
+def test_a_step_s_flops_are_those_of_the_network_as_written() -> None:
+    convolution = torch.nn.Conv2d(3, 4, 3)
+    module = torch.nn.Sequential(convolution, torch.nn.ReLU())
+    fused = Convolutions.forward
+    run = prepare("coffee", module, "1", size=(16, 16), seeds=2, mean=(0, 0, 0), std=(1, 1, 1))
+    flops, moved = share._counts(run)
+    assert flops == 2 * 2 * (2 * 14 * 14 * 4 * 3 * 9)  # seeds, there and back
+    assert moved > 2 * 4 * 14 * 14 * 4
+    assert Convolutions.forward is fused
 
 
 def test_marks_are_seconds_between_them() -> None:
