@@ -51,11 +51,9 @@ PARTS = {
     ),
     "share": (
         "Share of the machine",
-        "A whole step, optimiser and prior included, against the fastest matrix product and the "
+        "A whole step, optimiser and prior included, against the fastest large product and the "
         "fastest copy of the same minute in the same process. Where FLOP/s fall short, GB/s tell "
-        "why: depthwise convolutions and activations move many bytes for few FLOPs. More than "
-        "100 % means that oneDNN's convolutions are faster than torch's matrix product on this "
-        "processor.",
+        "why: depthwise convolutions and activations move many bytes for few FLOPs.",
     ),
     "regions": (
         "Regions cost what they see",
