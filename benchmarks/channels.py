@@ -2,7 +2,7 @@
 
     python -m benchmarks.channels
 
-EfficientNet-Lite0, conv_stem, its more and its less colourful half (``color:top``,
+EfficientNet-Lite0, conv_stem, in float32: its more and its less colourful half (``color:top``,
 ``color:bottom``). Shape: SSIM of the grey values. Colour: the share of the photo's chroma, its
 difference from grey, that the reconstruction has (its projection on the photo's), and how far the
 chroma is off, both relative to the photo's.
@@ -32,7 +32,9 @@ def main() -> None:
 def _half(channels: str) -> dict[str, Any]:
     shape, kept, off = [], [], []
     for name in PHOTOS:
-        r = iw.invert(name, layer="conv_stem", channels=channels, seeds=2, frames=0)
+        r = iw.invert(
+            name, layer="conv_stem", channels=channels, seeds=2, frames=0, precision="float32"
+        )
         assert r.photo is not None
         grey, grey_photo = luminance(r.images), luminance(r.photo)
         shape.append(mean(ssim(grey, Yardstick(grey_photo))))
