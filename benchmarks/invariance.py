@@ -4,14 +4,17 @@
 
 Whole; cut by its owner after the layer; wrapped in another module; with its preprocessing inside
 (mean 0, std 1); with all three. The first row is the network by its name, the others are modules
-with the same weights. VGG-16 and ResNet-18 have random weights; VGG-16 is given the first photo
-only. Default settings; means over photos and seeds.
+with the same weights, and timm's network with them from a file. VGG-16 and ResNet-18 have random
+weights; VGG-16 is given the first photo only. Default settings in float32; means over photos and
+seeds.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -69,6 +72,7 @@ CASES: tuple[tuple[str, str, str, Callable[[Any], nn.Module]], ...] = (
     ("resnet18", "random", "layer3", _resnet_cut),
     ("vgg16", "random", "features.15", _vgg_cut),
 )
+TIMM = ("efficientnet_lite0", "resnet18")  # those whose parts timm names alike
 
 
 def main() -> None:
@@ -92,8 +96,13 @@ def _forms(
     network = load_network(model, weights)
     module, outside = network.module, {"mean": network.mean, "std": network.std}
     inside = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
-    return {
-        "by its name": iw.representation(model, layer, weights),
+    forms = {"by its name": iw.representation(model, layer, weights)}
+    if model in TIMM:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "weights.pt"
+            torch.save(module.state_dict(), file)
+            forms["of timm, weights from a file"] = iw.representation(f"timm/{model}", layer, file)
+    return forms | {
         "its module, whole": iw.representation(module, layer, **outside),
         "cut by its owner": iw.representation(cut(module), **outside),
         "wrapped": iw.representation(Wrapped(module), f"model.{layer}", **outside),

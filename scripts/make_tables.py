@@ -78,6 +78,10 @@ def regions_short() -> str:
     return table([{name: row[name] for name in names} for row in rows])
 
 
+def invariance() -> str:
+    return table(kept("invariance")["rows"]) + made_on("invariance")
+
+
 def recomposition() -> str:
     return table(kept("recomposition")["rows"]) + made_on("recomposition")
 
@@ -118,8 +122,8 @@ def steps() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f
     for f in (
-        layers, quality, regions, regions_short, recomposition, channels, channels_short,
-        descriptors, descriptors_short, steps,
+        layers, quality, regions, regions_short, invariance, recomposition, channels,
+        channels_short, descriptors, descriptors_short, steps,
     )
 }  # fmt: skip
 
