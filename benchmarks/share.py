@@ -43,7 +43,7 @@ def measure() -> dict[str, Any]:
             seconds = median(steps_of(job, count)())
             kind = getattr(torch, precision)
             peak, copied = product_peak(kind), copy_peak()
-            flops, moved = _counts(job)
+            flops, moved = counts(job)
             rate = flops / seconds
             row: dict[str, Any] = {
                 "": f"{model} {layer}",
@@ -111,7 +111,7 @@ class _Bytes(TorchDispatchMode):
         return output
 
 
-def _counts(job: Run) -> tuple[float, float]:
+def counts(job: Run) -> tuple[float, float]:
     """FLOPs and bytes of the network, forward and back to the image, for all seeds."""
     image = torch.rand(1, 3, *job.size).contiguous(memory_format=torch.channels_last)
     half = job.settings.precision == "bfloat16"

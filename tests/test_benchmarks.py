@@ -36,7 +36,7 @@ def test_a_step_s_flops_are_those_of_the_network_as_written() -> None:
     module = torch.nn.Sequential(convolution, torch.nn.ReLU())
     fused = Convolutions.forward
     run = prepare("coffee", module, "1", size=(16, 16), seeds=2, mean=(0, 0, 0), std=(1, 1, 1))
-    flops, moved = share._counts(run)
+    flops, moved = share.counts(run)
     assert flops == 2 * 2 * (2 * 14 * 14 * 4 * 3 * 9)  # seeds, there and back
     assert moved > 2 * 4 * 14 * 14 * 4
     assert Convolutions.forward is fused

@@ -80,6 +80,8 @@ def test_the_examples_of_a_page_run(
         code = code.replace("import invwidgets as iw\n", "")
         known["iw"] = Small()
         exec(compile(code, str(page), "exec"), known)
+    if "ipywidgets" in sys.modules:
+        sys.modules["ipywidgets"].Widget.close_all()
 
 
 # ---- the site itself

@@ -40,8 +40,9 @@ def invert(
         A name of ``list_models()``, ``"timm/NAME"``, a module of your own (with ``mean`` and
         ``std``), or what ``representation`` returns.
     layer : str, optional
-        Where the network is cut; by default a stage a third of the way down, as in the panel and
-        the shell, of a descriptor the descriptor itself, and of a ``Representation`` its own.
+        Where the network is cut. By default, as in the panel and the shell, a stage a third of the
+        way down of a network that ends in a vector; of one that ends in a map (a descriptor, a
+        network cut by its owner) its end; and of a ``Representation`` its own.
     callback : callable, optional
         Called with every ``Step``; a true answer stops the run.
     knobs : callable, optional

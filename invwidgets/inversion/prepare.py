@@ -149,7 +149,7 @@ def prepare(
     )
     size = given or phi.size
     if layer is None and not isinstance(model, Representation):
-        phi = phi.at(good_layer(phi.layers(size), phi.handcrafted).short_name)
+        phi = phi.at(good_layer(phi.layers(size)).short_name)
     info = phi.layer_info(size)
     selection = select(phi, region, channels, size)
     if settings is None:

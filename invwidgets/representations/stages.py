@@ -59,10 +59,11 @@ def stages(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[Layer, ...
     return _thinned(kept or list(layers), most)
 
 
-def good_layer(layers: Sequence[Layer], handcrafted: bool = False) -> Layer:
-    """Where to begin: a stage a third of the way down that is a map and, where there is one, does
-    not see everything at once; of a descriptor the descriptor itself."""
-    if handcrafted:
+def good_layer(layers: Sequence[Layer]) -> Layer:
+    """Where to begin. A network that ends in a map, as a descriptor does or one cut by its owner,
+    is what is asked about: its end. Of one that ends in a vector, such as a classifier, a stage a
+    third of the way down that is a map and, where there is one, does not see everything at once."""
+    if layers[-1].shape[1:] not in ((), (1, 1)):
         return layers[-1]
     found = [layer for layer in stages(layers) if len(layer.shape) == 3]
     local = [layer for layer in found if not layer.is_global]

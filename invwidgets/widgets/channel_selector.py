@@ -93,7 +93,7 @@ class ChannelSelector(w.VBox):
         if photo is not None:
             phi = representation(model, weights=weights)
             wanted = parse_size(size) if size is not None else phi.size
-            name = layer or good_layer(phi.layers(wanted), phi.handcrafted).name
+            name = layer or good_layer(phi.layers(wanted)).name
             cut = phi.at(name)
             self.show_layer(cut.layer_info(wanted).shape[0])
             self.features = cut.target(read_photo(photo, wanted))[0]

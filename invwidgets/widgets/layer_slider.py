@@ -99,9 +99,8 @@ class LayerSlider(w.VBox):
             phi: Representation = representation(model, weights=weights)
             self._photo_size = parse_size(size) if size is not None else phi.size
             self.layers = phi.layers(self._photo_size)
-            handcrafted = phi.handcrafted
             self._strict = True
-            self.value = value or good_layer(self.layers, handcrafted).short_name
+            self.value = value or good_layer(self.layers).short_name
 
     @property
     def layer(self) -> Layer | None:

@@ -42,7 +42,7 @@ def load_model(
     whole = read_photo(photo)
     pixels = to_uint8(resize(whole, wanted, at=crop))
     layers = phi.layers(wanted)
-    first = good_layer(layers, phi.handcrafted).short_name
+    first = good_layer(layers).short_name
     try:
         cut = phi.at(layer or first)
     except InvwidgetsError:

@@ -112,7 +112,7 @@ class RegionPicker(w.VBox):
         if photo is not None:
             phi = representation(model, weights=weights)
             wanted = parse_size(size) if size is not None else phi.size
-            name = layer or good_layer(phi.layers(wanted), phi.handcrafted).name
+            name = layer or good_layer(phi.layers(wanted)).name
             self.show_photo(to_uint8(read_photo(photo, wanted)))
             self.show_layer(phi.at(name), wanted)
             self.value = value

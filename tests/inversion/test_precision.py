@@ -28,9 +28,9 @@ def capable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def timed(monkeypatch: pytest.MonkeyPatch, exact: float, fast: float, error: float = 0.0) -> None:
-    def step(_: Any, image: torch.Tensor, half: bool) -> tuple[torch.Tensor, float]:
+    def step(_: Any, image: torch.Tensor, bf16: bool) -> tuple[torch.Tensor, float]:
         features = torch.ones(1, 4)
-        return features * (1 + error if half else 1), fast if half else exact
+        return features * (1 + error if bf16 else 1), fast if bf16 else exact
 
     monkeypatch.setattr(precision, "timed_step", step)
 

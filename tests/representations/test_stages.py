@@ -42,8 +42,17 @@ def test_a_transformer_shows_and_opens_on_its_blocks() -> None:
 
 @pytest.mark.parametrize("model", BEGIN)
 def test_where_one_begins(model: str) -> None:
-    handcrafted = model in ("hog", "dsift")
-    assert good_layer(layers_of(model), handcrafted).short_name == BEGIN[model]
+    assert good_layer(layers_of(model)).short_name == BEGIN[model]
+
+
+def test_a_network_cut_by_its_owner_begins_at_its_end() -> None:
+    trunk = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.MaxPool2d(2))
+    whole = nn.Sequential(trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    mean, std = (0.5,) * 3, (0.25,) * 3
+    assert iw.prepare("coffee", trunk, size=32, mean=mean, std=std).representation.layer == "3"
+    begin = iw.prepare("coffee", whole, size=32, mean=mean, std=std).representation
+    assert len(begin.layer_info((32, 32)).shape) == 3
+    assert begin.layer_info((32, 32)).shape[1:] != (1, 1)
 
 
 def test_every_layer_lies_inside_one_stage() -> None:

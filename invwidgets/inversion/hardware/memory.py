@@ -120,8 +120,8 @@ def _seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
     image = torch.zeros(1, 3, *size, device=representation.mean_color.device)
     image = image.contiguous(memory_format=torch.channels_last).requires_grad_(True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
-        representation(image)
-    return int(scale * _SLACK * sum(held.values()))
+        features = count(representation(image))
+    return int(scale * _SLACK * (sum(held.values()) + features.nbytes))  # and their gradient
 
 
 def plan_memory(
