@@ -54,11 +54,12 @@ def _timed(run: Iterator[Any]) -> float:
 class Marks:
     """Notes when each step ended: the differences are the steps' seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
         self.times: list[float] = []
 
     def __call__(self) -> None:
-        self.times.append(time.perf_counter())
+        self.times.append(self.clock())
 
     @property
     def seconds(self) -> list[float]:

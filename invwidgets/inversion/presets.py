@@ -28,8 +28,8 @@ Asked for fewer steps, the rate ends higher. HOG leans on the prior then, for it
 faintest noise to full contrast; dense SIFT would lose by it. Where a region sees only a part of
 the image, its data term weighs on few pixels and the prior on all: λ_V grows by 1 / coverage,
 tenfold at the most, and λ_α by its square. The numbers were chosen on the photos coffee and
-chelsea, on EfficientNet-Lite0 and, with random weights, AlexNet and ResNet-50;
-``benchmarks/quality.py`` and ``benchmarks/searches.py`` judge them on others.
+chelsea, those of colours also on astronaut, on EfficientNet-Lite0 and, with random weights, AlexNet
+and ResNet-50; ``benchmarks/quality.py`` and ``benchmarks/searches.py`` judge them on others.
 """
 
 from __future__ import annotations
