@@ -4,9 +4,9 @@
 
 Whole; cut by its owner after the layer; wrapped in another module; with its preprocessing inside
 (mean 0, std 1); with all three. The first row is the network by its name, the others are modules
-with the same weights, and timm's network with them from a file. VGG-16 and ResNet-18 have random
-weights; VGG-16 is given the first photo only. Default settings in float32; means over photos and
-seeds.
+with the same weights, and of ResNet-18 timm's with them from a file (timm's EfficientNet-Lite0 has
+another preprocessing than its weights here). VGG-16 and ResNet-18 have random weights; VGG-16 is
+given the first photo only. Default settings in float32; means over photos and seeds.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ CASES: tuple[tuple[str, str, str, Callable[[Any], nn.Module]], ...] = (
     ("resnet18", "random", "layer3", _resnet_cut),
     ("vgg16", "random", "features.15", _vgg_cut),
 )
-TIMM = ("efficientnet_lite0", "resnet18")  # those whose parts timm names alike
+TIMM = ("resnet18",)  # timm names its parts alike, and prepares photos alike
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def hero() -> None:
     for place in range(count):
         seen = [result.frames[place, 0].movedim(0, -1).numpy() for result in results]
         row = [part for image in (photo, *seen) for part in (image, gap)][:-1]
-        pictures.append(Image.fromarray(np.concatenate(row, 1)).quantize(128))
+        pictures.append(Image.fromarray(np.concatenate(row, 1)).quantize(96))
     pictures[0].save(
         TARGET / "hero.gif", save_all=True, append_images=pictures[1:],
         duration=[140] * (count - 1) + [2500], loop=0,
