@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from ..errors import OutputError
 from ..files import written_whole
 from ..inversion.result import Reconstruction
+from .canvas import INK
 from .contrast import stretched
 
 _GAP = 4
@@ -29,12 +30,21 @@ def save_animation(
     frames = result.frames.movedim(2, -1).numpy()
     shown = [_shown(frame, result.handcrafted) for frame in frames]
     pictures = [Image.fromarray(_side_by_side(frame)) for frame in shown]
+    if result.weights_note:
+        pictures = [_said(picture, result.weights_note) for picture in pictures]
     each = max(20, round(1000 * seconds / len(pictures)))
     durations = [each] * (len(pictures) - 1) + [1500]
     with written_whole(path) as partial:
         pictures[0].save(
             partial, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
         )
+
+
+def _said(picture: Image.Image, words: str) -> Image.Image:
+    """A picture with a line beneath."""
+    taller = ImageOps.expand(picture, (0, 0, 0, 16), "white")
+    ImageDraw.Draw(taller).text((4, picture.height + 2), words, fill=INK)
+    return taller
 
 
 def _shown(frame: NDArray[np.uint8], stretch: bool) -> NDArray[np.uint8]:

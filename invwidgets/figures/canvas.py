@@ -22,17 +22,20 @@ COLORS = ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a figure: its ground, text, fainter text, what is marked, empty places."""
+    """The colours of a figure: its ground, text, fainter text, what is chosen, empty places, the
+    best image's frame, and the frame of what a region sees."""
 
     face: str
     ink: str
     faint: str
     accent: str
     empty: str
+    best: str
+    field: str
 
 
-LIGHT = Theme("#ffffff", INK, FAINT, ACCENT, "#f0f2f4")
-DARK = Theme("#111111", "#e6e6e6", "#9a9fa6", "#58a6ff", "#1f2226")
+LIGHT = Theme("#ffffff", INK, FAINT, ACCENT, "#f0f2f4", "#1a7f37", "#e3a008")
+DARK = Theme("#111111", "#e6e6e6", "#9a9fa6", "#58a6ff", "#1f2226", "#3fb950", "#f2c94c")
 THEMES = {"light": LIGHT, "dark": DARK}
 
 

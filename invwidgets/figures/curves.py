@@ -13,12 +13,8 @@ from ..inversion.result import Reconstruction
 from .canvas import COLORS, LIGHT, Theme, new_figure, set_title
 from .gallery import note_of, title_of
 
-_NAMES = {
-    "data": "data",
-    "alpha": r"$R_\alpha$",
-    "tv": r"$R_{V^\beta}$",
-    "total": "weighted sum",
-}
+_NAMES = {"data": "match with the photo (data)", "alpha": r"strength of colours ($R_\alpha$)",
+          "tv": r"roughness ($R_{V^\beta}$)", "total": "weighted sum"}  # fmt: skip
 
 
 def curves(result: Reconstruction, theme: Theme = LIGHT) -> Figure:
@@ -64,6 +60,7 @@ def draw_curves(
         panel.set_yscale("log" if bool((energy > 0).any()) else "linear")
         panel.set_title(_NAMES.get(name, name), fontsize=9, color=theme.ink, loc="left")
         panel.set_xlabel("step", fontsize=8, color=theme.faint)
+        panel.set_ylabel("energy, no unit", fontsize=8, color=theme.faint)
         panel.tick_params(labelsize=8, colors=theme.faint, which="both")
         panel.grid(True, linewidth=0.4, alpha=0.4)
         for spine in panel.spines.values():

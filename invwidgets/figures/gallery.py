@@ -14,14 +14,15 @@ from ..inversion.progress import last_frame
 from ..inversion.result import Reconstruction
 from .canvas import LIGHT, Theme
 from .contrast import STRETCHED, stretched
-from .grid import Plan, plan_grid
+from .grid import Plan, plan_grid, without_orphan
 from .sheet import Sheet
 
-_HEAD = 58
+_HEAD = 66
+_EDGE = 14  # a saved picture stands free
 _LETTER = 7  # pixels of a caption's letter, on average at most
 STRAGGLER = " · straggler"  # after a seed's error, see ``Reconstruction.stragglers``
 SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
-_SPREAD_SAYS = "std, log: black 0.01 %, white 50 %"
+_SPREAD_SAYS = "dark where they agree · black 0.01 %, white 50 %"
 
 
 class Gallery:
@@ -62,8 +63,9 @@ class Gallery:
         if enlarged is not None:
             large = tuple(self.place[key] for key in ("photo", enlarged) if key in self.place)
         self.plan: Plan = plan_grid(
-            len(keys), shape, width, tallest, columns, large, _HEAD if heading else 0
-        )
+            len(keys), shape, width, tallest, columns, large,
+            *((_HEAD, _EDGE) if heading else ()),
+        )  # fmt: skip
         self.sheet = Sheet(self.plan, theme, scale)
         self.sheet.enliven(self.place[index] for index in range(len(self.seeds)))
         for index, seed in enumerate(self.seeds):
@@ -153,7 +155,7 @@ def gallery_of(
     cells = count + (result.photo is not None) + (2 if count > 1 else 0)
     if width is None:
         columns = columns or _columns(cells, count + (result.photo is not None))
-        width = max(480, 210 * columns - 14)
+        width = max(480, 210 * columns - 14 + 2 * _EDGE)
     drawn = Gallery(
         result.seeds[:count],
         images.shape[1:3],
@@ -176,7 +178,7 @@ def _columns(cells: int, pictures: int) -> int:
     """The photo and a few seeds stand side by side, mean and spread below; many make a sheet."""
     if pictures <= 5:
         return pictures
-    return min(8, math.ceil(math.sqrt(cells * 1.6)))
+    return without_orphan(cells, min(8, math.ceil(math.sqrt(cells * 1.6))), range(3, 10))
 
 
 def title_of(result: Reconstruction) -> str:

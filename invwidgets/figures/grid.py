@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 EDGE = 4  # room for the mark
@@ -45,30 +46,33 @@ def plan_grid(
     columns: int | None = None,
     large: tuple[int, ...] = (),
     head: int = 0,
+    edge: int = EDGE,
 ) -> Plan:
     """As large a grid of ``cells`` pictures of (height, width) ``shape`` as the sheet allows.
 
+    No picture stands alone in the last row where another number of columns can help it.
     ``large`` names the cells shown large in a row of their own above the others; ``head`` pixels
-    are left free above everything.
+    are left free above everything, ``edge`` pixels on the other sides.
     """
     spots: dict[int, Spot] = {}
-    top = head + (0 if head else 4)
+    top = head if head else edge
     if large:
-        each = _cell_width(len(large), shape, width, tallest * 0.68)
+        each = _cell_width(len(large), shape, width, tallest * 0.68, edge)
         for place, cell in enumerate(large):
-            spots[cell] = _spot(place, len(large), each, shape, top)
+            spots[cell] = _spot(place, len(large), each, shape, top, edge)
         top += round(each * shape[0] / shape[1]) + _caption(each) + 6
         tallest = 150
     rest = [cell for cell in range(cells) if cell not in spots]
     if rest:
         columns = columns or _columns(len(rest), shape, width, tallest)
-        each = _cell_width(columns, shape, width, math.inf)
+        each = _cell_width(columns, shape, width, math.inf, edge)
         if large:
             columns = min(columns, max(1, width // 70))
-            each = min(_cell_width(columns, shape, width, math.inf), 96)
+            each = min(_cell_width(columns, shape, width, math.inf, edge), 96)
         for place, cell in enumerate(rest):
-            spots[cell] = _spot(place, columns, each, shape, top)
+            spots[cell] = _spot(place, columns, each, shape, top, edge)
     bottom = max(s.top + s.height + _caption(s.width) for s in spots.values())
+    bottom += edge - EDGE
     return Plan(width, bottom, tuple(spots[cell] for cell in range(cells)))
 
 
@@ -81,11 +85,25 @@ def _columns(cells: int, shape: tuple[int, int], width: int, tallest: float) -> 
 
     fitting = [c for c in range(1, cells + 1) if height(c) <= tallest]
     wide = [c for c in fitting if _cell_width(c, shape, width, math.inf) >= 48]
-    return min(wide or [min(cells, max(1, width // 64))])
+    return without_orphan(cells, min(wide or [min(cells, max(1, width // 64))]), wide)
 
 
-def _cell_width(columns: int, shape: tuple[int, int], width: int, tallest: float) -> int:
-    each = (width - 2 * EDGE - _GAP * (columns - 1)) // columns
+def without_orphan(cells: int, columns: int, choice: Collection[int]) -> int:
+    """The number of columns, or one or two more, that leaves no picture alone in the last row.
+
+    >>> without_orphan(7, 3, (3, 4, 5)), without_orphan(8, 3, (3, 4))
+    (4, 3)
+    """
+    for more in (columns, columns + 1, columns + 2):
+        if (more in choice or more == columns) and (cells % more != 1 or 1 in (more, cells)):
+            return more
+    return columns
+
+
+def _cell_width(
+    columns: int, shape: tuple[int, int], width: int, tallest: float, edge: int = EDGE
+) -> int:
+    each = (width - 2 * edge - _GAP * (columns - 1)) // columns
     largest = _LARGEST if columns > 2 else 1.4 * _LARGEST
     return max(8, int(min(each, largest, tallest * shape[1] / shape[0])))
 
@@ -94,12 +112,12 @@ def _caption(cell_width: int) -> int:
     return _SMALL_CAPTION if cell_width < _SMALL else _CAPTION
 
 
-def _spot(place: int, columns: int, each: int, shape: tuple[int, int], top: int) -> Spot:
+def _spot(place: int, columns: int, each: int, shape: tuple[int, int], top: int, edge: int) -> Spot:
     row, column = divmod(place, columns)
     height = max(8, round(each * shape[0] / shape[1]))
     caption = _caption(each)
     return Spot(
-        EDGE + column * (each + _GAP),
+        edge + column * (each + _GAP),
         top + row * (height + caption),
         each,
         height,

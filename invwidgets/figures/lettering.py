@@ -32,6 +32,20 @@ class Lettering:
         color = str(text.get_color())
         pen.text((left, round(top + ascent)), text.get_text(), fill=color, font=font, anchor="ls")
 
+    def fitted(self, text: Text, words: str, room: float) -> str:
+        """Words in the text's letters that take at most ``room`` pixels: the last parts of
+        ``a · b · c`` are left out first, then letters."""
+        font, _ = self._style(text)
+        parts = words.split(" · ")
+        while len(parts) > 1 and font.getlength(" · ".join(parts)) > room:
+            parts.pop()
+        kept = " · ".join(parts)
+        if font.getlength(kept) <= room:
+            return kept
+        while len(kept) > 1 and font.getlength(f"{kept}…") > room:
+            kept = kept[:-1]
+        return f"{kept}…"
+
     def _style(self, text: Text) -> tuple[ImageFont.FreeTypeFont, float]:
         """The text's font, and how far below the text's top its letters stand."""
         properties = text.get_fontproperties()

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from .canvas import LIGHT, Picture, Theme
-from .grid import EDGE, Plan, Spot
+from .grid import Plan, Spot
 from .lettering import Lettering
 
 Pixels = NDArray[np.uint8]
@@ -49,7 +50,7 @@ class Sheet:
         self._texts = [self._captions(spot) for spot in plan.spots]
         self._images: dict[int, AxesImage] = {}
         self._letters = Lettering(self.canvas)
-        self._mark = self._rectangle((0, 0, 1, 1), 2.2)
+        self._mark = self._rectangle((0, 0, 1, 1), 2.2, theme.best)
         self._mark.set_visible(False)
         self._frames: dict[int, Rectangle] = {}
         self._ground: Image.Image | None = None
@@ -73,7 +74,10 @@ class Sheet:
             image.axes.remove()
 
     def caption(self, cell: int, first: str = "", second: str = "") -> None:
-        for text, words in zip(self._texts[cell], (first, second), strict=False):
+        """Up to two lines beneath a picture, cut where they would run into the next one's."""
+        room = 0.98 * self._boxes[cell][2]
+        for text, given in zip(self._texts[cell], (first, second), strict=False):
+            words = self._letters.fitted(text, given, room)
             if text.get_text() != words:
                 text.set_text(words)
                 if cell not in self._lively:
@@ -107,16 +111,17 @@ class Sheet:
             across, down = width / columns, height / rows
             seen = (left + box[1] * across, top + box[0] * down,
                     (box[3] - box[1]) * across, (box[2] - box[0]) * down)  # fmt: skip
-            self._frames[cell] = self._rectangle(seen, 1.6)
+            self._frames[cell] = self._rectangle(seen, 1.6, self.theme.field)
         self._ground = None
 
     def head(self, title: str, note: str) -> None:
         """A heading at the upper left, and a fainter line of facts below it."""
         width, height = self.plan.width, self.plan.height
-        self._figure.text(EDGE / width, 1 - 6 / height, title, fontsize=11, weight="bold",
+        left = min(spot.left for spot in self.plan.spots)
+        self._figure.text(left / width, 1 - (left + 2) / height, title, fontsize=11, weight="bold",
                          color=self.theme.ink, va="top", parse_math=False)  # fmt: skip
-        self._figure.text(EDGE / width, 1 - 29 / height, note, fontsize=8, color=self.theme.faint,
-                         va="top", parse_math=False)  # fmt: skip
+        self._figure.text(left / width, 1 - (left + 25) / height, note, fontsize=8,
+                         color=self.theme.faint, va="top", parse_math=False)  # fmt: skip
 
     def write(self, left: int, top: int, words: str, faint: bool = False) -> None:
         """A line of words at a place in CSS pixels, such as the head of a row or a column."""
@@ -175,7 +180,7 @@ class Sheet:
         width = max(1, round(patch.get_linewidth() * self._figure.dpi / 72))
         down, out = self._pixels[1], width / 2
         corners = (box.x0 - out, down - box.y1 - out, box.x1 + out - 1, down - box.y0 + out - 1)
-        color = self.theme.accent
+        color = to_hex(patch.get_edgecolor())
         pen.rectangle([round(corner) for corner in corners], outline=color, width=width)
 
     def jpeg(self, quality: int = 88) -> bytes:
@@ -207,10 +212,12 @@ class Sheet:
                           zorder=-1)  # fmt: skip
         self._figure.add_artist(patch)
 
-    def _rectangle(self, box: tuple[float, float, float, float], line: float) -> Rectangle:
+    def _rectangle(
+        self, box: tuple[float, float, float, float], line: float, color: str
+    ) -> Rectangle:
         left, bottom, width, height = self._bounds(box)
         patch = Rectangle((left, bottom), width, height, fill=False, linewidth=line,
-                          edgecolor=self.theme.accent,
+                          edgecolor=color,
                           transform=self._figure.transFigure)  # fmt: skip
         self._figure.add_artist(patch)
         return patch

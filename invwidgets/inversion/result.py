@@ -27,7 +27,7 @@ def no_frames() -> Tensor:
     return torch.zeros(0, dtype=torch.uint8)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reconstruction:
     """What a search ended in.
 
@@ -179,6 +179,32 @@ class Reconstruction:
     def weights_note(self) -> str:
         """What a picture must say of the weights, empty if they are pretrained."""
         return "" if self.weights in ("pretrained", "as given", "hand-built") else self.weights
+
+    def __repr__(self) -> str:
+        said = [self.objective.title(self.layer, self.photo_name, self._channel), self.model]
+        if self.weights_note:
+            said.append(self.weights_note)
+        count = len(self.images)
+        said.append(f"{count} image{'s' * (count != 1)} after {self.steps} steps")
+        if self.scores:
+            best = (max if self.objective.higher_is_better else min)(self.scores)
+            said.append(f"the best with {self.objective.score_text(best)}")
+        return f"<Reconstruction: {', '.join(said)}>"
+
+    def _repr_png_(self) -> bytes:
+        """The gallery, where a notebook's cell ends with a result."""
+        import io
+
+        from ..figures.gallery import gallery_of
+
+        file = io.BytesIO()
+        gallery_of(self, scale=1.0).sheet.save(file, "png")
+        return file.getvalue()
+
+    @property
+    def _channel(self) -> int | None:
+        chosen = self.selection.channels
+        return int(chosen[0]) if chosen else None
 
     def summary(self) -> dict[str, Any]:
         """The numbers and settings, ready for JSON."""

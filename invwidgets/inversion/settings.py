@@ -16,6 +16,7 @@ from ..images import MAX_SIDE, check_fit, parse_size
 from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..search.parametrizations import PARAMETRIZATIONS, Parametrization
 from ..swappable import SavedPart, checked, from_plain, to_plain
+from ..tables import html_table
 
 # Beyond these is a slip of the keyboard, refused at once; sizes are limited in images.MAX_SIDE.
 MAX_SEEDS = MAX_STEPS = 1_000_000
@@ -254,6 +255,17 @@ class InversionSettings:
         value = getattr(self, name)
         if value is not None or not optional:
             self._set(name, real_number(value, name, low, high, remedy))
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what differs from the plain settings, and the steps."""
+        plain = {f.name: f.default for f in dataclasses.fields(self)}
+        told = [("steps", self.steps), ("seeds", ", ".join(map(str, self.seeds)))]
+        told += [
+            (name, str(getattr(self, name)))
+            for name, default in plain.items()
+            if name != "seeds" and getattr(self, name) != default
+        ]
+        return html_table(f"Settings, preset {self.preset}", told)
 
     def replace(self, **changes: Any) -> InversionSettings:
         """A copy with some settings changed; an unknown name is refused."""

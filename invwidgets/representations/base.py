@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..tables import html_table
 from .receptive_fields.tracer import ReceptiveField
 
 Region = tuple[int, int, int, int]  # rows r0:r1 and columns c0:c1 of feature cells, half-open
@@ -71,6 +72,10 @@ class Layer:
     def describe(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it is, as a table."""
+        return html_table(f"Layer {self.short_name}", self.describe().items())
 
 
 def _is_list(name: str, names: list[str]) -> bool:
@@ -146,6 +151,17 @@ class Representation(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         raise TypeError(f"{type(self).__name__} computes nothing")
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it is, as a table."""
+        told = {
+            "model": self.name,
+            "layer": self.layer,
+            "shape": self.layer_info().shape,
+            "weights": self.weights,
+            "photo": "{} × {} pixels".format(*self.size),
+        }
+        return html_table("Representation", told.items())
 
     def extra_repr(self) -> str:
         return f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"

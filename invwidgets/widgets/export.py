@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import traitlets as t
 
 from ..figures.canvas import THEMES
 from ..figures.gallery import gallery_of
+from ..files import written_whole
 from ..inversion.replay import code_for
 from ..inversion.result import Reconstruction
 from .loop import Loop
@@ -26,32 +28,86 @@ TYPES = {
 
 
 class Export(anywidget.AnyWidget):
-    """Buttons that download, and the run's code with a button that copies it."""
+    """Buttons that download, and the run's code, shown when it is asked for.
+
+    An uploaded photo is written beside the notebook then, so that the code runs; where a server's
+    page shows the panel, the browser saves it instead.
+    """
 
     _esm = static("export.js")
     ready = t.Bool(False).tag(sync=True)
+    note = t.Unicode("").tag(sync=True)
     code = t.Unicode("").tag(sync=True)
     theme = t.Unicode("light")
 
     def __init__(self, loop: Loop) -> None:
         self._result: Reconstruction | None = None
+        self._photo: str | None = None
+        self._upload: tuple[str, bytes] | None = None
         super().__init__()
         self.on_msg(lambda _, content, buffers: loop.call(self.send_wanted, content))
 
-    def offer(self, result: Reconstruction | None, photo: str | None = None) -> None:
-        """Offer a result; ``photo`` is the Python that names its photo."""
-        self._result = result
+    def offer(
+        self,
+        result: Reconstruction | None,
+        photo: str | None = None,
+        upload: tuple[str, bytes] | None = None,
+    ) -> None:
+        """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
+        name and bytes, which the code will read."""
+        self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
-            self.code = "" if result is None else code_for(result, photo)
+            self.code = self.note = ""
             self.ready = result is not None
+
+    def show_code(self) -> None:
+        """Show the Python that does the run again, its photo beside it."""
+        if self._result is None:
+            return
+        photo, note = self._photo, ""
+        if self._upload is not None:
+            name, data = self._upload
+            kept = name
+            if on_a_server():
+                self.send({"save": name, "type": "image/png"}, buffers=[data])
+                note = f"The browser saves {name}; put it beside the code."
+            else:
+                kept = write_beside(name, data)
+                note = f"{kept} was written beside the notebook; the code reads it."
+            photo = (photo or repr(name)).replace(repr(name), repr(kept))
+        with self.hold_sync():
+            self.note, self.code = note, code_for(self._result, photo)
 
     def send_wanted(self, content: dict[str, Any]) -> None:
         kind = content.get("want")
+        if kind == "code":
+            self.show_code()
         if self._result is None or kind not in TYPES:
             return
         name = file_name(self._result.photo_name or "unit", self._result.layer, str(kind))
         data = file_of(self._result, str(kind), self.theme)
         self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
+
+
+def on_a_server() -> bool:
+    """Whether the kernel belongs to a page of Voila, whose visitor has no folder here."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+
+
+def write_beside(name: str, data: bytes) -> str:
+    """Write a file into the working folder, never over another one; the name it got.
+
+    Raises ``OutputError`` where the folder cannot be written.
+    """
+    path = Path(name)
+    stem, number = path.stem, 1
+    while path.exists() and path.read_bytes() != data:
+        number += 1
+        path = Path(f"{stem}-{number}{Path(name).suffix}")
+    if not path.exists():
+        with written_whole(path) as partial:
+            partial.write_bytes(data)
+    return str(path)
 
 
 def file_name(photo: str, layer: str, kind: str) -> str:

@@ -35,6 +35,9 @@ from .panel_options import (
     photo_code,
     run_arguments,
     shown_name,
+    stage_arguments,
+    stage_key,
+    upload_name,
 )
 from .panel_run import PanelRun
 from .panel_views import PanelViews
@@ -42,6 +45,7 @@ from .parts import classed
 from .prior_knobs import in_words as knobs_in_words
 from .run_controls import in_words
 from .snapshot import Snapshot
+from .stage_pictures import StagePictures
 
 _REMEDY = "Use random weights"
 
@@ -83,6 +87,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._models = PanelModel(
             loop, self, asked, self.controls.say, self._have_loaded, self._load_failed
         )
+        self.stages = StagePictures(loop)
         columns = classed(w.HBox([asked.side, views]), "iw-columns")
         super().__init__([asked.top, asked.layer_slider, columns])
         classed(self, "iw-panel")
@@ -150,6 +155,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.loop.closed = True
         self._models.close()
         self._run.close()
+        self.stages.close()
         self.snapshot.close()
         close_all(self, self._asked.knobs.others, self._asked.region_picker.exact)
         self.unobserve_all()
@@ -165,6 +171,21 @@ class InversionPanel(w.VBox, PanelOptions):
     def _ipython_display_(self, **_: Any) -> None:
         self.snapshot.display(self)
 
+    def show_stages(self) -> None:
+        """Make every stage's own small reconstruction, in turn; asked again meanwhile, stop."""
+        if self.stages.busy:
+            self.stages.stop()
+        elif self._models.loaded is not None:
+            names = [stage.short_name for stage in self.layer_slider.stages]
+            arguments = stage_arguments(self, self._models.loaded.representation)
+            self.stages.run(names, stage_key(self), arguments)
+
+    def _stages_came(self, _: Any) -> None:
+        busy, done = self.stages.busy, self.stages.done
+        count = f"{len(done)} of {len(self.layer_slider.stages)}"
+        self._asked.every.description = f"Stop ({count})" if busy else "Show every stage"
+        self.layer_slider.pictures = done
+
     # ---- from the controls to the traits
 
     def _connect(self) -> None:
@@ -176,6 +197,7 @@ class InversionPanel(w.VBox, PanelOptions):
             controls.step: self.step,
             controls.stop: self.stop,
             controls.remedy: self._use_random_weights,
+            self._asked.every: self.show_stages,
             controls.keep: self._ask_no_more,
             controls.back: lambda: self.reset(*KNOBS),
             self.history.bring: self._restore_chosen,
@@ -184,6 +206,8 @@ class InversionPanel(w.VBox, PanelOptions):
             button.on_click(loop.handler(act))
         self.tabs.observe(loop.handler(self._draw_curves), "selected_index")
         self.photos.observe(lambda change: self._show_error(change["new"]), "error")
+        self.stages.observe(lambda change: self._show_error(change["new"]), "error")
+        self.stages.observe(self._stages_came, ["done", "busy"])
 
     def _use_random_weights(self) -> None:
         self.weights = "random"
@@ -260,6 +284,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._show_error("")
         self.photo_name = self._name
         self._follow_preset()
+        self._keep_stages()
         restoring, self._restoring = self._restoring, False
         if self._wants_run:
             self._begin(self._wants_run)
@@ -269,6 +294,12 @@ class InversionPanel(w.VBox, PanelOptions):
             self._rest()
             self.controls.say(f"Ready. Press Start: images will sharpen from noise.{self._mind}")
             self.snapshot.keep_gallery(self.gallery.drawn())
+
+    def _keep_stages(self) -> None:
+        """Of another photo or network, show only what was made of it before."""
+        key = stage_key(self)
+        if key != self.stages.key:
+            self.stages.show([stage.short_name for stage in self.layer_slider.stages], key)
 
     def _load_failed(self, words: str) -> None:
         self._wants_run = ""
@@ -314,6 +345,7 @@ class InversionPanel(w.VBox, PanelOptions):
         if self._closing:
             return
         last = news[-1]
+        self.stages.rest(last.state in ("preparing", "running"))
         self._views.show_progress(news)
         self.session.frame_seconds = self.gallery.pause
         self._draw_curves()
@@ -334,7 +366,7 @@ class InversionPanel(w.VBox, PanelOptions):
         if result.photo_name:  # an upload's is its file's name, which the session does not know
             result = replace(result, photo_name=self._of_run[1])
         self.result = result
-        self._views.show_result(result, self._photo_code)
+        self._views.show_result(result, self._photo_code, self._upload)
         self._entry = entry = HistoryEntry(result, self.values, self.overridden)
         self.history.add(entry)
         self._draw_curves(now=True)
@@ -368,7 +400,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._ask_no_more()
         self._models.ask({*changed, "region", "channels"})
         self.controls.show_state("idle")
-        self._views.restore(entry.result, self._photo_code)
+        self._views.restore(entry.result, self._photo_code, self._upload)
         self.classes.rows = list(entry.classes)
 
     def _rest(self) -> None:
@@ -398,6 +430,12 @@ class InversionPanel(w.VBox, PanelOptions):
     def _photo_code(self) -> str:
         loaded = self._models.loaded
         return photo_code(self, self._name, loaded.size if loaded is not None else None)
+
+    @property
+    def _upload(self) -> tuple[str, bytes] | None:
+        """An uploaded photo as a file."""
+        given = self.photo
+        return (upload_name(self._name), given) if isinstance(given, bytes) else None
 
     def _show_error(self, words: str, remedy: str = "") -> None:
         self.controls.show_error(words, remedy)

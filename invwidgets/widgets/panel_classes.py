@@ -23,7 +23,7 @@ def ask_classes(
     """
     assert models.loaded is not None
     representation = models.loaded.representation
-    names = [f"image {seed}" for seed in result.seeds[:MANY]]
+    names = [f"seed {seed}" for seed in result.seeds[:MANY]]
     images = result.images[:MANY]
     if result.photo is not None:
         names.insert(0, result.photo_name)

@@ -44,6 +44,11 @@ class PanelControls:
         crop = w.FloatSlider(0.5, min=0, max=1, step=0.02, description="Crop", readout=False)
         self.crop = Setting(loop, "crop", crop, "Which part of the photo is kept")
         self.layer_slider = LayerSlider(loop=loop)
+        self.every = w.Button(
+            description="Show every stage", tooltip="A small reconstruction of each stage, in turn"
+        )
+        below = self.layer_slider.below
+        below.children = (*below.children, self.every)
         self.region_picker = RegionPicker(loop=loop)
         self.channel_selector = ChannelSelector(loop=loop)
         self.knobs = PriorKnobs(None, loop=loop)

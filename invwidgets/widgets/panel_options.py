@@ -161,8 +161,32 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
     return arguments
 
 
+def stage_arguments(options: PanelOptions, representation: Representation) -> dict[str, Any]:
+    """The arguments of ``Session.start`` for small reconstructions of many layers."""
+    names = ("photo", "model", "weights", "size", "device")
+    arguments = {name: getattr(options, name) for name in names}
+    if options.crop != CENTRE:
+        size = _size(options, representation)
+        arguments["photo"] = read_photo(options.photo, size, at=options.crop)
+    return arguments
+
+
+def stage_key(options: PanelOptions) -> tuple[Any, ...]:
+    """What tells such reconstructions of one photo and network from others."""
+    names = ("photo", "model", "weights", "size", "crop")
+    plain = (str, bytes, int, float, tuple, type(None))
+    values = (getattr(options, name) for name in names)
+    return tuple(value if isinstance(value, plain) else id(value) for value in values)
+
+
 def shown_name(photo: Any, given: str) -> str:
     return photo_name(photo) if isinstance(photo, str) else given or photo_name(photo)
+
+
+def upload_name(name: str) -> str:
+    """What every system takes as the name of an upload's file."""
+    plain = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in name)
+    return f"{plain.strip('. ')[:60] or 'photo'}.png"
 
 
 def photo_code(options: PanelOptions, name: str, size: tuple[int, int] | None) -> str:
@@ -172,7 +196,7 @@ def photo_code(options: PanelOptions, name: str, size: tuple[int, int] | None) -
     if isinstance(given, str | os.PathLike):
         code = repr(os.fspath(given))
     elif isinstance(given, bytes):
-        code = repr(f"{name}.png")
+        code = repr(upload_name(name))
     if options.crop != CENTRE and size is not None:
         return f"iw.read_photo({code}, {size}, at={options.crop:g})"
     return code

@@ -63,14 +63,17 @@ class PanelViews(w.VBox):
         if frame is not None:
             self.gallery.show(frame)
 
-    def show_result(self, result: Reconstruction, photo: str) -> None:
-        """A run's end: measured captions, and files; ``photo`` is Python that names its photo."""
+    def show_result(
+        self, result: Reconstruction, photo: str, upload: tuple[str, bytes] | None
+    ) -> None:
+        """A run's end: measured captions, and files; ``photo`` is Python that names its photo,
+        ``upload`` the file of one that came from the page."""
         captions = [caption(result, index) for index in range(len(result.seeds))]
         self.gallery.show(last_frame(result), captions)
         self.export.theme, self.history.theme = self.gallery.colors, self.gallery.look
-        self.export.offer(result, photo)
+        self.export.offer(result, photo, upload)
 
-    def restore(self, result: Reconstruction, photo: str) -> None:
+    def restore(self, result: Reconstruction, photo: str, upload: tuple[str, bytes] | None) -> None:
         """A result of before, with the photo it was made of."""
         pixels = None if result.photo is None else to_uint8(result.photo)
         self.gallery.show_photo(
@@ -82,7 +85,7 @@ class PanelViews(w.VBox):
             result.weights_note,
         )
         self.classes.rows = []
-        self.show_result(result, photo)
+        self.show_result(result, photo, upload)
 
     def show_curves(self, session: Session, seeds: int, now: bool = False) -> None:
         """The energies of the session's run, where their tab is open."""

@@ -1,7 +1,8 @@
 """A still picture that stays in the saved notebook, so that the panel shows without a kernel.
 
 It is an output of its own, hidden while the panel lives: the rule that hides it comes with the
-panel's style, which is there only where a kernel is.
+panel's style, which is there only where a kernel is. A third output is a style that stays: where no
+kernel is, notebooks say of the panel itself that they cannot display it, and that line goes away.
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from typing import Any
 from ..figures.gallery import Gallery, gallery_of
 from ..inversion.result import Reconstruction
 
+_ABSENT = "The panel lives where a kernel runs. Below is its last picture."
+_STYLE = """<style>
+.jp-OutputArea-child:has(+ .jp-OutputArea-child img) > .jupyter-widgets:not(:has(*)),
+.jp-OutputArea-child:has(+ .jp-OutputArea-child img):has(script[type$="widget-view+json"])
+{ display: none !important; }
+</style>"""
+
 
 class Snapshot:
     """``display`` shows a widget and reserves the output; ``keep`` fills it."""
@@ -23,9 +31,9 @@ class Snapshot:
     def display(self, widget: Any) -> None:
         from IPython.display import display
 
-        data = widget._repr_mimebundle_()
-        display(data, raw=True)
+        display(widget._repr_mimebundle_() | {"text/plain": _ABSENT}, raw=True)
         self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+        display({"text/html": _STYLE, "text/plain": ""}, raw=True)
 
     def keep(self, result: Reconstruction) -> None:
         """Put a result's gallery into the saved notebook."""

@@ -14,6 +14,7 @@ import pytest
 from .servers import CHROMIUM, open_in_lab
 
 pytest.importorskip("anywidget")
+pytest.importorskip("axe_playwright_python")
 pytest.importorskip("playwright")
 pytest.importorskip("voila")
 if CHROMIUM is None:
@@ -46,8 +47,10 @@ def press(page: Any, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).first.click()
 
 
-def picture(page: Any, name: str) -> None:
+def picture(page: Any, name: str, whole: bool = False) -> None:
+    """Keep a picture of the panel, or of the whole window, where pictures are wanted."""
     if PICTURES:
         page.mouse.move(0, 0)
         page.wait_for_timeout(700)
-        page.locator(".iw-panel").first.screenshot(path=str(Path(PICTURES) / f"{name}.png"))
+        shown = page if whole else page.locator(".iw-panel").first
+        shown.screenshot(path=str(Path(PICTURES) / f"{name}.png"))

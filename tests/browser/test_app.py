@@ -68,6 +68,7 @@ def test_a_hostile_name_is_only_text(three: App) -> None:
         page.locator(".iw-tile-caption", has_text=HOSTILE).wait_for(timeout=MINUTE)
         picture(page, "app-hostile-name")
         page.get_by_role("tab", name="Export").click()
+        press(page, "Show code")
         page.locator(".iw-code pre", has_text="onerror").wait_for(timeout=MINUTE)
         with page.expect_download() as download:
             press(page, "Picture (PNG)")

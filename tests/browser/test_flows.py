@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from .flows import MINUTE, STEPS, load, picture, press, status
 from .servers import browser, server, write_notebook
@@ -99,6 +100,7 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
 
         page.get_by_role("tab", name="Curves").click()
         page.get_by_role("tab", name="Export").click()
+        press(page, "Show code")
         page.locator(".iw-code pre", has_text="iw.invert(").wait_for(timeout=MINUTE)
         for name, ending in (("Picture (PNG)", "png"), ("Animation (GIF)", "gif")):
             with page.expect_download() as download:
@@ -126,6 +128,7 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
             page.keyboard.press("ArrowRight")
         status(page, "Done")
         page.get_by_role("tab", name="Export").click()
+        press(page, "Show code")
         page.locator(".iw-code pre", has_text="'tv_weight'").wait_for(timeout=MINUTE)
 
         large = tmp_path / "large.jpg"
@@ -156,6 +159,45 @@ def test_it_looks_right_light_dark_and_narrow(site: tuple[str, str], look: str) 
             " return p.scrollWidth - p.clientWidth; })()"
         )
         assert overflow <= 1
+        assert serious(page) == []
+        assert not page.troubles
+
+
+def serious(page: Any) -> list[str]:
+    """What axe-core finds wrong with the panel for who cannot see it, or has no mouse."""
+    found = Axe().run(page, context=".iw-panel").response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_one_view_of_network_knobs_and_all_images(site: tuple[str, str]) -> None:
+    """At 1280 × 900, in Lab with its sidebar open: nothing has to be scrolled to."""
+    with browser(1280, 900) as page:
+        load(page, site)
+        if site[0] == "lab":
+            page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+        drawn_for_this_page(page, False)
+        picture(page, f"panel-one-view-{site[0]}", whole=True)
+        shown = page.evaluate(
+            """() => {
+  const pane = document.querySelector('.jp-WindowedPanel-outer, .jp-Notebook')
+    ?.getBoundingClientRect().bottom ?? innerHeight;
+  const bottom = (name) => Math.max(...[...document.querySelectorAll(name)].map(
+    (one) => one.getBoundingClientRect().bottom));
+  return ['.iw-stage', '.iw-region-canvas', '.iw-how > .iw-section .noUi-handle', '.iw-place',
+    '.iw-how select'].map((name) => [name, bottom(name), Math.min(pane, innerHeight)]);
+}"""
+        )
+        assert all(bottom <= limit for _, bottom, limit in shown), shown
+        tabs = 0  # the keys' way to Start
+        page.locator(".iw-panel").evaluate("panel => { panel.tabIndex = -1; panel.focus(); }")
+        while page.evaluate("document.activeElement.textContent.trim()") != "Start":
+            page.keyboard.press("Tab")
+            tabs += 1
+            assert tabs < 25
         assert not page.troubles
 
 

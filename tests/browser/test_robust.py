@@ -123,3 +123,24 @@ def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
         press(page, "Stop")
         status(page, "Stopped after")
         assert not page.troubles
+
+
+def test_a_saved_notebook_shows_the_still_and_no_complaint(lab: str) -> None:
+    """Reopened where no kernel runs; and as a page of nbconvert."""
+    with browser(1280, 1000) as page:
+        load(page, ("lab", lab), notebook="short.ipynb")
+        press(page, "Start")
+        status(page, "As blocks.1 sees them")
+        page.wait_for_timeout(500)
+        page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+        page.wait_for_timeout(1500)
+        page.evaluate(
+            "window.jupyterapp.serviceManager.sessions.shutdownAll()"
+            ".then(() => window.jupyterapp.serviceManager.kernels.shutdownAll())"
+        )
+        page.goto(f"{lab}/lab/workspaces/saved/tree/short.ipynb?reset")
+        page.locator(".jp-OutputArea img").first.wait_for(timeout=MINUTE)
+        page.wait_for_timeout(2000)
+        picture(page, "notebook-saved", whole=True)
+        assert page.get_by_text("Error displaying widget").locator("visible=true").count() == 0
+        assert page.locator(".jp-OutputArea img").first.is_visible()

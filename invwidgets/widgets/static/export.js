@@ -7,11 +7,21 @@ function render({ model, el }) {
   const box = document.createElement("div");
   box.className = "iw-code";
   const code = document.createElement("pre");
+  const show = document.createElement("button");
+  show.className = "iw-button";
+  show.textContent = "Show code";
+  show.title = "The Python that does this run again";
+  show.onclick = () => model.send({ want: "code" });
+  const note = document.createElement("div");
+  note.className = "iw-export-note";
+  note.setAttribute("role", "status");
   const copy = document.createElement("button");
   copy.className = "iw-button";
   copy.textContent = "Copy code";
   box.append(copy, code);
-  root.append(row, box);
+  code.tabIndex = 0;
+  code.setAttribute("aria-label", "The code of this run");
+  root.append(row, note, box);
   el.appendChild(root);
   const kinds = [
     ["png", "Picture (PNG)"], ["pdf", "Picture (PDF)"], ["gif", "Animation (GIF)"], ["safetensors", "Result file"],
@@ -24,11 +34,14 @@ function render({ model, el }) {
     row.appendChild(button);
     return button;
   });
+  row.appendChild(show);
   function update() {
     const ready = model.get("ready");
     buttons.forEach((button) => (button.disabled = !ready));
-    copy.disabled = !ready;
-    code.textContent = model.get("code") || "The code that does a run again appears here when it has ended.";
+    show.disabled = !ready;
+    note.textContent = ready ? model.get("note") : "Files and code of a run are here when it has ended.";
+    box.hidden = !model.get("code");
+    code.textContent = model.get("code");
   }
   copy.onclick = async () => {
     const text = model.get("code");
@@ -57,7 +70,7 @@ function render({ model, el }) {
     setTimeout(() => URL.revokeObjectURL(url), 60000);
   }
   model.on("msg:custom", save);
-  model.on("change:ready change:code", update);
+  model.on("change:ready change:code change:note", update);
   update();
   return () => model.off("msg:custom", save);
 }

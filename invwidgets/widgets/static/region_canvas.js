@@ -16,7 +16,7 @@ function render({ model, el }) {
     return [down[r0][0], across[c0][0], down[r1 - 1][1], across[c1 - 1][1]];
   };
 
-  const room = () => Math.min(232, Math.max(120, el.clientWidth || 200));
+  const room = () => Math.min(204, Math.max(120, el.clientWidth || 200));
   function fit() {
     const ratio = window.devicePixelRatio || 1;
     last = room();
@@ -56,8 +56,8 @@ function render({ model, el }) {
     if (box.length === 4) {
       const [top, left, bottom, right] = field(box).map((v) => v * unit);
       pen.setLineDash([5 * ratio, 4 * ratio]);
-      pen.lineWidth = 1.5 * ratio;
-      pen.strokeStyle = "#ffffff";
+      pen.lineWidth = 2 * ratio;
+      pen.strokeStyle = "#f2c94c";                      // what they see: the gallery's frame too
       pen.strokeRect(left + 1, top + 1, right - left - 2, bottom - top - 2);
       pen.setLineDash([]);
       const [r0, r1, c0, c1] = box;

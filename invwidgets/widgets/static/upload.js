@@ -10,7 +10,7 @@ function render({ model, el }) {
   input.setAttribute("aria-label", "Upload a photo");
   label.append(words, input);
   el.appendChild(label);
-  const rest = "Upload or drop a photo";
+  const rest = "Upload or drop one";
   words.textContent = rest;
 
   async function take(file) {

@@ -1,0 +1,174 @@
+"""What a panel says at its ends: near or not, whose weights, whose knobs; and the ways out."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("anywidget")
+pytest.importorskip("ipywidgets")
+
+import invwidgets as iw
+from invwidgets.representations.classes import class_names, likeliest
+from invwidgets.widgets.export import write_beside
+
+from .test_panel import until, with_panel
+
+
+def picture(height: int, width: int) -> bytes:
+    file = io.BytesIO()
+    shades = np.linspace(0, 255, height * width * 3).reshape(height, width, 3).astype(np.uint8)
+    Image.fromarray(shades).save(file, "PNG")
+    return file.getvalue()
+
+
+@with_panel(layer="conv_head", steps=2)
+async def test_a_run_that_did_not_come_near_says_so(panel: iw.InversionPanel) -> None:
+    result = await panel.start()
+    assert result.relative_error is not None
+    assert min(result.relative_error) > 0.3
+    await until(lambda: panel.controls.status.value.startswith("Done"))
+    said = panel.controls.status.value
+    assert "The search did not come near" in said
+    assert "try 6 steps or less smoothness" in said
+    assert panel.controls.bar.bar_style == "warning"
+    assert "did not come near" in panel.history.tiles.captions[0]
+
+
+@with_panel(weights="random", steps=3)
+async def test_random_weights_are_named_wherever_they_are_shown(panel: iw.InversionPanel) -> None:
+    assert "random weights" in panel.controls.status.value
+    result = await panel.start()
+    await until(lambda: panel.controls.status.value.startswith("Done"))
+    assert "Mind: random weights" in panel.controls.status.value
+    assert "(random weights)" in panel.gallery.describes
+    assert "random weights" in panel.history.tiles.captions[0]
+    assert "random weights" in repr(result)
+    panel.export.show_code()
+    assert "weights='random'" in panel.export.code
+    assert not panel.classes.rows, "random numbers know no classes"
+
+
+@with_panel(steps=3)
+async def test_moved_knobs_are_named_and_asked_about(panel: iw.InversionPanel) -> None:
+    preset = panel.tv_weight
+    panel.knobs.knobs["tv_weight"].control.value = 1.0
+    await until(lambda: panel.tv_weight == 1.0)
+    result = await panel.start()
+    assert result.settings.tv_weight == 1.0
+    assert "Smoothness 1.0" in panel.history.tiles.captions[0]
+    assert not panel.controls.question
+    panel.layer = "blocks.1"
+    await until(lambda: panel.controls.question)
+    assert panel.controls.question == "You moved Smoothness 1.0. Keep for this layer?"
+    panel.controls.back.click()
+    await until(lambda: not panel.controls.question)
+    assert panel.tv_weight != 1.0
+    assert panel.overridden == frozenset()
+    assert preset > 0
+
+
+@with_panel(steps=3, size=None)
+async def test_without_weights_there_is_a_way_on(panel: iw.InversionPanel) -> None:
+    labels = dict(panel.model_menu.options)
+    assert "caffenet (no weights here)" in labels
+    assert "efficientnet_lite0" in labels
+    panel.layer = "blocks.2"
+    panel.model = "caffenet"
+    await until(lambda: panel.controls.remedy_words == "Use random weights")
+    panel.controls.remedy.click()
+    await until(lambda: panel.layer_slider.layers and panel.layer.startswith(("conv", "mpool")))
+    assert panel.weights == "random"
+    await until(lambda: not panel.controls.error.value)
+
+
+@with_panel(steps=3)
+async def test_a_goal_without_a_photo_puts_it_away(panel: iw.InversionPanel) -> None:
+    panel.objective = "maximise"
+    await until(lambda: panel.channel_selector.kind.value == "one")
+    await until(lambda: panel.region_picker.canvas.picture == b"")
+    panel.channel_selector.one.value = 5
+    await until(lambda: panel.channels == (5,))
+    result = await panel.start()
+    assert result.selection.channels == (5,)
+    await until(lambda: "times as much" in panel.controls.status.value)
+    panel.objective = "inversion"
+    await until(lambda: panel.channels is None and panel.region_picker.canvas.picture)
+
+
+@with_panel(steps=3)
+async def test_every_stage_shows_its_own_picture_and_keeps_it(panel: iw.InversionPanel) -> None:
+    panel.show_stages()
+    await until(lambda: len(panel.stages.done) >= 2)
+    assert "Stop" in panel._asked.every.description
+    panel.show_stages()
+    await until(lambda: not panel.stages.busy)
+    done = dict(panel.stages.done)
+    assert list(done)[:2] == ["conv_stem", "blocks.0"]
+    assert panel.layer_slider.overview.pictures[0][:2] == b"\xff\xd8"
+    panel.photo = "chelsea"
+    await until(lambda: not panel.stages.done)
+    panel.photo = "coffee"
+    await until(lambda: panel.stages.done)
+    assert panel.stages.done == done, "kept"
+
+
+@with_panel(steps=3)
+async def test_the_code_of_an_upload_runs_beside_its_photo(panel: iw.InversionPanel) -> None:
+    panel.photos._take({"name": "mine.png"}, [memoryview(picture(96, 60))])
+    panel.crop = 0.0
+    result = await panel.start()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        panel.export.show_code()
+        assert panel.export.note == "mine.png was written beside the notebook; the code reads it."
+        assert "iw.read_photo('mine.png', (64, 64), at=0)" in panel.export.code
+        made: dict[str, Any] = {}
+        exec(panel.export.code.replace("_ = result.gallery()", ""), made)
+    assert torch.equal(made["result"].images, result.images)
+
+
+def test_a_file_is_never_written_over_another(tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path):
+        assert write_beside("a.png", b"one") == "a.png"
+        assert write_beside("a.png", b"one") == "a.png"
+        assert write_beside("a.png", b"two") == "a-2.png"
+        assert Path("a.png").read_bytes() == b"one"
+
+
+def test_the_crop_of_a_tall_photo_can_be_moved() -> None:
+    data = picture(90, 30)
+    top, middle, bottom = (iw.read_photo(data, 30, at=at) for at in (0, 0.5, 1))
+    whole = iw.read_photo(data)
+    for got, start in ((top, 0), (middle, 30), (bottom, 60)):
+        assert torch.equal(got, whole[:, start : start + 30])
+    with pytest.raises(iw.InvwidgetsError, match="at"):
+        iw.read_photo(data, 30, at=2)
+
+
+def test_the_network_says_what_it_sees() -> None:
+    phi = iw.representation("efficientnet_lite0", "blocks.2")
+    ((first, second, *_),) = likeliest(phi, iw.read_photo("coffee", phi.size)[None])
+    assert first[0] == "espresso"
+    assert first[1] > 0.8 > second[1]
+    for model, weights in (("hog", "pretrained"), ("resnet18", "random")):
+        assert class_names(iw.representation(model, weights=weights)) == ()
+
+
+def test_a_notebook_shows_what_ends_its_cell() -> None:
+    result = iw.invert("coffee", layer="blocks.0", size=64, seeds=2, steps=3)
+    still = Image.open(io.BytesIO(result._repr_png_()))
+    assert still.width > still.height > 200
+    assert repr(result).startswith("<Reconstruction: What blocks.0 still knows of coffee")
+    assert "\n" not in repr(result)
+    phi = iw.representation("efficientnet_lite0", "blocks.2")
+    assert "<td>blocks.2</td>" in phi._repr_html_()
+    assert "<td>InvertedResidual</td>" in phi.layer_info()._repr_html_()
+    assert "<th>steps</th><td>3</td>" in result.settings._repr_html_()
