@@ -219,7 +219,7 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def _trait_changed(self, change: Any) -> None:
         name = change["name"]
-        if not self.quiet:
+        if not self.quiet and not self.knobs.follows:
             self._dirty.add(name)
             if name in PRESET:
                 self.overridden = self.overridden | {name}

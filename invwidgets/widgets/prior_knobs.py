@@ -113,6 +113,11 @@ class PriorKnobs(w.VBox):
         self.defaults = dict(defaults)
         self._stand()
 
+    @property
+    def follows(self) -> bool:
+        """Whether a change under way is a knob going to its default, and no hand's."""
+        return self._following
+
     @contextmanager
     def following(self) -> Iterator[None]:
         """Knobs that are set inside do not count as moved."""

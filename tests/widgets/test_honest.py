@@ -72,7 +72,7 @@ async def test_moved_knobs_are_named_and_asked_about(panel: iw.InversionPanel) -
     panel.controls.back.click()
     await until(lambda: not panel.controls.question)
     assert panel.tv_weight != 1.0
-    assert panel.overridden == frozenset()
+    assert not panel.overridden_knobs
     assert preset > 0
 
 
@@ -108,7 +108,7 @@ async def test_a_goal_without_a_photo_puts_it_away(panel: iw.InversionPanel) -> 
 async def test_every_stage_shows_its_own_picture_and_keeps_it(panel: iw.InversionPanel) -> None:
     panel.show_stages()
     await until(lambda: len(panel.stages.done) >= 2)
-    assert "Stop" in panel._asked.every.description
+    assert "Stop" in panel.inputs.every.description
     panel.show_stages()
     await until(lambda: not panel.stages.busy)
     done = dict(panel.stages.done)
@@ -123,7 +123,7 @@ async def test_every_stage_shows_its_own_picture_and_keeps_it(panel: iw.Inversio
 
 @with_panel(steps=3)
 async def test_the_code_of_an_upload_runs_beside_its_photo(panel: iw.InversionPanel) -> None:
-    panel.photos._take({"name": "mine.png"}, [memoryview(picture(96, 60))])
+    panel.photos.take({"name": "mine.png"}, [memoryview(picture(96, 60))])
     panel.crop = 0.0
     result = await panel.start()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

@@ -75,7 +75,7 @@ async def test_start_gives_the_result(panel: iw.InversionPanel) -> None:
     assert len(panel.history.entries) == 1
     assert panel.gallery.picture[:2] == b"\xff\xd8"
     assert panel.export.ready
-    panel.export._wanted({"want": "code"})
+    panel.export.send_wanted({"want": "code"})
     assert "iw.invert(" in panel.export.code
     same = iw.invert("coffee", **SMALL, micro_batch=result.settings.micro_batch)
     assert torch.equal(result.images, same.images)
