@@ -268,6 +268,9 @@ def _torchvision_file(name: str) -> Path:
 
 
 def _torchvision_here(name: str) -> bool:
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    if not any(folder.glob(f"{name}-*.pth")):  # as all are called: torchvision need not be imported
+        return False
     import_torchvision()
     return _torchvision_file(name).is_file()
 

@@ -16,7 +16,7 @@ from ..representations.stages import good_layer
 from .closing import close_all
 from .loop import Loop
 from .parts import Markup, classed, note
-from .tiles import Tiles
+from .tiles import HandleNames, Tiles
 
 _KINDS = {
     "all": "all",
@@ -85,7 +85,10 @@ class ChannelSelector(w.VBox):
         self.many.observe(loop.handler(self._tell), "value")
         self.one.observe(loop.handler(self._tell), "value")
         self.sheet.observe(loop.handler(self._tell), "selected")
-        super().__init__([self.kind, self.part, self.many, self.one, self.sheet, self.caption])
+        alone = [] if photo is None else [HandleNames()]
+        super().__init__(
+            [self.kind, self.part, self.many, self.one, self.sheet, self.caption, *alone]
+        )
         classed(self, "iw-section")
         self.observe(self._stand, "value")
         self.observe(self._have_features, "features")

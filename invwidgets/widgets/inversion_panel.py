@@ -46,6 +46,7 @@ from .prior_knobs import in_words as knobs_in_words
 from .run_controls import in_words
 from .snapshot import Snapshot
 from .stage_pictures import StagePictures
+from .tiles import HandleNames
 
 _REMEDY = "Use random weights"
 
@@ -88,8 +89,8 @@ class InversionPanel(w.VBox, PanelOptions):
             loop, self, asked, self.controls.say, self._have_loaded, self._load_failed
         )
         self.stages = StagePictures(loop)
-        columns = classed(w.HBox([asked.side, views]), "iw-columns")
-        super().__init__([asked.top, asked.layer_slider, columns])
+        columns = classed(w.HBox([views, asked.side]), "iw-columns")  # as the Tab key goes
+        super().__init__([asked.top, asked.layer_slider, columns, HandleNames()])
         classed(self, "iw-panel")
         self._connect()
         try:

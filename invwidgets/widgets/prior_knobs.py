@@ -22,6 +22,7 @@ from .closing import close_all
 from .loop import Loop
 from .parts import classed
 from .setting import Setting, log_slider, short
+from .tiles import HandleNames
 
 NAMES = {"tv_weight": "Smoothness", "alpha_weight": "Pale colours", "data_weight": "Match photo",
          "beta": "Soft edges", "bound": "Value limit", "jitter": "Jitter"}  # fmt: skip
@@ -91,7 +92,7 @@ class PriorKnobs(w.VBox):
         }
         self.others = classed(w.VBox([self.knobs["beta"], self.knobs["bound"]]), "iw-section")
         first = [self.knobs[name] for name in FIRST]
-        super().__init__(first if model is None else [*first, self.others])
+        super().__init__(first if model is None else [*first, self.others, HandleNames()])
         if model is not None:
             phi = representation(model, layer)
             settings = preset_of(preset, phi)

@@ -27,7 +27,7 @@ from ..selection import parse_region
 from .closing import close_all
 from .loop import Loop
 from .parts import Markup, button, classed, note
-from .tiles import static
+from .tiles import HandleNames, static
 
 _REGION = Markup("rows <b>{}–{}</b>, columns <b>{}–{}</b>, which see {}")
 
@@ -106,7 +106,7 @@ class RegionPicker(w.VBox):
         self.columns.observe(loop.handler(self._slid), "value")
         self.observe(self._changed, "value")
         self.exact = classed(w.VBox([self.rows, self.columns, self.reset]), "iw-section")
-        alone = [] if photo is None else [self.exact]
+        alone = [] if photo is None else [self.exact, HandleNames()]
         super().__init__([self.canvas, self.caption, *alone])
         classed(self, "iw-section")
         if photo is not None:

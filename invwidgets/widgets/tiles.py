@@ -19,6 +19,12 @@ def static(name: str) -> str:
     return (Path(__file__).parent / "static" / name).read_text(encoding="utf-8")
 
 
+class HandleNames(anywidget.AnyWidget):
+    """Unseen: names the handles of all sliders around it by the labels beside them."""
+
+    _esm = static("names.js")
+
+
 class Tiles(anywidget.AnyWidget):
     """Pictures sent as one sprite; ``selected`` lists the chosen ones' places.
 

@@ -12,6 +12,7 @@ function render({ model, el }) {
     root.replaceChildren();
     root.hidden = !rows.length;
     if (!rows.length) return;
+    root.style.setProperty("--iw-pictures", rows.length);
     const table = document.createElement("table"), head = document.createElement("caption");
     head.textContent = "What the network says each picture is, and how sure it is";
     table.appendChild(head);

@@ -55,7 +55,7 @@ function render({ model, el }) {
       }
       const name = document.createElement("span");
       name.className = "iw-stage-name";
-      name.textContent = stage.label;
+      stage.label.split(/(?<=[._])/).forEach((part) => name.append(part, document.createElement("wbr")));
       const size = document.createElement("span");
       size.className = "iw-stage-size";
       size.textContent = stage.size;

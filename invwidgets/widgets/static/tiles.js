@@ -43,7 +43,8 @@ function render({ model, el }) {
       button.onkeydown = (event) => {
         const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
         const others = root.querySelectorAll(".iw-tile");
-        if (step && others[index + step]) { others[index + step].focus(); event.preventDefault(); }
+        if (step && others[index + step]) { stop(index + step); others[index + step].focus(); event.preventDefault(); }
+        if (event.key === "Delete" && model.get("deletable")) { model.send({ delete: index }); event.stopPropagation(); }
       };
       cell.appendChild(button);
       if (model.get("captions")[index]) {
@@ -57,6 +58,7 @@ function render({ model, el }) {
         const cross = document.createElement("button");
         cross.className = "iw-tile-delete";
         cross.textContent = "×";
+        cross.tabIndex = -1;                            // the key Delete does it too
         cross.title = "Delete " + label;
         cross.setAttribute("aria-label", "Delete " + label);
         cross.onclick = () => model.send({ delete: index });
@@ -64,7 +66,11 @@ function render({ model, el }) {
       }
       root.appendChild(cell);
     });
+    stop(Math.max(0, focused, ...model.get("selected").slice(0, 1)));
     if (focused >= 0 && root.querySelectorAll(".iw-tile")[focused]) root.querySelectorAll(".iw-tile")[focused].focus();
+  }
+  function stop(place) {                                // Tab stops once, arrows go from tile to tile
+    root.querySelectorAll(".iw-tile").forEach((button, index) => (button.tabIndex = index === place ? 0 : -1));
   }
   function press() {
     root.querySelectorAll(".iw-tile").forEach((button, index) =>

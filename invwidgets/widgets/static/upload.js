@@ -7,6 +7,7 @@ function render({ model, el }) {
   const input = document.createElement("input");
   input.type = "file";
   input.accept = "image/*";
+  input.tabIndex = -1;                                  // the label is its key
   input.setAttribute("aria-label", "Upload a photo");
   label.append(words, input);
   el.appendChild(label);

@@ -1,0 +1,30 @@
+// Gives the handles of ipywidgets' sliders the names that stand beside them, for who cannot see them.
+function render({ el }) {
+  el.style.display = "none";
+  let watch = null;
+
+  function name(root) {
+    root.querySelectorAll(".noUi-handle:not([aria-label])").forEach((handle) => {
+      const line = handle.closest(".widget-inline-hbox");
+      const label = line?.querySelector(".widget-label")?.textContent.trim();
+      if (!label) return;
+      const ends = line.querySelectorAll(".noUi-handle");
+      const end = ends.length < 2 ? "" : handle === ends[0] ? " from" : " to";
+      handle.setAttribute("aria-label", label + end);
+      const readout = line.querySelector(".widget-readout");
+      if (readout) {                                    // a slider of choices has only places for values
+        readout.id ||= "iw-" + Math.random().toString(36).slice(2);
+        handle.setAttribute("aria-describedby", readout.id);
+      }
+    });
+  }
+  const timer = setTimeout(() => {                      // once it stands in the page
+    const root = el.closest(".iw-panel") ?? el.closest(".iw-section") ?? el.parentElement;
+    if (!root) return;
+    watch = new MutationObserver(() => name(root));
+    watch.observe(root, { childList: true, subtree: true });
+    name(root);
+  }, 0);
+  return () => { clearTimeout(timer); watch?.disconnect(); };
+}
+export default { render };
