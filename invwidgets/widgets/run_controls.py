@@ -112,7 +112,7 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
     if progress.state == "running":
         return _aim(progress, layer, photo)
     if progress.state == "paused":
-        return f"Resting after step {progress.step}. Resume or Step goes on."
+        return f"Paused after step {progress.step}. Resume or Step goes on."
     if progress.state == "stopped" and not progress.step:
         return "Stopped before the first step. Press Start to begin."
     if progress.state in ("finished", "stopped"):

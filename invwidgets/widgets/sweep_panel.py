@@ -144,7 +144,7 @@ class SweepPanel(w.VBox):
         if self._control is not None:
             self._control.pause()
             self._show_buttons("paused")
-            self.line.value = "Resting. What was under way is finished; Resume goes on."
+            self.line.value = "Paused. What was under way is finished; Resume goes on."
 
     def resume(self) -> None:
         if self._control is not None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-SECONDS = 120
+SECONDS = 600
 
 
 class App:

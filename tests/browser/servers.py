@@ -75,7 +75,7 @@ def server(kind: str, root: Path) -> Iterator[str]:
 
 
 def _await(process: Any, port: int, address: str) -> None:
-    end = time.monotonic() + 90
+    end = time.monotonic() + 600
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}")
@@ -118,7 +118,7 @@ def open_in_lab(page: Any, address: str, notebook: str, dark: bool = False) -> N
     workspace = f"lab/workspaces/t{time.time_ns()}/tree"
     page.goto(f"{address}/{workspace}/{notebook}?reset", wait_until="domcontentloaded")
     session = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session"
-    page.wait_for_function(f"{session}?.kernel?.status === 'idle'", timeout=90_000)
+    page.wait_for_function(f"{session}?.kernel?.status === 'idle'", timeout=600_000)
     theme = f"'apputils:change-theme', {{theme: 'JupyterLab {'Dark' if dark else 'Light'}'}}"
     page.evaluate(f"window.jupyterapp.commands.execute({theme})")
     page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")

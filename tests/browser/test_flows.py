@@ -61,7 +61,7 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
             "+document.querySelector('.iw-gallery').dataset.shown > 0", timeout=MINUTE
         )
         press(page, "Pause")
-        status(page, "Resting after step")
+        status(page, "Paused after step")
         press(page, "Step")
         press(page, "Resume")
         finished(page, 1)

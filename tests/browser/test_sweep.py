@@ -40,7 +40,7 @@ def test_from_start_to_a_run_opened_and_the_store_reopened(tmp_path: Path) -> No
                 "+document.querySelector('.iw-gallery').dataset.shown > 0", timeout=2 * MINUTE
             )
             press(page, "Pause")
-            status(page, "Resting")
+            status(page, "Paused")
             picture(page, "sweep-resting")
             press(page, "Resume")
             status(page, "12 stored, 6 failed")

@@ -52,7 +52,7 @@ def executed(kernel: int) -> Any:
     if kernel == 6:
         before = environment.get("PYTHONPATH", "")
         environment["PYTHONPATH"] = os.pathsep.join(p for p in (str(IPYKERNEL_6), before) if p)
-    client = nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3")
+    client = nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3")
     client.execute(env=environment)
     return notebook
 

@@ -160,7 +160,7 @@ def test_a_panel_without_a_loop_does_not_hang() -> None:
         assert not closing.is_alive()
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
+def until(condition: Callable[[], object], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

@@ -36,7 +36,7 @@ def run(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(coroutine())
 
 
-async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 600) -> None:
     end = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < end, "waited too long"
@@ -120,10 +120,10 @@ async def test_buttons_mean_something_or_are_disabled(panel: iw.InversionPanel) 
     assert controls.pause.disabled
     assert controls.stop.disabled
     controls.step.click()
-    await until(lambda: controls.status.value.startswith("Resting after step 1"))
+    await until(lambda: controls.status.value.startswith("Paused after step 1"))
     assert controls.pause.description == "Resume"
     controls.step.click()
-    await until(lambda: controls.status.value.startswith("Resting after step 2"))
+    await until(lambda: controls.status.value.startswith("Paused after step 2"))
     controls.pause.click()
     await until(lambda: controls.pause.description == "Pause")
     await until(lambda: controls.bar.value > 2)

@@ -37,7 +37,7 @@ def lively(scenario: Callable[[], Awaitable[None]]) -> None:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    for _ in range(3000):
+    for _ in range(30_000):
         if condition():
             return
         await asyncio.sleep(0.02)
