@@ -275,6 +275,8 @@ class SweepPanel(w.VBox):
         self.figures.value = f"{len(status.stored)} of {status.total} stored"
         if status.complete:
             self.line.value = "All jobs are stored. Press a picture to open its run."
+        elif status.failed and not status.missing and not status.damaged:
+            self.line.value = f"{status.describe()}. Try again does the failed ones again."
         elif status.stored:
             self.line.value = f"{status.describe()}. Start goes on."
         else:
