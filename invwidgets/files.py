@@ -17,12 +17,13 @@ from .errors import OutputError, own_words, shown_path
 
 
 @contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def written_whole(path: str | os.PathLike[str], lasting: bool = True) -> Iterator[Path]:
     """A place beside ``path`` to write to, which takes its place when the block ends well.
 
     A reader sees the old file or the new one, each whole, also after a crash or on a full disk.
     Links are followed, an old file's mode is kept, only regular files are replaced. What a killed
-    process left beside the same path is cleared away.
+    process left beside the same path is cleared away. ``lasting=False`` does not wait for the disk:
+    after a power cut the file may be empty.
 
     Raises ``OutputError``.
     """
@@ -38,10 +39,12 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             mode = stat.S_IMODE(target.stat().st_mode)
         yield partial
         os.chmod(partial, mode)
-        _sync(partial)
+        if lasting:
+            _sync(partial)
         os.replace(partial, target)
-        with suppress(OSError):  # not every system opens a folder
-            _sync(target.parent)
+        if lasting:
+            with suppress(OSError):  # not every system opens a folder
+                _sync(target.parent)
     except OSError as error:
         raise OutputError(
             f"cannot write {shown_path(path)}: {error.strerror or own_words(error)}; choose "

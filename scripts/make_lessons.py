@@ -1,8 +1,10 @@
 """Runs the lessons and stores their outputs: ``python scripts/make_lessons.py [01-quickstart …]``.
 
 What is stored shows without a kernel: pictures as PNG, and of a panel the still picture of a run.
-Widgets and their state are left out. A digest of what the pictures depend on is kept beside them,
-so that a test sees when they are no longer in step: the cells, the presets and the figures' code.
+Widgets and their state are left out; what stands under ``@interact`` is only defined here, since
+nbclient now and then waits for ever for its controls (nbval runs it). A digest of what the pictures
+depend on is kept beside them, so that a test sees when they are no longer in step: the cells, the
+presets and the figures' code.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import ast
 import base64
 import hashlib
 import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +62,7 @@ def make(path: Path) -> int:
     run = nbformat.from_dict(notebook)
     cells = []
     for cell in run.cells:
+        cell.source = re.sub(r"^@interact\(.*\)$", "", cell.source, flags=re.M)
         cells.append(cell)
         if STILL in cell.metadata.get("tags", ()):
             cells.append(nbformat.v4.new_code_cell("_ = await panel.start()"))

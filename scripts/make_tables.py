@@ -1,4 +1,4 @@
-"""Fills the tables of the README and of docs/benchmarks.md from ``benchmarks/results``.
+"""Fills the tables of README and docs from ``benchmarks/results``.
 
     python scripts/make_tables.py
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "sweeps.md")
 RESULTS = ROOT / "benchmarks" / "results"
 
 Row = dict[str, Any]
@@ -226,12 +226,16 @@ def _listed(values: dict[str, Any]) -> str:
     return "; ".join(f"{name} {value}" for name, value in values.items())
 
 
+def sweeps() -> str:
+    return table(kept("sweeps")["rows"]) + made_on("sweeps")
+
+
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f
     for f in (
         layers, quality, quality_by_photo, plain_loop, casts, regions, regions_short, invariance,
         recomposition, channels, channels_short, descriptors, descriptors_short, steps, goals_short,
-        missed,
+        missed, sweeps,
     )
 }  # fmt: skip
 

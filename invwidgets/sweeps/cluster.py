@@ -18,7 +18,8 @@ from ..errors import BadSettingError, InvwidgetsError, own_words, shown
 from .executors import Control, Executor, lost
 from .work import Outcome, perform
 
-PATIENCE = 8.0  # seconds until a scheduler that does not answer is said to be out of reach
+REACH = 4.0  # seconds until a scheduler that does not answer is said to be out of reach
+_PATIENCE = 8.0  # seconds until one is said to have no workers
 _AHEAD = 2  # jobs handed out for each worker, so that none waits for the next
 _LOOK = 0.5  # seconds between two looks at whether the scheduler is still there
 _WORKERS = "'dask worker ADDRESS --nworkers auto --nthreads 1'"
@@ -46,7 +47,7 @@ class Cluster(Executor):
         try:
             self.workers = self._sized(job_bytes)
         except BaseException:
-            self._leave()
+            self.leave()
             raise
 
     def run(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> Iterator[Outcome]:
@@ -72,7 +73,7 @@ class Cluster(Executor):
         finally:
             with suppress(Exception):
                 self._client.cancel(list(under_way))
-            self._leave()
+            self.leave()
 
     def _next(self, finished: queue.Queue[Any]) -> list[Any]:
         """What has finished by the next look."""
@@ -112,7 +113,7 @@ class Cluster(Executor):
 
     def _sized(self, job_bytes: int) -> int:
         try:
-            self._client.wait_for_workers(1, timeout=PATIENCE)
+            self._client.wait_for_workers(1, timeout=_PATIENCE)
         except TimeoutError:
             raise InvwidgetsError(
                 f"the scheduler at {self._address} has no workers: start some with {_WORKERS}"
@@ -126,10 +127,17 @@ class Cluster(Executor):
             )
         return self.workers
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Close the connection, where it is not another's."""
         if self._own:
             with suppress(Exception):
                 self._client.close(timeout=2)
+
+
+def check_scheduler(scheduler: Any) -> None:
+    """Whether there is one, before anything is planned for it. Raises as ``Cluster``."""
+    found = Cluster(scheduler)
+    found.leave()
 
 
 def _reach(scheduler: Any) -> Any:
@@ -141,8 +149,8 @@ def _reach(scheduler: Any) -> Any:
             "distributed.Client"
         )
     try:
-        return distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as error:
+        return distributed.Client(scheduler, timeout=REACH, set_as_default=False)
+    except Exception as error:  # something else may answer there, and say anything
         raise InvwidgetsError(
             f"no Dask scheduler answers at {shown(scheduler)} ({own_words(error)}): start one with "
             f"'dask scheduler' and workers with {_WORKERS}, and give the address it prints"

@@ -29,8 +29,11 @@ class Place(ABC):
         """The bytes of a name; ``FileNotFoundError`` where there are none."""
 
     @abstractmethod
-    def write(self, name: str, content: bytes) -> None:
-        """Put bytes under a name, whole or not at all. Raises ``OutputError``."""
+    def write(self, name: str, content: bytes, lasting: bool = True) -> None:
+        """Put bytes under a name, whole or not at all. Raises ``OutputError``.
+
+        What is not ``lasting`` may be empty after a power cut, and costs no waiting for the disk.
+        """
 
     @abstractmethod
     def names(self, folder: str) -> Iterator[str]:
@@ -52,11 +55,11 @@ class Folder(Place):
         with _explained(f"{self.url}/{name}", "read"):
             return (self.path / name).read_bytes()
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, lasting: bool = True) -> None:
         target = self.path / name
         with _explained(str(target), "write"):
             target.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(target) as partial:
+        with written_whole(target, lasting) as partial:
             partial.write_bytes(content)
 
     def names(self, folder: str) -> Iterator[str]:
@@ -98,7 +101,7 @@ class Remote(Place):
             content: bytes = self._files.cat_file(f"{self._root}/{name}")
             return content
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, lasting: bool = True) -> None:
         path = f"{self._root}/{name}"
         with _explained(f"{self.url}/{name}", "write"):
             self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
@@ -142,12 +145,14 @@ def open_place(given: Any) -> Place:
 
 @contextmanager
 def _explained(name: str, what: str) -> Iterator[None]:
-    """A file system's own error in words; what is not there stays ``FileNotFoundError``."""
+    """A file system's own error in words; what is not there to be read stays as it is."""
     try:
         yield
-    except (FileNotFoundError, OutputError):
+    except OutputError:
         raise
     except Exception as error:  # each file system has its own
+        if isinstance(error, FileNotFoundError) and what != "write":
+            raise
         words = getattr(error, "strerror", None) or own_words(error)
         raise OutputError(f"cannot {what} {shown_path(name)}: {words}; is the store whole, and "
                           "may you use it?") from error  # fmt: skip

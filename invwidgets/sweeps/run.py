@@ -31,6 +31,10 @@ def run_sweep(
     """See ``Sweep.run``."""
     store, control = sweep.store, control or Control()
     asked = None if workers is None else whole_number(workers, "workers", 1, MAX_WORKERS)
+    if scheduler is not None:  # before the networks are loaded: it may be out of reach
+        from .cluster import check_scheduler
+
+        check_scheduler(scheduler)
     jobs = {job.key: job for job in sweep.jobs}  # equal ones are done once
     store.keep_plan(sweep.grid.to_dict(), [job.key for job in sweep.jobs])
     found, damaged = store.survey(jobs)

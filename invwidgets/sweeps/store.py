@@ -93,7 +93,8 @@ class Store:
         record = {"format": f"{_RECORD}/{VERSION}", "digest": _digest(_json(body)), "body": body}
         self.place.write(name, tensors)
         self.place.write(_record_name(key), _json(record))
-        self.place.write(f"timings/{key[:2]}/{key}.json", _json({"seconds": seconds}))
+        timing = _json({"seconds": seconds})
+        self.place.write(f"timings/{key[:2]}/{key}.json", timing, lasting=False)
 
     def has(self, key: str) -> bool:
         """Whether a job has a whole record; reads the JSON, not the tensors."""

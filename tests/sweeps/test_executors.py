@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -220,12 +222,29 @@ def test_workers_are_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPa
         machine_workers(19 * 2**30, 2**30, 2)
 
 
+@contextmanager
+def other_server() -> Iterator[str]:
+    """Where something answers that is no scheduler."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+
 def test_a_scheduler_out_of_reach_is_said_with_the_command_to_start_one(tiny: Tiny) -> None:
     sweep = tiny()
-    _ = sweep.jobs
-    assert dask.PATIENCE < 10  # seconds
-    for address in ("tcp://127.0.0.1:9", "nowhere"):
-        with pytest.raises(InvwidgetsError, match=r"no Dask scheduler answers .*'dask scheduler'"):
-            sweep.run(scheduler=address)
+    assert dask.REACH < 5  # seconds, of the ten that it may take from the shell's start on
+    with other_server() as taken:
+        for address in ("tcp://127.0.0.1:9", "nowhere", taken):
+            with pytest.raises(InvwidgetsError, match=r"no Dask scheduler .*'dask scheduler'"):
+                sweep.run(scheduler=address)
+    assert "jobs" not in vars(sweep), "said before anything is planned"
     with pytest.raises(InvwidgetsError, match="scheduler 3: give an address"):
         sweep.run(scheduler=3)

@@ -178,6 +178,9 @@ def test_a_place_that_is_no_store(tmp_path: Path) -> None:
     ):
         with pytest.raises(BadSettingError, match=words):
             Store(other)
+    if Path("/proc").is_dir():  # where no folder can be made, whoever asks
+        with pytest.raises(OutputError, match=r"cannot write '/proc/none/store.json'"):
+            Store("/proc/none")
     (tmp_path / "store.json").write_text("{}")
     with pytest.raises(OutputError, match=r"is damaged: it is no invwidgets.store"):
         Store(tmp_path)
