@@ -19,9 +19,11 @@ _GAP = 4
 
 
 def save_animation(
-    result: Reconstruction, path: str | os.PathLike[str], seconds: float = 4.0
+    result: Reconstruction, path: str | os.PathLike[str], seconds: float = 4.0, said: str = ""
 ) -> None:
     """Write the kept frames as a looping GIF that rests on its last picture.
+
+    Beneath them stand weights that are not pretrained, and what else is ``said``.
 
     Raises ``OutputError`` if no frames were kept or the place cannot be written.
     """
@@ -30,8 +32,9 @@ def save_animation(
     frames = result.frames.movedim(2, -1).numpy()
     shown = [_shown(frame, result.handcrafted) for frame in frames]
     pictures = [Image.fromarray(_side_by_side(frame)) for frame in shown]
-    if result.weights_note:
-        pictures = [_said(picture, result.weights_note) for picture in pictures]
+    words = " · ".join(filter(None, (result.weights_note, said)))
+    if words:
+        pictures = [_said(picture, words) for picture in pictures]
     each = max(20, round(1000 * seconds / len(pictures)))
     durations = [each] * (len(pictures) - 1) + [1500]
     with written_whole(path) as partial:

@@ -147,8 +147,9 @@ def gallery_of(
     theme: Theme = LIGHT,
     width: int | None = None,
     scale: float = 1.25,
+    said: str = "",
 ) -> Gallery:
-    """The gallery of a result, ready to be drawn or saved."""
+    """The gallery of a result, ready to be drawn or saved; ``said`` is added to its heading."""
     frame = last_frame(result)
     images = frame.images
     count = min(limit, len(images))
@@ -164,7 +165,7 @@ def gallery_of(
         theme=theme,
         scale=scale,
         columns=columns,
-        heading=(title_of(result), picture_note(result)),
+        heading=(title_of(result), " · ".join(filter(None, (picture_note(result), said)))),
         stretch=result.handcrafted,
     )
     if result.photo is not None:

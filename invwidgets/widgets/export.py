@@ -11,6 +11,7 @@ from typing import Any
 import anywidget
 import traitlets as t
 
+from ..figures.animation import save_animation
 from ..figures.canvas import THEMES
 from ..figures.gallery import gallery_of
 from ..files import written_whole
@@ -44,6 +45,7 @@ class Export(anywidget.AnyWidget):
         self._result: Reconstruction | None = None
         self._photo: str | None = None
         self._upload: tuple[str, bytes] | None = None
+        self._moved = ""
         super().__init__()
         self.on_msg(lambda _, content, buffers: loop.call(self.send_wanted, content))
 
@@ -52,9 +54,11 @@ class Export(anywidget.AnyWidget):
         result: Reconstruction | None,
         photo: str | None = None,
         upload: tuple[str, bytes] | None = None,
+        moved: str = "",
     ) -> None:
         """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
-        name and bytes, which the code will read."""
+        name and bytes, which the code will read, ``moved`` names the knobs that were changed."""
+        self._moved = moved
         self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
             self.code = self.note = ""
@@ -85,7 +89,7 @@ class Export(anywidget.AnyWidget):
         if self._result is None or kind not in TYPES:
             return
         name = file_name(self._result.photo_name or "unit", self._result.layer, str(kind))
-        data = file_of(self._result, str(kind), self.theme)
+        data = file_of(self._result, str(kind), self.theme, self._moved)
         self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
 
 
@@ -116,13 +120,14 @@ def file_name(photo: str, layer: str, kind: str) -> str:
     return f"{plain.strip('. ')[:60] or 'photo'}-{layer.replace('/', '_')}.{kind}"
 
 
-def file_of(result: Reconstruction, kind: str, theme: str = "light") -> bytes:
-    """A result as the bytes of a file: png, pdf, gif or safetensors."""
+def file_of(result: Reconstruction, kind: str, theme: str = "light", moved: str = "") -> bytes:
+    """A result as the bytes of a file: png, pdf, gif or safetensors; a picture names what was
+    ``moved``, the file of numbers holds every setting."""
     if kind in ("png", "pdf"):
         file = io.BytesIO()
-        gallery_of(result, theme=THEMES[theme]).sheet.save(file, kind)
+        gallery_of(result, theme=THEMES[theme], said=moved).sheet.save(file, kind)
         return file.getvalue()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"result.{kind}"
-        result.animation(path) if kind == "gif" else result.save(path)
+        save_animation(result, path, said=moved) if kind == "gif" else result.save(path)
         return path.read_bytes()

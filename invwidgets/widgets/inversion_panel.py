@@ -32,6 +32,7 @@ from .panel_options import (
     PRESET,
     RESTARTS,
     PanelOptions,
+    moved_in_words,
     photo_code,
     run_arguments,
     shown_name,
@@ -42,7 +43,6 @@ from .panel_options import (
 from .panel_run import PanelRun
 from .panel_views import PanelViews
 from .parts import classed
-from .prior_knobs import in_words as knobs_in_words
 from .run_controls import in_words
 from .snapshot import Snapshot
 from .stage_pictures import StagePictures
@@ -278,7 +278,7 @@ class InversionPanel(w.VBox, PanelOptions):
         other = dirty & {"photo", "model", "layer"}
         if moved and other and self._models.loaded is not None and not self._restoring:
             what = " and ".join(sorted(other))
-            words = knobs_in_words(moved)
+            words = moved_in_words(self)
             self.controls.question = f"You moved {words}. Keep for this {what}?"
 
     def _have_loaded(self) -> None:
@@ -361,13 +361,20 @@ class InversionPanel(w.VBox, PanelOptions):
         if not self._models.loading:  # what is loaded now is another matter
             layer, photo = self._of_run
             words = in_words(last, layer, photo, last.result and self.result)
-            self.controls.say(words if last.result else f"{words}{self._mind}")
+            moved = moved_in_words(self) if last.result else ""  # the weights it says itself
+            self.controls.say(
+                f"{words} Moved: {moved}."
+                if moved
+                else words
+                if last.result
+                else f"{words}{self._mind}"
+            )
 
     def _ended(self, result: Reconstruction) -> None:
         if result.photo_name:  # an upload's is its file's name, which the session does not know
             result = replace(result, photo_name=self._of_run[1])
         self.result = result
-        self._views.show_result(result, self._photo_code, self._upload)
+        self._views.show_result(result, self._photo_code, self._upload, moved_in_words(self))
         self._entry = entry = HistoryEntry(result, self.values, self.overridden)
         self.history.add(entry)
         self._draw_curves(now=True)
@@ -401,7 +408,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._ask_no_more()
         self._models.ask({*changed, "region", "channels"})
         self.controls.show_state("idle")
-        self._views.restore(entry.result, self._photo_code, self._upload)
+        self._views.restore(entry.result, self._photo_code, self._upload, moved_in_words(self))
         self.classes.rows = list(entry.classes)
 
     def _rest(self) -> None:
@@ -422,10 +429,11 @@ class InversionPanel(w.VBox, PanelOptions):
 
     @property
     def _mind(self) -> str:
-        """What must be said of the weights."""
+        """What must be said of the weights and the knobs."""
         loaded = self._models.loaded
         random = loaded is not None and loaded.representation.weights == "random weights"
-        return " Mind: random weights." if random else ""
+        moved = moved_in_words(self)
+        return (" Mind: random weights." if random else "") + (f" Moved: {moved}." if moved else "")
 
     @property
     def _photo_code(self) -> str:

@@ -65,6 +65,10 @@ class LiveGallery(PictureView):
             self._gallery.clear()
         self.redraw()
 
+    def say(self, words: str) -> None:
+        """What must be said of the pictures from the next one on."""
+        self._weights = words
+
     def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
         """A frame of the run; ``captions`` in place of its own once the run has been measured."""
         if len(frame.images) < len(self._seeds):

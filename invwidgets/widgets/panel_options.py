@@ -22,6 +22,7 @@ from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..selection import parse_region, select
 from ..swappable import checked
 from .live_gallery import MANY
+from .prior_knobs import in_words as knobs_in_words
 
 KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter")  # act while it runs
 PRESET = (*KNOBS, "steps", "optimizer")  # follow the preset until moved
@@ -128,6 +129,11 @@ class PanelOptions(t.HasTraits):
     def overridden_knobs(self) -> dict[str, Any]:
         """The knobs that a person has moved, as they stand."""
         return {name: getattr(self, name) for name in KNOBS if name in self.overridden}
+
+
+def moved_in_words(options: PanelOptions) -> str:
+    """The knobs that a person has moved, by their names and values; empty if there are none."""
+    return knobs_in_words(options.overridden_knobs)
 
 
 def run_arguments(options: PanelOptions, representation: Representation) -> dict[str, Any]:

@@ -19,11 +19,19 @@ from .history import History
 from .live_gallery import LiveGallery
 from .loading import LoadedModel
 from .loop import Loop
-from .panel_options import PanelOptions
-from .parts import classed
+from .panel_options import PanelOptions, moved_in_words
+from .parts import classed, note
 from .run_controls import RunControls
 
 _CURVES = 1  # their tab
+_LEGEND = (
+    "error: how far the layer's numbers are from the photo's, 0 % is the same · dB, SSIM: likeness "
+    "of the pixels, more is nearer"
+)
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 class PanelViews(w.VBox):
@@ -39,7 +47,8 @@ class PanelViews(w.VBox):
         self.tabs = w.Tab(
             [self.history, self.curves, self.export], titles=["History", "Curves", "Export"]
         )
-        super().__init__([self.controls, self.gallery, self.classes, self.tabs])
+        self.legend = note(_LEGEND)
+        super().__init__([self.controls, self.gallery, self.legend, self.classes, self.tabs])
         classed(self, "iw-views")
 
     def lay_out(self, loaded: LoadedModel, name: str, options: PanelOptions) -> None:
@@ -51,7 +60,9 @@ class PanelViews(w.VBox):
         photo = loaded.photo if options.asked.needs_photo else None
         phi = loaded.representation
         random = "random weights" if phi.weights == "random weights" else ""
-        self.gallery.show_photo(photo, name, range(options.seeds), field, phi.handcrafted, random)
+        said = _joined(random, moved_in_words(options))
+        self.gallery.show_photo(photo, name, range(options.seeds), field, phi.handcrafted, said)
+        self.legend.layout.display = None if options.asked.measures_error else "none"
         self.classes.rows = []
 
     def show_progress(self, news: Sequence[Progress]) -> None:
@@ -64,16 +75,27 @@ class PanelViews(w.VBox):
             self.gallery.show(frame)
 
     def show_result(
-        self, result: Reconstruction, photo: str, upload: tuple[str, bytes] | None
+        self,
+        result: Reconstruction,
+        photo: str,
+        upload: tuple[str, bytes] | None,
+        moved: str,
     ) -> None:
         """A run's end: measured captions, and files; ``photo`` is Python that names its photo,
-        ``upload`` the file of one that came from the page."""
+        ``upload`` the file of one that came from the page, ``moved`` the knobs changed."""
+        self.gallery.say(_joined(result.weights_note, moved))
         captions = [caption(result, index) for index in range(len(result.seeds))]
         self.gallery.show(last_frame(result), captions)
         self.export.theme, self.history.theme = self.gallery.colors, self.gallery.look
-        self.export.offer(result, photo, upload)
+        self.export.offer(result, photo, upload, moved)
 
-    def restore(self, result: Reconstruction, photo: str, upload: tuple[str, bytes] | None) -> None:
+    def restore(
+        self,
+        result: Reconstruction,
+        photo: str,
+        upload: tuple[str, bytes] | None,
+        moved: str,
+    ) -> None:
         """A result of before, with the photo it was made of."""
         pixels = None if result.photo is None else to_uint8(result.photo)
         self.gallery.show_photo(
@@ -82,10 +104,11 @@ class PanelViews(w.VBox):
             result.seeds,
             result.field_box,
             result.handcrafted,
-            result.weights_note,
+            _joined(result.weights_note, moved),
         )
+        self.legend.layout.display = None if result.objective.measures_error else "none"
         self.classes.rows = []
-        self.show_result(result, photo, upload)
+        self.show_result(result, photo, upload, moved)
 
     def show_curves(self, session: Session, seeds: int, now: bool = False) -> None:
         """The energies of the session's run, where their tab is open."""

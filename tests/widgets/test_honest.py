@@ -18,7 +18,7 @@ pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
 from invwidgets.representations.classes import class_names, likeliest
-from invwidgets.widgets.export import write_beside
+from invwidgets.widgets.export import file_of, write_beside
 
 from .test_panel import until, with_panel
 
@@ -65,6 +65,14 @@ async def test_moved_knobs_are_named_and_asked_about(panel: iw.InversionPanel) -
     result = await panel.start()
     assert result.settings.tv_weight == 1.0
     assert "Smoothness 1.0" in panel.history.tiles.captions[0]
+    await until(lambda: panel.controls.status.value.endswith("Moved: Smoothness 1.0."))
+    assert "(Smoothness 1.0)" in panel.gallery.describes
+    sent: list[bytes] = []
+    panel.export.send = lambda content, buffers=None: sent.append(buffers[0])
+    for kind in ("png", "gif"):
+        panel.export.send_wanted({"want": kind})
+    assert sent != [file_of(result, "png"), file_of(result, "gif")]
+    assert sent == [file_of(result, kind, moved="Smoothness 1.0") for kind in ("png", "gif")]
     assert not panel.controls.question
     panel.layer = "blocks.1"
     await until(lambda: panel.controls.question)
