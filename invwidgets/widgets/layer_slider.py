@@ -173,7 +173,7 @@ class LayerSlider(w.VBox):
         self._showing = False
         self.inner.disabled = len(names) < 2
         self.inner.layout.display = None if len(names) > 1 else "none"
-        words = Markup("<b><code>{}</code></b>&ensp;{}").format(
+        words = Markup("<b><code>{}</code></b>: {}").format(
             layer.short_name, describe(layer, self._photo_size)
         )
         self.caption.value = words

@@ -121,12 +121,14 @@ class RegionPicker(w.VBox):
         """The photo (H, W, 3) as the network gets it; None puts it away, the grid stays."""
         if pixels is None:
             self.canvas.picture = b""
+            self._follow()
             return
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "JPEG", quality=92)
         with self.canvas.hold_sync():
             self.canvas.image_size = list(pixels.shape[:2])
             self.canvas.picture = file.getvalue()
+        self._follow()
 
     def show_layer(self, representation: Representation, size: tuple[int, int]) -> None:
         """The grid of the layer a representation is cut at; a region of another grid is dropped."""
@@ -199,6 +201,8 @@ class RegionPicker(w.VBox):
         shown = ""
         if not rows:
             words = "This layer is one list of numbers: there are no parts to choose."
+        elif region is None and not self.canvas.picture:
+            words = "No photo is needed: drag over the grid to choose cells."
         elif region is None or self._representation is None:
             words = "Whole photo: drag over it to ask about a part."
         else:

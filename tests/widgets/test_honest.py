@@ -103,6 +103,7 @@ async def test_a_goal_without_a_photo_puts_it_away(panel: iw.InversionPanel) -> 
     panel.objective = "maximise"
     await until(lambda: panel.channel_selector.kind.value == "one")
     await until(lambda: panel.region_picker.canvas.picture == b"")
+    assert panel.region_picker.caption.value.startswith("No photo is needed")
     panel.channel_selector.one.value = 5
     await until(lambda: panel.channels == (5,))
     result = await panel.start()

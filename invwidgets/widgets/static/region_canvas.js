@@ -33,7 +33,8 @@ function render({ model, el }) {
     const pen = canvas.getContext("2d"), w = canvas.width, h = canvas.height;
     const unit = w / size()[1];                         // canvas pixels to an image pixel
     pen.clearRect(0, 0, w, h);
-    if (image.naturalWidth) pen.drawImage(image, 0, 0, w, h);
+    if (model.get("picture").byteLength && image.naturalWidth) pen.drawImage(image, 0, 0, w, h);
+    else { pen.fillStyle = "#6e7681"; pen.fillRect(0, 0, w, h); }  // no photo: the grid alone
     if (!rows()) return;
     const cw = w / columns(), ch = h / rows(), ratio = window.devicePixelRatio || 1;
     const box = draft || model.get("box");
@@ -137,6 +138,7 @@ function render({ model, el }) {
     if (url) URL.revokeObjectURL(url);
     url = URL.createObjectURL(new Blob([model.get("picture")]));
     image.src = url;
+    if (!model.get("picture").byteLength) fit();
   }
   image.onload = fit;
   model.on("change:picture", load);
