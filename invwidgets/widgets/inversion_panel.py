@@ -68,6 +68,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._dirty: set[str] = set()
         self._scheduled = self._settling = self._restoring = self._closing = False
         self._wants_run: str = ""  # "start" or "step" while a network is loaded
+        self._random_for: Any = None  # the model that random weights were taken for by the button
         self._of_run = ("", "")  # the layer and the photo of the run under way
         self._entry: HistoryEntry | None = None
         self.result: Reconstruction | None = None
@@ -212,6 +213,7 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def _use_random_weights(self) -> None:
         self.weights = "random"
+        self._random_for = self.model
 
     def _ask_no_more(self) -> None:
         self.controls.question = ""
@@ -222,6 +224,9 @@ class InversionPanel(w.VBox, PanelOptions):
         name = change["name"]
         if not self.quiet and not self.knobs.follows:
             self._dirty.add(name)
+            if name == "model" and self._random_for is not None:  # another one has its own again
+                self._random_for = None
+                self.weights = "pretrained"
             if name in PRESET:
                 self.overridden = self.overridden | {name}
         self._schedule()

@@ -202,7 +202,9 @@ class RegionPicker(w.VBox):
         if not rows:
             words = "This layer is one list of numbers: there are no parts to choose."
         elif region is None and not self.canvas.picture:
-            words = "No photo is needed: drag over the grid to choose cells."
+            words = (
+                "No photo is needed. The middle cell is meant: drag over the grid to choose others."
+            )
         elif region is None or self._representation is None:
             words = "Whole photo: drag over it to ask about a part."
         else:

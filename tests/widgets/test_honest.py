@@ -96,6 +96,9 @@ async def test_without_weights_there_is_a_way_on(panel: iw.InversionPanel) -> No
     await until(lambda: panel.layer_slider.layers and panel.layer.startswith(("conv", "mpool")))
     assert panel.weights == "random"
     await until(lambda: not panel.controls.error.value)
+    panel.model = "efficientnet_lite0"
+    await until(lambda: panel.layer.startswith("blocks"))
+    assert panel.weights == "pretrained", "the way out was of that model only"
 
 
 @with_panel(steps=3)
