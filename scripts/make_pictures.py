@@ -75,7 +75,7 @@ def descriptors() -> None:
 
 
 def panel() -> None:
-    """The browser tests' own pictures of the panel, in 256 colours."""
+    """The browser tests' own pictures of the panel, in 128 colours."""
     test = "tests/browser/test_flows.py::test_it_looks_right_light_dark_and_narrow"
     with tempfile.TemporaryDirectory() as folder:
         environment = dict(os.environ, INVWIDGETS_SCREENSHOTS=folder)
@@ -88,7 +88,7 @@ def panel() -> None:
 
 def _in_few_colours(shot: Image.Image) -> Image.Image:
     """Dithered, on a page that stays white."""
-    few = shot.quantize(palette=shot.quantize(256))
+    few = shot.quantize(palette=shot.quantize(128))
     colors = np.array(few.getpalette()).reshape(-1, 3)
     colors[colors.min(1) > 245] = 255
     few.putpalette(colors.ravel().tolist())
