@@ -114,10 +114,13 @@ class Sheet:
             self._frames[cell] = self._rectangle(seen, 1.6, self.theme.field)
         self._ground = None
 
-    def head(self, title: str, note: str) -> None:
-        """A heading at the upper left, and a fainter line of facts below it."""
+    def head(self, title: str, note: str, left: int | None = None) -> None:
+        """A heading above the pictures, and a fainter line of facts below it.
+
+        It begins where the pictures do, or ``left`` pixels from the edge.
+        """
         width, height = self.plan.width, self.plan.height
-        left = min(spot.left for spot in self.plan.spots)
+        left = min(spot.left for spot in self.plan.spots) if left is None else left
         self._figure.text(left / width, 1 - (left + 2) / height, title, fontsize=11, weight="bold",
                          color=self.theme.ink, va="top", parse_math=False)  # fmt: skip
         self._figure.text(left / width, 1 - (left + 25) / height, note, fontsize=8,

@@ -72,7 +72,7 @@ def sweep_sheet(
     )
     sheet = Sheet(plan, theme, scale)
     if title:
-        sheet.head(title, plane.held_words)
+        sheet.head(title, plane.held_words, EDGE)
     for c, words in enumerate(plane.column_heads):
         sheet.write(left + c * (each + _GAP), top - 17, _cut(words, each))
     for r, words in enumerate(plane.row_heads):
