@@ -17,12 +17,13 @@ from ..inversion.hardware.memory import cpu_threads, seed_bytes
 from ..inversion.prepare import prepare
 from ..inversion.settings import InversionSettings
 from .jobs import Job
-from .models import cut
+from .models import cut, network
 from .store import Store
 
 _TRIED = 3  # kinds of jobs that are tried where the store knows none
 _KNOWN = 5  # timings read for each kind
 _STEPS = 3
+_PROCESS = 450 * 2**20  # bytes of a process that has imported torch, torchvision and timm
 _CANVASES = 16  # tensors of an image's size that a seed's search holds
 
 
@@ -97,6 +98,18 @@ def job_bytes(jobs: Iterable[Job]) -> int:
         except (InvwidgetsError, RuntimeError):  # its job will say so
             continue
         most = max(most, working + (seeds + 4) * _CANVASES * 4 * 3 * size[0] * size[1])
+    return most
+
+
+def process_bytes(jobs: Iterable[Job]) -> int:
+    """What a fresh process takes that has loaded the jobs' networks, each as it came and frozen."""
+    most = _PROCESS
+    for model, weights in {(job.task["model"], job.task["weights"]) for job in jobs}:
+        try:
+            parameters = network(model, weights).parameters()
+        except (InvwidgetsError, RuntimeError):  # its jobs will say so
+            continue
+        most += 2 * sum(parameter.nbytes for parameter in parameters)
     return most
 
 

@@ -6,11 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from ..arguments import whole_number
 from ..errors import OutputError
-from .estimate import job_bytes, step_seconds
+from .estimate import job_bytes, process_bytes, step_seconds
 from .executors import Control, Executor, Here, Processes, machine_workers
 from .jobs import Job
 from .sweep import Progress, Status
@@ -88,8 +86,7 @@ def _executor(todo: list[Job], workers: int | None, scheduler: Any) -> tuple[Exe
         return Cluster(scheduler, job_bytes(todo)), []
     if workers == 1 or not todo:
         return Here(), []
-    own = psutil.Process().memory_info().rss
-    count, words = machine_workers(job_bytes(todo), own, workers)
+    count, words = machine_workers(job_bytes(todo), process_bytes(todo), workers)
     count = min(count, len(todo))
     return Processes(count) if count > 1 else Here(), [words] if words else []
 

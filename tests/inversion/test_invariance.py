@@ -109,7 +109,8 @@ def test_of_timm_by_name_or_as_a_module() -> None:
     module = load_network("timm/resnet18", "random").module
     given = representation(module, "layer2", mean=named.network.mean, std=named.network.std)
     one, two = (
-        invert("coffee", phi, seeds=1, steps=8, size=96, frames=0) for phi in (named, given)
+        invert("coffee", phi, seeds=1, steps=8, size=96, frames=0, precision="float32")
+        for phi in (named, given)
     )
     assert one.settings == two.settings
     torch.testing.assert_close(two.images, one.images, rtol=0, atol=0.02)

@@ -19,6 +19,7 @@ import pytest
 import invwidgets as iw
 from invwidgets.errors import InvwidgetsError
 from invwidgets.sweeps import cluster as dask
+from invwidgets.sweeps.estimate import process_bytes
 from invwidgets.sweeps.executors import Control, machine_workers
 from invwidgets.sweeps.sweep import Progress
 
@@ -220,6 +221,16 @@ def test_workers_are_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPa
     assert words == "4 workers instead of 64: each needs about 2.0 GiB of memory"
     with pytest.raises(InvwidgetsError, match=r"a worker needs about 20.0 GiB, and 9.0 GiB can"):
         machine_workers(19 * 2**30, 2**30, 2)
+
+
+def test_what_a_process_takes_is_its_own_networks_not_what_this_one_holds(tiny: Tiny) -> None:
+    jobs = tiny().jobs
+    before, held = process_bytes(jobs), bytearray(2**28)
+    assert process_bytes(jobs) == before
+    assert process_bytes(jobs + tiny(models="hog", layers="decompose").jobs) >= before
+    parameters = sum(p.nbytes for p in nets.tiny().parameters())
+    assert process_bytes(jobs) == process_bytes([]) + 2 * parameters
+    assert held
 
 
 @contextmanager
