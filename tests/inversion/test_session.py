@@ -36,14 +36,14 @@ def session(told: list[Progress]) -> Iterator[Session]:
         yield session
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.005)
 
 
-def done(session: Session, seconds: float = 60) -> iw.Reconstruction:
+def done(session: Session, seconds: float = 600) -> iw.Reconstruction:
     """The latest run's result."""
     assert session.future is not None
     return session.future.result(seconds)
@@ -206,7 +206,7 @@ def test_jitter_acts_while_it_runs_and_replays(session: Session, told: list[Prog
     for turn, knob in enumerate(({"jitter": 6}, {"jitter": 3}, {"jitter": None}), 1):
         session.step()
         session.step()
-        until(lambda n=2 * turn: (told[-1].state, told[-1].step) == ("paused", n))
+        until(lambda n=2 * turn: told and (told[-1].state, told[-1].step) == ("paused", n))
         session.set_knobs(**knob)
     session.resume()
     result = done(session)
