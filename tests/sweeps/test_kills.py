@@ -215,7 +215,9 @@ def test_a_full_disk_ends_it_in_words_and_leaves_a_whole_store(
 def test_the_scheduler_goes(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the documented commands: a worker lost is made up for, a scheduler lost is said."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    sweep = tiny(models=nets.SLOW, layers=None, store=tmp_path / "store")
+    weights = {"steps": 3, "tv_weight": [0.01, 0.02, 0.04, 0.08]}
+    sweep = tiny(models=nets.SLOW, layers=None, settings=weights, store=tmp_path / "store")
+    assert len(sweep) > 4
     dask = Path(sys.executable).parent / "dask"
     file = tmp_path / "scheduler.json"
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
