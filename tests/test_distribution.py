@@ -65,7 +65,7 @@ def test_they_hold_what_is_needed_and_no_more(built: Path) -> None:
     for part in ("notebooks/01-quickstart.ipynb", "docs/conf.py", "scripts/make_lessons.py",
                  "tests/test_distribution.py", "invwidgets/photos/coffee.png"):  # fmt: skip
         assert part in inside, part
-    assert not [name for name in inside if "docs/lessons" in name or name.endswith(".pyc")]
+    assert not [name for name in inside if "docs/lessons/" in name or name.endswith(".pyc")]
 
 
 @pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
