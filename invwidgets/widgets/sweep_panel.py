@@ -74,6 +74,7 @@ class SweepPanel(w.VBox):
         plane = plane_of(self.sweep.grid, (), rows, columns)
         self._options = {"workers": workers, "scheduler": scheduler}
         self._control: Control | None = None
+        self._has_begun = False  # what is read of the store at first is old news then
         self._waiters: list[asyncio.Future[Status]] = []
         self._cells: dict[str, Cell] = {}
         self._fresh = threading.Event()
@@ -196,7 +197,7 @@ class SweepPanel(w.VBox):
     def _begin(self) -> None:
         if self._control is not None:
             return
-        self._control = Control()
+        self._control, self._has_begun = Control(), True
         self._complain("")
         self._show_buttons("running")
         self.line.value = "Getting ready …"
@@ -259,7 +260,7 @@ class SweepPanel(w.VBox):
         return self.sweep.status()
 
     def _have_read(self, status: Status | None, words: str) -> None:
-        if self._control is not None:  # a run has begun meanwhile, and says more
+        if self._has_begun:  # a run says more, also when it has ended
             return
         if status is None:
             self._complain(words)

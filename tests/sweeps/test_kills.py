@@ -230,7 +230,7 @@ def test_the_scheduler_goes(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.Monk
          "--no-dashboard", "--local-directory", tmp_path], **quiet,
     )  # fmt: skip
     try:
-        until(file.exists, "the scheduler is there")
+        until(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler is there")
         import json
 
         address = json.loads(file.read_text())["address"]

@@ -33,7 +33,7 @@ while "tv_weight" not in [name for _, name, _ in panel.session.curves()[1]]:
     await asyncio.sleep(0.02)
 panel.controls.stop.click()
 result = await task
-print(result.stopped, result.knob_changes[-1][1:], panel.controls.status.value.split(":")[0])""",
+print(result.stopped, result.knob_changes[-1][1:], panel.controls.status.value.split(".")[0])""",
     """panel.layer = "blocks.1"
 panel.steps = 5
 result = await panel.start()
@@ -66,7 +66,7 @@ def test_the_panel_runs_and_leaves_a_still_picture(kernel: int, tmp_path: Path) 
     notebook = executed(kernel)
     said = [printed(cell) for cell in notebook.cells]
     assert said[0] == f"ipykernel {kernel}"
-    assert said[3] == "True ('tv_weight', 0.5) Stopped"
+    assert said[3] == "True ('tv_weight', 0.5) Stopped early"
     assert said[4] == "blocks.1 5 2"
 
     path = tmp_path / "saved.ipynb"
