@@ -50,7 +50,7 @@ class LayerSlider(w.VBox):
         Whose layers: anything ``representation`` takes. None leaves the slider empty until
         ``layers`` is set.
     value
-        The layer to stand at, by any of its names; a stage a third of the way down by default.
+        The layer to stand at, by any of its names; by default where ``invert`` begins.
     weights, size
         As ``representation``'s and ``read_photo``'s.
 

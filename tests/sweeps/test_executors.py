@@ -225,9 +225,8 @@ def test_workers_are_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPa
 
 def test_what_a_process_takes_is_its_own_networks_not_what_this_one_holds(tiny: Tiny) -> None:
     jobs = tiny().jobs
-    before, held = process_bytes(jobs), bytearray(2**28)
+    before, held = process_bytes(jobs), b"x" * 2**28  # written, so that it is resident
     assert process_bytes(jobs) == before
-    assert process_bytes(jobs + tiny(models="hog", layers="decompose").jobs) >= before
     parameters = sum(p.nbytes for p in nets.tiny().parameters())
     assert process_bytes(jobs) == process_bytes([]) + 2 * parameters
     assert held
