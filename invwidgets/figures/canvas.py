@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from torch import Tensor
 
 from ..images import to_uint8
@@ -17,6 +18,7 @@ from ..images import to_uint8
 INK = "#1f2328"
 FAINT = "#656d76"
 ACCENT = "#0969da"
+SMALLEST = 5.0  # points
 COLORS = ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57606a", "#0a7d91")
 
 
@@ -73,5 +75,17 @@ def set_title(
     left = 0.15 / width
     shared: dict[str, Any] = {"va": "top", "parse_math": False}  # a name may hold dollars
     bold: dict[str, Any] = {"fontsize": 11, "weight": "bold", "color": theme.ink}
-    figure.text(left, 1 - 0.12 / height, title, **bold, **shared)
-    figure.text(left, 1 - 0.36 / height, note, fontsize=8.5, color=theme.faint, **shared)
+    narrow(figure.text(left, 1 - 0.12 / height, title, **bold, **shared))
+    narrow(figure.text(left, 1 - 0.36 / height, note, fontsize=8.5, color=theme.faint, **shared))
+
+
+def narrow(text: Text) -> None:
+    """Letters as small as a line needs to end within its figure, with the margin it began with."""
+    figure = text.get_figure(root=True)
+    assert figure is not None
+    start = text.get_transform().transform(text.get_position())[0]
+    room = figure.bbox.width - 2 * start
+    size = float(text.get_fontsize())
+    while text.get_window_extent().width > room and size > SMALLEST:
+        size -= 0.5  # step by step: widths go by whole pixels of a letter
+        text.set_fontsize(size)

@@ -186,7 +186,8 @@ def title_of(result: Reconstruction) -> str:
     """What was done, in one line."""
     channels = result.selection.channels
     channel = int(channels[0]) if channels else None
-    return result.objective.title(result.layer, result.photo_name, channel)
+    layer = f"layer {result.layer}" if result.layer.isdigit() else result.layer
+    return result.objective.title(layer, result.photo_name, channel)
 
 
 def note_of(result: Reconstruction) -> str:

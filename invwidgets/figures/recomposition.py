@@ -21,8 +21,9 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
     >>> arrows(result, recomposition(result)).savefig("arrows.png")
 
     An arrow runs from a part of the photo to the patch of the image that it matches. Shown are the
-    matches that are most alike and not flat, spread over the image; a part of the photo that is
-    used more than once keeps its colour.
+    matches that are most alike, spread over the image: not flat ones, and none at the image's
+    border, where all patches are alike in being beside nothing. A part of the photo that is used
+    more than once keeps its colour.
     """
     assert result.photo is not None
     height, width = found.size
@@ -58,22 +59,30 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
                           edgecolor=color, linewidth=1.8)
             )  # fmt: skip
             ends.append((left + found.cell[1] / 2 - 0.5, top + found.cell[0] / 2 - 0.5))
+        bow = f"arc3,rad={0.06 if place % 2 else -0.06}"  # those of one row do not hide each other
         figure.add_artist(
             ConnectionPatch(ends[0], ends[1], "data", "data", axesA=sides[0], axesB=sides[1],
-                            arrowstyle="-|>", color=color, linewidth=1.1, alpha=0.85,
-                            shrinkA=3, shrinkB=3)
+                            arrowstyle="-|>", connectionstyle=bow, color=color, linewidth=1.1,
+                            alpha=0.85, shrinkA=3, shrinkB=3)
         )  # fmt: skip
     return figure
 
 
 def _spread_out(found: Recomposition, seed: int, count: int) -> list[int]:
-    """The patches with the likest matches, none beside another chosen; flat ones come last."""
-    _, columns = found.grid
-    relief = found.relief[found.matches[seed]]
-    flat = relief < found.relief.median()
-    order = torch.argsort(found.likeness[seed] - 2 * flat.float(), descending=True, stable=True)
+    """The patches with the likest matches, none beside another chosen; flat ones and those at the
+    border only where there is no other."""
+    rows, columns = found.grid
+    matches = found.matches[seed]
+    inner = torch.zeros(found.grid, dtype=torch.bool)
+    inner[1 : rows - 1, 1 : columns - 1] = True
+    inner = inner.flatten()
+    flat = found.relief[matches] < found.relief.median()
+    last = flat | ~inner | ~inner[matches]
+    order = torch.argsort(found.likeness[seed] - 2 * last.float(), descending=True, stable=True)
     chosen: list[int] = []
     for place in order.tolist():
+        if chosen and last[place]:
+            break
         near = any(
             abs(place // columns - c // columns) <= 1 and abs(place % columns - c % columns) <= 1
             for c in chosen

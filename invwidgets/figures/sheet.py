@@ -27,7 +27,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .canvas import LIGHT, Picture, Theme
+from .canvas import LIGHT, Picture, Theme, narrow
 from .grid import Plan, Spot
 from .lettering import Lettering
 
@@ -121,10 +121,12 @@ class Sheet:
         """
         width, height = self.plan.width, self.plan.height
         left = min(spot.left for spot in self.plan.spots) if left is None else left
-        self._figure.text(left / width, 1 - (left + 2) / height, title, fontsize=11, weight="bold",
-                         color=self.theme.ink, va="top", parse_math=False)  # fmt: skip
-        self._figure.text(left / width, 1 - (left + 25) / height, note, fontsize=8,
-                         color=self.theme.faint, va="top", parse_math=False)  # fmt: skip
+        shared: dict[str, Any] = {"va": "top", "parse_math": False}
+        bold: dict[str, Any] = {"fontsize": 11, "weight": "bold", "color": self.theme.ink}
+        faint: dict[str, Any] = {"fontsize": 8, "color": self.theme.faint}
+        for down, words, look in ((2, title, bold), (25, note, faint)):
+            y = 1 - (left + down) / height
+            narrow(self._figure.text(left / width, y, words, **look, **shared))
 
     def write(self, left: int, top: int, words: str, faint: bool = False) -> None:
         """A line of words at a place in CSS pixels, such as the head of a row or a column."""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..inversion.result import Reconstruction
 from .canvas import FAINT, INK, new_figure, set_title, show_image
 from .contrast import as_shown
-from .gallery import STRAGGLER, picture_note
+from .gallery import STRAGGLER, caption, picture_note
 
 _CELL, _GAP, _CAPTION, _TITLE = 1.35, 0.08, 0.42, 0.72
 
@@ -32,7 +32,8 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
 
     >>> strip([invert("coffee", layer=f"blocks.{k}", seeds=2) for k in range(4)])
 
-    ``names`` head the columns; the layers' names by default.
+    ``names`` head the columns; the layers' names by default. Beneath each picture is its relative
+    error, or the score of what was asked for instead.
     """
     heads = list(names) if names is not None else [result.layer for result in results]
     rows = max(len(result.images) for result in results)
@@ -44,8 +45,7 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
     figure_height = rows * (down + _CAPTION) + _TITLE + 0.25
     figure = new_figure(figure_width, figure_height)
     first = results[0]
-    set_title(figure, f"What is still known of {first.photo_name}", _note(results),
-              figure_width, figure_height)  # fmt: skip
+    set_title(figure, _title(first), _note(results), figure_width, figure_height)
 
     def cell(row: int, column: int, head: str) -> Axes:
         left = _GAP + 0.05 + column * (across + _GAP)
@@ -63,11 +63,23 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
     for column, (result, head) in enumerate(zip(results, heads, strict=True), 1):
         for row, seed in enumerate(result.seeds):
             axes = cell(row, column, head if row == 0 else "")
-            words = ""
-            if result.relative_error is not None:
-                far = STRAGGLER if seed in result.stragglers else ""
-                words = f"{100 * result.relative_error[row]:.0f} %{far}"
-            show_image(axes, as_shown(result, row), words)
-    figure.text(0.15 / figure_width, 0.1 / figure_height, "beneath each: its relative error",
-                fontsize=7.5, color=FAINT)  # fmt: skip
+            show_image(axes, as_shown(result, row), _words(result, row, seed))
+    if any(result.relative_error is not None for result in results):
+        figure.text(0.15 / figure_width, 0.1 / figure_height, "beneath each: its relative error",
+                    fontsize=7.5, color=FAINT)  # fmt: skip
     return figure
+
+
+def _title(result: Reconstruction) -> str:
+    if result.objective.measures_error:
+        return f"What is still known of {result.photo_name}"
+    of = f" of {result.photo_name}" if result.photo_name else ""
+    return f"{result.objective.name.capitalize()}{of}"
+
+
+def _words(result: Reconstruction, row: int, seed: int) -> str:
+    """Beneath a seed's picture."""
+    if result.relative_error is None:
+        return caption(result, row)[0]
+    far = STRAGGLER if seed in result.stragglers else ""
+    return f"{100 * result.relative_error[row]:.0f} %{far}"
