@@ -28,13 +28,13 @@ def _smooth(field: EffectiveField) -> Tensor:
     inside = np.zeros_like(blurred)
     seen = np.s_[box.top : box.bottom, box.left : box.right]
     inside[seen] = blurred[seen]
-    return torch.from_numpy(inside / inside.max())
+    return torch.from_numpy(inside / max(inside.max(), 1e-30))
 
 
 def _level(field: EffectiveField, smooth: Tensor) -> float:
     """What as many of the smooth weights exceed as of the weights themselves are heeded."""
     heeded = int((field.weight > HEEDED).sum())
-    return float(smooth.flatten().sort(descending=True).values[heeded - 1])
+    return float(smooth.flatten().sort(descending=True).values[max(heeded, 1) - 1])
 
 
 def effective_fields(

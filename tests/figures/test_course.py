@@ -7,6 +7,7 @@ import pytest
 import invwidgets as iw
 from invwidgets.figures.matrix import matrix
 from invwidgets.figures.panels import panels
+from invwidgets.figures.strip import strip
 from invwidgets.figures.walk import walk_figure
 
 
@@ -21,6 +22,19 @@ def test_a_matrix_names_its_rows_and_columns(run: iw.Reconstruction) -> None:
     assert [axes.get_title() for axes in figure.axes[:3]] == ["a", "b", "c"]
     assert {"β = 1", "$x$"} <= {text.get_text() for text in figure.texts}
     assert figure.axes[0].get_xlabel() == f"{100 * run.relative_error[0]:.0f} %"
+
+
+def test_a_strip_says_beneath_a_picture_what_was_asked_for(run: iw.Reconstruction) -> None:
+    more = iw.invert("coffee", layer="conv_stem", objective="caricature", size=48, seeds=1, steps=2)
+    for result, title, below in (
+        (run, "What is still known of coffee", f"{100 * run.relative_error[0]:.0f} %"),
+        (more, "Caricature of coffee", f"response ×{more.scores[0]:.2f}"),
+    ):
+        figure = strip([result, result])
+        words = [text.get_text() for text in figure.texts]
+        assert words[0] == title
+        assert figure.axes[1].get_xlabel() == below
+        assert any("relative error" in text for text in words) == (result is run)
 
 
 def test_a_walk_has_two_rows(run: iw.Reconstruction) -> None:

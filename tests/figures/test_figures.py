@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -80,8 +81,9 @@ def test_galleries_of_any_number_are_readable(seeds: int) -> None:
     assert height > 2
 
 
-def test_no_text_leaves_the_figure(result: Reconstruction) -> None:
-    figure = result.gallery()
+@pytest.mark.parametrize("layer", ["conv_stem", "encoder.layers.encoder_layer_11.self_attention"])
+def test_no_text_leaves_the_figure(result: Reconstruction, layer: str) -> None:
+    figure = dataclasses.replace(result, layer=layer).gallery(columns=2)
     figure.canvas.draw()
     edge = figure.bbox
     for label in figure.findobj(lambda a: hasattr(a, "get_text")):

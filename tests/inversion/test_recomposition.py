@@ -75,6 +75,15 @@ def test_arrows_are_drawn_from_parts_to_places(run: iw.Reconstruction) -> None:
     assert figure._repr_png_()[0][1:4] == b"PNG"
 
 
+def test_an_arrow_leaves_the_border_alone_while_there_are_others(run: iw.Reconstruction) -> None:
+    figure = arrows(run, measured(run, run.photo), count=4)
+    drawn = [artist for artist in figure.artists if type(artist).__name__ == "ConnectionPatch"]
+    assert drawn
+    for arrow in drawn:
+        assert min(*arrow.xy1, *arrow.xy2) > 8
+        assert max(*arrow.xy1, *arrow.xy2) < 56
+
+
 @pytest.mark.slow
 def test_parts_move_more_the_deeper_the_layer() -> None:
     moved = []

@@ -52,6 +52,15 @@ def test_nothing_outside_the_box_is_heeded() -> None:
     assert 3 < field.side < field.box.width
     figure = effective_fields(iw.read_photo("chelsea", 224), [field], ["blocks.1"])
     assert len(figure.axes) == 1
+    (line,) = [part for part in figure.axes[0].collections if hasattr(part, "levels")]
+    drawn = line.get_paths()[0].vertices
+    assert drawn[:, 0].min() >= left - 1
+    assert drawn[:, 0].max() <= right
+    assert drawn[:, 1].min() >= top - 1
+    assert drawn[:, 1].max() <= bottom
+    x, y = drawn.T
+    area = abs(float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum())) / 2
+    assert area == pytest.approx(field.side**2, rel=0.25)
 
 
 def test_a_vector_has_no_middle() -> None:
