@@ -252,9 +252,9 @@ def _torchvision_pretrained(name: str) -> Mapping[str, Tensor]:
         state = torch.hub.load_state_dict_from_url(url, progress=False, weights_only=True)
     except Exception as error:
         raise WeightsError(
-            f"the pretrained weights of {name} are not on this machine and could not be fetched "
-            f"({type(error).__name__}: {error}); put {file.name} into {file.parent}, or give "
-            "weights='random' or the path of a state dict"
+            f"the pretrained weights of {name} are not on this machine, and it could not download "
+            f"them: put {file.name} into {file.parent}, or give weights='random' or the path of a "
+            f"state dict ({type(error).__name__}: {error})"
         ) from None
     return state
 
@@ -302,9 +302,9 @@ def _timm_spec(name: str) -> ModelSpec:
         except Exception as error:
             hub = values.get("hf_hub_id") or values.get("url") or "none published"
             raise WeightsError(
-                f"the pretrained weights of {name} are not on this machine and could not be "
-                f"fetched ({type(error).__name__}: {error}); fetch them where there is a network "
-                f"({hub}) and give the file as weights=PATH, or weights='random'"
+                f"the pretrained weights of {name} are not on this machine, and it could not "
+                f"download them: fetch them where there is a network ({hub}) and give the file as "
+                f"weights=PATH, or weights='random' ({type(error).__name__}: {error})"
             ) from None
 
     _, height, width = values.get("input_size") or (3, 224, 224)

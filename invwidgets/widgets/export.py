@@ -19,6 +19,7 @@ from ..inversion.replay import code_for
 from ..inversion.result import Reconstruction
 from .loop import Loop
 from .tiles import static
+from .wording import titled
 
 TYPES = {
     "png": "image/png",
@@ -86,11 +87,14 @@ class Export(anywidget.AnyWidget):
         kind = content.get("want")
         if kind == "code":
             self.show_code()
-        if self._result is None or kind not in TYPES:
-            return
-        name = file_name(self._result.photo_name or "unit", self._result.layer, str(kind))
-        data = file_of(self._result, str(kind), self.theme, self._moved)
-        self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
+        if self._result is not None and kind in TYPES:
+            name, data = self.file(self._result, str(kind))
+            self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
+
+    def file(self, result: Reconstruction, kind: str) -> tuple[str, bytes]:
+        """The name and the bytes of a file."""
+        name = file_name(result.photo_name or "unit", result.layer, kind)
+        return name, file_of(result, kind, self.theme, self._moved)
 
 
 def on_a_server() -> bool:
@@ -125,9 +129,9 @@ def file_of(result: Reconstruction, kind: str, theme: str = "light", moved: str 
     ``moved``, the file of numbers holds every setting."""
     if kind in ("png", "pdf"):
         file = io.BytesIO()
-        gallery_of(result, theme=THEMES[theme], said=moved).sheet.save(file, kind)
+        gallery_of(titled(result), theme=THEMES[theme], said=moved).sheet.save(file, kind)
         return file.getvalue()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"result.{kind}"
-        save_animation(result, path, said=moved) if kind == "gif" else result.save(path)
+        save_animation(titled(result), path, said=moved) if kind == "gif" else result.save(path)
         return path.read_bytes()

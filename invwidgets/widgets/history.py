@@ -18,11 +18,13 @@ from ..figures.sheet import Sheet
 from ..inversion.convergence import converged
 from ..inversion.result import Reconstruction
 from ..models.zoo import DEFAULT_MODEL
+from ..representations.descriptors.named import layer_title
 from .loop import Loop
-from .panel_options import KNOBS
+from .panel_options import KNOBS, matches_photo
 from .parts import button, classed, note
 from .prior_knobs import in_words
 from .tiles import Tiles
+from .wording import titled
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class HistoryEntry:
     @property
     def words(self) -> str:
         result = self.result
-        lines = [result.layer, result.photo_name or "no photo"]
-        if result.model != DEFAULT_MODEL:
+        layer = layer_title(result.model, result.layer)
+        lines = [layer, result.photo_name or "no photo"]
+        if result.model != DEFAULT_MODEL and layer == result.layer:
             lines.insert(0, result.model)
         if result.scores is not None:
             index = best_seed(result)
@@ -55,7 +58,7 @@ class HistoryEntry:
             lines.append(result.selection.describe())
         knobs = {name: self.settings[name] for name in KNOBS if name in self.overridden}
         if knobs:
-            lines.append(in_words(knobs))
+            lines.append(in_words(knobs, matches_photo(result.objective)))
         return "\n".join(lines)
 
 
@@ -142,7 +145,7 @@ def side_by_side(first: HistoryEntry, second: HistoryEntry, theme: Theme) -> byt
         best = best_seed(result)
         score = "" if result.scores is None else result.objective.score_text(result.scores[best])
         said = " · ".join(part for part in (score, result.weights_note) if part)
-        sheet.show(place, padded(pixels, shape, theme.face), title_of(result), said)
+        sheet.show(place, padded(pixels, shape, theme.face), title_of(titled(result)), said)
     return sheet.jpeg()
 
 

@@ -19,6 +19,8 @@ import ipywidgets as w
 from ..errors import InvwidgetsError
 from ..inversion.progress import BUSY, Progress
 from ..inversion.result import Reconstruction
+from ..inversion.task import WARM_STEPS
+from ..representations.descriptors.named import layer_title
 from .closing import close_all
 from .history import HistoryEntry
 from .loop import Loop
@@ -26,12 +28,14 @@ from .panel_classes import ask_classes
 from .panel_controls import PanelControls
 from .panel_model import PanelModel
 from .panel_options import (
+    CENTRE,
     KNOBS,
     LOADS,
     OPTIONS,
     PRESET,
     RESTARTS,
     PanelOptions,
+    matches_photo,
     moved_in_words,
     photo_code,
     run_arguments,
@@ -43,6 +47,7 @@ from .panel_options import (
 from .panel_run import PanelRun
 from .panel_views import PanelViews
 from .parts import classed
+from .prior_knobs import in_words as knobs_in_words
 from .run_controls import in_words
 from .snapshot import Snapshot
 from .stage_pictures import StagePictures
@@ -68,8 +73,10 @@ class InversionPanel(w.VBox, PanelOptions):
         self._dirty: set[str] = set()
         self._scheduled = self._settling = self._restoring = self._closing = False
         self._wants_run: str = ""  # "start" or "step" while a network is loaded
+        self._refused: Any = None  # the model that could not be had
         self._random_for: Any = None  # the model that random weights were taken for by the button
         self._of_run = ("", "")  # the layer and the photo of the run under way
+        self._continued = ""  # what is said while a moved knob takes up a finished run
         self._entry: HistoryEntry | None = None
         self.result: Reconstruction | None = None
         self.loop = loop = Loop()
@@ -212,8 +219,10 @@ class InversionPanel(w.VBox, PanelOptions):
         self.stages.observe(self._stages_came, ["done", "busy"])
 
     def _use_random_weights(self) -> None:
-        self.weights = "random"
-        self._random_for = self.model
+        self._show_error("")
+        with self.hold_trait_notifications():
+            self.model, self.weights = self._refused, "random"
+        self._random_for = self._refused
 
     def _ask_no_more(self) -> None:
         self.controls.question = ""
@@ -224,7 +233,8 @@ class InversionPanel(w.VBox, PanelOptions):
         name = change["name"]
         if not self.quiet and not self.knobs.follows:
             self._dirty.add(name)
-            if name == "model" and self._random_for is not None:  # another one has its own again
+            asked_for = self._random_for is not None and self.model != self._random_for
+            if name == "model" and asked_for:  # another one has its own again
                 self._random_for = None
                 self.weights = "pretrained"
             if name in PRESET:
@@ -256,6 +266,9 @@ class InversionPanel(w.VBox, PanelOptions):
         try:
             if "theme" in dirty:
                 self.gallery.theme = self.theme
+            if "photo" in dirty and "crop" not in dirty and self.crop != CENTRE:
+                with self.quietly():  # a cut chosen for another photo
+                    self.crop = CENTRE
             runs = self.session.state in (*BUSY, "finished") or bool(self._wants_run)
             if dirty & set(LOADS):
                 self._models.ask(dirty)
@@ -271,11 +284,24 @@ class InversionPanel(w.VBox, PanelOptions):
             if dirty & set(RESTARTS) and runs:
                 self._begin(self._wants_run or "start")
             elif dirty & set(KNOBS) and runs and not self._models.loading:
-                self.session.set_knobs(**self.knobs_for(dirty & set(KNOBS)))
+                self._move_knobs(dirty & set(KNOBS))
         except InvwidgetsError as error:
             self._show_error(str(error))
         finally:
             self._settling = False
+
+    def _move_knobs(self, names: set[str]) -> None:
+        """Let knobs act on the run; one that has finished goes on from its images."""
+        if self.session.state == "finished" or self._continued:
+            values = {name: getattr(self, name) for name in KNOBS if name in names}
+            words = knobs_in_words(values, matches_photo(self.asked))
+            self._continued = (
+                f"{words}: the search goes on from the finished images, {WARM_STEPS} steps more."
+            )
+            self.classes.rows, self._entry = [], None  # of the images as they were
+            self.controls.say(self._continued)
+        self._views.say_of(self._models.loaded, self)
+        self.session.set_knobs(**self.knobs_for(names))
 
     def _ask_to_keep(self, dirty: set[str]) -> None:
         """Knobs that were moved for another photo, model or layer: do they stay?"""
@@ -310,8 +336,14 @@ class InversionPanel(w.VBox, PanelOptions):
     def _load_failed(self, words: str) -> None:
         self._wants_run = ""
         random = self.weights == "pretrained" and "weights='random'" in words
-        self._show_error(words, _REMEDY if random else "")
-        self.controls.say("Choose something else; what was there is kept.")
+        self._refused, here = self.model, self._models.model
+        if self._models.loaded is not None and self._refused is not here:
+            self._ask_no_more()
+            with self.quietly():  # the menu says what is shown
+                self.model = here
+        self._show_error(f"{words[0].upper()}{words[1:]}.", _REMEDY if random else "")
+        kept = f"still on {here}" if isinstance(here, str) else "what was there is kept"
+        self.controls.say(f"Choose something else; {kept}.")
         self._run.set_exception(words)
 
     def _begin(self, how: str) -> None:
@@ -330,7 +362,9 @@ class InversionPanel(w.VBox, PanelOptions):
             self._run.set_exception(str(error))
             return
         self._lay_out()
-        self._of_run = (self.layer, self._name)
+        name = self._models.loaded.representation.name
+        self._of_run = (layer_title(name, self.layer), self._name)
+        self._continued = ""
         self.session.start(paused=how == "step", **arguments)
         if how == "step":
             self.session.step()
@@ -364,16 +398,19 @@ class InversionPanel(w.VBox, PanelOptions):
         elif last.state == "stopped" and not last.step:
             self._run.set_exception("stopped before the first step: there is no result")
         if not self._models.loading:  # what is loaded now is another matter
-            layer, photo = self._of_run
-            words = in_words(last, layer, photo, last.result and self.result)
-            moved = moved_in_words(self) if last.result else ""  # the weights it says itself
-            self.controls.say(
-                f"{words} Moved: {moved}."
-                if moved
-                else words
-                if last.result
-                else f"{words}{self._mind}"
-            )
+            self.controls.say(self._status(last))
+
+    def _status(self, last: Progress) -> str:
+        """Where the run stands, with what must be said of its weights and knobs."""
+        if self._continued and last.state in ("preparing", "running"):
+            return self._continued
+        layer, photo = self._of_run
+        words = in_words(last, layer, photo, last.result and self.result)
+        if last.result is None:
+            return f"{words}{self._mind}"
+        self._continued = ""
+        moved = moved_in_words(self)  # the weights it says itself
+        return f"{words} Moved: {moved}." if moved else words
 
     def _ended(self, result: Reconstruction) -> None:
         if result.photo_name:  # an upload's is its file's name, which the session does not know
@@ -422,6 +459,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._lay_out()
 
     def _lay_out(self) -> None:
+        self._entry = None  # what is still to be said of it is not said of what comes
         if self._models.loaded is not None:
             self._views.lay_out(self._models.loaded, self._name, self)
 

@@ -17,6 +17,7 @@ import traitlets as t
 
 from ..images import parse_size
 from ..representations.base import Layer, Representation
+from ..representations.descriptors.named import layer_title
 from ..representations.registry import representation
 from ..representations.stages import find_layer, good_layer, inside, stage_of, stages
 from .closing import close_all
@@ -24,7 +25,7 @@ from .loop import Loop
 from .parts import Markup, classed, note
 from .tiles import static
 
-_LABEL = 12  # letters that a stage's column has room for
+_LABEL = 12  # letters that a stage's column has room for in one line
 
 
 class NetworkOverview(anywidget.AnyWidget):
@@ -80,6 +81,7 @@ class LayerSlider(w.VBox):
     ) -> None:
         loop = loop or Loop()
         self._showing = False
+        self._model = ""  # its name, where a layer is called by it
         self._strict = False  # in a panel a name may be of a network that is still being loaded
         self._stages: tuple[Layer, ...] = ()
         self._photo_size: tuple[int, int] | None = None
@@ -93,11 +95,12 @@ class LayerSlider(w.VBox):
         super().__init__([self.overview, self.below])
         classed(self, "iw-section")
         self.observe(self._layers_came, "layers")
-        self.observe(self._moved, "value")
+        self.observe(self._follow_value, "value")
         self.observe(self._pictured, "pictures")
         if model is not None:
             phi: Representation = representation(model, weights=weights)
             self._photo_size = parse_size(size) if size is not None else phi.size
+            self._model = phi.name
             self.layers = phi.layers(self._photo_size)
             self._strict = True
             self.value = value or good_layer(self.layers).short_name
@@ -116,13 +119,17 @@ class LayerSlider(w.VBox):
         """The network's main stages in order."""
         return self._stages
 
-    def show_layers(self, layers: tuple[Layer, ...], value: str, size: tuple[int, int]) -> None:
-        """Show another network's layers, standing at one, for photos of ``size``."""
-        self._photo_size = size
-        if layers != self.layers:
+    def show_layers(
+        self, layers: tuple[Layer, ...], value: str, size: tuple[int, int], model: str = ""
+    ) -> None:
+        """Show another network's layers, with one of them chosen, for photos of ``size``."""
+        other = layers != self.layers or model != self._model
+        self._photo_size, self._model = size, model
+        if other:
             with self.hold_trait_notifications():
                 self.layers, self.value = layers, value
             self.pictures = {}
+            self._layers_came(None)
         self.value = value
         self._show()
 
@@ -137,11 +144,11 @@ class LayerSlider(w.VBox):
 
     def _layers_came(self, _: Any) -> None:
         self._stages = stages(self.layers)
-        self.overview.stages = [_told(layer) for layer in self._stages]
+        self.overview.stages = [_column(layer, self._model) for layer in self._stages]
         self._pictured(None)
         self._show()
 
-    def _moved(self, _: Any) -> None:
+    def _follow_value(self, _: Any) -> None:
         self._show()
 
     def _pictured(self, _: Any) -> None:
@@ -173,10 +180,14 @@ class LayerSlider(w.VBox):
         self._showing = False
         self.inner.disabled = len(names) < 2
         self.inner.layout.display = None if len(names) > 1 else "none"
-        words = Markup("<b><code>{}</code></b>: {}").format(
-            layer.short_name, describe(layer, self._photo_size)
-        )
-        self.caption.value = words
+        name, title = layer.short_name, layer_title(self._model, layer.short_name)
+        words = describe(layer, self._photo_size)
+        if title == name:
+            self.caption.value = Markup("<b><code>{}</code></b>: {}").format(name, words)
+        else:
+            self.caption.value = Markup("<b>{}</b> (layer <code>{}</code>): {}").format(
+                title, name, words
+            )
 
 
 def describe(layer: Layer, size: tuple[int, int] | None = None) -> Markup:
@@ -210,10 +221,19 @@ def _sees(layer: Layer, size: tuple[int, int] | None) -> str:
     return f"{apart}, each sees {high} × {wide} pixels"
 
 
-def _told(layer: Layer) -> dict[str, Any]:
-    """What the overview needs to know of a stage."""
+def _label(name: str) -> str:
+    """A stage's name without the modules it lies in, where it is too long for its column."""
+    parts = name.split(".")
+    while len(parts) > 1 and len(".".join(parts)) > _LABEL and not parts[1][0].isdigit():
+        parts = parts[1:]
+    return ".".join(parts)
+
+
+def _column(layer: Layer, model: str) -> dict[str, Any]:
+    """What the overview shows of a stage."""
     name = layer.short_name
-    label = name if len(name) <= _LABEL else f"…{name[1 - _LABEL :]}"
+    title = layer_title(model, name)
+    label = _label(name) if title == name else title
     shape = layer.shape if layer.tokens is None else (layer.shape[0], *layer.tokens[1:])
     size = " × ".join(str(n) for n in shape[1:]) or "1"
     tip = f"{shape[0]} channels of {size} cells" if len(shape) == 3 else f"{shape[0]} numbers"

@@ -13,70 +13,38 @@ from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as w
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
-from ..figures.canvas import Theme
 from ..figures.contrast import as_shown, stretched
 from ..figures.gallery import best_seed, caption
-from ..figures.grid import plan_grid
-from ..figures.sheet import Sheet
 from ..images import photo_name
 from ..inversion.progress import Frame, Progress
 from ..inversion.result import Reconstruction
 from ..inversion.session import Session
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Layer
-from ..representations.stages import stages
+from ..representations.descriptors.named import layer_title
+from ..representations.stages import MOST_STAGES, stages
 from .closing import close_all
-from .loading import Loader, load_model
+from .loading import LoadedModel, Loader, load_model
 from .loop import Loop
-from .parts import Line, button, classed
-from .picture_view import PictureView
+from .parts import Line, button, classed, heading
+from .run_controls import duration
+from .strip_export import StripExport
+from .strip_view import StripView
 
 _OPTIONS = ("weights", "seeds", "steps", "size", "preset", "tv_weight", "alpha_weight",
             "data_weight", "beta", "bound", "objective", "channels")  # fmt: skip
-_MOST = 12
 
 
-def main_layers(layers: Sequence[Layer], most: int = _MOST) -> tuple[str, ...]:
+def main_layers(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[str, ...]:
     """A network's stages in order, its last layer among them."""
     return tuple(layer.short_name for layer in stages(layers, most))
 
 
-class _Strip(PictureView):
-    """The photo, and a place for each layer."""
-
-    def __init__(self, loop: Loop) -> None:
-        self.layers: tuple[str, ...] = ()
-        self.photo: NDArray[np.uint8] | None = None
-        self.name = ""
-        self.pictures: dict[str, tuple[NDArray[np.uint8], str, str]] = {}
-        super().__init__(loop)
-
-    def redraw(self) -> None:
-        if self.photo is None or not self.comm:
-            return
-        sheet = self.sheet(self.look, max(240, self.width), self.pixel_ratio)
-        words = f"{self.name} and {len(self.pictures)} of {len(self.layers)} layers"
-        self.send_sheet(sheet, sheet.plan, str(len(self.pictures)), words)
-
-    def sheet(self, theme: Theme, width: int, scale: float) -> Sheet:
-        assert self.photo is not None
-        plan = plan_grid(1 + len(self.layers), self.photo.shape[:2], width, tallest=420)
-        sheet = Sheet(plan, theme, scale)
-        sheet.show(0, self.photo, self.name, "the photo")
-        for place, layer in enumerate(self.layers):
-            if layer in self.pictures:
-                sheet.show(place + 1, *self.pictures[layer])
-            else:
-                sheet.caption(place + 1, layer)
-        return sheet
-
-
 class LayerStrip(w.VBox):
-    """``layers`` are the network's stages by default; ``results`` maps those done to their result.
+    """``layers`` are the network's stages by default, its last layer among them; ``results`` maps
+    those done to their result. A press on a layer enlarges it beside the photo.
 
     Keywords are ``invert``'s; unknown ones are refused.
     """
@@ -96,28 +64,33 @@ class LayerStrip(w.VBox):
         self._closing = False
         self._work: asyncio.Task[dict[str, Reconstruction]] | None = None
         self._current = ""
+        self._place = 0  # of the layer under way
         self.results: dict[str, Reconstruction] = {}
         self.loop = Loop()
         self.loader = Loader(self.loop)
-        self.session = Session(self._heard)
-        self.view = _Strip(self.loop)
+        self.session = Session(self._on_progress)
+        self.view = StripView(self.loop)
         self.begin = button("Start", "Layer by layer", self.loop.handler(self._press), "primary")
         self.halt = button("Stop", "Keep what there is", self.loop.handler(self.stop))
         self.status = Line("Loading the network …", "iw-status")
+        self.title = heading(f"What each layer still knows of {photo_name(photo)}")
+        self.export = StripExport(self.loop)
+        self.view.observe(self.loop.handler(self._offer), "enlarged")
         buttons = classed(w.HBox([self.begin, self.halt]), "iw-buttons")
-        column = classed(w.VBox([buttons, self.status, self.view]), "iw-views")
+        parts = [self.title, buttons, self.status, self.view, self.export]
+        column = classed(w.VBox(parts), "iw-views")
         super().__init__([column])
         classed(self, "iw-panel")
         self._buttons(False)
         self._ready: list[asyncio.Future[None]] = []
-        self._failure = ""
+        self._failure = self._model_name = ""
         weights, size = options.get("weights", "pretrained"), options.get("size")
         first = layers[0] if layers else ""
         self.loader.ask(
             "model",
             lambda: load_model(photo, model, first, weights, size, 0.5, False),
-            self._looked,
-            self._failed,
+            self._have_loaded,
+            self._load_failed,
         )
 
     def start(self) -> asyncio.Task[dict[str, Reconstruction]]:
@@ -156,11 +129,11 @@ class LayerStrip(w.VBox):
         if self._failure:
             raise InvwidgetsError(self._failure)
         self.results, self.view.pictures = {}, {}
+        self._offer()
         with self._running():
             for place, layer in enumerate(self.view.layers):
-                self._current = layer
-                count = f"{place + 1} of {len(self.view.layers)}"
-                self.status.value = f"Layer {layer}, {count} …"
+                self._current, self._place = layer, place
+                self.status.value = self._words("")
                 self.session.start(self._photo, self._model, layer, **self._options)
                 while self.session.busy:
                     await asyncio.sleep(0.05)
@@ -170,7 +143,7 @@ class LayerStrip(w.VBox):
                     raise InvwidgetsError(self.session.error)
                 self.results[layer] = result
                 self._show(layer, result)
-        self.status.value = f"Done: {len(self.results)} layers."
+        self.status.value = f"Done: {len(self.results)} layers. Press one to enlarge it."
         return self.results
 
     @contextmanager
@@ -186,23 +159,47 @@ class LayerStrip(w.VBox):
         finally:
             if not self._closing:
                 self._buttons(False)
+                self._offer()
 
     def _buttons(self, running: bool) -> None:
         self.begin.disabled, self.halt.disabled = running, not running
 
-    def _looked(self, looked: Any) -> None:
-        self.view.layers = tuple(self._layers or main_layers(looked.layers))
-        self.view.photo = looked.photo
-        self.view.name = photo_name(self._photo)
+    def _have_loaded(self, loaded: LoadedModel) -> None:
+        layers = self._layers or main_layers(loaded.layers)
+        self._model_name = loaded.representation.name
+        self.view.lay_out(loaded.photo, photo_name(self._photo), layers)
+        self.title.value = f"{self.title.value}, by {self._model_name}"
+        if loaded.representation.weights == "random weights":
+            self.title.value = f"{self.title.value}, random weights"
         self.status.value = "Ready. Press Start: each layer in turn shows what it still knows."
-        self.view.redraw()
 
-    def _failed(self, words: str) -> None:
+    def _load_failed(self, words: str) -> None:
         self._failure = self.status.value = words
 
-    def _heard(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress) -> None:
+        if progress.step and progress.state == "running":
+            left = progress.seconds / progress.step * (progress.steps - progress.step)
+            each = progress.seconds / progress.step * progress.steps
+            done = [result.seconds for result in [*self.results.values()]]
+            after = len(self.view.layers) - self._place - 1
+            mean = (sum(done) + each) / (len(done) + 1)
+            self.loop.call(self._say, f" · about {duration(left + after * mean)} left")
         if progress.frame is not None:
             self.loop.call(self._live, self._current, progress.frame)
+
+    def _words(self, left: str) -> str:
+        layer = self._title_of(self._current)
+        return f"Layer {layer}, {self._place + 1} of {len(self.view.layers)}{left or ' …'}"
+
+    def _say(self, left: str) -> None:
+        if self.session.busy and self._current not in self.results:
+            self.status.value = self._words(left)
+
+    def _offer(self) -> None:
+        """Offer the files of what there is, where nothing runs."""
+        ready = self.results if self.begin.disabled is False else {}
+        self.export.theme = self.view.colors
+        self.export.offer_all(ready, self.view.chosen)
 
     def _live(self, layer: str, frame: Frame) -> None:
         if layer not in self.results:
@@ -210,12 +207,15 @@ class LayerStrip(w.VBox):
             first = "" if scores is None else frame.objective.score_text(scores[frame.best])
             pixels = frame.images[frame.best]
             shown = stretched(pixels) if frame.handcrafted else pixels
-            self.view.pictures[layer] = (shown, layer, first)
+            self.view.pictures[layer] = (shown, self._title_of(layer), first)
             self.view.redraw()
             self.session.frame_seconds = self.view.pause
+
+    def _title_of(self, layer: str) -> str:
+        return layer_title(self._model_name, layer)
 
     def _show(self, layer: str, result: Reconstruction) -> None:
         best = best_seed(result)
         first, _ = caption(result, best)
-        self.view.pictures[layer] = (as_shown(result, best), layer, first)
+        self.view.pictures[layer] = (as_shown(result, best), self._title_of(layer), first)
         self.view.redraw()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import traitlets as t
 from numpy.typing import NDArray
 
 from ..figures.gallery import Gallery, seed_caption
@@ -20,8 +21,11 @@ MANY = 64
 class LiveGallery(PictureView):
     """The photo and every seed's image; a press on a seed enlarges it beside the photo.
 
-    ``show_photo`` lays out, ``show`` draws a frame of the run.
+    ``show_photo`` lays out, ``show`` draws a frame of the run. ``boxes`` says where the photo and
+    each seed lie: left and width as parts of the whole width, and the row.
     """
+
+    boxes: Any = t.List()
 
     def __init__(self, loop: Loop) -> None:
         self._gallery: Gallery | None = None
@@ -94,7 +98,7 @@ class LiveGallery(PictureView):
         return self._laid()
 
     def _laid(self) -> Gallery:
-        theme = self.look
+        theme = self.figure_theme
         shape = (224, 224) if self._photo is None else self._photo.shape[:2]
         if self._frame is not None:
             shape = self._frame.images.shape[1:3]
@@ -130,6 +134,14 @@ class LiveGallery(PictureView):
             places.append({"index": index, "label": label, "box": box})
         self.extent = [gallery.plan.width, gallery.plan.height]
         self.places = places
+        self.boxes = self._placed(gallery)
+
+    def _placed(self, gallery: Gallery) -> list[list[float]]:
+        photo: list[int | str] = ["photo"] if "photo" in gallery.place else []
+        spots = [gallery.plan.spots[gallery.place[k]] for k in [*photo, *range(len(self._seeds))]]
+        rows = sorted({spot.top for spot in spots})
+        width = gallery.plan.width
+        return [[s.left / width, s.width / width, rows.index(s.top)] for s in spots]
 
     def _words(self, frame: Frame | None) -> str:
         if frame is None:

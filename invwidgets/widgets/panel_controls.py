@@ -10,20 +10,18 @@ from typing import Any
 import ipywidgets as w
 import traitlets as t
 
-from ..energy.objectives import OBJECTIVES
-from ..models.zoo import weights_here
-from ..representations.registry import representations
 from .advanced_settings import AdvancedSettings
 from .channel_selector import ChannelSelector
 from .layer_slider import LayerSlider
 from .loading import LoadedModel
 from .loop import Loop
-from .panel_options import PanelOptions
-from .parts import classed
+from .panel_options import PanelOptions, matches_photo
+from .parts import classed, note
 from .photo_chooser import PhotoChooser
 from .prior_knobs import PriorKnobs
 from .region_picker import RegionPicker
 from .setting import Setting
+from .wording import goal_note, goals, models
 
 
 class PanelControls:
@@ -31,14 +29,11 @@ class PanelControls:
 
     def __init__(self, loop: Loop, options: PanelOptions) -> None:
         self.photos = PhotoChooser(loop)
-        self.model_menu = w.Dropdown(options=_menu(), description="Model")
+        self.model_menu = w.Dropdown(options=models(), description="Model")
         self.model = Setting(loop, "model", self.model_menu, "Which network, or descriptor")
-        goal = w.Dropdown(options=list(OBJECTIVES), description="Goal")
-        self.goal = Setting(
-            loop, "objective", goal,
-            "inversion: match the photo's features; maximise: excite one channel, without a photo; "
-            "caricature: exaggerate what the photo excites",
-        )  # fmt: skip
+        goal = w.Dropdown(options=goals(), description="Goal")
+        self.goal = Setting(loop, "objective", goal, "What the images are to do")
+        self.goal_note = note(goal_note(options.objective))
         seeds = w.IntSlider(4, min=1, max=64, description="Images", continuous_update=False)
         self.seeds = Setting(loop, "seeds", seeds, "How many images, each from noise of its own")
         crop = w.FloatSlider(0.5, min=0, max=1, step=0.02, description="Crop", readout=False)
@@ -63,6 +58,7 @@ class PanelControls:
         )
         self.fold = w.Accordion([more], titles=["Advanced"], selected_index=None)
         menus = classed(w.HBox([self.model, self.goal]), "iw-menus")
+        menus = classed(w.VBox([menus, self.goal_note]), "iw-asked")
         self.top = classed(w.HBox([self.photos, menus]), "iw-top")
         where = classed(w.VBox([self.region_picker, self.crop]), "iw-section", "iw-where")
         how = classed(
@@ -114,19 +110,17 @@ class PanelControls:
     def _suit(self, change: Any) -> None:
         """Show what a goal needs: a photo, or one channel."""
         asked = change["owner"].asked
+        self.goal_note.value = goal_note(change["new"])
+        self.knobs.show_goal(matches_photo(asked))
         self.photos.layout.visibility = "visible" if asked.needs_photo else "hidden"
         self.channel_selector.show_unit(asked.needs_unit)
 
     def show_model(self, loaded: LoadedModel, needs_photo: bool) -> None:
         """The layers and the photo of a network; a region of another grid is dropped."""
         info = loaded.representation.layer_info(loaded.size)
-        self.layer_slider.show_layers(loaded.layers, loaded.layer, loaded.size)
+        name = loaded.representation.name
+        self.layer_slider.show_layers(loaded.layers, loaded.layer, loaded.size, name)
         self.region_picker.show_photo(loaded.photo if needs_photo else None)
         self.region_picker.show_layer(loaded.representation, loaded.size)
         self.channel_selector.show_layer(info.shape[0])
         self.crop.layout.display = None if loaded.movable and needs_photo else "none"
-
-
-def _menu() -> list[tuple[str, str]]:
-    """Every model by name, and whether its weights are to be had here."""
-    return [(n if weights_here(n) else f"{n} (no weights here)", n) for n in representations()]

@@ -35,7 +35,7 @@ class PanelModel:
         self._say, self._then, self._failed = say, then, failed
         self.loader = Loader(loop)
         self._given: set[str] = set()  # asked for together with it, which must not be dropped
-        self._model: Any = None  # of ``loaded``
+        self.model: Any = None  # of ``loaded``
         self.loaded: LoadedModel | None = None
         self.loading = False
         controls.channel_selector.observe(self._responses_wanted, "wants_features")
@@ -47,7 +47,7 @@ class PanelModel:
         wanted = self._options
         photo, model, layer = wanted.photo, wanted.model, wanted.layer
         weights, size, crop = wanted.weights, wanted.size, wanted.crop
-        fallback = self.loaded is not None and model is not self._model and model != self._model
+        fallback = self.loaded is not None and model is not self.model and model != self.model
         if self.loaded is None:
             self._say("Loading the network …")
         elif dirty & {"model", "weights"}:
@@ -61,7 +61,7 @@ class PanelModel:
 
     def close(self) -> None:
         self.loader.close()
-        self.loaded = self._model = None
+        self.loaded = self.model = None
 
     def _responses_wanted(self, change: Any) -> None:
         """Have the channels' responses shown."""
@@ -75,7 +75,7 @@ class PanelModel:
 
     def _have_loaded(self, given: tuple[Any, LoadedModel]) -> None:
         before = self.loaded
-        self._model, self.loaded = given
+        self.model, self.loaded = given
         loaded, kept = self.loaded, self._given
         self._given = set()
         options, controls = self._options, self._controls

@@ -133,7 +133,12 @@ class PanelOptions(t.HasTraits):
 
 def moved_in_words(options: PanelOptions) -> str:
     """The knobs that a person has moved, by their names and values; empty if there are none."""
-    return knobs_in_words(options.overridden_knobs)
+    return knobs_in_words(options.overridden_knobs, matches_photo(options.asked))
+
+
+def matches_photo(objective: Objective) -> bool:
+    """Whether what the data's weight weighs is a match to a photo, not a response."""
+    return objective.needs_photo and not objective.higher_is_better
 
 
 def run_arguments(options: PanelOptions, representation: Representation) -> dict[str, Any]:

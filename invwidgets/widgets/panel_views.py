@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import ipywidgets as w
+import traitlets as t
 
 from ..figures.gallery import caption
 from ..images import to_uint8
@@ -25,13 +26,24 @@ from .run_controls import RunControls
 
 _CURVES = 1  # their tab
 _LEGEND = (
-    "error: how far the layer's numbers are from the photo's, 0 % is the same · dB, SSIM: likeness "
-    "of the pixels, more is nearer"
+    "error: how far the layer's numbers are from the photo's, 0 % is the same · dB "
+    "(PSNR), SSIM: likeness of the pixels, more is nearer"
 )
 
 
 def _joined(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
+
+
+def _said(loaded: LoadedModel, options: PanelOptions) -> str:
+    random = loaded.representation.weights == "random weights"
+    moved = moved_in_words(options)
+    return _joined("random weights" if random else "", _moved(moved))
+
+
+def _moved(words: str) -> str:
+    """Of the images: it stands beneath the photo, which no knob changes."""
+    return f"moved: {words}" if words else ""
 
 
 class PanelViews(w.VBox):
@@ -48,6 +60,7 @@ class PanelViews(w.VBox):
             [self.history, self.curves, self.export], titles=["History", "Curves", "Export"]
         )
         self.legend = note(_LEGEND)
+        t.dlink((self.gallery, "boxes"), (self.classes, "boxes"))
         super().__init__([self.controls, self.gallery, self.legend, self.classes, self.tabs])
         classed(self, "iw-views")
 
@@ -58,12 +71,15 @@ class PanelViews(w.VBox):
             box = loaded.representation.receptive_field(options.region, loaded.size)
             field = None if box.covers(loaded.size) else box.clipped
         photo = loaded.photo if options.asked.needs_photo else None
-        phi = loaded.representation
-        random = "random weights" if phi.weights == "random weights" else ""
-        said = _joined(random, moved_in_words(options))
+        phi, said = loaded.representation, _said(loaded, options)
         self.gallery.show_photo(photo, name, range(options.seeds), field, phi.handcrafted, said)
         self.legend.layout.display = None if options.asked.measures_error else "none"
         self.classes.rows = []
+
+    def say_of(self, loaded: LoadedModel | None, options: PanelOptions) -> None:
+        """What must be said of weights and knobs, beneath the photo from the next picture on."""
+        if loaded is not None:
+            self.gallery.say(_said(loaded, options))
 
     def show_progress(self, news: Sequence[Progress]) -> None:
         """Where the run stands, and its latest picture."""
@@ -83,10 +99,10 @@ class PanelViews(w.VBox):
     ) -> None:
         """A run's end: measured captions, and files; ``photo`` is Python that names its photo,
         ``upload`` the file of one that came from the page, ``moved`` the knobs changed."""
-        self.gallery.say(_joined(result.weights_note, moved))
+        self.gallery.say(_joined(result.weights_note, _moved(moved)))
         captions = [caption(result, index) for index in range(len(result.seeds))]
         self.gallery.show(last_frame(result), captions)
-        self.export.theme, self.history.theme = self.gallery.colors, self.gallery.look
+        self.export.theme, self.history.theme = self.gallery.colors, self.gallery.figure_theme
         self.export.offer(result, photo, upload, moved)
 
     def restore(
@@ -104,7 +120,7 @@ class PanelViews(w.VBox):
             result.seeds,
             result.field_box,
             result.handcrafted,
-            _joined(result.weights_note, moved),
+            _joined(result.weights_note, _moved(moved)),
         )
         self.legend.layout.display = None if result.objective.measures_error else "none"
         self.classes.rows = []
@@ -114,4 +130,4 @@ class PanelViews(w.VBox):
         """The energies of the session's run, where their tab is open."""
         if self.tabs.selected_index == _CURVES:
             energies, changes = session.curves()
-            self.curves.show(energies, range(seeds), changes, self.gallery.look, now)
+            self.curves.show(energies, range(seeds), changes, self.gallery.figure_theme, now)

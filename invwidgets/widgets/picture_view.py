@@ -54,7 +54,7 @@ class PictureView(anywidget.AnyWidget):
         return self.page_theme if self.theme == "auto" else self.theme
 
     @property
-    def look(self) -> Theme:
+    def figure_theme(self) -> Theme:
         """The figure's colours, on the page's own ground."""
         theme = THEMES[self.colors]
         own = self.theme == "auto" and self.page_ground
@@ -69,7 +69,7 @@ class PictureView(anywidget.AnyWidget):
         """Draw again, as wide as the view is now."""
 
     def send_sheet(self, sheet: Sheet, plan: Plan, shown: str, describes: str) -> None:
-        """Show a sheet as it stands; ``shown`` is told the page with it."""
+        """Show a sheet as it stands; ``shown`` is sent with it."""
         began = time.perf_counter()
         with self.hold_sync():
             self.shown, self.describes = shown, describes

@@ -33,6 +33,8 @@ _TIPS = {
     "beta": "1 allows sharp edges, 2 prefers soft ones (β in the papers)",
     "bound": "What no pixel may leave",
 }
+RESPONSE = "Response"  # what the weight of the data is where nothing has to match a photo
+_RESPONSE_TIP = "How much it counts that the layer responds (C in the papers)"
 _BOUNDS = {"displayable colours": "picture", "norm 80": 80.0, "norm 160": 160.0, "none": None}
 FIRST = ("tv_weight", "alpha_weight", "data_weight")
 
@@ -109,6 +111,12 @@ class PriorKnobs(w.VBox):
         """Give knobs back to their defaults, all of them if none is named."""
         self.overridden = self.overridden - set(names or self.overridden)
 
+    def show_goal(self, matches: bool) -> None:
+        """Call the data's weight by what it weighs: the match to a photo, or a response."""
+        knob = self.knobs["data_weight"]
+        knob.rename(NAMES["data_weight"] if matches else RESPONSE,
+                    _TIPS["data_weight"] if matches else _RESPONSE_TIP)  # fmt: skip
+
     def follow(self, defaults: Mapping[str, Any]) -> None:
         """Stand at these defaults where nothing was moved."""
         self.defaults = dict(defaults)
@@ -175,13 +183,14 @@ class PriorKnobs(w.VBox):
         self.value = self._told()
 
 
-def in_words(values: Mapping[str, Any]) -> str:
-    """Moved knobs in words.
+def in_words(values: Mapping[str, Any], matches: bool = True) -> str:
+    """Moved knobs in words; ``matches``: the goal is to match a photo.
 
     >>> in_words({"tv_weight": 0.2371, "jitter": 4})
     'Smoothness 0.24, Jitter 4'
     """
+    names = NAMES if matches else {**NAMES, "data_weight": RESPONSE}
     return ", ".join(
-        f"{NAMES.get(name, name)} {short(v) if isinstance(v, float) else v}"
+        f"{names.get(name, name)} {short(v) if isinstance(v, float) else v}"
         for name, v in values.items()
     )

@@ -29,7 +29,7 @@ from .loop import Loop
 from .parts import Markup, button, classed, note
 from .tiles import HandleNames, static
 
-_REGION = Markup("rows <b>{}–{}</b>, columns <b>{}–{}</b>, which see {}")
+_REGION = Markup("<b>{}</b>, <b>{}</b>, which see {}")
 
 
 class RegionCanvas(anywidget.AnyWidget):
@@ -105,9 +105,10 @@ class RegionPicker(w.VBox):
         self.rows.observe(loop.handler(self._slid), "value")
         self.columns.observe(loop.handler(self._slid), "value")
         self.observe(self._changed, "value")
-        self.exact = classed(w.VBox([self.rows, self.columns, self.reset]), "iw-section")
+        self.exact = classed(w.VBox([self.rows, self.columns]), "iw-section")
+        self.back = classed(w.HBox([self.reset]), "iw-row")
         alone = [] if photo is None else [self.exact, HandleNames()]
-        super().__init__([self.canvas, self.caption, *alone])
+        super().__init__([self.canvas, self.caption, self.back, *alone])
         classed(self, "iw-section")
         if photo is not None:
             phi = representation(model, weights=weights)
@@ -198,6 +199,7 @@ class RegionPicker(w.VBox):
         self.rows.value, self.columns.value = (r0, r1), (c0, c1)
         self._following = False
         self.reset.disabled = region is None
+        self.back.layout.display = None if region is not None else "none"
         shown = ""
         if not rows:
             words = "This layer is one list of numbers: there are no parts to choose."
@@ -211,13 +213,22 @@ class RegionPicker(w.VBox):
             field = self._representation.receptive_field(region, self._size)
             seen = f"{field.clipped.height} × {field.clipped.width} pixels"
             seen = "the whole photo" if field.covers(self._size) else seen
-            words = f"rows {r0}–{r1}, columns {c0}–{c1}, which see {seen}"
-            shown = _REGION.format(r0, r1, c0, c1, seen)
+            words = f"{_cells('row', r0, r1)}, {_cells('column', c0, c1)}, which see {seen}"
+            shown = _REGION.format(_cells("row", r0, r1), _cells("column", c0, c1), seen)
         self.caption.value = shown or words
         self.canvas.describes = (
             f"Region of cells: {words}. Arrow keys move it, with shift they resize it, "
             "escape looks at the whole photo."
         )
+
+
+def _cells(name: str, first: int, end: int) -> str:
+    """Rows or columns of cells in words, the last one among them.
+
+    >>> _cells("row", 2, 6), _cells("row", 2, 3)
+    ('rows 2–5', 'row 2')
+    """
+    return f"{name}s {first}–{end - 1}" if end - first > 1 else f"{name} {first}"
 
 
 def _range(name: str) -> w.IntRangeSlider:

@@ -12,6 +12,7 @@ from ..inversion.convergence import convergence_note
 from ..inversion.progress import Progress
 from ..inversion.result import Reconstruction
 from .parts import Line, classed
+from .wording import titled
 
 
 class RunControls(w.VBox):
@@ -87,7 +88,7 @@ class RunControls(w.VBox):
         each = progress.seconds / progress.step
         words = [f"{progress.step} of {steps} steps"]
         if progress.step < steps and progress.state in ("running", "paused"):
-            words.append(f"{_duration(each * (steps - progress.step))} left")
+            words.append(f"{duration(each * (steps - progress.step))} left")
         self.figures.value = " · ".join(words)
 
     def say(self, words: str) -> None:
@@ -122,12 +123,16 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
 
 def outcome(result: Reconstruction, photo: str) -> str:
     """What a run came to, in a few sentences; what its numbers must not be read without."""
-    said = ["Stopped early." if result.stopped else "Done."]
+    result = titled(result)
+    said = ["Stopped early. Start again begins from noise." if result.stopped else "Done."]
     if result.scores is not None:
         channels = result.selection.channels
         best = (max if result.objective.higher_is_better else min)(result.scores)
         channel = int(channels[0]) if channels else None
         said.append(result.objective.outcome(result.layer, photo, channel, best))
+    part = result.selection.describe()
+    if part and result.objective.measures_error:
+        said.append(f"Only {part} counted.")
     if result.weights_note:
         said.append(f"Mind: {result.weights_note}.")
     notes = [convergence_note(result), result.straggler_note]
@@ -143,7 +148,12 @@ def _aim(progress: Progress, layer: str, photo: str) -> str:
     return objective.aim(layer, photo, channels[0] if channels else None)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(0.2), duration(12.4), duration(200)
+    ('200 ms', '12 s', '3 min')
+    """
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 90:

@@ -18,6 +18,7 @@ from .loop import Loop
 from .parts import button, classed
 
 PER_DECADE = 8
+_NOTHING = ("nothing",)  # stands for None in a menu: ipywidgets shows None as no choice at all
 
 
 class Setting(w.HBox):
@@ -39,6 +40,8 @@ class Setting(w.HBox):
         back: Callable[[str], None] | None = None,
     ) -> None:
         self.name, self.control = name, control
+        if None in [value for _, value in _choices(control)]:
+            control.options = [(n, _NOTHING if v is None else v) for n, v in _choices(control)]
         control.tooltip = tip
         self.back = None
         children = [control]
@@ -51,16 +54,26 @@ class Setting(w.HBox):
             children.append(self.back)
         self._follow(None)
         super().__init__(children)
-        self.value = control.value
+        self.value = self._chosen
         control.observe(loop.handler(self._turned), "value")
         self.observe(self._follow, "value")
         self.observe(self._mark, "overridden")
         classed(self, "iw-knob")
         self._mark(None)
 
+    def rename(self, words: str, tip: str) -> None:
+        """Another name and another tooltip."""
+        self.control.description, self.control.tooltip = words, tip
+        if self.back is not None:
+            self.back.tooltip = f"{words}: back to the default"
+
+    @property
+    def _chosen(self) -> Any:
+        return None if self.control.value is _NOTHING else self.control.value
+
     def _turned(self) -> None:
-        value = self.control.value
-        if value != self._nearest(self.value):
+        value = self._chosen
+        if self.control.value != self._nearest(self.value):
             self.value = value
 
     def _follow(self, change: Any) -> None:
@@ -73,9 +86,8 @@ class Setting(w.HBox):
     def _nearest(self, value: Any) -> Any:
         """What the control can show of a value; a menu is given it as another choice."""
         control = self.control
-        options = getattr(control, "options", None)
-        if options is not None:
-            return self._option(value, options)
+        if _choices(control):
+            return self._option(_NOTHING if value is None else value)
         if not isinstance(value, int | float) or isinstance(value, bool):
             return control.value
         if isinstance(control, w.IntSlider):  # counts are shown as they are
@@ -86,11 +98,11 @@ class Setting(w.HBox):
         kept = min(max(value, low), control.max)
         return round(low + round((kept - low) / step) * step, 6)
 
-    def _option(self, value: Any, options: Any) -> Any:
-        choices = [o if isinstance(o, tuple) else (str(o), o) for o in options]
+    def _option(self, value: Any) -> Any:
+        choices = _choices(self.control)
         values = [choice for _, choice in choices]
         if value in values:
-            return value
+            return values[values.index(value)]
         if isinstance(self.control, w.SelectionSlider):
             numbers = [v for v in values if isinstance(v, float | int)]
             return min(numbers, key=lambda v: abs(_scale(v) - _scale(value)))
@@ -98,6 +110,12 @@ class Setting(w.HBox):
         words = str(value) if plain else getattr(value, "name", type(value).__name__)
         self.control.options = (*choices, (words, value))  # all pairs, as the menu wants them
         return value
+
+
+def _choices(control: Any) -> list[tuple[str, Any]]:
+    """What a menu offers, in pairs; nothing of another control."""
+    options = getattr(control, "options", ())
+    return [o if isinstance(o, tuple) else (str(o), o) for o in options]
 
 
 def log_slider(label: str, low: int, high: int) -> w.SelectionSlider:

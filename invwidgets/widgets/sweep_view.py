@@ -32,7 +32,9 @@ class SweepView(PictureView):
         plane = self.plane
         if plane is None or not self.comm:
             return
-        sheet = sweep_sheet(plane, self.cells, max(240, self.width), self.look, self.pixel_ratio)
+        sheet = sweep_sheet(
+            plane, self.cells, max(240, self.width), self.figure_theme, self.pixel_ratio
+        )
         columns, places = len(plane.column_heads), []
         for (row, column), place in plane.places.items():
             cell = self.cells.get(place)

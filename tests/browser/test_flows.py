@@ -67,15 +67,15 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         finished(page, 1)
 
         drag(page, (0.3, 0.3), (0.7, 0.6))  # 28 cells a side: 8.4 … 19.6, 8.4 … 16.8
-        region_words(page, "rows 8–17, columns 8–20")
+        region_words(page, "rows 8–16, columns 8–19")
         finished(page, 2)
         picture(page, f"panel-region-{site[0]}")
         canvas = page.locator(".iw-region-canvas")
         canvas.focus()
         page.keyboard.press("ArrowRight")
-        region_words(page, "rows 8–17, columns 9–21")
+        region_words(page, "rows 8–16, columns 9–20")
         page.keyboard.press("Shift+ArrowDown")
-        region_words(page, "rows 8–18, columns 9–21")
+        region_words(page, "rows 8–17, columns 9–20")
         page.keyboard.press("Escape")
         region_words(page, "Whole photo")
         finished(page, 3)

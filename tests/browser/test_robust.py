@@ -68,13 +68,13 @@ def test_a_model_without_its_weights_says_so_and_the_rest_lives(lab: str) -> Non
         press(page, "Start")
         status(page, "As blocks.1 sees them")
         menu = page.locator(".iw-menus select").first
-        menu.select_option("caffenet (no weights here)")  # its weights have to be given
+        menu.select_option("caffenet (no weights)")  # its weights have to be given
         page.locator(".iw-error:visible", has_text="caffenet").wait_for(timeout=MINUTE)
-        status(page, "Choose something else")
+        status(page, "still on efficientnet_lite0")
         page.get_by_role("button", name="Use random weights").wait_for(timeout=MINUTE)
         picture(page, "panel-error")
         page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").first.wait_for()
-        menu.select_option("dsift")
+        menu.select_option("dense SIFT")
         status(page, "Done")
         assert page.locator(".iw-error:visible").count() == 0
         assert page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").count() == 2

@@ -17,8 +17,12 @@ pytest.importorskip("anywidget")
 pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
+from invwidgets.inversion.task import WARM_STEPS
 from invwidgets.representations.classes import class_names, likeliest
+from invwidgets.representations.descriptors.named import DESCRIPTORS
 from invwidgets.widgets.export import file_of, write_beside
+from invwidgets.widgets.layer_slider import LayerSlider
+from invwidgets.widgets.panel_options import moved_in_words
 
 from .test_panel import until, with_panel
 
@@ -66,7 +70,7 @@ async def test_moved_knobs_are_named_and_asked_about(panel: iw.InversionPanel) -
     assert result.settings.tv_weight == 1.0
     assert "Smoothness 1.0" in panel.history.tiles.captions[0]
     await until(lambda: panel.controls.status.value.endswith("Moved: Smoothness 1.0."))
-    assert "(Smoothness 1.0)" in panel.gallery.describes
+    assert "(moved: Smoothness 1.0)" in panel.gallery.describes
     sent: list[bytes] = []
     panel.export.send = lambda content, buffers=None: sent.append(buffers[0])
     for kind in ("png", "gif"):
@@ -87,11 +91,14 @@ async def test_moved_knobs_are_named_and_asked_about(panel: iw.InversionPanel) -
 @with_panel(steps=3, size=None)
 async def test_without_weights_there_is_a_way_on(panel: iw.InversionPanel) -> None:
     labels = dict(panel.model_menu.options)
-    assert "caffenet (no weights here)" in labels
+    assert "caffenet (no weights)" in labels
     assert "efficientnet_lite0" in labels
     panel.layer = "blocks.2"
     panel.model = "caffenet"
     await until(lambda: panel.controls.remedy_words == "Use random weights")
+    assert panel.controls.error.value.startswith("Caffenet")
+    assert panel.model == "efficientnet_lite0", "the menu says what is shown"
+    assert "still on efficientnet_lite0" in panel.controls.status.value
     panel.controls.remedy.click()
     await until(lambda: panel.layer_slider.layers and panel.layer.startswith(("conv", "mpool")))
     assert panel.weights == "random"
@@ -184,3 +191,120 @@ def test_a_notebook_shows_what_ends_its_cell() -> None:
     assert "<td>blocks.2</td>" in phi._repr_html_()
     assert "<td>InvertedResidual</td>" in phi.layer_info()._repr_html_()
     assert "<th>steps</th><td>3</td>" in result.settings._repr_html_()
+
+
+@with_panel(steps=3)
+async def test_a_moved_knob_says_that_it_takes_up_a_finished_run(panel: iw.InversionPanel) -> None:
+    await panel.start()
+    await until(lambda: panel.controls.status.value.startswith("Done"))
+    said: list[str] = []
+    panel.controls.status.observe(lambda change: said.append(change["new"]), "value")
+    panel.knobs.knobs["tv_weight"].control.value = 1.0
+    await until(lambda: panel.result is not None and panel.result.steps == 3 + WARM_STEPS)
+    await until(lambda: panel.controls.status.value.startswith("Done"))
+    words = "Smoothness 1.0: the search goes on from the finished images, 60 steps more."
+    assert said[0] == words
+    assert said[-1].endswith("Moved: Smoothness 1.0.")
+
+
+@with_panel(layer="blocks.0", steps=100, size=64, seeds=1)
+async def test_what_is_said_of_the_images_follows_a_knob_at_once(panel: iw.InversionPanel) -> None:
+    panel.start()
+    await until(lambda: panel.session.state == "running")
+    panel.knobs.knobs["alpha_weight"].control.value = 1.0
+    await until(lambda: "(moved: Pale colours 1.0)" in panel.gallery.describes)
+    assert panel.session.state == "running"
+    panel.stop()
+
+
+@with_panel(steps=3)
+async def test_goals_are_said_in_a_sentence_and_knobs_named_for_them(
+    panel: iw.InversionPanel,
+) -> None:
+    goal, knob = panel.inputs.goal_note, panel.knobs.knobs["data_weight"].control
+    assert goal.value == "Find images that the layer cannot tell from the photo."
+    assert knob.description == "Match photo"
+    panel.objective = "maximise"
+    await until(lambda: "excite one channel" in goal.value)
+    assert knob.description == "Response"
+    await until(lambda: panel.data_weight == 3.0)
+    knob.value = 10.0
+    await until(lambda: panel.data_weight == 10.0)
+    assert moved_in_words(panel) == "Response 10"
+    panel.objective = "inversion"
+    await until(lambda: knob.description == "Match photo")
+
+
+@with_panel(model="hog", layer="decompose", steps=3, size=(64, 64))
+async def test_a_descriptor_is_called_by_its_name(panel: iw.InversionPanel) -> None:
+    assert panel.layer == "decompose", "its path stays usable"
+    assert panel.layer_slider.overview.stages[-1]["label"] == "HOG"
+    assert "<b>HOG</b> (layer <code>decompose</code>)" in panel.layer_slider.caption.value
+    assert {"HOG", "HOGb", "dense SIFT"} < {label for label, _ in panel.model_menu.options}
+    await panel.start()
+    await until(lambda: panel.controls.status.value.startswith("Done"))
+    assert "As HOG sees them" in panel.controls.status.value
+    assert panel.history.tiles.captions[0].startswith("HOG\ncoffee\nerror")
+
+
+@with_panel(steps=3)
+async def test_classes_stand_beneath_their_images_and_never_beneath_others(
+    panel: iw.InversionPanel,
+) -> None:
+    await panel.start()
+    await until(lambda: panel.classes.rows)
+    assert len(panel.classes.boxes) == 1 + panel.seeds
+    first = panel.gallery.drawn().plan.spots[0]
+    left, width, row = panel.classes.boxes[0]
+    assert (left, width, row) == (
+        first.left / panel.gallery.extent[0], first.width / panel.gallery.extent[0], 0,
+    )  # fmt: skip
+    entry, rows = panel._entry, tuple(panel.classes.rows)
+    assert entry is not None
+    panel.layer = "blocks.1"
+    await until(lambda: not panel.classes.rows)
+    panel._have_classes(entry, rows)  # late
+    assert not panel.classes.rows
+
+
+@with_panel(steps=3)
+async def test_a_crop_is_of_its_photo(panel: iw.InversionPanel) -> None:
+    panel.crop = 0.0
+    await until(lambda: not panel.loading)
+    panel.photo = "flower"
+    await until(lambda: panel.crop == 0.5)
+    panel.photo, panel.crop = "coffee", 0.1
+    await until(lambda: not panel.loading)
+    assert panel.crop == 0.1
+
+
+@with_panel(steps=3)
+async def test_the_size_menu_shows_the_size_in_use(panel: iw.InversionPanel) -> None:
+    menu = panel.advanced.settings["size"].control
+    assert menu.value == panel.size == 64
+    panel.size = 96
+    await until(lambda: menu.value == 96 and panel.gallery.drawn().plan)
+    for name, value in (("photo", "chelsea"), ("model", "hog"), ("photo", "coffee")):
+        setattr(panel, name, value)
+        await until(lambda: not panel.loading)
+        assert menu.value == panel.size == 96
+        assert (await panel.start()).settings.size == (96, 96)
+    panel.size = None
+    await until(lambda: not panel.loading)
+    assert menu.label == "the network's own"
+    assert (await panel.start()).settings.size == (192, 256)
+
+
+def test_a_stages_label_is_never_cut_in_its_middle() -> None:
+    layers = iw.representation("vit_b_16", weights="random").layers()
+    columns = LayerSlider(None)
+    columns.show_layers(layers, "encoder.layers.encoder_layer_3", (224, 224), "vit_b_16")
+    labels = [stage["label"] for stage in columns.overview.stages]
+    assert "encoder_layer_3" in labels
+    assert len(set(labels)) == len(labels)
+    columns.close()
+
+
+def test_what_a_descriptors_last_layer_is() -> None:
+    for name, descriptor in DESCRIPTORS.items():
+        assert iw.representation(name).layers()[-1].short_name == descriptor.last

@@ -17,11 +17,13 @@ SIZE = (192, 256)  # of photos, where nothing else is asked
 
 @dataclasses.dataclass(frozen=True)
 class Descriptor:
-    """A hand-built representation of the registry."""
+    """A hand-built representation of the registry; ``last`` is its last layer, the descriptor."""
 
     name: str
     about: str
     build: Callable[[], Hog | Dsift]
+    title: str
+    last: str
     size: tuple[int, int] = SIZE
 
 
@@ -54,8 +56,18 @@ def named_network(name: str) -> Network:
 DESCRIPTORS = {
     descriptor.name: descriptor
     for descriptor in (
-        Descriptor("hog", "HOG, histograms of oriented gradients (UoCTTI)", hog),
-        Descriptor("hogb", "HOG with bilinear orientations", hogb),
-        Descriptor("dsift", "dense SIFT", dsift),
+        Descriptor("hog", "HOG, oriented gradients (UoCTTI)", hog, "HOG", "decompose"),
+        Descriptor("hogb", "HOG with bilinear orientations", hogb, "HOGb", "decompose"),
+        Descriptor("dsift", "dense SIFT", dsift, "dense SIFT", "renormalize"),
     )
 }
+
+
+def layer_title(model: str, layer: str) -> str:
+    """What people call a layer: a descriptor's last one by the descriptor's name.
+
+    >>> layer_title("hog", "decompose"), layer_title("hog", "cells")
+    ('HOG', 'cells')
+    """
+    found = DESCRIPTORS.get(model)
+    return found.title if found is not None and layer == found.last else layer

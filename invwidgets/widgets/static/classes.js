@@ -1,4 +1,4 @@
-// What the network says of the photo and of each image: its likeliest classes, in a small table.
+// What the network says of the photo and of each image: its likeliest classes, each list beneath its picture.
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "iw-classes";
@@ -7,39 +7,50 @@ function render({ model, el }) {
   root.setAttribute("aria-label", "What the network says each picture is");
   el.appendChild(root);
 
+  function list([what, classes], first) {
+    const table = document.createElement("table"), head = document.createElement("caption");
+    head.textContent = what;
+    table.appendChild(head);
+    classes.forEach(([name, sure]) => {
+      const line = table.insertRow(), words = line.insertCell(), number = line.insertCell();
+      line.title = `${name}, ${sure.toFixed(3)}`;
+      words.className = "iw-class";
+      words.textContent = name;
+      number.className = "iw-sure";
+      number.textContent = sure.toFixed(2);
+      if (name === first) line.className = "iw-same";
+    });
+    return table;
+  }
+
   function lay() {
-    const rows = model.get("rows");
+    const rows = model.get("rows"), boxes = model.get("boxes");
     root.replaceChildren();
     root.hidden = !rows.length;
     if (!rows.length) return;
-    root.style.setProperty("--iw-pictures", rows.length);
-    const table = document.createElement("table"), head = document.createElement("caption");
+    const head = document.createElement("p");
     head.textContent = "What the network says each picture is, and how sure it is";
-    table.appendChild(head);
-    const top = table.insertRow();
-    rows.forEach(([what]) => {
-      const cell = document.createElement("th");
-      cell.scope = "col";
-      cell.textContent = what;
-      top.appendChild(cell);
-    });
-    for (let rank = 0; rank < rows[0][1].length; rank++) {
-      const line = table.insertRow();
-      rows.forEach(([, classes]) => {
-        const cell = line.insertCell(), [name, sure] = classes[rank];
-        cell.title = `${name}, ${sure.toFixed(3)}`;
-        const words = document.createElement("span"), number = document.createElement("span");
-        words.className = "iw-class";
-        words.textContent = name;
-        number.className = "iw-sure";
-        number.textContent = sure.toFixed(2);
-        cell.append(words, number);
-        if (name === rows[0][1][0][0]) cell.classList.add("iw-same");
+    root.appendChild(head);
+    const first = rows[0][1][0][0];
+    const even = rows.map((_, place) => [place / rows.length, 0.92 / rows.length, 0]);
+    const where = boxes.length >= rows.length ? boxes : even;
+    const widest = Math.max(...where.slice(0, rows.length).map((box) => box[1]));
+    let line = null, row = -1, right = 0;
+    rows.map((told, place) => [told, where[place]])
+      .filter(([, box]) => box[1] > widest / 2)         // where one is enlarged, of the large ones
+      .sort(([, a], [, b]) => a[2] - b[2] || a[0] - b[0])
+      .forEach(([told, [left, width, at]]) => {
+        if (at !== row) {
+          line = root.appendChild(document.createElement("div"));
+          [row, right] = [at, 0];
+        }
+        const table = line.appendChild(list(told, first));
+        table.style.marginLeft = 100 * (left - right) + "%";
+        table.style.width = 100 * width + "%";
+        right = left + width;
       });
-    }
-    root.appendChild(table);
   }
-  model.on("change:rows", lay);
+  model.on("change:rows change:boxes", lay);
   lay();
 }
 export default { render };

@@ -4,13 +4,14 @@ function render({ el }) {
   let watch = null;
 
   function name(root) {
-    root.querySelectorAll(".noUi-handle:not([aria-label])").forEach((handle) => {
+    root.querySelectorAll(".noUi-handle").forEach((handle) => {
       const line = handle.closest(".widget-inline-hbox");
       const label = line?.querySelector(".widget-label")?.textContent.trim();
       if (!label) return;
       const ends = line.querySelectorAll(".noUi-handle");
       const end = ends.length < 2 ? "" : handle === ends[0] ? " from" : " to";
-      handle.setAttribute("aria-label", label + end);
+      if (handle.getAttribute("aria-label") === label + end) return;
+      handle.setAttribute("aria-label", label + end);     // a name may change with what is asked
       const readout = line.querySelector(".widget-readout");
       if (readout) {                                    // a slider of choices has only places for values
         readout.id ||= "iw-" + Math.random().toString(36).slice(2);

@@ -55,7 +55,11 @@ function render({ model, el }) {
       }
       const name = document.createElement("span");
       name.className = "iw-stage-name";
-      stage.label.split(/(?<=[._])/).forEach((part) => name.append(part, document.createElement("wbr")));
+      stage.label.split(/(?<=[._])/).forEach((part) => {
+        const half = Math.ceil(part.length / 2);        // a long word may be parted by a hyphen
+        name.append(part.length > 8 ? `${part.slice(0, half)}\u00ad${part.slice(half)}` : part);
+        if (stage.label.length > 8) name.append(document.createElement("wbr"));
+      });
       const size = document.createElement("span");
       size.className = "iw-stage-size";
       size.textContent = stage.size;
