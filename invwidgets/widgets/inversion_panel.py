@@ -341,7 +341,8 @@ class InversionPanel(w.VBox, PanelOptions):
             self._ask_no_more()
             with self.quietly():  # the menu says what is shown
                 self.model = here
-        self._show_error(f"{words[0].upper()}{words[1:]}.", _REMEDY if random else "")
+        words_shown = f"T{words[1:]}" if words.startswith("the ") else words  # no name is altered
+        self._show_error(words_shown, _REMEDY if random else "")
         kept = f"still on {here}" if isinstance(here, str) else "what was there is kept"
         self.controls.say(f"Choose something else; {kept}.")
         self._run.set_exception(words)

@@ -159,8 +159,43 @@ def test_it_looks_right_light_dark_and_narrow(site: tuple[str, str], look: str) 
             " return p.scrollWidth - p.clientWidth; })()"
         )
         assert overflow <= 1
+        assert cut_off(page) == []
+        page.locator(".iw-classes table").nth(4).wait_for(timeout=MINUTE)
+        assert off_their_images(page) == []
         assert serious(page) == []
         assert not page.troubles
+
+
+def cut_off(page: Any) -> list[str]:
+    """Names of stages, and choices of the menus in sight, that are wider than their room."""
+    found: list[str] = page.evaluate(
+        """() => {
+  const pen = document.createElement('canvas').getContext('2d');
+  const stages = [...document.querySelectorAll('.iw-stage')]
+    .filter((one) => one.scrollWidth > one.clientWidth + 2).map((one) => one.textContent);
+  const menus = [...document.querySelectorAll('.iw-panel select')].filter((one) => {
+    pen.font = getComputedStyle(one).font;
+    const widest = Math.max(...[...one.options].map((o) => pen.measureText(o.textContent).width));
+    return one.clientWidth && widest > one.clientWidth - 24;
+  }).map((one) => one.value);
+  return [...stages, ...menus];
+}"""
+    )
+    return found
+
+
+def off_their_images(page: Any) -> list[Any]:
+    """Lists of classes that do not begin where their image does."""
+    found: list[Any] = page.evaluate(
+        """() => {
+  const left = (one) => Math.round(one.getBoundingClientRect().left);
+  const lists = [...document.querySelectorAll('.iw-classes table')];
+  const images = [...document.querySelectorAll('.iw-place')].map(left);
+  return lists.slice(1).map((one, seed) => [one.caption.textContent, left(one), images[seed]])
+    .filter(([, list, image]) => Math.abs(list - image) > 2);
+}"""
+    )
+    return found
 
 
 def serious(page: Any) -> list[str]:

@@ -114,11 +114,26 @@ def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
         open_in_lab(page, lab, "strip.ipynb")
         status(page, "Ready")
         press(page, "Start")
+        status(page, "left")
         status(page, "Layer blocks.2, 2 of 3")
         status(page, "Done: 3 layers")
+        title = page.locator(".iw-panel .iw-heading").first.inner_text()
+        assert title == "What each layer still knows of coffee, by efficientnet_lite0"
         words = page.locator(".iw-gallery img").get_attribute("alt")
         assert words == "coffee and 3 of 3 layers"
         picture(page, "strip")
+        page.get_by_role("button", name="blocks.2: enlarge beside the photo").click()
+        page.get_by_role("button", name="blocks.2: back to all").wait_for(timeout=MINUTE)
+        picture(page, "strip-enlarged")
+        for name, file in (
+            ("Picture (PNG)", "coffee-layers.png"),
+            ("Animation (GIF)", "coffee-blocks.2.gif"),
+        ):
+            with page.expect_download() as download:
+                press(page, name)
+            assert download.value.suggested_filename == file
+        press(page, "Show code")
+        page.locator(".iw-code pre", has_text="'blocks.2'").wait_for(timeout=MINUTE)
         press(page, "Start")
         status(page, "Layer blocks.0, 1 of 3")
         press(page, "Stop")

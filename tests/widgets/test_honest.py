@@ -96,7 +96,7 @@ async def test_without_weights_there_is_a_way_on(panel: iw.InversionPanel) -> No
     panel.layer = "blocks.2"
     panel.model = "caffenet"
     await until(lambda: panel.controls.remedy_words == "Use random weights")
-    assert panel.controls.error.value.startswith("Caffenet")
+    assert panel.controls.error.value.startswith("caffenet")
     assert panel.model == "efficientnet_lite0", "the menu says what is shown"
     assert "still on efficientnet_lite0" in panel.controls.status.value
     panel.controls.remedy.click()
@@ -270,6 +270,7 @@ async def test_classes_stand_beneath_their_images_and_never_beneath_others(
 @with_panel(steps=3)
 async def test_a_crop_is_of_its_photo(panel: iw.InversionPanel) -> None:
     panel.crop = 0.0
+    await until(lambda: panel.loading)
     await until(lambda: not panel.loading)
     panel.photo = "flower"
     await until(lambda: panel.crop == 0.5)

@@ -195,6 +195,8 @@ async def test_a_model_that_fails_to_load_takes_nothing_away(panel: iw.Inversion
     await panel.start()
     panel.model_menu.value = "caffenet"  # its weights have to be given
     await until(lambda: "caffenet" in panel.controls.error.value)
+    assert panel.model_menu.value == panel.model == "efficientnet_lite0", "what is shown"
+    panel.model = "caffenet"
     with pytest.raises(InvwidgetsError, match="weights=PATH"):
         await panel.start()
     assert len(panel.history.entries) == 1
@@ -352,6 +354,26 @@ def test_the_strip_fills_layer_by_layer() -> None:
         results = await strip.start()
         assert list(results) == ["blocks.0", "blocks.1"]
         assert strip.view.picture[:2] == b"\xff\xd8"
+        assert strip.title.value == "What each layer still knows of coffee, by efficientnet_lite0"
+        await until(lambda: strip.export.ready)
+        strip.view.enlarged = 0
+        await until(lambda: "are of blocks.0" in strip.export.note)
+        first, second = strip.view.places
+        assert first["box"][2] > second["box"][2]
+        assert first["label"] == "blocks.0: back to all"
+        sent: dict[str, bytes] = {}
+        strip.export.send = lambda content, buffers: sent.update({content["save"]: buffers[0]})
+        for kind in ("png", "gif", "safetensors"):
+            strip.export.send_wanted({"want": kind})
+        names = ["coffee-layers.png", "coffee-blocks.0.gif", "coffee-blocks.0.safetensors"]
+        assert list(sent) == names
+        strip.export.show_code()
+        assert "'blocks.0'" in strip.export.code
+        classifier = iw.LayerStrip("coffee", size=64)
+        await until(lambda: classifier.view.layers)
+        assert classifier.view.layers[0] == "conv_stem"
+        assert classifier.view.layers[-1] == "classifier"
+        classifier.close()
         strip.close()
 
     run(strip)
