@@ -71,7 +71,7 @@ class ChannelSelector(w.VBox):
     ) -> None:
         loop = loop or Loop()
         self._strength: np.ndarray[Any, Any] | None = None
-        self._unit = self._standing = False
+        self._unit = self._updating = False
         self.total = 0
         self.kind = w.Dropdown(options=list(_KINDS.items()), description="Channels")
         self.kind.tooltip = "Which of the layer's channels the images have to match"
@@ -81,16 +81,16 @@ class ChannelSelector(w.VBox):
         self.sheet = Tiles(tile=[36, 36], multiple=True, describes="Channels by their responses")
         self.caption = note()
         self.kind.observe(loop.handler(self._changed_kind), "value")
-        self.part.observe(loop.handler(self._tell), "value")
-        self.many.observe(loop.handler(self._tell), "value")
-        self.one.observe(loop.handler(self._tell), "value")
-        self.sheet.observe(loop.handler(self._tell), "selected")
+        self.part.observe(loop.handler(self._set_value), "value")
+        self.many.observe(loop.handler(self._set_value), "value")
+        self.one.observe(loop.handler(self._set_value), "value")
+        self.sheet.observe(loop.handler(self._set_value), "selected")
         alone = [] if photo is None else [HandleNames()]
         super().__init__(
             [self.kind, self.part, self.many, self.one, self.sheet, self.caption, *alone]
         )
         classed(self, "iw-section")
-        self.observe(self._stand, "value")
+        self.observe(self._follow_value, "value")
         self.observe(self._have_features, "features")
         self._arrange()
         if photo is not None:
@@ -137,7 +137,7 @@ class ChannelSelector(w.VBox):
         self._strength = np.abs(maps).reshape(len(maps), -1).mean(1)
         self._draw_sheet()
         if self.kind.value in ("top", "eye"):
-            self._tell()
+            self._set_value()
 
     def _draw_sheet(self) -> None:
         if self.kind.value != "eye" or self.features is None or self.features.ndim != 3:
@@ -158,13 +158,13 @@ class ChannelSelector(w.VBox):
         value = proposal["value"]
         return tuple(value) if isinstance(value, list) else None if value == "all" else value
 
-    def _stand(self, _: Any) -> None:
+    def _follow_value(self, _: Any) -> None:
         """Show a choice, made here or in Python."""
         channels = self.value
         if channels == self._spec():
             self._describe()
             return
-        self._standing = True
+        self._updating = True
         kind = "eye"
         if channels is None:
             kind = "all"
@@ -182,11 +182,11 @@ class ChannelSelector(w.VBox):
         elif isinstance(channels, tuple):
             self.sheet.selected = [int(c) for c in channels if c < _SHEET]
         self.kind.value = kind
-        self._standing = False
+        self._updating = False
         self._arrange()
 
     def _changed_kind(self) -> None:
-        if self._standing:
+        if self._updating:
             return
         self._list_parts(self.kind.value)
         self._arrange()
@@ -194,7 +194,7 @@ class ChannelSelector(w.VBox):
             self.wants_features = True
         else:
             self._draw_sheet()
-            self._tell()
+            self._set_value()
 
     def _list_parts(self, kind: str) -> None:
         names = ["first", "second", "third", "fourth"][: 4 if kind == "quarters" else 2]
@@ -228,17 +228,17 @@ class ChannelSelector(w.VBox):
             return (self.one.value,)
         if kind == "eye":
             chosen = tuple(self.sheet.selected)
-            told = self.value if isinstance(self.value, tuple) else ()
-            beyond = any(c >= _SHEET for c in told)  # chosen in Python: the sheet shows the first
+            given = self.value if isinstance(self.value, tuple) else ()
+            beyond = any(c >= _SHEET for c in given)  # chosen in Python: the sheet shows the first
             return (
-                told
-                if beyond and chosen == tuple(c for c in told if c < _SHEET)
+                given
+                if beyond and chosen == tuple(c for c in given if c < _SHEET)
                 else chosen or None
             )
         return None if kind == "all" else kind
 
-    def _tell(self) -> None:
-        if self._standing:
+    def _set_value(self) -> None:
+        if self._updating:
             return
         self.value = self._spec()
         self._describe()
@@ -247,8 +247,8 @@ class ChannelSelector(w.VBox):
         kind, total = self.kind.value, self.total
         counts = {"all": total, "halves": total // 2, "quarters": total // 4,
                   "color:top": total // 2, "color:bottom": total // 2}  # fmt: skip
-        standing = self.value
-        count = len(standing) if isinstance(standing, tuple) else counts.get(kind, total)
+        value = self.value
+        count = len(value) if isinstance(value, tuple) else counts.get(kind, total)
         empty = kind == "eye" and not self.sheet.selected
         more = ": press those that count" if empty else ""
         self.caption.value = Markup("<b>{}</b> of {} channels{}").format(count, total, more)

@@ -46,7 +46,7 @@ class Export(anywidget.AnyWidget):
         self._result: Reconstruction | None = None
         self._photo: str | None = None
         self._upload: tuple[str, bytes] | None = None
-        self._moved = ""
+        self._overridden = ""
         super().__init__()
         self.on_msg(lambda _, content, buffers: loop.call(self.send_wanted, content))
 
@@ -59,7 +59,7 @@ class Export(anywidget.AnyWidget):
     ) -> None:
         """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
         name and bytes, which the code will read, ``moved`` names the knobs that were changed."""
-        self._moved = moved
+        self._overridden = moved
         self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
             self.code = self.note = ""
@@ -94,7 +94,7 @@ class Export(anywidget.AnyWidget):
     def file(self, result: Reconstruction, kind: str) -> tuple[str, bytes]:
         """The name and the bytes of a file."""
         name = file_name(result.photo_name or "unit", result.layer, kind)
-        return name, file_of(result, kind, self.theme, self._moved)
+        return name, file_of(result, kind, self.theme, self._overridden)
 
 
 def on_a_server() -> bool:

@@ -36,7 +36,7 @@ from .panel_options import (
     RESTARTS,
     PanelOptions,
     matches_photo,
-    moved_in_words,
+    overridden_in_words,
     photo_code,
     run_arguments,
     shown_name,
@@ -104,7 +104,7 @@ class InversionPanel(w.VBox, PanelOptions):
         try:
             self.take({"photo": photo, **options})
             self.observe(self._trait_changed, list(OPTIONS))
-            self.observe(self._given_back, "overridden")
+            self.observe(self._on_overridden, "overridden")
             self._dirty = set(OPTIONS)
             self._settle()
         except BaseException:
@@ -241,7 +241,7 @@ class InversionPanel(w.VBox, PanelOptions):
                 self.overridden = self.overridden | {name}
         self._schedule()
 
-    def _given_back(self, change: Any) -> None:
+    def _on_overridden(self, change: Any) -> None:
         back = change["old"] - change["new"]
         if back and not self.quiet:
             self._follow_preset()
@@ -309,7 +309,7 @@ class InversionPanel(w.VBox, PanelOptions):
         other = dirty & {"photo", "model", "layer"}
         if moved and other and self._models.loaded is not None and not self._restoring:
             what = " and ".join(sorted(other))
-            words = moved_in_words(self)
+            words = overridden_in_words(self)
             self.controls.question = f"You moved {words}. Keep for this {what}?"
 
     def _have_loaded(self) -> None:
@@ -324,7 +324,7 @@ class InversionPanel(w.VBox, PanelOptions):
             self.controls.say("Brought back. Start does it again with these settings.")
         elif self.session.state not in BUSY:
             self._rest()
-            self.controls.say(f"Ready. Press Start: images will sharpen from noise.{self._mind}")
+            self.controls.say(f"Ready. Press Start: images will sharpen from noise.{self._caveats}")
             self.snapshot.keep_gallery(self.gallery.drawn())
 
     def _keep_stages(self) -> None:
@@ -382,15 +382,15 @@ class InversionPanel(w.VBox, PanelOptions):
 
     # ---- from the run to the views
 
-    def _on_progress(self, news: list[Progress]) -> None:
+    def _on_progress(self, reports: list[Progress]) -> None:
         if self._closing:
             return
-        last = news[-1]
+        last = reports[-1]
         self.stages.rest(last.state in ("preparing", "running"))
-        self._views.show_progress(news)
+        self._views.show_progress(reports)
         self.session.frame_seconds = self.gallery.pause
         self._draw_curves()
-        for progress in news:
+        for progress in reports:
             if progress.result is not None:
                 self._ended(progress.result)
         if last.state == "failed":
@@ -408,16 +408,16 @@ class InversionPanel(w.VBox, PanelOptions):
         layer, photo = self._of_run
         words = in_words(last, layer, photo, last.result and self.result)
         if last.result is None:
-            return f"{words}{self._mind}"
+            return f"{words}{self._caveats}"
         self._continued = ""
-        moved = moved_in_words(self)  # the weights it says itself
+        moved = overridden_in_words(self)  # the weights it says itself
         return f"{words} Moved: {moved}." if moved else words
 
     def _ended(self, result: Reconstruction) -> None:
         if result.photo_name:  # an upload's is its file's name, which the session does not know
             result = replace(result, photo_name=self._of_run[1])
         self.result = result
-        self._views.show_result(result, self._photo_code, self._upload, moved_in_words(self))
+        self._views.show_result(result, self._photo_code, self._upload, overridden_in_words(self))
         self._entry = entry = HistoryEntry(result, self.values, self.overridden)
         self.history.add(entry)
         self._draw_curves(now=True)
@@ -451,7 +451,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._ask_no_more()
         self._models.ask({*changed, "region", "channels"})
         self.controls.show_state("idle")
-        self._views.restore(entry.result, self._photo_code, self._upload, moved_in_words(self))
+        self._views.restore(entry.result, self._photo_code, self._upload, overridden_in_words(self))
         self.classes.rows = list(entry.classes)
 
     def _rest(self) -> None:
@@ -472,11 +472,11 @@ class InversionPanel(w.VBox, PanelOptions):
         return shown_name(self.photo, self.photo_name)
 
     @property
-    def _mind(self) -> str:
+    def _caveats(self) -> str:
         """What must be said of the weights and the knobs."""
         loaded = self._models.loaded
         random = loaded is not None and loaded.representation.weights == "random weights"
-        moved = moved_in_words(self)
+        moved = overridden_in_words(self)
         return (" Mind: random weights." if random else "") + (f" Moved: {moved}." if moved else "")
 
     @property

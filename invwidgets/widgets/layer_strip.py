@@ -83,7 +83,7 @@ class LayerStrip(w.VBox):
         classed(self, "iw-panel")
         self._buttons(False)
         self._ready: list[asyncio.Future[None]] = []
-        self._failure = self._model_name = ""
+        self._failure = self._network_name = ""
         weights, size = options.get("weights", "pretrained"), options.get("size")
         first = layers[0] if layers else ""
         self.loader.ask(
@@ -166,9 +166,9 @@ class LayerStrip(w.VBox):
 
     def _have_loaded(self, loaded: LoadedModel) -> None:
         layers = self._layers or main_layers(loaded.layers)
-        self._model_name = loaded.representation.name
+        self._network_name = loaded.representation.name
         self.view.lay_out(loaded.photo, photo_name(self._photo), layers)
-        self.title.value = f"{self.title.value}, by {self._model_name}"
+        self.title.value = f"{self.title.value}, by {self._network_name}"
         if loaded.representation.weights == "random weights":
             self.title.value = f"{self.title.value}, random weights"
         self.status.value = "Ready. Press Start: each layer in turn shows what it still knows."
@@ -183,7 +183,7 @@ class LayerStrip(w.VBox):
             done = [result.seconds for result in [*self.results.values()]]
             after = len(self.view.layers) - self._place - 1
             mean = (sum(done) + each) / (len(done) + 1)
-            self.loop.call(self._say, f" · about {duration(left + after * mean)} left")
+            self.loop.call(self._say, f" · about {duration(max(1, left + after * mean))} left")
         if progress.frame is not None:
             self.loop.call(self._live, self._current, progress.frame)
 
@@ -212,7 +212,7 @@ class LayerStrip(w.VBox):
             self.session.frame_seconds = self.view.pause
 
     def _title_of(self, layer: str) -> str:
-        return layer_title(self._model_name, layer)
+        return layer_title(self._network_name, layer)
 
     def _show(self, layer: str, result: Reconstruction) -> None:
         best = best_seed(result)

@@ -29,10 +29,10 @@ def ask_classes(
         names.insert(0, result.photo_name)
         images = torch.cat([result.photo[None], images])
 
-    def told(rows: list[Any]) -> None:
+    def deliver(rows: list[Any]) -> None:
         if all(rows):
             then(tuple(zip(names, rows, strict=True)))
 
     models.loader.ask(
-        "classes", lambda: likeliest(representation, images), told, lambda words: None
+        "classes", lambda: likeliest(representation, images), deliver, lambda words: None
     )

@@ -34,7 +34,7 @@ class PanelModel:
         self._loop, self._options, self._controls = loop, options, controls
         self._say, self._then, self._failed = say, then, failed
         self.loader = Loader(loop)
-        self._given: set[str] = set()  # asked for together with it, which must not be dropped
+        self._kept_options: set[str] = set()  # asked for together with it: not to be dropped
         self.model: Any = None  # of ``loaded``
         self.loaded: LoadedModel | None = None
         self.loading = False
@@ -43,7 +43,7 @@ class PanelModel:
     def ask(self, dirty: set[str]) -> None:
         """Load the network and the photo as the options have them; ``dirty`` has changed."""
         self.loading = True
-        self._given |= dirty & {"region", "channels"}
+        self._kept_options |= dirty & {"region", "channels"}
         wanted = self._options
         photo, model, layer = wanted.photo, wanted.model, wanted.layer
         weights, size, crop = wanted.weights, wanted.size, wanted.crop
@@ -76,8 +76,8 @@ class PanelModel:
     def _have_loaded(self, given: tuple[Any, LoadedModel]) -> None:
         before = self.loaded
         self.model, self.loaded = given
-        loaded, kept = self.loaded, self._given
-        self._given = set()
+        loaded, kept = self.loaded, self._kept_options
+        self._kept_options = set()
         options, controls = self._options, self._controls
         region, error = options.region, ""
         with options.quietly():

@@ -131,7 +131,7 @@ class PanelOptions(t.HasTraits):
         return {name: getattr(self, name) for name in KNOBS if name in self.overridden}
 
 
-def moved_in_words(options: PanelOptions) -> str:
+def overridden_in_words(options: PanelOptions) -> str:
     """The knobs that a person has moved, by their names and values; empty if there are none."""
     return knobs_in_words(options.overridden_knobs, matches_photo(options.asked))
 

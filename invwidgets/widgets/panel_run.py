@@ -1,4 +1,4 @@
-"""A panel's run: the session, its news brought to the loop, and the tasks that wait for a result.
+"""A panel's run: the session, its reports on the loop, and the tasks that wait for a result.
 
 >>> run = PanelRun(loop, on_progress=lambda reports: print(reports[-1].state))
 >>> task = run.task()
@@ -68,7 +68,7 @@ class PanelRun:
         return [waiter for waiter in waiters if not waiter.done()]
 
     def _queue(self, progress: Progress) -> None:
-        """On the session's thread: pass the news on, one call for many of them."""
+        """On the session's thread: pass the report on, one call for many of them."""
         with self._lock:
             self._reports.append(progress)
             first = len(self._reports) == 1

@@ -20,7 +20,7 @@ from .history import History
 from .live_gallery import LiveGallery
 from .loading import LoadedModel
 from .loop import Loop
-from .panel_options import PanelOptions, moved_in_words
+from .panel_options import PanelOptions, overridden_in_words
 from .parts import classed, note
 from .run_controls import RunControls
 
@@ -37,11 +37,11 @@ def _joined(*parts: str) -> str:
 
 def _said(loaded: LoadedModel, options: PanelOptions) -> str:
     random = loaded.representation.weights == "random weights"
-    moved = moved_in_words(options)
-    return _joined("random weights" if random else "", _moved(moved))
+    moved = overridden_in_words(options)
+    return _joined("random weights" if random else "", _moved_note(moved))
 
 
-def _moved(words: str) -> str:
+def _moved_note(words: str) -> str:
     """Of the images: it stands beneath the photo, which no knob changes."""
     return f"moved: {words}" if words else ""
 
@@ -81,12 +81,12 @@ class PanelViews(w.VBox):
         if loaded is not None:
             self.gallery.say(_said(loaded, options))
 
-    def show_progress(self, news: Sequence[Progress]) -> None:
+    def show_progress(self, reports: Sequence[Progress]) -> None:
         """Where the run stands, and its latest picture."""
-        result = news[-1].result
-        self.controls.show_state(news[-1].state, result is None or converged(result))
-        self.controls.show_progress(news[-1])
-        frame = next((p.frame for p in reversed(news) if p.frame is not None), None)
+        result = reports[-1].result
+        self.controls.show_state(reports[-1].state, result is None or converged(result))
+        self.controls.show_progress(reports[-1])
+        frame = next((p.frame for p in reversed(reports) if p.frame is not None), None)
         if frame is not None:
             self.gallery.show(frame)
 
@@ -99,7 +99,7 @@ class PanelViews(w.VBox):
     ) -> None:
         """A run's end: measured captions, and files; ``photo`` is Python that names its photo,
         ``upload`` the file of one that came from the page, ``moved`` the knobs changed."""
-        self.gallery.say(_joined(result.weights_note, _moved(moved)))
+        self.gallery.say(_joined(result.weights_note, _moved_note(moved)))
         captions = [caption(result, index) for index in range(len(result.seeds))]
         self.gallery.show(last_frame(result), captions)
         self.export.theme, self.history.theme = self.gallery.colors, self.gallery.figure_theme
@@ -120,7 +120,7 @@ class PanelViews(w.VBox):
             result.seeds,
             result.field_box,
             result.handcrafted,
-            _joined(result.weights_note, _moved(moved)),
+            _joined(result.weights_note, _moved_note(moved)),
         )
         self.legend.layout.display = None if result.objective.measures_error else "none"
         self.classes.rows = []

@@ -99,13 +99,13 @@ class PriorKnobs(w.VBox):
             phi = representation(model, layer)
             settings = preset_of(preset, phi)
             self.defaults = {name: getattr(settings, name) for name in self.knobs}
-            self._stand()
+            self._follow_defaults()
         classed(self, "iw-section")
         for knob in self.knobs.values():
-            knob.observe(self._moved, "value")
-        self.observe(self._given, "value")
-        self.observe(self._marked, "overridden")
-        self.observe(self._stand, "defaults")
+            knob.observe(self._on_knob, "value")
+        self.observe(self._on_value, "value")
+        self.observe(self._on_overridden, "overridden")
+        self.observe(self._follow_defaults, "defaults")
 
     def reset(self, *names: str) -> None:
         """Give knobs back to their defaults, all of them if none is named."""
@@ -118,9 +118,9 @@ class PriorKnobs(w.VBox):
                     _TIPS["data_weight"] if matches else _RESPONSE_TIP)  # fmt: skip
 
     def follow(self, defaults: Mapping[str, Any]) -> None:
-        """Stand at these defaults where nothing was moved."""
+        """Take these defaults where nothing is overridden."""
         self.defaults = dict(defaults)
-        self._stand()
+        self._follow_defaults()
 
     @property
     def follows(self) -> bool:
@@ -147,24 +147,24 @@ class PriorKnobs(w.VBox):
                 raise unknown_name("knob", name, [*self.knobs])
         return dict(proposal["value"])
 
-    def _moved(self, change: Any) -> None:
+    def _on_knob(self, change: Any) -> None:
         """A knob was turned, by a hand or by a link."""
         if not self._following:
             self.overridden = self.overridden | {change["owner"].name}
-            self._tell()
+            self._set_value()
 
-    def _given(self, _: Any) -> None:
-        if self.value != self._told():
+    def _on_value(self, _: Any) -> None:
+        if self.value != self._overridden_values():
             with self.following():
                 self._set(self.value)
             self.overridden = frozenset(self.value) | (self.overridden - set(self.knobs))
 
-    def _marked(self, _: Any) -> None:
-        self._stand()
-        self._tell()
+    def _on_overridden(self, _: Any) -> None:
+        self._follow_defaults()
+        self._set_value()
 
-    def _stand(self, _: Any = None) -> None:
-        """Stand at the defaults where nothing was moved."""
+    def _follow_defaults(self, _: Any = None) -> None:
+        """Take the defaults where nothing is overridden."""
         for name, knob in self.knobs.items():
             knob.overridden = name in self.overridden
         kept = {n: v for n, v in self.defaults.items() if n not in self.overridden}
@@ -176,11 +176,11 @@ class PriorKnobs(w.VBox):
             if name in self.knobs:
                 self.knobs[name].value = value
 
-    def _told(self) -> dict[str, Any]:
+    def _overridden_values(self) -> dict[str, Any]:
         return {name: knob.value for name, knob in self.knobs.items() if name in self.overridden}
 
-    def _tell(self) -> None:
-        self.value = self._told()
+    def _set_value(self) -> None:
+        self.value = self._overridden_values()
 
 
 def in_words(values: Mapping[str, Any], matches: bool = True) -> str:

@@ -31,7 +31,7 @@ from .parts import Line, button, classed
 from .sweep_view import SweepView
 
 _PAUSE = 0.5  # seconds between two pictures of the grid, at least
-_TOLD = 8  # failures that are listed in words
+_REASONS = 8  # failures that are listed in words
 
 
 class SweepPanel(w.VBox):
@@ -83,7 +83,7 @@ class SweepPanel(w.VBox):
         self.status: Status | None = None
         self.opened: w.Widget | None = None
         self.loop = loop = Loop()
-        loop.failed = self._complain
+        loop.failed = self._show_error
         self.start_button = button(
             "Start", "Do what is missing", loop.handler(self._press), "primary"
         )
@@ -120,7 +120,7 @@ class SweepPanel(w.VBox):
         shown = [buttons, self.error, self.line, progress, self.failures, chosen, self.view]
         super().__init__([classed(w.VBox(shown), "iw-section"), self.holder])
         classed(self, "iw-panel")
-        self._complain("")
+        self._show_error("")
         self._show_buttons("reading")
         self._axes_chosen()
         self._in_thread(self._read, self._have_read)
@@ -198,16 +198,16 @@ class SweepPanel(w.VBox):
         if self._control is not None:
             return
         self._control, self._has_begun = Control(), True
-        self._complain("")
+        self._show_error("")
         self._show_buttons("running")
         self.line.value = "Getting ready …"
         control = self._control
         self._in_thread(
-            lambda: self.sweep.run(on_progress=self._told, control=control, **self._options),
+            lambda: self.sweep.run(on_progress=self._on_progress, control=control, **self._options),
             self._ended,
         )
 
-    def _told(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress) -> None:
         """On the run's thread."""
         if progress.outcome is None:
             self._keys = self.sweep.keys
@@ -234,7 +234,7 @@ class SweepPanel(w.VBox):
     def _ended(self, status: Status | None, words: str) -> None:
         self._control = None
         if status is None:
-            self._complain(words)
+            self._show_error(words)
             self.line.value = "That ended early; what is stored stays. Start goes on."
             self._show_buttons("ended")
         else:
@@ -263,7 +263,7 @@ class SweepPanel(w.VBox):
         if self._has_begun:  # a run says more, also when it has ended
             return
         if status is None:
-            self._complain(words)
+            self._show_error(words)
             self.line.value = "The sweep cannot be read."
             self._show_buttons("ended")
             return
@@ -283,9 +283,9 @@ class SweepPanel(w.VBox):
         else:
             self.line.value = f"{status.total} jobs. Press Start: the grid fills as they finish."
         reasons = [*status.failed.values(), *status.damaged.values()]
-        told = list(dict.fromkeys(reasons))
-        more = f" … and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
-        self.failures.value = "; ".join(told[:_TOLD]) + more
+        shown = list(dict.fromkeys(reasons))
+        more = f" … and {len(shown) - _REASONS} more" if len(shown) > _REASONS else ""
+        self.failures.value = "; ".join(shown[:_REASONS]) + more
         for key in status.failed:
             self._cells[key] = Cell(None, "failed")
         self._show_buttons("ended" if status.stored else "ready", failed=bool(status.failed))
@@ -329,7 +329,7 @@ class SweepPanel(w.VBox):
         try:
             self.open_job(place)
         except (InvwidgetsError, TraitError) as error:
-            self._complain(str(error))
+            self._show_error(str(error))
 
     def _held_menu(self, axis: str) -> w.Dropdown:
         values = self.sweep.grid.axes()[axis]
@@ -349,7 +349,7 @@ class SweepPanel(w.VBox):
         self.stop_button.disabled = not busy
         self.retry_button.layout.display = None if failed and not busy else "none"
 
-    def _complain(self, words: str) -> None:
+    def _show_error(self, words: str) -> None:
         self.error.value = words
         self.error.layout.display = None if words else "none"
 

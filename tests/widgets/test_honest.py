@@ -22,7 +22,7 @@ from invwidgets.representations.classes import class_names, likeliest
 from invwidgets.representations.descriptors.named import DESCRIPTORS
 from invwidgets.widgets.export import file_of, write_beside
 from invwidgets.widgets.layer_slider import LayerSlider
-from invwidgets.widgets.panel_options import moved_in_words
+from invwidgets.widgets.panel_options import overridden_in_words
 
 from .test_panel import until, with_panel
 
@@ -228,7 +228,7 @@ async def test_goals_are_said_in_a_sentence_and_knobs_named_for_them(
     await until(lambda: "excite one channel" in goal.value)
     assert knob.description == "Response"
     panel.data_weight = 10.0
-    assert moved_in_words(panel) == "Response 10"
+    assert overridden_in_words(panel) == "Response 10"
     panel.objective = "inversion"
     await until(lambda: knob.description == "Match photo")
 

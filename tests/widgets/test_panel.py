@@ -354,6 +354,7 @@ def test_the_strip_fills_layer_by_layer() -> None:
         results = await strip.start()
         assert list(results) == ["blocks.0", "blocks.1"]
         assert strip.view.picture[:2] == b"\xff\xd8"
+        assert strip._model_name == "VBoxModel", "ipywidgets' own: the page finds its class by it"
         assert strip.title.value == "What each layer still knows of coffee, by efficientnet_lite0"
         await until(lambda: strip.export.ready)
         strip.view.enlarged = 0

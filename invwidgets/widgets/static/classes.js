@@ -36,15 +36,15 @@ function render({ model, el }) {
     const where = boxes.length >= rows.length ? boxes : even;
     const widest = Math.max(...where.slice(0, rows.length).map((box) => box[1]));
     let line = null, row = -1, right = 0;
-    rows.map((told, place) => [told, where[place]])
+    rows.map((entry, place) => [entry, where[place]])
       .filter(([, box]) => box[1] > widest / 2)         // where one is enlarged, of the large ones
       .sort(([, a], [, b]) => a[2] - b[2] || a[0] - b[0])
-      .forEach(([told, [left, width, at]]) => {
+      .forEach(([entry, [left, width, at]]) => {
         if (at !== row) {
           line = root.appendChild(document.createElement("div"));
           [row, right] = [at, 0];
         }
-        const table = line.appendChild(list(told, first));
+        const table = line.appendChild(list(entry, first));
         table.style.marginLeft = 100 * (left - right) + "%";
         table.style.width = 100 * width + "%";
         right = left + width;
