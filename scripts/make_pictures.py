@@ -83,10 +83,10 @@ def panel() -> None:
         subprocess.run(command, check=True, env=environment, cwd=TARGET.parents[1])
         for look in ("light", "dark", "narrow"):
             shot = Image.open(Path(folder) / f"panel-{look}-voila.png").convert("RGB")
-            _in_few_colours(shot).save(TARGET / f"panel-{look}.png", optimize=True)
+            in_few_colours(shot).save(TARGET / f"panel-{look}.png", optimize=True)
 
 
-def _in_few_colours(shot: Image.Image) -> Image.Image:
+def in_few_colours(shot: Image.Image) -> Image.Image:
     """Dithered, on a page that stays white."""
     few = shot.quantize(palette=shot.quantize(128))
     colors = np.array(few.getpalette()).reshape(-1, 3)

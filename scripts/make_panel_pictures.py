@@ -1,0 +1,90 @@
+"""Makes the docs' pictures of the panel's states: ``python -m scripts.make_panel_pictures``.
+
+A real Chromium drives the panel under Voila, with its default settings; needs ``invwidgets[test]``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from scripts.make_pictures import TARGET, in_few_colours
+from tests.browser.flows import MINUTE, press, status
+from tests.browser.servers import browser, server, write_notebook
+
+CELL = 'import invwidgets as iw\npanel = iw.InversionPanel("coffee")\npanel'
+SIZES = {"1280": (1280, 900), "1440": (1440, 1000), "560": (560, 900)}
+
+
+def keep(page: Any, name: str) -> None:
+    """The window as it stands, in 128 colours."""
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(1500)
+    path = TARGET / f"state-{name}.png"
+    page.screenshot(path=str(path))
+    in_few_colours(Image.open(path).convert("RGB")).save(path, optimize=True)
+    print(f"made {path.name}", flush=True)
+
+
+def finished(page: Any, dark: bool) -> None:
+    """A run to its end, in every size of window."""
+    press(page, "Start")
+    page.wait_for_function("+document.querySelector('.iw-gallery').dataset.shown > 30",
+                           timeout=MINUTE)  # fmt: skip
+    if not dark:
+        keep(page, "running")
+    status(page, "Done")
+    page.locator(".iw-classes table").first.wait_for(timeout=MINUTE)
+    for name, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        keep(page, f"finished-{name}-{'dark' if dark else 'light'}")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def states(page: Any) -> None:
+    """Channels, one channel excited, a search stopped before it came near, random weights."""
+    menus = page.locator(".iw-menus select")
+    channels = page.locator(".iw-how select").first
+    channels.select_option("picked by eye")
+    sheet = page.locator(".iw-tiles[aria-label='Channels by their responses'] .iw-tile")
+    sheet.nth(39).wait_for(timeout=MINUTE)
+    sheet.nth(3).click()
+    sheet.nth(7).click()
+    status(page, "Only 2 channels counted")
+    keep(page, "channels")
+    channels.select_option("all")
+    menus.nth(1).select_option("maximise")
+    status(page, "times as much")
+    keep(page, "maximise")
+    menus.nth(1).select_option("reconstruct")
+    page.locator(".iw-stage", has_text="blocks.5").click()
+    status(page, "Searching for images that blocks.5")
+    page.wait_for_timeout(1500)
+    press(page, "Stop")
+    status(page, "did not come near")
+    keep(page, "not-converged")
+    menus.nth(0).select_option("squeezenet1_1 (no weights)")
+    press(page, "Use random weights")
+    status(page, "Mind: random weights")
+    status(page, "Done")
+    keep(page, "random-weights")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = write_notebook(Path(folder) / "panel.ipynb", CELL)
+        with server("voila", notebook) as address:
+            for dark in (False, True):
+                with browser(1280, 900, dark) as page:
+                    page.goto(f"{address}/?theme={'dark' if dark else 'light'}", timeout=2 * MINUTE)
+                    status(page, "Ready")
+                    finished(page, dark)
+                    if not dark:
+                        states(page)
+
+
+if __name__ == "__main__":
+    main()
