@@ -24,6 +24,7 @@ from ..energy.evaluation import Evaluation
 from ..energy.objectives import bind
 from ..energy.priors import AlphaNorm, Prior, TotalVariation
 from ..representations.base import Representation
+from ..representations.receptive_fields.tracer import Box
 from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, update_own
 from ..search.parametrizations import Pixels, image_of, parameters_of, parametrization
 from ..search.side_by_side import SideBySide
@@ -150,9 +151,10 @@ def run(
 
     def begin(parameters: Tensor) -> Optimizer:
         steps, energy = settings.phases[0].steps, settings.image_energy
+        seen = _seen(representation, selection, size, margin)
 
         def start(part: Tensor) -> Optimizer:
-            return start_optimizer(settings.optimizer, part, steps, energy)
+            return start_optimizer(settings.optimizer, part, steps, energy, seen)
 
         if workers is None or is_own(chosen(settings.optimizer, OPTIMIZERS, Optimizer), OPTIMIZERS):
             return start(parameters)
@@ -212,6 +214,16 @@ def run(
             parameters.copy_(parameters_of(basis, z))
         seconds = time.perf_counter() - began
         yield Step(index, z, energies, seconds, diverged, changes, size, centre)
+
+
+def _seen(
+    representation: Representation, selection: Selection, size: tuple[int, int], margin: int
+) -> Box | None:
+    """What a region sees of the canvas, wherever the image is shifted; None for the whole map."""
+    if selection.region is None:
+        return None
+    top, left, bottom, right = representation.receptive_field(selection.region, size).clipped
+    return Box(top, left, bottom + margin, right + margin)
 
 
 def _priors(

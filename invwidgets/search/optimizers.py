@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from torch.optim.adam import adam
 
 from ..errors import OwnPartError, shown
+from ..representations.receptive_fields.tracer import Box
 from ..swappable import Part, SavedPart, asked, chosen, is_own
 from .colors import color_basis, mixed
 from .starts import cvpr2015_energy
@@ -122,17 +123,22 @@ class MultiscaleAdam(Optimizer):
     search. Both moments forget sooner in a run of fewer steps than 200: what a short run remembers
     for ten steps drives it past where it is going. ``benchmarks/quality.py`` compares it with
     torch's Adam.
+
+    ``seen`` are the pixels that a region sees. Where they leave of the image only a margin narrower
+    than the broadest level's pixel, that level cannot tell the two apart and would carry colour out
+    of them: the coarser levels then lie in ``seen`` alone, and only the finest goes beyond.
     """
 
     name = "multiscale-adam"
     needs_pixels = True
     level_rule = Adam
 
-    def __init__(self, levels: int = 6, decorrelated: bool = True) -> None:
-        self.levels, self.decorrelated = levels, decorrelated
+    def __init__(self, levels: int = 6, decorrelated: bool = True, seen: Box | None = None) -> None:
+        self.levels, self.decorrelated, self.seen = levels, decorrelated, seen
 
     def start(self, parameters: Tensor, steps: int) -> None:
-        pyramid = _pyramid(parameters, self.levels)
+        self._box = self._apart(parameters.shape[-2], parameters.shape[-1])
+        pyramid = self._pyramid(parameters)
         self._adams = [self.level_rule(*self.moments(steps)) for _ in pyramid]
         for rule, level in zip(self._adams, pyramid, strict=True):
             rule.start(level, steps)
@@ -147,11 +153,11 @@ class MultiscaleAdam(Optimizer):
         basis = color_basis(gradient) if self.decorrelated and gradient.shape[1] == 3 else None
         if basis is not None:
             gradient = mixed(basis, gradient)
-        gradients = _pyramid(gradient, len(self._adams))
+        gradients = self._pyramid(gradient)
         self._steps[-1].zero_()
         for k in range(len(self._adams) - 1, -1, -1):
             if k + 1 < len(self._adams):
-                _upsample(self._steps[k + 1], self._steps[k])
+                _upsample(self._steps[k + 1], self._steps[k] if k else self._room())
             self._adams[k].add_step(self._steps[k], gradients[k], FINEST * COARSER**k)
         if basis is None:
             parameters.addcmul_(self._steps[0], per_seed(rates, gradient))
@@ -164,6 +170,28 @@ class MultiscaleAdam(Optimizer):
     def forget(self, seeds: Tensor | None = None) -> None:
         for rule in self._adams:
             rule.forget(seeds)
+
+    def _apart(self, height: int, width: int) -> Box | None:
+        """What is seen, where the coarser levels must lie in it."""
+        if self.seen is None or not (self.seen.height and self.seen.width):
+            return None
+        top, left, bottom, right = self.seen
+        margins = [m for m in (top, left, height - bottom, width - right) if m > 0]
+        return self.seen if margins and max(margins) < 2 ** (self.levels - 1) else None
+
+    def _pyramid(self, z: Tensor) -> list[Tensor]:
+        """z, and the coarser levels of all of it or of what is seen."""
+        return [z, *_pyramid(_within(self._box, z), self.levels)[1:]]
+
+    def _room(self) -> Tensor:
+        """Where the finest level takes the coarser ones' steps; zeros beyond."""
+        if self._box is not None:
+            self._steps[0].zero_()
+        return _within(self._box, self._steps[0])
+
+
+def _within(box: Box | None, z: Tensor) -> Tensor:
+    return z if box is None else z[..., box.top : box.bottom, box.left : box.right]
 
 
 def _pyramid(z: Tensor, levels: int) -> list[Tensor]:
@@ -310,16 +338,20 @@ def start_optimizer(
     parameters: Tensor,
     steps: int = 200,
     energy: float | None = None,
+    seen: Box | None = None,
 ) -> Optimizer:
     """A copy of an update rule, started for parameters (S, …) and about ``steps`` steps.
 
-    ``energy`` is what the rule ``momentum`` takes as σ² where it has none.
+    ``energy`` is what the rule ``momentum`` takes as σ² where it has none, ``seen`` what the rule
+    ``multiscale-adam`` takes as the pixels that a region sees.
 
     Raises ``UnknownNameError``, ``BadSettingError`` or ``OwnPartError``.
     """
     rule: Optimizer = copy.copy(chosen(optimizer, OPTIMIZERS, Optimizer))
     if isinstance(rule, Momentum) and rule.energy is None:
         rule.energy = energy
+    if isinstance(rule, MultiscaleAdam) and rule.seen is None:
+        rule.seen = seen
     if is_own(rule, OPTIMIZERS):
         asked(rule, "start", lambda: rule.start(parameters, steps))
     else:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from invwidgets.errors import UnknownNameError
+from invwidgets.representations.receptive_fields.tracer import Box
 from invwidgets.search.colors import color_basis
 from invwidgets.search.optimizers import (
     COARSER,
@@ -76,6 +77,25 @@ def test_multiscale_adam_first_step() -> None:
     rule = start_optimizer(MultiscaleAdam(decorrelated=False), z)
     rule.update(z, gradient, torch.tensor([0.5]))
     torch.testing.assert_close(z, torch.full_like(z, levels * 0.5), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "stays"),
+    [(Box(7, 5, 77, 59), True), (Box(7, 5, 57, 59), False), (None, False)],
+    ids=["a thin margin", "a broad margin", "the whole image"],
+)
+def test_no_broad_level_leaves_what_a_region_sees(seen: Box | None, stays: bool) -> None:
+    """Beside a margin thinner than the broadest level's pixel only the finest level goes beyond."""
+    z = torch.zeros(2, 3, 96, 64)
+    rule = start_optimizer("multiscale-adam", z, seen=seen)
+    gradient = torch.zeros_like(z)
+    top, left, bottom, right = seen or (7, 5, 77, 59)
+    gradient[..., top:bottom, left:right] = 1.0
+    rule.update(z, gradient, torch.ones(2))
+    inside = z[..., top:bottom, left:right].clone()
+    z[..., top:bottom, left:right] = 0
+    assert float(inside.abs().min()) > FINEST  # the broad levels' steps came on top
+    assert bool((z == 0).all()) is stays
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
