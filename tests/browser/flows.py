@@ -43,6 +43,12 @@ def status(page: Any, words: str) -> None:
     page.locator(".iw-status", has_text=words).first.wait_for(timeout=MINUTE)
 
 
+def searching(page: Any, words: str = "Searching") -> None:
+    """A run is under way and has taken a step: stopped now, it has images."""
+    status(page, words)
+    page.locator(".iw-figures", has_text="left").first.wait_for(timeout=MINUTE)
+
+
 def press(page: Any, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).first.click()
 

@@ -16,7 +16,7 @@ from PIL import Image
 pytest.importorskip("psutil")
 
 from .app import SECONDS, App, app, until
-from .flows import MINUTE, PICTURES, picture, press, status
+from .flows import MINUTE, PICTURES, picture, press, searching, status
 from .servers import browser
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def test_a_hostile_name_is_only_text(three: App) -> None:
         upload(page, f"{HOSTILE}.png", photo((30, 90, 200)))
         page.locator(".iw-note", has_text=f"{HOSTILE}, your own photo").wait_for(timeout=MINUTE)
         press(page, "Start")
-        status(page, "Searching")
+        searching(page)
         status(page, HOSTILE)
         press(page, "Stop")
         page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").wait_for(timeout=MINUTE)
@@ -156,7 +156,7 @@ def test_an_upload_over_the_limit_is_refused_and_the_panel_lives(three: App) -> 
         upload(page, "large.png", photo((9, 9, 9)))
         page.locator(".iw-error", has_text="large.png: 9.0 MB arrived").wait_for(timeout=MINUTE)
         press(page, "Start")
-        status(page, "Searching")
+        searching(page)
         assert not page.troubles
 
 

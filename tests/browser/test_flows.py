@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from .flows import MINUTE, STEPS, load, picture, press, status
+from .flows import MINUTE, STEPS, load, picture, press, searching, status
 from .servers import browser, server, write_notebook
 
 pytestmark = pytest.mark.slow
@@ -80,7 +80,7 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         region_words(page, "Whole photo")
         finished(page, 3)
         press(page, "Start again")
-        status(page, "Searching")
+        searching(page)
         press(page, "Stop")
         status(page, "Stopped early")
 
@@ -121,7 +121,7 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
         page.locator(".iw-layer-words code", has_text="blocks.3").first.wait_for(timeout=MINUTE)
         page.wait_for_timeout(500)
         press(page, "Start")
-        status(page, "Searching for images that blocks.3")
+        searching(page, "Searching for images that blocks.3")
         knob = page.locator(".iw-how .noUi-handle").first
         knob.focus()
         for _ in range(4):

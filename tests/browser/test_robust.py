@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .flows import MINUTE, load, picture, press, status
+from .flows import MINUTE, load, picture, press, searching, status
 from .servers import browser, server, write_notebook
 
 pytestmark = pytest.mark.slow
@@ -49,13 +49,13 @@ def test_an_interrupted_kernel_leaves_a_panel_that_works(lab: str) -> None:
             page.wait_for_timeout(300)
             if page.get_by_role("button", name="Start", exact=True).count():
                 press(page, "Start")
-            status(page, "Searching")
+            searching(page)
         press(page, "Stop")
         status(page, "Stopped early")
         page.locator(".iw-stage", has_text="blocks.2").click()
         page.locator(".iw-layer-words code", has_text="blocks.2").first.wait_for(timeout=MINUTE)
         press(page, "Start again")
-        status(page, "Searching for images that blocks.2")
+        searching(page, "Searching for images that blocks.2")
         press(page, "Stop")
         status(page, "As blocks.2 sees them")
         page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").nth(1).wait_for()
