@@ -58,7 +58,7 @@ function render({ model, el }) {
       stage.label.split(/(?<=[._])/).forEach((part) => {
         const half = Math.ceil(part.length / 2);        // a long word may be parted by a hyphen
         name.append(part.length > 8 ? `${part.slice(0, half)}\u00ad${part.slice(half)}` : part);
-        if (stage.label.length > 8) name.append(document.createElement("wbr"));
+        name.append(document.createElement("wbr"));
       });
       const size = document.createElement("span");
       size.className = "iw-stage-size";
