@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from ..inversion.result import Reconstruction
+from ..inversion.result import Reconstruction, steps_in_words
 from ..representations.registry import representation
 from .canvas import INK, new_figure, set_title, show_image
 from .contrast import STRETCHED, as_shown
@@ -32,9 +32,8 @@ def comparison(results: Sequence[Reconstruction]) -> Figure:
     figure_width = columns * (across + _GAP) + _GAP
     figure_height = 2 * (down + _CAPTION) + _TITLE
     figure = new_figure(figure_width, figure_height)
-    note = (
-        f"glyphs above, inversions below, {STRETCHED} · {first.steps} steps, seed {first.seeds[0]}"
-    )
+    steps = steps_in_words(first.steps)
+    note = f"glyphs above, inversions below, {STRETCHED} · {steps}, seed {first.seeds[0]}"
     set_title(figure, f"What descriptors still know of {first.photo_name}", note,
               figure_width, figure_height)  # fmt: skip
     for column in range(columns):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..images import to_uint8
 from ..inversion.progress import last_frame
-from ..inversion.result import Reconstruction
+from ..inversion.result import Reconstruction, steps_in_words
 from .canvas import LIGHT, Theme
 from .contrast import STRETCHED, stretched
 from .grid import Plan, plan_grid, without_orphan
@@ -186,8 +186,7 @@ def title_of(result: Reconstruction) -> str:
     """What was done, in one line."""
     channels = result.selection.channels
     channel = int(channels[0]) if channels else None
-    layer = f"layer {result.layer}" if result.layer.isdigit() else result.layer
-    return result.objective.title(layer, result.photo_name, channel)
+    return result.objective.title(result.layer_in_words, result.photo_name, channel)
 
 
 def note_of(result: Reconstruction) -> str:
@@ -197,7 +196,7 @@ def note_of(result: Reconstruction) -> str:
         parts.append(result.weights_note)
     if result.selection.describe():
         parts.append(result.selection.describe())
-    parts.append(f"{result.steps} steps")
+    parts.append(steps_in_words(result.steps))
     if result.stopped:
         parts.append("stopped early")
     return " · ".join(parts)

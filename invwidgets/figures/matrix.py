@@ -32,7 +32,7 @@ def matrix(
     total = _MARGIN + len(column_names) * (across + _GAP)
     tall = _TITLE + len(row_names) * (down + _CAPTION)
     figure = new_figure(total, tall)
-    set_title(figure, title or f"What {first.layer} still knows of {first.photo_name}",
+    set_title(figure, title or f"What {first.layer_in_words} still knows of {first.photo_name}",
               picture_note(first), total, tall)  # fmt: skip
     for row, line in enumerate(results):
         top = _TITLE + row * (down + _CAPTION)

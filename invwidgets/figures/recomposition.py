@@ -31,7 +31,7 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
     across, down = width * scale, height * scale
     figure_width, figure_height = 2 * across + _GAP + 0.3, down + _TITLE + _CAPTION
     figure = new_figure(figure_width, figure_height)
-    title = f"Where the parts come from: {result.photo_name} after {result.layer}"
+    title = f"Where the parts come from: {result.photo_name} after {result.layer_in_words}"
     set_title(figure, title, picture_note(result), figure_width, figure_height)
     sides = []
     for column, (picture, words) in enumerate(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..inversion.result import Reconstruction
+from ..inversion.result import Reconstruction, steps_in_words
+from ..representations.descriptors.named import layer_title
 from .canvas import FAINT, INK, new_figure, set_title, show_image
 from .contrast import as_shown
 from .gallery import STRAGGLER, caption, picture_note
@@ -20,7 +21,7 @@ def _note(results: Sequence[Reconstruction]) -> str:
     note = picture_note(results[0])
     steps = [result.steps for result in results]
     if len(set(steps)) > 1:
-        note = note.replace(f"{steps[0]} steps", f"{min(steps)} to {max(steps)} steps")
+        note = note.replace(steps_in_words(steps[0]), f"{min(steps)} to {max(steps)} steps")
     selected = [result.selection.describe() for result in results]
     if len(set(selected)) > 1:
         note = note.replace(f" · {selected[0]}", "")
@@ -35,7 +36,9 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
     ``names`` head the columns; the layers' names by default. Beneath each picture is its relative
     error, or the score of what was asked for instead.
     """
-    heads = list(names) if names is not None else [result.layer for result in results]
+    heads = (
+        list(names) if names is not None else [layer_title(one.model, one.layer) for one in results]
+    )
     rows = max(len(result.images) for result in results)
     columns = len(results) + 1
     height, width = results[0].images.shape[-2:]

@@ -85,7 +85,7 @@ def code_for(result: Reconstruction, photo: str | None = None) -> str:
     if result.stopped:
         arguments.append(f"callback=lambda step: step.index + 1 == {result.steps}")
     lines = "".join(f"    {argument},\n" for argument in arguments)
-    return f"import invwidgets as iw\n\nresult = iw.invert(\n{lines})\n_ = result.gallery()\n"
+    return f"import invwidgets as iw\n\nresult = iw.invert(\n{lines})\nresult.gallery()\n"
 
 
 def _settings_arguments(result: Reconstruction) -> list[str]:

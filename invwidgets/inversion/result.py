@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..energy.objectives import Objective, objective_of
+from ..representations.descriptors.named import layer_in_words
 from ..representations.receptive_fields.tracer import Box, ReceptiveField
 from ..selection import Selection
 from .metrics import WHOLE, lower_median, stragglers
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KnobChange = tuple[int, str, Any]  # step, name, value
+
+
+def steps_in_words(steps: int) -> str:
+    """How many steps.
+
+    >>> steps_in_words(1), steps_in_words(200)
+    ('1 step', '200 steps')
+    """
+    return f"{steps} step{'s' * (steps != 1)}"
 
 
 def no_frames() -> Tensor:
@@ -180,12 +190,20 @@ class Reconstruction:
         """What a picture must say of the weights, empty if they are pretrained."""
         return "" if self.weights in ("pretrained", "as given", "hand-built") else self.weights
 
+    @property
+    def layer_in_words(self) -> str:
+        """The layer as people call it in a sentence: HOG, not decompose; layer 2, not 2."""
+        return layer_in_words(self.model, self.layer)
+
     def __repr__(self) -> str:
-        said = [self.objective.title(self.layer, self.photo_name, self._channel), self.model]
+        said = [
+            self.objective.title(self.layer_in_words, self.photo_name, self._channel),
+            self.model,
+        ]
         if self.weights_note:
             said.append(self.weights_note)
         count = len(self.images)
-        said.append(f"{count} image{'s' * (count != 1)} after {self.steps} steps")
+        said.append(f"{count} image{'s' * (count != 1)} after {steps_in_words(self.steps)}")
         if self.scores:
             best = (max if self.objective.higher_is_better else min)(self.scores)
             said.append(f"the best with {self.objective.score_text(best)}")

@@ -19,7 +19,6 @@ from ..inversion.replay import code_for
 from ..inversion.result import Reconstruction
 from .loop import Loop
 from .tiles import static
-from .wording import titled
 
 TYPES = {
     "png": "image/png",
@@ -129,9 +128,9 @@ def file_of(result: Reconstruction, kind: str, theme: str = "light", moved: str 
     ``moved``, the file of numbers holds every setting."""
     if kind in ("png", "pdf"):
         file = io.BytesIO()
-        gallery_of(titled(result), theme=THEMES[theme], said=moved).sheet.save(file, kind)
+        gallery_of(result, theme=THEMES[theme], said=moved).sheet.save(file, kind)
         return file.getvalue()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"result.{kind}"
-        save_animation(titled(result), path, said=moved) if kind == "gif" else result.save(path)
+        save_animation(result, path, said=moved) if kind == "gif" else result.save(path)
         return path.read_bytes()

@@ -24,7 +24,6 @@ from .panel_options import KNOBS, matches_photo
 from .parts import button, classed, note
 from .prior_knobs import in_words
 from .tiles import Tiles
-from .wording import titled
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def side_by_side(first: HistoryEntry, second: HistoryEntry, theme: Theme) -> byt
         best = best_seed(result)
         score = "" if result.scores is None else result.objective.score_text(result.scores[best])
         said = " · ".join(part for part in (score, result.weights_note) if part)
-        sheet.show(place, padded(pixels, shape, theme.face), title_of(titled(result)), said)
+        sheet.show(place, padded(pixels, shape, theme.face), title_of(result), said)
     return sheet.jpeg()
 
 

@@ -20,7 +20,7 @@ from ..errors import InvwidgetsError
 from ..inversion.progress import BUSY, Progress
 from ..inversion.result import Reconstruction
 from ..inversion.task import WARM_STEPS
-from ..representations.descriptors.named import layer_title
+from ..representations.descriptors.named import layer_in_words
 from .closing import close_all
 from .history import HistoryEntry
 from .loop import Loop
@@ -364,7 +364,7 @@ class InversionPanel(w.VBox, PanelOptions):
             return
         self._lay_out()
         name = self._models.loaded.representation.name
-        self._of_run = (layer_title(name, self.layer), self._name)
+        self._of_run = (layer_in_words(name, self.layer), self._name)
         self._continued = ""
         self.session.start(paused=how == "step", **arguments)
         if how == "step":
@@ -424,9 +424,10 @@ class InversionPanel(w.VBox, PanelOptions):
         self.snapshot.keep(result)
         self._run.set_result(result)
         if self._models.loaded is not None and not self._closing:
-            ask_classes(self._models, result, lambda rows: self._have_classes(entry, rows))
+            ask_classes(self._models, result, lambda rows: self.take_classes(entry, rows))
 
-    def _have_classes(self, entry: HistoryEntry, rows: tuple[Any, ...]) -> None:
+    def take_classes(self, entry: HistoryEntry, rows: tuple[Any, ...]) -> None:
+        """What the network says of a run's images; shown where they are still shown."""
         known = replace(entry, classes=rows)
         self.history.replace(entry, known)
         if self._entry is entry and self.result is entry.result:

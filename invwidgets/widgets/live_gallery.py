@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..figures.gallery import Gallery, seed_caption
 from ..inversion.progress import Frame
+from ..inversion.result import steps_in_words
 from .loop import Loop
 from .picture_view import PictureView
 
@@ -147,7 +148,8 @@ class LiveGallery(PictureView):
         if frame is None:
             return f"{self._name or 'no photo'}, and {len(self._seeds)} empty places"
         said = f" ({self._weights})" if self._weights else ""
-        words = f"{self._name}: {len(self._seeds)} images after {frame.index + 1} steps{said}"
+        counted = f"{len(self._seeds)} image{'s' * (len(self._seeds) != 1)}"
+        words = f"{self._name}: {counted} after {steps_in_words(frame.index + 1)}{said}"
         if frame.scores is not None:
             words += f", the best with {frame.objective.score_text(frame.scores[frame.best])}"
         return words

@@ -12,7 +12,6 @@ from ..inversion.convergence import convergence_note
 from ..inversion.progress import Progress
 from ..inversion.result import Reconstruction
 from .parts import Line, classed
-from .wording import titled
 
 
 class RunControls(w.VBox):
@@ -123,13 +122,12 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
 
 def outcome(result: Reconstruction, photo: str) -> str:
     """What a run came to, in a few sentences; what its numbers must not be read without."""
-    result = titled(result)
     said = ["Stopped early. Start again begins from noise." if result.stopped else "Done."]
     if result.scores is not None:
         channels = result.selection.channels
         best = (max if result.objective.higher_is_better else min)(result.scores)
         channel = int(channels[0]) if channels else None
-        said.append(result.objective.outcome(result.layer, photo, channel, best))
+        said.append(result.objective.outcome(result.layer_in_words, photo, channel, best))
     part = result.selection.describe()
     if part and result.objective.measures_error:
         said.append(f"Only {part} counted.")

@@ -13,7 +13,6 @@ from typing import Any
 
 from ..figures.gallery import Gallery, gallery_of
 from ..inversion.result import Reconstruction
-from .wording import titled
 
 _ABSENT = "The panel lives where a kernel runs. Below is its last picture."
 _STYLE = """<style>
@@ -39,7 +38,7 @@ class Snapshot:
     def keep(self, result: Reconstruction) -> None:
         """Put a result's gallery into the saved notebook."""
         if self._handle is not None:
-            self.keep_gallery(gallery_of(titled(result), scale=1.0))
+            self.keep_gallery(gallery_of(result, scale=1.0))
 
     def keep_gallery(self, drawn: Gallery | None) -> None:
         """Put a gallery as it stands there."""

@@ -9,7 +9,6 @@ from ..figures.strip import strip
 from ..inversion.result import Reconstruction
 from .export import Export, file_name
 from .loop import Loop
-from .wording import titled
 
 
 class StripExport(Export):
@@ -32,8 +31,7 @@ class StripExport(Export):
         if kind not in ("png", "pdf"):
             return super().file(result, kind)
         file = io.BytesIO()
-        shown = [titled(one) for one in self._results.values()]
-        strip(shown).savefig(file, format=kind, dpi=192)
+        strip(list(self._results.values())).savefig(file, format=kind, dpi=192)
         return file_name(result.photo_name, "layers", kind), file.getvalue()
 
     def show_code(self) -> None:

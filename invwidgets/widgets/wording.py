@@ -1,4 +1,4 @@
-"""What the panel calls things: its goals, its models, a layer as people name it.
+"""What the panel calls things: its goals and its models.
 
 >>> goal_note("maximise")
 'Find images that excite one channel most. No photo is needed.'
@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ..energy.objectives import OBJECTIVES
-from ..inversion.result import Reconstruction
 from ..models.zoo import weights_here
-from ..representations.descriptors.named import DESCRIPTORS, layer_title
+from ..representations.descriptors.named import DESCRIPTORS
 from ..representations.registry import representations
 
 _GOALS = {
@@ -40,8 +38,3 @@ def models() -> list[tuple[str, str]]:
         else (f"{name} (no weights)", name)
         for name in representations()
     ]
-
-
-def titled(result: Reconstruction) -> Reconstruction:
-    """A result for pictures and sentences, its layer as people call it: HOG, not decompose."""
-    return replace(result, layer=layer_title(result.model, result.layer))

@@ -17,6 +17,7 @@ pytest.importorskip("anywidget")
 pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
+from invwidgets.figures.gallery import title_of
 from invwidgets.inversion.task import WARM_STEPS
 from invwidgets.representations.classes import class_names, likeliest
 from invwidgets.representations.descriptors.named import DESCRIPTORS
@@ -150,7 +151,7 @@ async def test_the_code_of_an_upload_runs_beside_its_photo(panel: iw.InversionPa
         assert panel.export.note == "mine.png was written beside the notebook; the code reads it."
         assert "iw.read_photo('mine.png', (64, 64), at=0)" in panel.export.code
         made: dict[str, Any] = {}
-        exec(panel.export.code.replace("_ = result.gallery()", ""), made)
+        exec(panel.export.code.replace("result.gallery()", ""), made)
     assert torch.equal(made["result"].images, result.images)
 
 
@@ -239,7 +240,8 @@ async def test_a_descriptor_is_called_by_its_name(panel: iw.InversionPanel) -> N
     assert panel.layer_slider.overview.stages[-1]["label"] == "HOG"
     assert "<b>HOG</b> (layer <code>decompose</code>)" in panel.layer_slider.caption.value
     assert {"HOG", "HOGb", "dense SIFT"} < {label for label, _ in panel.model_menu.options}
-    await panel.start()
+    result = await panel.start()
+    assert title_of(result) == "What HOG still knows of coffee"
     await until(lambda: panel.controls.status.value.startswith("Done"))
     assert "As HOG sees them" in panel.controls.status.value
     assert panel.history.tiles.captions[0].startswith("HOG\ncoffee\nerror")
@@ -257,11 +259,10 @@ async def test_classes_stand_beneath_their_images_and_never_beneath_others(
     assert (left, width, row) == (
         first.left / panel.gallery.extent[0], first.width / panel.gallery.extent[0], 0,
     )  # fmt: skip
-    entry, rows = panel._entry, tuple(panel.classes.rows)
-    assert entry is not None
+    entry, rows = panel.history.entries[-1], tuple(panel.classes.rows)
     panel.layer = "blocks.1"
     await until(lambda: not panel.classes.rows)
-    panel._have_classes(entry, rows)  # late
+    panel.take_classes(entry, rows)  # late
     assert not panel.classes.rows
 
 

@@ -71,3 +71,13 @@ def layer_title(model: str, layer: str) -> str:
     """
     found = DESCRIPTORS.get(model)
     return found.title if found is not None and layer == found.last else layer
+
+
+def layer_in_words(model: str, layer: str) -> str:
+    """The same within a sentence, where a bare number says nothing.
+
+    >>> layer_in_words("hog", "decompose"), layer_in_words("my_network", "2")
+    ('HOG', 'layer 2')
+    """
+    title = layer_title(model, layer)
+    return f"layer {title}" if title.isdigit() else title
