@@ -16,7 +16,7 @@ _HOME = {
     "invert": "inversion.invert",
     "prepare": "inversion.prepare",
     "InversionSettings": "inversion.settings",
-    "Phase": "inversion.settings",
+    "Phase": "inversion.phase",
     "preset": "inversion.presets",
     "Run": "inversion.run",
     "Session": "inversion.session",

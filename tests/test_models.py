@@ -23,6 +23,7 @@ from invwidgets.errors import (
     WeightsError,
 )
 from invwidgets.images import read_photo
+from invwidgets.models import sources
 from invwidgets.models import zoo as models
 from invwidgets.models.caffenet import caffenet, read_matconvnet
 from invwidgets.models.zoo import ZOO, frozen_copy, load_network
@@ -63,9 +64,9 @@ def test_the_larger_lites_know_the_photos(name: str) -> None:
 
 
 def test_what_is_not_installed_is_not_in_the_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [card.name for card in models.larger_lites()] == list(ZOO)[1:3]
-    monkeypatch.setattr(models, "find_spec", lambda name: None)
-    assert models.larger_lites() == []
+    assert [card.name for card in sources.larger_lites()] == list(ZOO)[1:3]
+    monkeypatch.setattr(sources, "find_spec", lambda name: None)
+    assert sources.larger_lites() == []
 
 
 @pytest.fixture

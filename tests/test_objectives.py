@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from invwidgets.energy.objectives import OBJECTIVES, bind
+from invwidgets.energy.binding import bind
+from invwidgets.energy.objectives import OBJECTIVES
 from invwidgets.errors import SelectionError, UnknownNameError
 from invwidgets.inversion.metrics import relative_error
 from invwidgets.selection import Selection

@@ -14,18 +14,18 @@ multiplies them by the data weight C and adds the priors. An own one says its en
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import OwnPartError, SelectionError, shown
+from ..errors import OwnPartError, SelectionError
 from ..images import photos, read_photo
 from ..representations.base import Layer, Representation
 from ..representations.caching import cached
 from ..selection import Selection
-from ..swappable import Part, SavedPart, asked, chosen, is_own
+from ..swappable import Part, SavedPart, chosen
 
 
 class Objective(Part):
@@ -292,39 +292,6 @@ def objective_of(given: str | Objective | SavedPart) -> Objective:
     return found
 
 
-def bind(
-    objective: str | Objective | SavedPart,
-    target: Tensor,
-    selection: Selection,
-    window_selection: Selection | None = None,
-) -> Callable[[Tensor], Tensor]:
-    """The energy (S,) of whole features (S, …), for one run.
-
-    >>> bind("inversion", torch.ones(1, 8, 4, 4), Selection())(torch.zeros(2, 8, 4, 4))
-    tensor([1., 1.])
-
-    ``target`` is Φ₀ (1, …), or the objective's reference where it needs no photo;
-    ``window_selection`` is the same selection among the features that are given, where those are
-    only a part of the map.
-
-    Raises ``SelectionError`` where there is nothing to ask for, ``OwnPartError`` for an energy that
-    is none.
-    """
-    part: Objective = chosen(objective, OBJECTIVES, Objective)
-    seen = window_selection or selection
-    wanted = selection.of(target) if part.needs_photo else target
-    if is_own(part, OBJECTIVES):
-        prepared = asked(part, "prepare", lambda: part.prepare(wanted))
-        return lambda features: _own_energy(part, seen.of(features), prepared)
-    try:
-        prepared = part.prepare(wanted)
-    except SelectionError as error:
-        raise SelectionError(
-            f"{error} (what was selected: {selection.describe() or 'everything'})"
-        ) from None
-    return lambda features: part.energy(seen.of(features), prepared)
-
-
 def largest_response(representation: Representation, selection: Selection) -> Tensor:
     """The unit's largest response to the bundled photos, anywhere in its map.
 
@@ -341,22 +308,6 @@ def largest_response(representation: Representation, selection: Selection) -> Te
         return torch.stack(responses).max().reshape(1)
 
     return cached(representation, ("largest response", channels), find)
-
-
-def _own_energy(part: Objective, features: Tensor, target: Any) -> Tensor:
-    energy = asked(part, "energy", lambda: part.energy(features, target))
-    if not isinstance(energy, Tensor) or energy.shape != (len(features),):
-        given = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
-        raise OwnPartError(
-            f"objective {shown(part)} gives {given} for {len(features)} images: energy must be a "
-            f"tensor of shape ({len(features)},), one number for each"
-        )
-    if not energy.requires_grad and features.requires_grad:
-        raise OwnPartError(
-            f"objective {shown(part)} gives an energy without a gradient: compute it with torch, "
-            "from the features, without detaching them"
-        )
-    return energy.float()
 
 
 def _check_finite(norm: Tensor) -> None:

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..energy.binding import bind
 from ..energy.evaluation import Evaluation
-from ..energy.objectives import bind
 from ..energy.priors import AlphaNorm, Prior, TotalVariation
 from ..representations.base import Representation
 from ..representations.receptive_fields.tracer import Box
@@ -32,7 +32,8 @@ from ..search.starts import jitter_generators
 from ..selection import Selection
 from ..swappable import chosen, is_own
 from .canvas import bound_canvas, centre_of, grown, random_shifts, raw_images, start_canvas
-from .settings import InversionSettings, Phase
+from .phase import Phase
+from .settings import InversionSettings
 from .window import Window
 
 KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound", "jitter")

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..energy.objectives import Objective, bind
+from ..energy.binding import bind
+from ..energy.objectives import Objective
 from ..images import luminance
 from ..representations.base import Representation
 from ..representations.receptive_fields.tracer import Box

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..energy.objectives import Objective, bind
+from ..energy.binding import bind
+from ..energy.objectives import Objective
 from ..energy.priors import Prior
 from ..errors import BadSettingError, OwnPartError, shown
 from ..representations.base import Representation

@@ -30,10 +30,11 @@ from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
 from .hardware.threads import fastest_threads
 from .own_parts import check_own_objective, check_own_parts
+from .phase import MAX_STEPS
 from .presets import preset as make_preset
 from .presets import region_coverage
 from .run import Run
-from .settings import MAX_STEPS, InversionSettings, SettingChanges, parse_seeds
+from .settings import InversionSettings, SettingChanges, parse_seeds
 from .window import find_window
 
 Seeds = int | list[int] | tuple[int, ...] | range

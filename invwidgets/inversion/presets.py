@@ -42,7 +42,8 @@ from ..energy.objectives import OBJECTIVES, Objective
 from ..energy.priors import TV_RANGE
 from ..representations.base import Region, Representation
 from ..swappable import SavedPart, chosen
-from .settings import InversionSettings, Phase
+from .phase import Phase
+from .settings import InversionSettings
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
 

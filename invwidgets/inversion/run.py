@@ -33,8 +33,9 @@ from .canvas import raw_images
 from .engine import Knobs, Step
 from .hardware.memory import cpu_threads, num_workers
 from .metrics import Yardstick, measure, yardstick_of
+from .phase import Phase
 from .result import KnobChange, Reconstruction, no_frames
-from .settings import InversionSettings, Phase
+from .settings import InversionSettings
 from .window import Window
 
 _FRAME_SIDE = 160  # pixels of an animation's pictures

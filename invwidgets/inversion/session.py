@@ -30,10 +30,11 @@ from ..images import PhotoSource
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from .engine import KNOBS
+from .phase import Phase
 from .prepare import RunOptions
 from .progress import Progress, State
 from .result import KnobChange, Reconstruction
-from .settings import InversionSettings, Phase
+from .settings import InversionSettings
 from .task import Owner, Task
 
 LISTENER_SECONDS = 2.0  # how long closing waits for a report under way: it may be waiting for us

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -12,76 +11,22 @@ from ..arguments import as_whole, items, one_of, real_number, whole_number, whol
 from ..energy.objectives import OBJECTIVES, Objective
 from ..energy.priors import Prior, checked_priors
 from ..errors import BadSettingError, shown, unknown_name
-from ..images import MAX_SIDE, check_fit, parse_size
+from ..images import check_fit, parse_size
 from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..search.parametrizations import PARAMETRIZATIONS, Parametrization
 from ..swappable import SavedPart, checked, from_plain, to_plain
 from ..tables import html_table
+from .phase import MAX_STEPS, Phase, checked_phases
 
 # Beyond these is a slip of the keyboard, refused at once; sizes are limited in images.MAX_SIDE.
-MAX_SEEDS = MAX_STEPS = 1_000_000
+MAX_SEEDS = 1_000_000
 MAX_THREADS = 256
-MAX_RATE = 1e6  # 0-255 units a step, or what the papers' rules take
 MAX_WEIGHT = 1e12
 MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
 PRECISIONS = ("auto", "float32", "bfloat16")
 _PARTS = ("objective", "optimizer", "parametrization")
 PHOTO_CENTRE = (0.485, 0.456, 0.406)  # ImageNet's photos, on average
 STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Some steps at one rate, or gliding from ``rate`` to ``rate_end`` along half a cosine.
-
-    >>> invert("coffee", layer="blocks.2", phases=[Phase(100, 8.0, 0.5), Phase(50, 0.5)])
-
-    Parameters
-    ----------
-    steps : int
-        How many.
-    rate : float
-        Of the optimiser: for Adam 0-255 units a step.
-    rate_end : float, optional
-        The rate at the end; by default it stays.
-    jitter : int
-        The largest shift of the image, in pixels.
-    restart : bool
-        Begin with the optimiser's momentum forgotten.
-
-    Raises
-    ------
-    BadSettingError
-        For a value out of range.
-    """
-
-    steps: int
-    rate: float
-    rate_end: float | None = None
-    jitter: int = 0
-    restart: bool = False
-
-    def __post_init__(self) -> None:
-        for name, value in (
-            ("steps", whole_number(self.steps, "steps", 1, MAX_STEPS)),
-            ("rate", real_number(self.rate, "rate", 0, MAX_RATE)),
-            ("jitter", whole_number(self.jitter, "jitter", 0, MAX_SIDE)),
-        ):
-            object.__setattr__(self, name, value)  # frozen for everybody else
-        if self.rate_end is not None:
-            end = real_number(self.rate_end, "rate_end", 0, MAX_RATE)
-            object.__setattr__(self, "rate_end", end)
-
-    def bf16_at(self, step: int) -> bool:
-        """Whether a step may be computed in bfloat16: all but the last tenth, at least one."""
-        return self.steps - step > max(1.0, 0.1 * self.steps)
-
-    def rate_at(self, step: int) -> float:
-        """The rate at a step of this phase, from 0."""
-        if self.rate_end is None:
-            return self.rate
-        turn = (1 + math.cos(math.pi * step / self.steps)) / 2
-        return self.rate_end + (self.rate - self.rate_end) * turn
 
 
 @dataclass(frozen=True)
@@ -227,7 +172,7 @@ class InversionSettings:
             self._set("centre", _color(self.centre))
         if self.bound != "picture":
             self._real("bound", 1e-6, remedy="'picture' or None also work", optional=True)
-        self._set("phases", _phases(self.phases))
+        self._set("phases", checked_phases(self.phases))
         if not 1 <= self.steps <= MAX_STEPS:
             raise BadSettingError(f"{self.steps} steps: give at least 1 and at most {MAX_STEPS}")
         self._set("seeds", _checked_seeds(self.seeds))
@@ -374,17 +319,6 @@ def _checked_seeds(given: Any) -> tuple[int, ...]:
     if len(set(seeds)) != len(seeds):
         raise BadSettingError(f"seeds {shown(list(seeds))} repeat: each seed gives one image only")
     return seeds
-
-
-def _phases(given: Any) -> tuple[Phase, ...]:
-    phases = items(given)
-    if phases is None or not all(isinstance(phase, Phase) for phase in phases):
-        raise BadSettingError(
-            f"phases {shown(given)}: give a list of Phase(steps, rate), such as [Phase(100, 5.0)]"
-        )
-    if not phases:
-        raise BadSettingError("phases []: give at least one, such as Phase(100, 5.0)")
-    return tuple(phases)
 
 
 def _color(given: Any) -> tuple[float, float, float]:

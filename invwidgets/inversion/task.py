@@ -21,11 +21,12 @@ from torch import Tensor
 
 from ..errors import InvwidgetsError
 from .engine import Step
+from .phase import Phase
 from .prepare import prepare
 from .progress import Progress, State, frame_of
 from .result import Reconstruction
 from .run import Run
-from .settings import InversionSettings, Phase
+from .settings import InversionSettings
 
 WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
 _PATIENCE = 0.2  # seconds a micro-batch may take, so that Stop is heard

@@ -20,10 +20,10 @@ from ..arguments import whole_number
 from ..errors import BadSettingError, shown
 from ..representations.base import Representation
 from .metrics import relative_error, to_floats
+from .phase import Phase
 from .prepare import prepare
 from .result import Reconstruction
 from .run import Run
-from .settings import Phase
 
 RATE, LAST_RATE = 2.0, 0.05  # 0-255 units a step: a nudge beside the search's own 10
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from ..errors import UnknownNameError, shown, unknown_name
-from ..models.zoo import DEFAULT_MODEL, IMAGENET_MEAN, ZOO, ModelSpec, load_network
+from ..models.spec import IMAGENET_MEAN, ModelSpec
+from ..models.zoo import DEFAULT_MODEL, ZOO, load_network
 from .base import Representation
 from .descriptors.dsift import Dsift
 from .descriptors.hog import Hog

@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.optim.adam import adam
 
 from ..errors import OwnPartError, shown
 from ..representations.receptive_fields.tracer import Box
 from ..swappable import Part, SavedPart, asked, chosen, is_own
 from .colors import color_basis, mixed
+from .pyramid import pyramid, upsample, within
 from .starts import cvpr2015_energy
 
 
@@ -157,7 +157,7 @@ class MultiscaleAdam(Optimizer):
         self._steps[-1].zero_()
         for k in range(len(self._adams) - 1, -1, -1):
             if k + 1 < len(self._adams):
-                _upsample(self._steps[k + 1], self._steps[k] if k else self._room())
+                upsample(self._steps[k + 1], self._steps[k] if k else self._room())
             self._adams[k].add_step(self._steps[k], gradients[k], FINEST * COARSER**k)
         if basis is None:
             parameters.addcmul_(self._steps[0], per_seed(rates, gradient))
@@ -181,58 +181,13 @@ class MultiscaleAdam(Optimizer):
 
     def _pyramid(self, z: Tensor) -> list[Tensor]:
         """z, and the coarser levels of all of it or of what is seen."""
-        return [z, *_pyramid(_within(self._box, z), self.levels)[1:]]
+        return [z, *pyramid(within(self._box, z), self.levels)[1:]]
 
     def _room(self) -> Tensor:
         """Where the finest level takes the coarser ones' steps; zeros beyond."""
         if self._box is not None:
             self._steps[0].zero_()
-        return _within(self._box, self._steps[0])
-
-
-def _within(box: Box | None, z: Tensor) -> Tensor:
-    return z if box is None else z[..., box.top : box.bottom, box.left : box.right]
-
-
-def _pyramid(z: Tensor, levels: int) -> list[Tensor]:
-    """z and its halves, quarters …, no smaller than a pixel."""
-    pyramid = [z]
-    while len(pyramid) < levels and max(pyramid[-1].shape[-2:]) > 1:
-        pyramid.append(_halved(pyramid[-1]))
-    return pyramid
-
-
-def _halved(z: Tensor) -> Tensor:
-    """The means of 2x2 pixels; at an odd side's end, of what is there."""
-    if z.shape[-2] % 2 or z.shape[-1] % 2:
-        return F.avg_pool2d(z, 2, ceil_mode=True)
-    rows = z[..., ::2, :] + z[..., 1::2, :]  # a fifth of the pooling operator's time
-    return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
-
-
-def _upsample(coarse: Tensor, out: Tensor) -> None:
-    """Bilinearly to the size of ``out``, into it."""
-    height, width = out.shape[-2:]
-    if (2 * coarse.shape[-2], 2 * coarse.shape[-1]) != (height, width):
-        size = (height, width)
-        out.copy_(F.interpolate(coarse, size=size, mode="bilinear", align_corners=False))
-        return
-    wide = coarse.new_empty(*coarse.shape[:-1], width)
-    _double(coarse, wide, -1)  # the slower direction while there are half as many rows
-    _double(wide, out, -2)
-
-
-def _double(z: Tensor, out: Tensor, dim: int) -> None:
-    """Twice as long along ``dim``, linearly: ¾ of the nearer pixel and ¼ of the next."""
-    length = z.shape[dim]
-    pairs = out.unflatten(dim, (length, 2))
-    even, odd = pairs.select(dim, 0), pairs.select(dim, 1)
-    along = dim + z.ndim
-    all_but_last, all_but_first = z.narrow(dim, 0, length - 1), z.narrow(dim, 1, length - 1)
-    torch.lerp(all_but_first, all_but_last, 0.25, out=even.narrow(along, 1, length - 1))
-    torch.lerp(all_but_last, all_but_first, 0.25, out=odd.narrow(along, 0, length - 1))
-    even.select(along, 0).copy_(z.select(dim, 0))
-    odd.select(along, length - 1).copy_(z.select(dim, length - 1))
+        return within(self._box, self._steps[0])
 
 
 class Momentum(Optimizer):

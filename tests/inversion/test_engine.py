@@ -17,7 +17,8 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from invwidgets.energy.objectives import OBJECTIVES
 from invwidgets.inversion.engine import Knobs, Step, run
-from invwidgets.inversion.settings import OPTIMIZERS, InversionSettings, Phase
+from invwidgets.inversion.phase import Phase
+from invwidgets.inversion.settings import OPTIMIZERS, InversionSettings
 from invwidgets.representations.base import Representation
 from invwidgets.selection import Selection
 from tests.small_networks import phi, picture, small

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.presets import PRESETS, preset
-from invwidgets.models.zoo import IMAGENET_MEAN, IMAGENET_STD, load_network
+from invwidgets.models.spec import IMAGENET_MEAN, IMAGENET_STD
+from invwidgets.models.zoo import load_network
 from invwidgets.representations.base import Representation
 from invwidgets.representations.registry import representation
 from tests.small_networks import picture

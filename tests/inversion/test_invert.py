@@ -24,10 +24,11 @@ from invwidgets.errors import (
 from invwidgets.inversion.engine import Step, run
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import relative_error
+from invwidgets.inversion.phase import Phase
 from invwidgets.inversion.prepare import RunOptions, prepare
 from invwidgets.inversion.result import Reconstruction
 from invwidgets.inversion.session import Session
-from invwidgets.inversion.settings import InversionSettings, Phase, SettingChanges
+from invwidgets.inversion.settings import InversionSettings, SettingChanges
 from invwidgets.representations.registry import representation, representations
 from invwidgets.selection import Selection
 from tests.inversion.test_engine import Broken

@@ -23,11 +23,11 @@ from invwidgets.inversion.metrics import (
     ssim,
     stragglers,
 )
+from invwidgets.inversion.phase import Phase
 from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.progress import frame_of, last_frame
 from invwidgets.inversion.result import Reconstruction
 from invwidgets.inversion.run import Run
-from invwidgets.inversion.settings import Phase
 from invwidgets.representations.receptive_fields.tracer import Box
 from tests.small_networks import phi, picture
 

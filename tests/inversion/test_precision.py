@@ -12,8 +12,9 @@ from invwidgets.inversion.engine import run
 from invwidgets.inversion.hardware import precision
 from invwidgets.inversion.hardware.precision import resolve_precision
 from invwidgets.inversion.invert import invert
+from invwidgets.inversion.phase import Phase
 from invwidgets.inversion.prepare import prepare
-from invwidgets.inversion.settings import InversionSettings, Phase
+from invwidgets.inversion.settings import InversionSettings
 from invwidgets.representations.registry import representation
 from invwidgets.selection import Selection
 from tests.small_networks import SIZE, phi, picture

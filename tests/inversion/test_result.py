@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 
 from invwidgets.errors import OutputError
 from invwidgets.inversion.invert import invert
+from invwidgets.inversion.phase import Phase
 from invwidgets.inversion.result import Reconstruction
-from invwidgets.inversion.settings import Phase
 from invwidgets.selection import Selection
 from tests.small_networks import phi, picture
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invwidgets.errors import BadSettingError, InvwidgetsError, UnknownNameError
-from invwidgets.inversion.settings import InversionSettings, Phase, parse_seeds
+from invwidgets.inversion.phase import Phase
+from invwidgets.inversion.settings import InversionSettings, parse_seeds
 
 WEIGHTS = st.floats(0, 1e6)
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from invwidgets.inversion.engine import run
+from invwidgets.inversion.phase import Phase
 from invwidgets.inversion.prepare import prepare
-from invwidgets.inversion.settings import InversionSettings, Phase
+from invwidgets.inversion.settings import InversionSettings
 from invwidgets.inversion.window import Window, find_window
 from invwidgets.representations.base import Region, Representation
 from invwidgets.representations.registry import representation

@@ -1,0 +1,87 @@
+"""A stretch of a run: so many steps, at a rate that stays or glides.
+
+>>> Phase(100, 8.0, 0.5).rate_at(50)
+4.25
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ..arguments import items, real_number, whole_number
+from ..errors import BadSettingError, shown
+from ..images import MAX_SIDE
+
+MAX_STEPS = 1_000_000  # beyond these is a slip of the keyboard, refused at once
+MAX_RATE = 1e6  # 0-255 units a step, or what the papers' rules take
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some steps at one rate, or gliding from ``rate`` to ``rate_end`` along half a cosine.
+
+    >>> invert("coffee", layer="blocks.2", phases=[Phase(100, 8.0, 0.5), Phase(50, 0.5)])
+
+    Parameters
+    ----------
+    steps : int
+        How many.
+    rate : float
+        Of the optimiser: for Adam 0-255 units a step.
+    rate_end : float, optional
+        The rate at the end; by default it stays.
+    jitter : int
+        The largest shift of the image, in pixels.
+    restart : bool
+        Begin with the optimiser's momentum forgotten.
+
+    Raises
+    ------
+    BadSettingError
+        For a value out of range.
+    """
+
+    steps: int
+    rate: float
+    rate_end: float | None = None
+    jitter: int = 0
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("steps", whole_number(self.steps, "steps", 1, MAX_STEPS)),
+            ("rate", real_number(self.rate, "rate", 0, MAX_RATE)),
+            ("jitter", whole_number(self.jitter, "jitter", 0, MAX_SIDE)),
+        ):
+            object.__setattr__(self, name, value)  # frozen for everybody else
+        if self.rate_end is not None:
+            end = real_number(self.rate_end, "rate_end", 0, MAX_RATE)
+            object.__setattr__(self, "rate_end", end)
+
+    def bf16_at(self, step: int) -> bool:
+        """Whether a step may be computed in bfloat16: all but the last tenth, at least one."""
+        return self.steps - step > max(1.0, 0.1 * self.steps)
+
+    def rate_at(self, step: int) -> float:
+        """The rate at a step of this phase, from 0."""
+        if self.rate_end is None:
+            return self.rate
+        turn = (1 + math.cos(math.pi * step / self.steps)) / 2
+        return self.rate_end + (self.rate - self.rate_end) * turn
+
+
+def checked_phases(given: Any) -> tuple[Phase, ...]:
+    """A list of phases, at least one.
+
+    Raises ``BadSettingError``.
+    """
+    phases = items(given)
+    if phases is None or not all(isinstance(phase, Phase) for phase in phases):
+        raise BadSettingError(
+            f"phases {shown(given)}: give a list of Phase(steps, rate), such as [Phase(100, 5.0)]"
+        )
+    if not phases:
+        raise BadSettingError("phases []: give at least one, such as Phase(100, 5.0)")
+    return tuple(phases)
