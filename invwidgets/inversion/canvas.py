@@ -64,12 +64,31 @@ def random_shifts(generators: list[torch.Generator], jitter: int, margin: int) -
 
 
 def bound_canvas(z: Tensor, limit: float | str | None, centre: Tensor) -> None:
+    """Keep iterates, in place, within the colours of a picture or the norm ``limit``."""
     if limit == "picture":
-        low = to_iterate(torch.zeros(3, 1, 1, device=centre.device), centre)[: z.shape[1]]
+        low = _black(z, centre)
         torch.maximum(z, low, out=z)
         torch.minimum(z, low + 255, out=z)
     elif limit is not None:
         project(z, float(limit))
+
+
+def free_gradient(gradient: Tensor, z: Tensor, limit: float | str | None, centre: Tensor) -> None:
+    """Zero, in place, the gradient that presses a colour against the end of its range.
+
+    A rule that moves colours along other axes than red, green and blue would answer it along those
+    that are free, and climb: with few channels selected it did, up to white. Source: Bertsekas,
+    *Projected Newton Methods*, SIAM J. Control Optim. 20 (1982): what rests on a bound is set apart
+    before directions are mixed.
+    """
+    if limit == "picture":
+        low = _black(z, centre)
+        pressed = ((z <= low) & (gradient > 0)) | ((z >= low + 255) & (gradient < 0))
+        gradient.masked_fill_(pressed, 0)
+
+
+def _black(z: Tensor, centre: Tensor) -> Tensor:
+    return to_iterate(torch.zeros(3, 1, 1, device=centre.device), centre)[: z.shape[1]]
 
 
 def grown(images: Tensor, margin: int) -> Tensor:

@@ -31,7 +31,15 @@ from ..search.side_by_side import SideBySide
 from ..search.starts import jitter_generators
 from ..selection import Selection
 from ..swappable import chosen, is_own
-from .canvas import bound_canvas, centre_of, grown, random_shifts, raw_images, start_canvas
+from .canvas import (
+    bound_canvas,
+    centre_of,
+    free_gradient,
+    grown,
+    random_shifts,
+    raw_images,
+    start_canvas,
+)
 from .phase import Phase
 from .settings import InversionSettings
 from .window import Window
@@ -191,6 +199,8 @@ def run(
         energies = evaluate(z, gradient, priors, values["data_weight"], shifts, bf16)
         if energies is None:
             return
+        if selection.channels is not None:  # all of them leave no colour free to run off
+            free_gradient(gradient, z, values["bound"], centre)
         step_gradient = basis.pull_back(parameters, gradient)
         total = energies["total"]
         diverged = ~(torch.isfinite(total) & torch.isfinite(step_gradient.flatten(1).sum(1)))
