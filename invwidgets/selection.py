@@ -72,13 +72,31 @@ class Selection:
         return mask[0]
 
     def describe(self) -> str:
-        """In words for a figure, empty when everything is selected."""
-        parts = []
-        if self.region is not None:
-            parts.append("region {}:{},{}:{}".format(*self.region))
+        """As code has it, in one line, empty when everything is selected."""
+        return self._described(["region {}:{},{}:{}".format(*self.region)] if self.region else [])
+
+    def in_words(self) -> str:
+        """For a figure, the last row and column among them; empty when everything is selected."""
+        return self._described([*cells_in_words(self.region)] if self.region else [])
+
+    def _described(self, parts: list[str]) -> str:
         if self.channels is not None:
             parts.append(f"{len(self.channels)} channel{'s' * (len(self.channels) != 1)}")
         return ", ".join(parts)
+
+
+def cells_in_words(region: Region) -> tuple[str, str]:
+    """A region's rows and columns of cells, the last one among them.
+
+    >>> cells_in_words((2, 6, 2, 3))
+    ('rows 2–5', 'column 2')
+    """
+
+    def words(name: str, first: int, end: int) -> str:
+        return f"{name}s {first}–{end - 1}" if end - first > 1 else f"{name} {first}"
+
+    top, bottom, left, right = region
+    return words("row", top, bottom), words("column", left, right)
 
 
 def parse_region(spec: str | Region | None) -> Region | None:

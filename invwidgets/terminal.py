@@ -41,7 +41,7 @@ def print_result(result: Reconstruction, *written: Path | None) -> None:
     stopped = ", stopped early" if result.stopped else ""
     weights = f", {result.weights_note}" if result.weights_note else ""
     print(
-        f"{result.model}{weights}, {result.layer}: {result.steps} steps "
+        f"{result.model}{weights}, {result.layer}: {result.steps} step{'s' * (result.steps != 1)} "
         f"in {result.seconds:.1f} s{stopped}"
     )
     for seed in sorted({seed for _, seed in result.reverted}):

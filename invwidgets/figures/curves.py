@@ -59,6 +59,7 @@ def draw_curves(
             panel.plot(energy[:, index].numpy(), linewidth=1.1, color=color, label=f"seed {seed}")
         panel.set_yscale("log" if bool((energy > 0).any()) else "linear")
         panel.set_title(_NAMES.get(name, name), fontsize=9, color=theme.ink, loc="left")
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.set_xlabel("step", fontsize=8, color=theme.faint)
         panel.set_ylabel("energy, no unit", fontsize=8, color=theme.faint)
         panel.tick_params(labelsize=8, colors=theme.faint, which="both")

@@ -113,7 +113,10 @@ class Gallery:
         """
         shown = stretched if self.stretch else _unchanged
         for index, (first, second) in zip(range(len(self.seeds)), captions, strict=False):
-            self.sheet.show(self.place[index], shown(images[index]), first, second)
+            cell = self.place[index]
+            if self.plan.spots[cell].lines == 1:  # a narrow one has room for the number
+                first = first.removeprefix("error ")
+            self.sheet.show(cell, shown(images[index]), first, second)
         many = best is not None and len(self.seeds) > 1
         self.sheet.mark(self.place.get(best) if many and best is not None else None)
         if "mean" in self.place:
@@ -194,8 +197,8 @@ def note_of(result: Reconstruction) -> str:
     parts = [result.model]
     if result.weights_note:
         parts.append(result.weights_note)
-    if result.selection.describe():
-        parts.append(result.selection.describe())
+    if result.selection.in_words():
+        parts.append(result.selection.in_words())
     parts.append(steps_in_words(result.steps))
     if result.stopped:
         parts.append("stopped early")

@@ -22,7 +22,7 @@ def _note(results: Sequence[Reconstruction]) -> str:
     steps = [result.steps for result in results]
     if len(set(steps)) > 1:
         note = note.replace(steps_in_words(steps[0]), f"{min(steps)} to {max(steps)} steps")
-    selected = [result.selection.describe() for result in results]
+    selected = [result.selection.in_words() for result in results]
     if len(set(selected)) > 1:
         note = note.replace(f" · {selected[0]}", "")
     return note

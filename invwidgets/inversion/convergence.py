@@ -33,5 +33,5 @@ def convergence_note(result: Reconstruction) -> str:
         remedy = f"try {min(1000, 3 * result.steps)} steps or less smoothness"
     return (
         f"the search did not come near ({100 * best:.0f} % is left), so these images do not show "
-        f"what {result.layer} knows: {remedy}"
+        f"what {result.layer_in_words} knows: {remedy}"
     )

@@ -26,7 +26,9 @@ class CurvesView(w.VBox):
         self.image = w.Image(format="png")
         self.image.layout.max_width = "100%"
         self.image.layout.display = "none"
-        self.caption = note("The curves of every term of the energy appear here.")
+        self.caption = note(
+            "What the search makes small, step by step, is drawn here while it runs."
+        )
         self._next = 0.0
         super().__init__([self.image, self.caption])
 
@@ -39,7 +41,7 @@ class CurvesView(w.VBox):
         now: bool = False,
     ) -> None:
         began = time.monotonic()
-        if (began < self._next and not now) or not energies or not len(energies["data"]):
+        if (began < self._next and not now) or not energies or len(energies["data"]) < 2:
             return
         figure = draw_curves(energies, seeds, changes, theme)
         file = io.BytesIO()

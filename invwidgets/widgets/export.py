@@ -28,6 +28,9 @@ TYPES = {
 }
 
 
+_MAKES = {"gif": "Making the animation …", "pdf": "Making the picture …"}  # takes a while
+
+
 class Export(anywidget.AnyWidget):
     """Buttons that download, and the run's code, shown when it is asked for.
 
@@ -87,8 +90,13 @@ class Export(anywidget.AnyWidget):
         if kind == "code":
             self.show_code()
         if self._result is not None and kind in TYPES:
-            name, data = self.file(self._result, str(kind))
-            self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
+            before = self.note
+            self.note = _MAKES.get(str(kind), before)
+            try:
+                name, data = self.file(self._result, str(kind))
+                self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
+            finally:
+                self.note = before
 
     def file(self, result: Reconstruction, kind: str) -> tuple[str, bytes]:
         """The name and the bytes of a file."""

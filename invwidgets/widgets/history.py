@@ -49,12 +49,14 @@ class HistoryEntry:
         if result.scores is not None:
             index = best_seed(result)
             lines.append(result.objective.score_text(result.scores[index]))
+        if not result.objective.measures_error:
+            lines.insert(0, result.objective.name)
         if not converged(result):
             lines.append("did not come near")
         if result.weights_note:
             lines.append(result.weights_note)
-        if result.selection.describe():
-            lines.append(result.selection.describe())
+        if result.selection.in_words():
+            lines.append(result.selection.in_words())
         knobs = {name: self.settings[name] for name in KNOBS if name in self.overridden}
         if knobs:
             lines.append(in_words(knobs, matches_photo(result.objective)))
@@ -94,6 +96,10 @@ class History(w.VBox):
     def add(self, entry: HistoryEntry) -> None:
         self.entries.append(entry)
         self._refill()
+
+    def number(self, entry: HistoryEntry) -> int:
+        """A run's number among those kept, from 1; 0 where it is not among them."""
+        return next((n for n, one in enumerate(self.entries, 1) if one is entry), 0)
 
     def replace(self, old: HistoryEntry, new: HistoryEntry) -> None:
         """Know more of a run, where it is still kept."""

@@ -77,6 +77,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._random_for: Any = None  # the model that random weights were taken for by the button
         self._of_run = ("", "")  # the layer and the photo of the run under way
         self._continued = ""  # what is said while a moved knob takes up a finished run
+        self._brought = ""  # which run was brought back
         self._entry: HistoryEntry | None = None
         self.result: Reconstruction | None = None
         self.loop = loop = Loop()
@@ -213,7 +214,7 @@ class InversionPanel(w.VBox, PanelOptions):
         }
         for button, act in pressed.items():
             button.on_click(loop.handler(act))
-        self.tabs.observe(loop.handler(self._draw_curves), "selected_index")
+        self.tabs.observe(loop.handler(lambda: self._draw_curves(now=True)), "selected_index")
         self.photos.observe(lambda change: self._show_error(change["new"]), "error")
         self.stages.observe(lambda change: self._show_error(change["new"]), "error")
         self.stages.observe(self._stages_came, ["done", "busy"])
@@ -321,7 +322,7 @@ class InversionPanel(w.VBox, PanelOptions):
         if self._wants_run:
             self._begin(self._wants_run)
         elif restoring:
-            self.controls.say("Brought back. Start does it again with these settings.")
+            self.controls.say(f"{self._brought}. Start does it again with these settings.")
         elif self.session.state not in BUSY:
             self._rest()
             self.controls.say(f"Ready. Press Start: images will sharpen from noise.{self._caveats}")
@@ -454,6 +455,9 @@ class InversionPanel(w.VBox, PanelOptions):
         self.controls.show_state("idle")
         self._views.restore(entry.result, self._photo_code, self._upload, overridden_in_words(self))
         self.classes.rows = list(entry.classes)
+        number = self.history.number(entry)
+        self._brought = f"Run {number} brought back" if number else "Brought back"
+        self._draw_curves(now=True)
 
     def _rest(self) -> None:
         """Nothing runs, and what stands there is of another question: begin with empty places."""
@@ -466,7 +470,8 @@ class InversionPanel(w.VBox, PanelOptions):
             self._views.lay_out(self._models.loaded, self._name, self)
 
     def _draw_curves(self, now: bool = False) -> None:
-        self._views.show_curves(self.session, self.seeds, now)
+        shown = None if self._entry is None else self._entry.result
+        self._views.show_curves(self.session, self.seeds, shown, now)
 
     @property
     def _name(self) -> str:

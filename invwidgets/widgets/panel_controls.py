@@ -112,7 +112,7 @@ class PanelControls:
         asked = change["owner"].asked
         self.goal_note.value = goal_note(change["new"])
         self.knobs.show_goal(matches_photo(asked))
-        self.photos.layout.visibility = "visible" if asked.needs_photo else "hidden"
+        self.photos.layout.display = None if asked.needs_photo else "none"
         self.channel_selector.show_unit(asked.needs_unit)
 
     def show_model(self, loaded: LoadedModel, needs_photo: bool) -> None:

@@ -126,8 +126,14 @@ class PanelViews(w.VBox):
         self.classes.rows = []
         self.show_result(result, photo, upload, moved)
 
-    def show_curves(self, session: Session, seeds: int, now: bool = False) -> None:
-        """The energies of the session's run, where their tab is open."""
-        if self.tabs.selected_index == _CURVES:
-            energies, changes = session.curves()
-            self.curves.show(energies, range(seeds), changes, self.gallery.figure_theme, now)
+    def show_curves(
+        self, session: Session, seeds: int, result: Reconstruction | None, now: bool = False
+    ) -> None:
+        """The energies of the session's run, or of a result brought back, in their tab."""
+        if self.tabs.selected_index != _CURVES:
+            return
+        energies, changes = session.curves()
+        shown: Sequence[int] = range(seeds)
+        if not energies and result is not None:
+            energies, changes, shown = result.energies, result.knob_changes, result.seeds
+        self.curves.show(energies, shown, changes, self.gallery.figure_theme, now)

@@ -1,4 +1,4 @@
-"""The photo: a row of bundled ones as thumbnails, and a place to drop one's own."""
+"""The photo: a row of bundled ones as thumbnails, and a place to drop one's own, kept there too."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ MOST_BYTES = 8 * 10**6  # a PNG of 1024 × 1024 pixels has 4; a websocket messag
 MOST_PIXELS = 4 * 10**6
 _NAME = 60
 _SIDE = 33
+_KEPT = 3  # photos of one's own
 _OWN = Markup("<b>{}</b>, your own photo")
 
 
@@ -34,6 +35,9 @@ class Upload(anywidget.AnyWidget):
 class PhotoChooser(w.HBox):
     """``value`` is a bundled photo's name, or what else ``read_photo`` takes: an upload's bytes.
 
+    The last three uploads stand behind the bundled ones, to be picked again; ``own`` has their
+    names and bytes.
+
     ``name`` is what to call it, ``error`` what is wrong with the last upload, in words.
     """
 
@@ -43,8 +47,9 @@ class PhotoChooser(w.HBox):
 
     def __init__(self, loop: Loop) -> None:
         self.names = photos()
+        self.own: list[tuple[str, bytes]] = []
         self.tiles = Tiles(tile=[_SIDE, _SIDE], describes="Photos")
-        self.tiles.fill([to_uint8(read_photo(n, 2 * _SIDE)) for n in self.names], self.names)
+        self._fill()
         self.upload = Upload()
         self.caption = note()
         self.tiles.observe(loop.handler(self._pick), "selected")
@@ -54,17 +59,31 @@ class PhotoChooser(w.HBox):
         self.observe(self._show, ["value", "name"])
         self._show(None)
 
+    def _fill(self) -> None:
+        labels = [*self.names, *(f"{name}, your own photo" for name, _ in self.own)]
+        self.tiles.fill([to_uint8(read_photo(one, 2 * _SIDE)) for one in self._sources], labels)
+
+    @property
+    def _sources(self) -> list[Any]:
+        """What each thumbnail stands for."""
+        return [*self.names, *(data for _, data in self.own)]
+
     def _show(self, _: Any) -> None:
         """Mark the photo in use, or name it if it is none of the bundled ones."""
         known = isinstance(self.value, str) and self.value in self.names
-        self.tiles.selected = [self.names.index(self.value)] if known else []
+        sources = self._sources
+        self.tiles.selected = [sources.index(self.value)] if self.value in sources else []
         named = not known and bool(self.name)
         self.caption.value = _OWN.format(self.name) if named else ""
         self.caption.layout.display = None if named else "none"
 
     def _pick(self) -> None:
         if self.tiles.selected:
-            self._choose(self.names[self.tiles.selected[0]], self.names[self.tiles.selected[0]])
+            place = self.tiles.selected[0]
+            source = self._sources[place]
+            if self.value != source:
+                names = [*self.names, *(name for name, _ in self.own)]
+                self._choose(source, names[place])
 
     def _choose(self, source: Any, name: str) -> None:
         self.error = ""
@@ -83,7 +102,11 @@ class PhotoChooser(w.HBox):
         except BadImageError as error:
             self.error = f"{name}: {error}"
             return
-        self._choose(data, name.rsplit(".", 1)[0] or "photo")
+        plain = name.rsplit(".", 1)[0] or "photo"
+        if data not in (kept for _, kept in self.own):
+            self.own = [*self.own, (plain, data)][-_KEPT:]
+            self._fill()
+        self._choose(data, plain)
 
 
 def short(name: str) -> str:

@@ -23,7 +23,7 @@ from ..representations.base import Region, Representation
 from ..representations.network import check_region
 from ..representations.registry import representation
 from ..representations.stages import good_layer
-from ..selection import parse_region
+from ..selection import cells_in_words, parse_region
 from .closing import close_all
 from .loop import Loop
 from .parts import Markup, button, classed, note
@@ -154,7 +154,7 @@ class RegionPicker(w.VBox):
             self.canvas.rows, self.canvas.columns = rows, columns
         for slider, count in ((self.rows, rows), (self.columns, columns)):
             slider.disabled = not count
-            slider.max = max(1, count)
+            slider.max = max(1, count - 1)
         self._follow()
 
     def _drawn(self) -> None:
@@ -166,7 +166,7 @@ class RegionPicker(w.VBox):
             return
         (top, bottom), (left, right) = self.rows.value, self.columns.value
         whole = (0, self.canvas.rows, 0, self.canvas.columns)
-        wanted = (top, max(bottom, top + 1), left, max(right, left + 1))
+        wanted = (top, bottom + 1, left, right + 1)
         if wanted[1] <= whole[1] and wanted[3] <= whole[3]:
             self.value = None if wanted == whole else wanted
 
@@ -196,7 +196,7 @@ class RegionPicker(w.VBox):
         self.canvas.box = list(region) if region is not None else []
         r0, r1, c0, c1 = region or (0, max(1, rows), 0, max(1, columns))
         self._following = True
-        self.rows.value, self.columns.value = (r0, r1), (c0, c1)
+        self.rows.value, self.columns.value = (r0, r1 - 1), (c0, c1 - 1)
         self._following = False
         self.reset.disabled = region is None
         self.back.layout.display = None if region is not None else "none"
@@ -212,23 +212,15 @@ class RegionPicker(w.VBox):
         else:
             field = self._representation.receptive_field(region, self._size)
             seen = f"{field.clipped.height} × {field.clipped.width} pixels"
-            seen = "the whole photo" if field.covers(self._size) else seen
-            words = f"{_cells('row', r0, r1)}, {_cells('column', c0, c1)}, which see {seen}"
-            shown = _REGION.format(_cells("row", r0, r1), _cells("column", c0, c1), seen)
+            seen = "the whole photo" if field.covers(self._size) else f"{seen} (dashed)"
+            across, along = cells_in_words(region)
+            words = f"{across}, {along}, which see {seen}"
+            shown = _REGION.format(across, along, seen)
         self.caption.value = shown or words
         self.canvas.describes = (
             f"Region of cells: {words}. Arrow keys move it, with shift they resize it, "
             "escape looks at the whole photo."
         )
-
-
-def _cells(name: str, first: int, end: int) -> str:
-    """Rows or columns of cells in words, the last one among them.
-
-    >>> _cells("row", 2, 6), _cells("row", 2, 3)
-    ('rows 2–5', 'row 2')
-    """
-    return f"{name}s {first}–{end - 1}" if end - first > 1 else f"{name} {first}"
 
 
 def _range(name: str) -> w.IntRangeSlider:

@@ -128,7 +128,7 @@ def outcome(result: Reconstruction, photo: str) -> str:
         best = (max if result.objective.higher_is_better else min)(result.scores)
         channel = int(channels[0]) if channels else None
         said.append(result.objective.outcome(result.layer_in_words, photo, channel, best))
-    part = result.selection.describe()
+    part = result.selection.in_words()
     if part and result.objective.measures_error:
         said.append(f"Only {part} counted.")
     if result.weights_note:

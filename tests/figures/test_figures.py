@@ -47,7 +47,7 @@ def test_gallery_shows_the_photo_and_every_seed(result: Reconstruction) -> None:
         assert f"error {100 * error:.1f} %" in drawn
         assert f"seed {seed} · " in drawn
     assert "dB and SSIM: in the frame" in drawn
-    assert "region 2:4,3:5" in drawn
+    assert "rows 2–3, columns 3–4" in drawn
     assert "relu_1" in drawn
     frames = [a for a in figure.artists if isinstance(a, Rectangle) and not a.get_fill()]
     assert len(frames) == 2  # the best seed and the receptive field

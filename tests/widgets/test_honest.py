@@ -308,3 +308,40 @@ def test_a_stages_label_is_never_cut_in_its_middle() -> None:
 def test_what_a_descriptors_last_layer_is() -> None:
     for name, descriptor in DESCRIPTORS.items():
         assert iw.representation(name).layers()[-1].short_name == descriptor.last
+
+
+@with_panel(steps=3)
+async def test_a_photo_of_ones_own_stays_among_the_thumbnails(panel: iw.InversionPanel) -> None:
+    photos, bundled = panel.photos, len(panel.photos.names)
+    mine = picture(30, 40)
+    for name in ("mine.png", "again.png"):  # the same photo has one place
+        photos.take({"name": name}, [mine])
+    assert len(photos.tiles.labels) == bundled + 1
+    assert photos.tiles.labels[-1] == "mine, your own photo"
+    assert photos.tiles.selected == [bundled]
+    photos.tiles.selected = [0]
+    await until(lambda: panel.photo == photos.names[0])
+    photos.tiles.selected = [bundled]
+    await until(lambda: panel.photo == mine)
+    assert panel.photo_name == "mine"
+    for side in range(31, 35):
+        photos.take({"name": "more.png"}, [picture(side, 40)])
+    assert len(photos.tiles.labels) == bundled + 3, "the last three"
+
+
+@with_panel(steps=3, region="2:6,2:3")
+async def test_a_run_brought_back_has_its_curves_and_its_goal(panel: iw.InversionPanel) -> None:
+    await panel.start()
+    assert "rows 2–5, column 2" in panel.history.tiles.captions[0]
+    panel.objective = "maximise"
+    await until(lambda: len(panel.history.entries) == 2)
+    assert panel.history.tiles.captions[1].startswith("maximise\n")
+    panel.layer = "blocks.3"  # the run before is let go
+    await until(lambda: len(panel.history.entries) == 3)
+    panel.tabs.selected_index = 1
+    await until(lambda: panel.curves.image.value)
+    drawn = panel.curves.image.value
+    panel.history.tiles.selected = [0]
+    panel.history.bring.click()
+    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    assert panel.curves.image.value != drawn

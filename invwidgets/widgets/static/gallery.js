@@ -33,6 +33,7 @@ function render({ model, el }) {
 
   function lay() {
     const [width, height] = model.get("extent");
+    const focused = [...places.children].indexOf(document.activeElement);
     places.replaceChildren();
     model.get("places").forEach(({ index, label, box }) => {
       const button = document.createElement("button");
@@ -49,8 +50,15 @@ function render({ model, el }) {
         model.set("enlarged", model.get("enlarged") === index ? -1 : index);
         model.save_changes();
       };
+      button.onkeydown = (event) => {
+        if (event.key !== "Escape" || model.get("enlarged") < 0) return;
+        event.stopPropagation();
+        model.set("enlarged", -1);
+        model.save_changes();
+      };
       places.appendChild(button);
     });
+    if (focused >= 0) places.children[focused]?.focus();
   }
 
   function dark() {
