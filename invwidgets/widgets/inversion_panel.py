@@ -19,8 +19,8 @@ import ipywidgets as w
 from ..errors import InvwidgetsError
 from ..inversion.progress import BUSY, Progress
 from ..inversion.result import Reconstruction
-from ..inversion.task import WARM_STEPS
 from ..representations.descriptors.named import layer_in_words
+from . import panel_sentences as sentences
 from .closing import close_all
 from .history import HistoryEntry
 from .loop import Loop
@@ -48,7 +48,6 @@ from .panel_run import PanelRun
 from .panel_views import PanelViews
 from .parts import classed
 from .prior_knobs import in_words as knobs_in_words
-from .run_controls import in_words
 from .snapshot import Snapshot
 from .stage_pictures import StagePictures
 from .tiles import HandleNames
@@ -296,9 +295,7 @@ class InversionPanel(w.VBox, PanelOptions):
         if self.session.state == "finished" or self._continued:
             values = {name: getattr(self, name) for name in KNOBS if name in names}
             words = knobs_in_words(values, matches_photo(self.asked))
-            self._continued = (
-                f"{words}: the search goes on from the finished images, {WARM_STEPS} steps more."
-            )
+            self._continued = sentences.continued(words)
             self.classes.rows, self._entry = [], None  # of the images as they were
             self.controls.say(self._continued)
         self._views.say_of(self._models.loaded, self)
@@ -309,9 +306,7 @@ class InversionPanel(w.VBox, PanelOptions):
         moved = self.overridden_knobs
         other = dirty & {"photo", "model", "layer"}
         if moved and other and self._models.loaded is not None and not self._restoring:
-            what = " and ".join(sorted(other))
-            words = overridden_in_words(self)
-            self.controls.question = f"You moved {words}. Keep for this {what}?"
+            self.controls.question = sentences.keep_question(overridden_in_words(self), other)
 
     def _have_loaded(self) -> None:
         self._show_error("")
@@ -322,10 +317,10 @@ class InversionPanel(w.VBox, PanelOptions):
         if self._wants_run:
             self._begin(self._wants_run)
         elif restoring:
-            self.controls.say(f"{self._brought}. Start does it again with these settings.")
+            self.controls.say(self._brought)
         elif self.session.state not in BUSY:
             self._rest()
-            self.controls.say(f"Ready. Press Start: images will sharpen from noise.{self._caveats}")
+            self.controls.say(sentences.ready(self._caveats))
             self.snapshot.keep_gallery(self.gallery.drawn())
 
     def _keep_stages(self) -> None:
@@ -342,10 +337,8 @@ class InversionPanel(w.VBox, PanelOptions):
             self._ask_no_more()
             with self.quietly():  # the menu says what is shown
                 self.model = here
-        words_shown = f"T{words[1:]}" if words.startswith("the ") else words  # no name is altered
-        self._show_error(words_shown, _REMEDY if random else "")
-        kept = f"still on {here}" if isinstance(here, str) else "what was there is kept"
-        self.controls.say(f"Choose something else; {kept}.")
+        self._show_error(sentences.refused(words), _REMEDY if random else "")
+        self.controls.say(sentences.kept_instead(here))
         self._run.set_exception(words)
 
     def _begin(self, how: str) -> None:
@@ -406,13 +399,10 @@ class InversionPanel(w.VBox, PanelOptions):
         """Where the run stands, with what must be said of its weights and knobs."""
         if self._continued and last.state in ("preparing", "running"):
             return self._continued
-        layer, photo = self._of_run
-        words = in_words(last, layer, photo, last.result and self.result)
-        if last.result is None:
-            return f"{words}{self._caveats}"
-        self._continued = ""
-        moved = overridden_in_words(self)  # the weights it says itself
-        return f"{words} Moved: {moved}." if moved else words
+        if last.result is not None:
+            self._continued = ""
+        moved = overridden_in_words(self)
+        return sentences.standing(last, self._of_run, self.result, self._caveats, moved)
 
     def _ended(self, result: Reconstruction) -> None:
         if result.photo_name:  # an upload's is its file's name, which the session does not know
@@ -455,8 +445,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.controls.show_state("idle")
         self._views.restore(entry.result, self._photo_code, self._upload, overridden_in_words(self))
         self.classes.rows = list(entry.classes)
-        number = self.history.number(entry)
-        self._brought = f"Run {number} brought back" if number else "Brought back"
+        self._brought = sentences.brought_back(self.history.number(entry))
         self._draw_curves(now=True)
 
     def _rest(self) -> None:
@@ -482,8 +471,7 @@ class InversionPanel(w.VBox, PanelOptions):
         """What must be said of the weights and the knobs."""
         loaded = self._models.loaded
         random = loaded is not None and loaded.representation.weights == "random weights"
-        moved = overridden_in_words(self)
-        return (" Mind: random weights." if random else "") + (f" Moved: {moved}." if moved else "")
+        return sentences.caveats(random, overridden_in_words(self))
 
     @property
     def _photo_code(self) -> str:

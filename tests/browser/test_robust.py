@@ -5,13 +5,15 @@ Also the views that the flows do not open: the channels' contact sheet, the curv
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .flows import MINUTE, load, picture, press, searching, status
-from .servers import browser, server, write_notebook
+from .servers import BIN, browser, server, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -28,10 +30,15 @@ CELLS = {
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: Any) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("robust")
+def folder(tmp_path_factory: Any) -> Path:
+    made: Path = tmp_path_factory.mktemp("robust")
     for name, cells in CELLS.items():
-        write_notebook(folder / f"{name}.ipynb", *cells)
+        write_notebook(made / f"{name}.ipynb", *cells)
+    return made
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path) -> Iterator[str]:
     with server("lab", folder) as address:
         yield address
 
@@ -147,7 +154,15 @@ def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
         assert not page.troubles
 
 
-def test_a_saved_notebook_shows_the_still_and_no_complaint(lab: str) -> None:
+def complains(page: Any) -> int:
+    """How many lines in sight say that the panel cannot be displayed."""
+    return sum(
+        page.get_by_text(words).locator("visible=true").count()
+        for words in ("Error displaying widget", "Loading widget")
+    )
+
+
+def test_a_saved_notebook_shows_the_still_and_no_complaint(lab: str, folder: Path) -> None:
     """Reopened where no kernel runs; and as a page of nbconvert."""
     with browser(1280, 1000) as page:
         load(page, ("lab", lab), notebook="short.ipynb")
@@ -164,5 +179,30 @@ def test_a_saved_notebook_shows_the_still_and_no_complaint(lab: str) -> None:
         page.locator(".jp-OutputArea img").first.wait_for(timeout=MINUTE)
         page.wait_for_timeout(2000)
         picture(page, "notebook-saved", whole=True)
-        assert page.get_by_text("Error displaying widget").locator("visible=true").count() == 0
+        assert complains(page) == 0
         assert page.locator(".jp-OutputArea img").first.is_visible()
+        convert = [BIN / "jupyter", "nbconvert", "--to", "html", folder / "short.ipynb"]
+        subprocess.run(convert, check=True, capture_output=True)
+        page.goto((folder / "short.html").as_uri())
+        still = page.locator(".jp-OutputArea img").first
+        still.wait_for(timeout=MINUTE)
+        page.wait_for_timeout(1000)
+        picture(page, "notebook-html", whole=True)
+        assert complains(page) == 0
+        assert still.is_visible()
+
+
+def test_a_reload_in_the_middle_of_a_run_shows_no_complaint(lab: str) -> None:
+    with browser(1280, 1000) as page:
+        load(page, ("lab", lab), notebook="long.ipynb")
+        press(page, "Start")
+        searching(page)
+        page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+        page.wait_for_timeout(1500)
+        page.reload()
+        shown = page.locator(".jp-OutputArea img, .iw-gallery img").locator("visible=true").first
+        shown.wait_for(timeout=MINUTE)
+        page.wait_for_timeout(3000)
+        picture(page, "notebook-reloaded", whole=True)
+        assert complains(page) == 0
+        assert shown.is_visible()

@@ -268,8 +268,9 @@ async def test_classes_stand_beneath_their_images_and_never_beneath_others(
 
 @with_panel(steps=3)
 async def test_a_crop_is_of_its_photo(panel: iw.InversionPanel) -> None:
+    before = panel.region_picker.canvas.picture
     panel.crop = 0.0
-    await until(lambda: panel.loading)
+    await until(lambda: panel.region_picker.canvas.picture != before)
     await until(lambda: not panel.loading)
     panel.photo = "flower"
     await until(lambda: panel.crop == 0.5)

@@ -1,0 +1,69 @@
+"""What a panel says of itself: ready, refused, brought back, moved knobs, where its run stands.
+
+>>> brought_back(2)
+'Run 2 brought back. Start does it again with these settings.'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..inversion.progress import Progress
+from ..inversion.result import Reconstruction
+from ..inversion.task import WARM_STEPS
+from .run_controls import in_words
+
+
+def caveats(random: bool, moved: str) -> str:
+    """What must be said of weights and knobs, to be added to a sentence; empty without either.
+
+    >>> caveats(True, "Smoothness 1.0")
+    ' Mind: random weights. Moved: Smoothness 1.0.'
+    """
+    return (" Mind: random weights." if random else "") + (f" Moved: {moved}." if moved else "")
+
+
+def ready(caveats: str) -> str:
+    return f"Ready. Press Start: images will sharpen from noise.{caveats}"
+
+
+def brought_back(number: int) -> str:
+    """Of a run with its number among those kept, or 0 without one."""
+    run = f"Run {number} brought back" if number else "Brought back"
+    return f"{run}. Start does it again with these settings."
+
+
+def continued(knobs: str) -> str:
+    """While a moved knob takes up a finished run."""
+    return f"{knobs}: the search goes on from the finished images, {WARM_STEPS} steps more."
+
+
+def keep_question(moved: str, other: Iterable[str]) -> str:
+    """Whether knobs moved for one photo, model or layer stay for another."""
+    return f"You moved {moved}. Keep for this {' and '.join(sorted(other))}?"
+
+
+def refused(words: str) -> str:
+    """An error as a sentence of its own: no name is altered."""
+    return f"T{words[1:]}" if words.startswith("the ") else words
+
+
+def kept_instead(model: Any) -> str:
+    """After a model that could not be had; ``model`` is the one still shown."""
+    kept = f"still on {model}" if isinstance(model, str) else "what was there is kept"
+    return f"Choose something else; {kept}."
+
+
+def standing(
+    last: Progress,
+    of_run: tuple[str, str],
+    result: Reconstruction | None,
+    caveats: str,
+    moved: str,
+) -> str:
+    """Where a run of a layer and a photo stands; ``result`` is the panel's, read at its end."""
+    words = in_words(last, *of_run, last.result and result)
+    if last.result is None:
+        return f"{words}{caveats}"
+    return f"{words} Moved: {moved}." if moved else words  # the weights it says itself
