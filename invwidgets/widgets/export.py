@@ -72,7 +72,7 @@ class Export(anywidget.AnyWidget):
         if self._result is None:
             return
         photo, note = self._photo, ""
-        if self._upload is not None:
+        if self._upload is not None and self._result.photo is not None:  # the run had a photo
             name, data = self._upload
             kept = name
             if on_a_server():

@@ -292,9 +292,11 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def _move_knobs(self, names: set[str]) -> None:
         """Let knobs act on the run; one that has finished goes on from its images."""
-        if self.session.state == "finished" or self._continued:
-            values = {name: getattr(self, name) for name in KNOBS if name in names}
-            words = knobs_in_words(values, matches_photo(self.asked))
+        values = {name: getattr(self, name) for name in KNOBS if name in names}
+        words = knobs_in_words(values, matches_photo(self.asked))
+        if self.session.state == "stopped" and self.result is not None:
+            self.controls.say(sentences.not_yet_shown(words))
+        elif self.session.state == "finished" or self._continued:
             self._continued = sentences.continued(words)
             self.classes.rows, self._entry = [], None  # of the images as they were
             self.controls.say(self._continued)

@@ -39,6 +39,11 @@ def continued(knobs: str) -> str:
     return f"{knobs}: the search goes on from the finished images, {WARM_STEPS} steps more."
 
 
+def not_yet_shown(knobs: str) -> str:
+    """Where a run was stopped: its images stay as they were made."""
+    return f"{knobs}: the images were made before; Start again makes them anew."
+
+
 def keep_question(moved: str, other: Iterable[str]) -> str:
     """Whether knobs moved for one photo, model or layer stay for another."""
     return f"You moved {moved}. Keep for this {' and '.join(sorted(other))}?"

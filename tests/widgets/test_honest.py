@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -346,3 +347,29 @@ async def test_a_run_brought_back_has_its_curves_and_its_goal(panel: iw.Inversio
     panel.history.bring.click()
     await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
     assert panel.curves.image.value != drawn
+
+
+@with_panel(steps=4000)
+async def test_a_knob_moved_after_stop_says_that_the_images_are_older(
+    panel: iw.InversionPanel,
+) -> None:
+    task = panel.start()
+    await until(lambda: panel.controls.bar.value > 1)
+    panel.controls.stop.click()
+    result = await task
+    await until(lambda: "tart again begins from noise" in panel.controls.status.value)
+    panel.knobs.knobs["tv_weight"].control.value = 1.0
+    words = "Smoothness 1.0: the images were made before; Start again makes them anew."
+    await until(lambda: panel.controls.status.value.startswith(words))
+    assert panel.result is result
+
+
+@with_panel(steps=3, objective="maximise")
+async def test_the_code_of_a_run_without_a_photo_writes_none(panel: iw.InversionPanel) -> None:
+    panel.photos.take({"name": "mine.png"}, [memoryview(picture(96, 60))])
+    await panel.start()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        panel.export.show_code()
+        assert not os.listdir(folder)
+    assert panel.export.note == ""
+    assert "mine.png" not in panel.export.code
