@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 
 SWEEP = """import invwidgets as iw
 sweep = iw.Sweep(["coffee", "chelsea", "gone.png"], layers=["blocks.0", "blocks.2", "blocks.4"],
-                 settings={"steps": 60, "tv_weight": [0.002, 0.05]}, seeds=1, size=96, store="store")
+                 settings={"steps": 60, "tv_weight": [0.002, 0.05]},
+                 seeds=1, size=96, store="store")
 panel = iw.SweepPanel(sweep)
 panel"""
 AGAIN = """import invwidgets as iw
