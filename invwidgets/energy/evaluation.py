@@ -109,7 +109,4 @@ class Evaluation:
     def _seen(self, z: Tensor, shifts: Tensor) -> list[Tensor]:
         """Views of what the network sees of each seed."""
         views = crops(z, shifts, self.size)
-        if self.box is None:
-            return views
-        top, left, bottom, right = self.box
-        return [view[..., top:bottom, left:right] for view in views]
+        return views if self.box is None else [self.box.of(view) for view in views]

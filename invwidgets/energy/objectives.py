@@ -41,6 +41,10 @@ class Objective(Part):
 
     Attributes
     ----------
+    goal : str
+        What a menu calls it; its name where it is empty.
+    about : str
+        What it asks for, in a sentence beneath that menu.
     needs_photo : bool
         It compares with a photo's features.
     needs_unit : bool
@@ -59,6 +63,11 @@ class Objective(Part):
 
     kind = "objective"
     remedy = "has energy(self, features, target)"
+
+    goal: str = ""
+    """What a menu calls it; its name where it is empty."""
+    about: str = ""
+    """What it asks for, in a sentence beneath that menu."""
 
     needs_photo: bool = True
     """Whether it compares with a photo's features."""
@@ -120,6 +129,8 @@ class Inversion(Objective):
     """
 
     name = "inversion"
+    goal = "reconstruct"
+    about = "Find images that the layer cannot tell from the photo."
     measures_error = True
 
     def prepare(self, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,6 +184,7 @@ class Maximise(_Response):
     """
 
     name = "maximise"
+    about = "Find images that excite one channel most. No photo is needed."
     needs_photo = False
     needs_unit = True
 
@@ -223,6 +235,7 @@ class Caricature(_Response):
     """
 
     name = "caricature"
+    about = "Exaggerate what the layer sees in the photo."
 
     def prepare(self, target: Tensor) -> Tensor:
         excited = target.clamp_min(0)

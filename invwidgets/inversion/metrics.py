@@ -51,10 +51,7 @@ class Yardstick:
 
     def part(self, images: Tensor) -> Tensor:
         """The pixels (…, 3, h, w) of images (…, 3, H, W) that are compared."""
-        if self.box is None:
-            return images
-        top, left, bottom, right = self.box
-        return images[..., top:bottom, left:right]
+        return images if self.box is None else self.box.of(images)
 
 
 class Scores(NamedTuple):

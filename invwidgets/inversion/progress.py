@@ -104,6 +104,11 @@ class Progress:
     error: str = ""
     run: Run | None = None
 
+    @property
+    def seconds_left(self) -> float:
+        """How long the steps to come will take, by those that are done; 0 before the first."""
+        return self.seconds / self.step * (self.steps - self.step) if self.step else 0.0
+
 
 def _spread(images: Tensor) -> NDArray[np.float32] | None:
     return None if len(images) < 2 else spread(images).float().cpu().numpy()

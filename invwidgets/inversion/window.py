@@ -37,8 +37,7 @@ class Window:
 
     def of(self, images: Tensor) -> Tensor:
         """The window's part of images (S, C, H, W)."""
-        top, left, bottom, right = self.box
-        return images[..., top:bottom, left:right]
+        return self.box.of(images)
 
 
 def find_window(

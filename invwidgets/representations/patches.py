@@ -68,7 +68,7 @@ def exciting_patches(
         responses = representation.target(photo)[0, number]
         row, column = divmod(int(responses.argmax()), responses.shape[1])
         box = representation.receptive_field((row, row + 1, column, column + 1)).clipped
-        pixels = photo[:, box.top : box.bottom, box.left : box.right]
+        pixels = box.of(photo)
         found.append(Patch(photo_name(source), box, pixels, float(responses.max())))
     found.sort(key=lambda patch: -patch.response)
     return found[: whole_number(count, "count", 1, 10_000)]

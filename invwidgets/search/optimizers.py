@@ -26,7 +26,7 @@ from ..errors import OwnPartError, shown
 from ..representations.receptive_fields.tracer import Box
 from ..swappable import Part, SavedPart, asked, chosen, is_own
 from .colors import color_basis, mixed
-from .pyramid import pyramid, upsample, within
+from .pyramid import pyramid, upsample
 from .starts import cvpr2015_energy
 
 
@@ -181,13 +181,16 @@ class MultiscaleAdam(Optimizer):
 
     def _pyramid(self, z: Tensor) -> list[Tensor]:
         """z, and the coarser levels of all of it or of what is seen."""
-        return [z, *pyramid(within(self._box, z), self.levels)[1:]]
+        return [z, *pyramid(self._within(z), self.levels)[1:]]
 
     def _room(self) -> Tensor:
         """Where the finest level takes the coarser ones' steps; zeros beyond."""
         if self._box is not None:
             self._steps[0].zero_()
-        return within(self._box, self._steps[0])
+        return self._within(self._steps[0])
+
+    def _within(self, z: Tensor) -> Tensor:
+        return z if self._box is None else self._box.of(z)
 
 
 class Momentum(Optimizer):

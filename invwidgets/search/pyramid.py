@@ -10,13 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..representations.receptive_fields.tracer import Box
-
-
-def within(box: Box | None, z: Tensor) -> Tensor:
-    """A view of what lies in a box of pixels; all of it without one."""
-    return z if box is None else z[..., box.top : box.bottom, box.left : box.right]
-
 
 def pyramid(z: Tensor, levels: int) -> list[Tensor]:
     """z and its halves, quarters …, no smaller than a pixel."""

@@ -178,12 +178,7 @@ class LayerStrip(w.VBox):
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.step and progress.state == "running":
-            left = progress.seconds / progress.step * (progress.steps - progress.step)
-            each = progress.seconds / progress.step * progress.steps
-            done = [result.seconds for result in [*self.results.values()]]
-            after = len(self.view.layers) - self._place - 1
-            mean = (sum(done) + each) / (len(done) + 1)
-            self.loop.call(self._say, f" · about {duration(max(1, left + after * mean))} left")
+            self.loop.call(self._say, progress.seconds, progress.seconds_left)
         if progress.frame is not None:
             self.loop.call(self._live, self._current, progress.frame)
 
@@ -191,9 +186,13 @@ class LayerStrip(w.VBox):
         layer = self._title_of(self._current)
         return f"Layer {layer}, {self._place + 1} of {len(self.view.layers)}{left or ' …'}"
 
-    def _say(self, left: str) -> None:
+    def _say(self, seconds: float, left: float) -> None:
+        """How long this layer and those after it will take, by this one and those before."""
         if self.session.busy and self._current not in self.results:
-            self.status.value = self._words(left)
+            taken = [seconds + left, *(result.seconds for result in self.results.values())]
+            after = len(self.view.layers) - self._place - 1
+            left += after * sum(taken) / len(taken)
+            self.status.value = self._words(f" · about {duration(max(1, left))} left")
 
     def _offer(self) -> None:
         """Offer the files of what there is, where nothing runs."""

@@ -122,27 +122,18 @@ class LiveGallery(PictureView):
             self._key = key
             if self._photo is not None:
                 self._gallery.show_photo(self._photo, self._name, self._field)
-            self._offer_places(self._gallery)
+            self._offer(self._gallery)
         return self._gallery
 
-    def _offer_places(self, gallery: Gallery) -> None:
-        places = []
-        for index, seed in enumerate(self._seeds):
-            spot = gallery.plan.spots[gallery.place[index]]
-            box = [spot.left, spot.top, spot.width, spot.height]
-            back = index == self.enlarged
-            label = f"seed {seed}: {'back to all' if back else 'enlarge beside the photo'}"
-            places.append({"index": index, "label": label, "box": box})
-        self.extent = [gallery.plan.width, gallery.plan.height]
-        self.places = places
-        self.boxes = self._placed(gallery)
-
-    def _placed(self, gallery: Gallery) -> list[list[float]]:
-        photo: list[int | str] = ["photo"] if "photo" in gallery.place else []
-        spots = [gallery.plan.spots[gallery.place[k]] for k in [*photo, *range(len(self._seeds))]]
+    def _offer(self, gallery: Gallery) -> None:
+        """Say where the seeds are to be pressed, and where the photo and they lie."""
+        plan, place = gallery.plan, gallery.place
+        spots = [plan.spots[place[index]] for index in range(len(self._seeds))]
+        self.offer_places(plan, spots, [f"seed {seed}" for seed in self._seeds])
+        if "photo" in place:
+            spots.insert(0, plan.spots[place["photo"]])
         rows = sorted({spot.top for spot in spots})
-        width = gallery.plan.width
-        return [[s.left / width, s.width / width, rows.index(s.top)] for s in spots]
+        self.boxes = [[s.left / plan.width, s.width / plan.width, rows.index(s.top)] for s in spots]
 
     def _words(self, frame: Frame | None) -> str:
         if frame is None:

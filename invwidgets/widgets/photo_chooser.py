@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import anywidget
 import ipywidgets as w
+import numpy as np
 import traitlets as t
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import BadImageError
@@ -32,11 +34,23 @@ class Upload(anywidget.AnyWidget):
     longest_side = t.Int(1024).tag(sync=True)
 
 
+class _Thumbnail(NamedTuple):
+    """A photo that can be picked: what ``read_photo`` takes, its name, its label, its pixels."""
+
+    source: str | bytes
+    name: str
+    label: str
+    pixels: NDArray[np.uint8]
+
+
+def _thumbnail(source: str | bytes, name: str, label: str) -> _Thumbnail:
+    return _Thumbnail(source, name, label, to_uint8(read_photo(source, 2 * _SIDE)))
+
+
 class PhotoChooser(w.HBox):
     """``value`` is a bundled photo's name, or what else ``read_photo`` takes: an upload's bytes.
 
-    The last three uploads stand behind the bundled ones, to be picked again; ``own`` has their
-    names and bytes.
+    The last three uploads stand behind the bundled ones, to be picked again.
 
     ``name`` is what to call it, ``error`` what is wrong with the last upload, in words.
     """
@@ -47,7 +61,8 @@ class PhotoChooser(w.HBox):
 
     def __init__(self, loop: Loop) -> None:
         self.names = photos()
-        self.own: list[tuple[str, bytes]] = []
+        self._bundled = [_thumbnail(name, name, name) for name in self.names]
+        self._own: list[_Thumbnail] = []
         self.tiles = Tiles(tile=[_SIDE, _SIDE], describes="Photos")
         self._fill()
         self.upload = Upload()
@@ -59,31 +74,28 @@ class PhotoChooser(w.HBox):
         self.observe(self._show, ["value", "name"])
         self._show(None)
 
-    def _fill(self) -> None:
-        labels = [*self.names, *(f"{name}, your own photo" for name, _ in self.own)]
-        self.tiles.fill([to_uint8(read_photo(one, 2 * _SIDE)) for one in self._sources], labels)
-
     @property
-    def _sources(self) -> list[Any]:
-        """What each thumbnail stands for."""
-        return [*self.names, *(data for _, data in self.own)]
+    def _thumbnails(self) -> list[_Thumbnail]:
+        return [*self._bundled, *self._own]
+
+    def _fill(self) -> None:
+        shown = self._thumbnails
+        self.tiles.fill([one.pixels for one in shown], [one.label for one in shown])
 
     def _show(self, _: Any) -> None:
         """Mark the photo in use, or name it if it is none of the bundled ones."""
-        known = isinstance(self.value, str) and self.value in self.names
-        sources = self._sources
-        self.tiles.selected = [sources.index(self.value)] if self.value in sources else []
-        named = not known and bool(self.name)
+        given = self.value if isinstance(self.value, str | bytes) else None
+        sources = [one.source for one in self._thumbnails]
+        self.tiles.selected = [sources.index(given)] if given in sources else []
+        named = given not in self.names and bool(self.name)
         self.caption.value = _OWN.format(self.name) if named else ""
         self.caption.layout.display = None if named else "none"
 
     def _pick(self) -> None:
         if self.tiles.selected:
-            place = self.tiles.selected[0]
-            source = self._sources[place]
-            if self.value != source:
-                names = [*self.names, *(name for name, _ in self.own)]
-                self._choose(source, names[place])
+            chosen = self._thumbnails[self.tiles.selected[0]]
+            if self.value != chosen.source:
+                self._choose(chosen.source, chosen.name)
 
     def _choose(self, source: Any, name: str) -> None:
         self.error = ""
@@ -103,8 +115,9 @@ class PhotoChooser(w.HBox):
             self.error = f"{name}: {error}"
             return
         plain = name.rsplit(".", 1)[0] or "photo"
-        if data not in (kept for _, kept in self.own):
-            self.own = [*self.own, (plain, data)][-_KEPT:]
+        if data not in [one.source for one in self._own]:
+            new = _thumbnail(data, plain, f"{plain}, your own photo")
+            self._own = [*self._own, new][-_KEPT:]
             self._fill()
         self._choose(data, plain)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import anywidget
 import traitlets as t
 
 from ..figures.canvas import THEMES, Theme
-from ..figures.grid import Plan
+from ..figures.grid import Plan, Spot
 from ..figures.sheet import Sheet
 from .loop import Loop
 from .tiles import static
@@ -67,6 +68,16 @@ class PictureView(anywidget.AnyWidget):
 
     def redraw(self) -> None:
         """Draw again, as wide as the view is now."""
+
+    def offer_places(self, plan: Plan, spots: Sequence[Spot], names: Sequence[str]) -> None:
+        """A press on a spot, called by its name, enlarges it, or goes back to all."""
+        self.extent = [plan.width, plan.height]
+        places = []
+        for index, (spot, name) in enumerate(zip(spots, names, strict=True)):
+            does = "back to all" if index == self.enlarged else "enlarge beside the photo"
+            box = [spot.left, spot.top, spot.width, spot.height]
+            places.append({"index": index, "label": f"{name}: {does}", "box": box})
+        self.places = places
 
     def send_sheet(self, sheet: Sheet, plan: Plan, shown: str, describes: str) -> None:
         """Show a sheet as it stands; ``shown`` is sent with it."""

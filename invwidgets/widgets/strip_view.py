@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..figures.canvas import Theme
-from ..figures.grid import Plan, plan_grid
+from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
 from .loop import Loop
 from .picture_view import PictureView
@@ -42,7 +42,7 @@ class StripView(PictureView):
         words = f"{self.name} and {len(self.pictures)} of {len(self.layers)} layers"
         if self.chosen:
             words += f", {self.chosen} enlarged"
-        self._offer_places(sheet.plan)
+        self.offer_places(sheet.plan, sheet.plan.spots[1:], self.layers)
         self.send_sheet(sheet, sheet.plan, str(len(self.pictures)), words)
 
     def sheet(self, theme: Theme, width: int, scale: float) -> Sheet:
@@ -59,13 +59,3 @@ class StripView(PictureView):
             else:
                 sheet.caption(place + 1, layer)
         return sheet
-
-    def _offer_places(self, plan: Plan) -> None:
-        places = []
-        for index, layer in enumerate(self.layers):
-            spot = plan.spots[index + 1]
-            back = index == self.enlarged
-            label = f"{layer}: {'back to all' if back else 'enlarge beside the photo'}"
-            box = [spot.left, spot.top, spot.width, spot.height]
-            places.append({"index": index, "label": label, "box": box})
-        self.places = places

@@ -127,7 +127,7 @@ def test_a_job_is_opened_and_a_store_reopened(sweep: iw.Sweep) -> None:
         assert opened.result == result
         assert opened.layer == "relu"
         assert (opened.steps, opened.seeds, opened.tv_weight) == (3, 1, 0.01)
-        await until(lambda: "rought back" in opened.controls.status.value)
+        await until(lambda: opened.controls.status.value.startswith("Run 1 brought back."))
         with pytest.raises(OutputError, match="is not in the store"):
             panel.open_job(1)
         panel.close()

@@ -46,6 +46,10 @@ class Box(NamedTuple):
     def width(self) -> int:
         return self.right - self.left
 
+    def of(self, images: Tensor) -> Tensor:
+        """A view of the pixels (…, h, w) that lie in it of images (…, H, W)."""
+        return images[..., self.top : self.bottom, self.left : self.right]
+
 
 @dataclass(frozen=True)
 class ReceptiveField:
