@@ -53,6 +53,7 @@ from .stage_pictures import StagePictures
 from .tiles import HandleNames
 
 _REMEDY = "Use random weights"
+_NOT_SEEN = {*RESTARTS} - {"photo", "model", "layer", "objective"}  # in what a status says anyway
 
 
 class InversionPanel(w.VBox, PanelOptions):
@@ -76,6 +77,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._random_for: Any = None  # the model that random weights were taken for by the button
         self._of_run = ("", "")  # the layer and the photo of the run under way
         self._continued = ""  # what is said while a moved knob takes up a finished run
+        self._again = ""  # why a run gave way to the one under way
         self._brought = ""  # which run was brought back
         self._entry: HistoryEntry | None = None
         self.result: Reconstruction | None = None
@@ -132,6 +134,7 @@ class InversionPanel(w.VBox, PanelOptions):
         """
         task = self._run.task()
         self._settle()
+        self._again = ""
         self._begin("start")
         return task
 
@@ -146,6 +149,7 @@ class InversionPanel(w.VBox, PanelOptions):
         if self.session.state in ("running", "paused"):
             self.session.step()
         else:
+            self._again = ""
             self._begin("step")
 
     def stop(self) -> None:
@@ -282,9 +286,14 @@ class InversionPanel(w.VBox, PanelOptions):
                 if not runs:
                     self._rest()
             if dirty & set(RESTARTS) and runs:
+                if again := dirty & _NOT_SEEN:
+                    self._again = sentences.begun_again(again)
                 self._begin(self._wants_run or "start")
-            elif dirty & set(KNOBS) and runs and not self._models.loading:
-                self._move_knobs(dirty & set(KNOBS))
+            elif dirty & set(KNOBS) and not self._models.loading:
+                if runs:
+                    self._move_knobs(dirty & set(KNOBS))
+                elif self.session.state == "stopped" and self._entry is not None:
+                    self.controls.say(sentences.not_yet_shown(self._in_words(dirty & set(KNOBS))))
         except InvwidgetsError as error:
             self._show_error(str(error))
         finally:
@@ -292,16 +301,16 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def _move_knobs(self, names: set[str]) -> None:
         """Let knobs act on the run; one that has finished goes on from its images."""
-        values = {name: getattr(self, name) for name in KNOBS if name in names}
-        words = knobs_in_words(values, matches_photo(self.asked))
-        if self.session.state == "stopped" and self.result is not None:
-            self.controls.say(sentences.not_yet_shown(words))
-        elif self.session.state == "finished" or self._continued:
-            self._continued = sentences.continued(words)
+        if self.session.state == "finished" or self._continued:
+            self._continued = sentences.continued(self._in_words(names))
             self.classes.rows, self._entry = [], None  # of the images as they were
             self.controls.say(self._continued)
         self._views.say_of(self._models.loaded, self)
         self.session.set_knobs(**self.knobs_for(names))
+
+    def _in_words(self, names: set[str]) -> str:
+        values = {name: getattr(self, name) for name in KNOBS if name in names}
+        return knobs_in_words(values, matches_photo(self.asked))
 
     def _ask_to_keep(self, dirty: set[str]) -> None:
         """Knobs that were moved for another photo, model or layer: do they stay?"""
@@ -322,7 +331,6 @@ class InversionPanel(w.VBox, PanelOptions):
             self.controls.say(self._brought)
         elif self.session.state not in BUSY:
             self._rest()
-            self.controls.say(sentences.ready(self._caveats))
             self.snapshot.keep_gallery(self.gallery.drawn())
 
     def _keep_stages(self) -> None:
@@ -402,9 +410,10 @@ class InversionPanel(w.VBox, PanelOptions):
         if self._continued and last.state in ("preparing", "running"):
             return self._continued
         if last.result is not None:
-            self._continued = ""
+            self._continued = self._again = ""
         moved = overridden_in_words(self)
-        return sentences.standing(last, self._of_run, self.result, self._caveats, moved)
+        words = sentences.standing(last, self._of_run, self.result, self._caveats, moved)
+        return f"{self._again}{words}" if last.state in ("preparing", "running") else words
 
     def _ended(self, result: Reconstruction) -> None:
         if result.photo_name:  # an upload's is its file's name, which the session does not know
@@ -452,8 +461,11 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def _rest(self) -> None:
         """Nothing runs, and what stands there is of another question: begin with empty places."""
+        shown = self._entry is not None
         self.controls.show_state("idle")
         self._lay_out()
+        if self._models.loaded is not None and not self._models.loading:
+            self.controls.say(sentences.ready(self._caveats, shown))
 
     def _lay_out(self) -> None:
         self._entry = None  # what is still to be said of it is not said of what comes

@@ -30,7 +30,7 @@ class LoadedModel:
     layer: str
     size: tuple[int, int]
     photo: NDArray[np.uint8]
-    movable: bool  # whether the crop leaves something of the photo out
+    cut: float  # which share of the photo the crop leaves out
 
 
 def load_model(
@@ -50,9 +50,9 @@ def load_model(
             raise
         cut = phi.at(first)
     height, width = whole.shape[-2:]
-    movable = abs(height * wanted[1] / (width * wanted[0]) - 1) > 0.02
+    shape = height * wanted[1] / (width * wanted[0])
     name = cut.layer_info(wanted).short_name
-    return LoadedModel(cut, layers, name, wanted, pixels, movable)
+    return LoadedModel(cut, layers, name, wanted, pixels, 1 - min(shape, 1 / shape))
 
 
 def responses(loaded: LoadedModel, region: Region | None) -> Tensor:

@@ -21,7 +21,7 @@ from .photo_chooser import PhotoChooser
 from .prior_knobs import PriorKnobs
 from .region_picker import RegionPicker
 from .setting import Setting
-from .wording import goal_note, goals, models
+from .wording import cut_in_words, goals, models
 
 
 class PanelControls:
@@ -33,11 +33,12 @@ class PanelControls:
         self.model = Setting(loop, "model", self.model_menu, "Which network, or descriptor")
         goal = w.Dropdown(options=goals(), description="Goal")
         self.goal = Setting(loop, "objective", goal, "What the images are to do")
-        self.goal_note = note(goal_note(options.objective))
+        self.goal_note = note(options.asked.about)
         seeds = w.IntSlider(4, min=1, max=64, description="Images", continuous_update=False)
         self.seeds = Setting(loop, "seeds", seeds, "How many images, each from noise of its own")
         crop = w.FloatSlider(0.5, min=0, max=1, step=0.02, description="Crop", readout=False)
         self.crop = Setting(loop, "crop", crop, "Which part of the photo is kept")
+        self.cut_note = note()
         self.layer_slider = LayerSlider(loop=loop)
         self.every = w.Button(
             description="Show every stage", tooltip="A small reconstruction of each stage, in turn"
@@ -60,11 +61,13 @@ class PanelControls:
         menus = classed(w.HBox([self.model, self.goal]), "iw-menus")
         menus = classed(w.VBox([menus, self.goal_note]), "iw-asked")
         self.top = classed(w.HBox([self.photos, menus]), "iw-top")
-        where = classed(w.VBox([self.region_picker, self.crop]), "iw-section", "iw-where")
+        where = [self.region_picker, self.cut_note, self.crop]
         how = classed(
             w.VBox([self.knobs, self.channel_selector, self.fold]), "iw-section", "iw-how"
         )
-        self.side = classed(w.VBox([where, how]), "iw-controls")
+        self.side = classed(
+            w.VBox([classed(w.VBox(where), "iw-section", "iw-where"), how]), "iw-controls"
+        )
         self._link(options)
 
     def _link(self, options: PanelOptions) -> None:
@@ -110,7 +113,7 @@ class PanelControls:
     def _suit(self, change: Any) -> None:
         """Show what a goal needs: a photo, or one channel."""
         asked = change["owner"].asked
-        self.goal_note.value = goal_note(change["new"])
+        self.goal_note.value = asked.about
         self.knobs.show_goal(matches_photo(asked))
         self.photos.layout.display = None if asked.needs_photo else "none"
         self.channel_selector.show_unit(asked.needs_unit)
@@ -123,4 +126,7 @@ class PanelControls:
         self.region_picker.show_photo(loaded.photo if needs_photo else None)
         self.region_picker.show_layer(loaded.representation, loaded.size)
         self.channel_selector.show_layer(info.shape[0])
-        self.crop.layout.display = None if loaded.movable and needs_photo else "none"
+        shown = loaded.cut > 0.02 and needs_photo
+        self.cut_note.value = cut_in_words(loaded.cut, loaded.size)
+        for part in (self.cut_note, self.crop):
+            part.layout.display = None if shown else "none"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import InvwidgetsError
+from ..representations.descriptors.named import model_title
 from ..representations.network import check_region
 from .loading import LoadedModel, Loader, load_model, responses
 from .loop import Loop
@@ -51,7 +52,9 @@ class PanelModel:
         if self.loaded is None:
             self._say("Loading the network …")
         elif dirty & {"model", "weights"}:
-            self._say(f"Loading {model if isinstance(model, str) else 'the network'} …")
+            self._say(
+                f"Loading {model_title(model) if isinstance(model, str) else 'the network'} …"
+            )
         self.loader.ask(
             "model",
             lambda: (model, load_model(photo, model, layer, weights, size, crop, fallback)),

@@ -12,6 +12,7 @@ from typing import Any
 from ..inversion.progress import Progress
 from ..inversion.result import Reconstruction
 from ..inversion.task import WARM_STEPS
+from ..representations.descriptors.named import model_title
 from .run_controls import in_words
 
 
@@ -24,8 +25,10 @@ def caveats(random: bool, moved: str) -> str:
     return (" Mind: random weights." if random else "") + (f" Moved: {moved}." if moved else "")
 
 
-def ready(caveats: str) -> str:
-    return f"Ready. Press Start: images will sharpen from noise.{caveats}"
+def ready(caveats: str, kept: bool = False) -> str:
+    """``kept``: images that stood there are among the runs of before."""
+    before = " The images before are in History." if kept else ""
+    return f"Ready. Press Start: images will sharpen from noise.{before}{caveats}"
 
 
 def brought_back(number: int) -> str:
@@ -37,6 +40,17 @@ def brought_back(number: int) -> str:
 def continued(knobs: str) -> str:
     """While a moved knob takes up a finished run."""
     return f"{knobs}: the search goes on from the finished images, {WARM_STEPS} steps more."
+
+
+def begun_again(names: Iterable[str]) -> str:
+    """Of a run under way, or its images, that gave way because of what was asked anew.
+
+    >>> begun_again({"region"})
+    'Begun again from noise for the changed region. '
+    """
+    plain = {"objective": "goal", "seeds": "number of images", "crop": "cut of the photo"}
+    words = sorted(plain.get(name, name) for name in names)
+    return f"Begun again from noise for the changed {' and '.join(words)}. "
 
 
 def not_yet_shown(knobs: str) -> str:
@@ -56,7 +70,7 @@ def refused(words: str) -> str:
 
 def kept_instead(model: Any) -> str:
     """After a model that could not be had; ``model`` is the one still shown."""
-    kept = f"still on {model}" if isinstance(model, str) else "what was there is kept"
+    kept = f"still on {model_title(model)}" if isinstance(model, str) else "what was there is kept"
     return f"Choose something else; {kept}."
 
 

@@ -29,7 +29,7 @@ from .loop import Loop
 from .parts import Markup, button, classed, note
 from .tiles import HandleNames, static
 
-_REGION = Markup("<b>{}</b>, <b>{}</b>, which see {}")
+_REGION = Markup("<b>{}</b>, <b>{}</b>, counted from 0, which see {}")
 
 
 class RegionCanvas(anywidget.AnyWidget):
@@ -150,6 +150,7 @@ class RegionPicker(w.VBox):
                 field = representation.receptive_field((0, rows, column, column + 1), size).clipped
                 across.append([field.left, field.right])
         with self.canvas.hold_sync():
+            self.canvas.image_size = list(size)
             self.canvas.row_fields, self.canvas.column_fields = down, across
             self.canvas.rows, self.canvas.columns = rows, columns
         for slider, count in ((self.rows, rows), (self.columns, columns)):
@@ -214,7 +215,7 @@ class RegionPicker(w.VBox):
             seen = f"{field.clipped.height} × {field.clipped.width} pixels"
             seen = "the whole photo" if field.covers(self._size) else f"{seen} (dashed)"
             across, along = cells_in_words(region)
-            words = f"{across}, {along}, which see {seen}"
+            words = f"{across}, {along}, counted from 0, which see {seen}"
             shown = _REGION.format(across, along, seen)
         self.caption.value = shown or words
         self.canvas.describes = (

@@ -84,10 +84,9 @@ class RunControls(w.VBox):
         if not progress.step:
             self.figures.value = ""
             return
-        each = progress.seconds / progress.step
         words = [f"{progress.step} of {steps} steps"]
         if progress.step < steps and progress.state in ("running", "paused"):
-            words.append(f"{duration(each * (steps - progress.step))} left")
+            words.append(f"{duration(progress.seconds_left)} left")
         self.figures.value = " · ".join(words)
 
     def say(self, words: str) -> None:
@@ -116,7 +115,9 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
     if progress.state == "stopped" and not progress.step:
         return "Stopped before the first step. Press Start to begin."
     if progress.state in ("finished", "stopped"):
-        return "Measuring the images …" if result is None else outcome(result, photo)
+        if result is None:
+            return f"{'Stopped' if progress.state == 'stopped' else 'Done'}. Measuring the images …"
+        return outcome(result, photo)
     return {"failed": "That did not work; everything else still does."}.get(progress.state, "")
 
 

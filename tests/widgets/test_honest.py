@@ -152,7 +152,7 @@ async def test_the_code_of_an_upload_runs_beside_its_photo(panel: iw.InversionPa
         assert panel.export.note == "mine.png was written beside the notebook; the code reads it."
         assert "iw.read_photo('mine.png', (64, 64), at=0)" in panel.export.code
         made: dict[str, Any] = {}
-        exec(panel.export.code.replace("result.gallery()", ""), made)
+        exec(panel.export.code, made)
     assert torch.equal(made["result"].images, result.images)
 
 
@@ -357,7 +357,7 @@ async def test_a_knob_moved_after_stop_says_that_the_images_are_older(
     await until(lambda: panel.controls.bar.value > 1)
     panel.controls.stop.click()
     result = await task
-    await until(lambda: "tart again begins from noise" in panel.controls.status.value)
+    await until(lambda: panel.controls.status.value.startswith("Stopped early. Start again begins"))
     panel.knobs.knobs["tv_weight"].control.value = 1.0
     words = "Smoothness 1.0: the images were made before; Start again makes them anew."
     await until(lambda: panel.controls.status.value.startswith(words))
@@ -373,3 +373,49 @@ async def test_the_code_of_a_run_without_a_photo_writes_none(panel: iw.Inversion
         assert not os.listdir(folder)
     assert panel.export.note == ""
     assert "mine.png" not in panel.export.code
+
+
+@with_panel(steps=4000)
+async def test_what_makes_a_run_give_way_is_said(panel: iw.InversionPanel) -> None:
+    panel.start()
+    await until(lambda: panel.controls.bar.value > 1)
+    said = panel.controls.status
+    panel.region = "2:6,2:6"
+    await until(lambda: said.value.startswith("Begun again from noise for the changed region. Sea"))
+    panel.layer = "blocks.1"  # the sentence itself says it
+    panel.start()
+    await until(lambda: said.value.startswith("Searching for images that blocks.1"))
+    await until(lambda: panel.controls.bar.value > 1)
+    panel.controls.stop.click()
+    await until(lambda: said.value.startswith("Stopped early."))
+    panel.seeds = 3
+    await until(lambda: said.value.startswith("Ready. Press Start"))
+    assert "The images before are in History." in said.value
+    panel.knobs.knobs["tv_weight"].control.value = 1.0  # of no images: they have gone
+    await until(lambda: "tv_weight" in panel.overridden)
+    assert said.value.startswith("Ready.")
+
+
+@with_panel(model="dsift", layer="", size=None, objective="maximise")
+async def test_a_square_network_after_sift_has_a_square_grid(panel: iw.InversionPanel) -> None:
+    canvas = panel.region_picker.canvas
+    assert canvas.image_size == [192, 256]
+    panel.model = "efficientnet_lite0"
+    await until(lambda: canvas.image_size == [224, 224])
+    panel.model = "alexnet"
+    await until(lambda: "Choose something else" in panel.controls.status.value)
+    assert "still on efficientnet_lite0" in panel.controls.status.value
+    panel.model = "dsift"
+    await until(lambda: canvas.image_size == [192, 256])
+    panel.model = "alexnet"
+    await until(lambda: "still on dense SIFT" in panel.controls.status.value)
+
+
+@with_panel(steps=3)
+async def test_a_cut_is_said(panel: iw.InversionPanel) -> None:
+    said = panel.inputs.cut_note
+    panel.photo = "astronaut"  # square
+    await until(lambda: said.layout.display == "none")
+    panel.photos.take({"name": "tall.png"}, [memoryview(picture(60, 100))])
+    await until(lambda: said.layout.display is None)
+    assert said.value == "40 % of the photo does not fit into 64 × 64 pixels. Crop moves the cut."

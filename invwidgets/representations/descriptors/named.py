@@ -63,6 +63,15 @@ DESCRIPTORS = {
 }
 
 
+def model_title(model: str) -> str:
+    """What people call a model.
+
+    >>> model_title("dsift"), model_title("alexnet")
+    ('dense SIFT', 'alexnet')
+    """
+    return DESCRIPTORS[model].title if model in DESCRIPTORS else model
+
+
 def layer_title(model: str, layer: str) -> str:
     """What people call a layer: a descriptor's last one by the descriptor's name.
 
