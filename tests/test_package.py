@@ -69,6 +69,14 @@ def test_inverting_needs_no_figures_and_no_widgets() -> None:
     assert loaded == "[]"
 
 
+def test_tracing_layers_needs_no_compiler() -> None:
+    loaded = alone(
+        "import sys, invwidgets as iw; iw.invert('coffee', 'hog', seeds=1, steps=1, size=64);"
+        "print([m for m in ('torch._dynamo', 'torchvision', 'sympy') if m in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
 def test_public_names() -> None:
     assert set(invwidgets.__all__) <= set(dir(invwidgets))
     for name in invwidgets.__all__:

@@ -76,6 +76,12 @@ class BoxTracer(TorchDispatchMode):
         self._whole = torch.full((2, 4), EMPTY)
         self.size = (0, 0)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """torch's own switch: to say that this is not to be compiled it would import its compiler,
+        which takes as long as torch itself."""
+        return False
+
     def image(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
         """An image (1, 3, height, width) of grey noise whose pixels carry their own boxes."""
         generator = torch.Generator().manual_seed(0)
