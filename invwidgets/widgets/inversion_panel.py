@@ -331,7 +331,7 @@ class InversionPanel(w.VBox, PanelOptions):
             self.controls.say(self._brought)
         elif self.session.state not in BUSY:
             self._rest()
-            self.snapshot.keep_gallery(self.gallery.drawn())
+            self.snapshot.keep_sheet(lambda: self.gallery.drawn().sheet)
 
     def _keep_stages(self) -> None:
         """Of another photo or network, show only what was made of it before."""

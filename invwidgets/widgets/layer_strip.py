@@ -15,6 +15,7 @@ from typing import Any
 import ipywidgets as w
 
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
+from ..figures.canvas import LIGHT
 from ..figures.contrast import as_shown, stretched
 from ..figures.gallery import best_seed, caption
 from ..images import photo_name
@@ -30,6 +31,7 @@ from .loading import LoadedModel, Loader, load_model
 from .loop import Loop
 from .parts import Line, button, classed, heading
 from .run_controls import duration
+from .snapshot import SHEET_WIDTH, Snapshot
 from .strip_export import StripExport
 from .strip_view import StripView
 
@@ -70,6 +72,7 @@ class LayerStrip(w.VBox):
         self.loader = Loader(self.loop)
         self.session = Session(self._on_progress)
         self.view = StripView(self.loop)
+        self.snapshot = Snapshot()
         self.begin = button("Start", "Layer by layer", self.loop.handler(self._press), "primary")
         self.halt = button("Stop", "Keep what there is", self.loop.handler(self.stop))
         self.status = Line("Loading the network …", "iw-status")
@@ -116,6 +119,7 @@ class LayerStrip(w.VBox):
             self._work.cancel()
         self.loader.close()
         self.session.close()
+        self.snapshot.close()
         close_all(self)
         self.results, self.view.pictures = {}, {}
 
@@ -160,6 +164,10 @@ class LayerStrip(w.VBox):
             if not self._closing:
                 self._buttons(False)
                 self._offer()
+                self.snapshot.keep_sheet(lambda: self.view.sheet(LIGHT, SHEET_WIDTH, 1.0))
+
+    def _ipython_display_(self, **_: Any) -> None:
+        self.snapshot.display(self)
 
     def _buttons(self, running: bool) -> None:
         self.begin.disabled, self.halt.disabled = running, not running

@@ -37,8 +37,7 @@ class PanelControls:
         seeds = w.IntSlider(4, min=1, max=64, description="Images", continuous_update=False)
         self.seeds = Setting(loop, "seeds", seeds, "How many images, each from noise of its own")
         crop = w.FloatSlider(0.5, min=0, max=1, step=0.02, description="Crop", readout=False)
-        self.crop = Setting(loop, "crop", crop, "Which part of the photo is kept")
-        self.cut_note = note()
+        self.crop = Setting(loop, "crop", crop, "")
         self.layer_slider = LayerSlider(loop=loop)
         self.every = w.Button(
             description="Show every stage", tooltip="A small reconstruction of each stage, in turn"
@@ -61,13 +60,11 @@ class PanelControls:
         menus = classed(w.HBox([self.model, self.goal]), "iw-menus")
         menus = classed(w.VBox([menus, self.goal_note]), "iw-asked")
         self.top = classed(w.HBox([self.photos, menus]), "iw-top")
-        where = [self.region_picker, self.cut_note, self.crop]
+        where = classed(w.VBox([self.region_picker, self.crop]), "iw-section", "iw-where")
         how = classed(
             w.VBox([self.knobs, self.channel_selector, self.fold]), "iw-section", "iw-how"
         )
-        self.side = classed(
-            w.VBox([classed(w.VBox(where), "iw-section", "iw-where"), how]), "iw-controls"
-        )
+        self.side = classed(w.VBox([where, how]), "iw-controls")
         self._link(options)
 
     def _link(self, options: PanelOptions) -> None:
@@ -127,6 +124,5 @@ class PanelControls:
         self.region_picker.show_layer(loaded.representation, loaded.size)
         self.channel_selector.show_layer(info.shape[0])
         shown = loaded.cut > 0.02 and needs_photo
-        self.cut_note.value = cut_in_words(loaded.cut, loaded.size)
-        for part in (self.cut_note, self.crop):
-            part.layout.display = None if shown else "none"
+        self.crop.rename(*cut_in_words(loaded.cut, loaded.size))
+        self.crop.layout.display = None if shown else "none"

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextvars
 import io
+from collections.abc import Callable
 from typing import Any
 
-from ..figures.gallery import Gallery, gallery_of
+from ..figures.gallery import gallery_of
+from ..figures.sheet import Sheet
 from ..inversion.result import Reconstruction
 
+SHEET_WIDTH = 880  # of a still that no view has a width for
 _ABSENT = "The panel lives where a kernel runs. Below is its last picture."
 _STYLE = """<style>
 .jp-OutputArea-child:has(+ .jp-OutputArea-child img) > .jupyter-widgets:not(:has(*)),
@@ -37,20 +40,19 @@ class Snapshot:
 
     def keep(self, result: Reconstruction) -> None:
         """Put a result's gallery into the saved notebook."""
-        if self._handle is not None:
-            self.keep_gallery(gallery_of(result, scale=1.0))
+        self.keep_sheet(lambda: gallery_of(result, scale=1.0).sheet)
 
-    def keep_gallery(self, drawn: Gallery | None) -> None:
-        """Put a gallery as it stands there."""
-        if self._handle is None or drawn is None:
+    def keep_sheet(self, draw: Callable[[], Sheet]) -> None:
+        """Put a sheet there; it is drawn only where there is a notebook to keep it."""
+        if self._handle is None:
             return
-        file = io.BytesIO()
-        drawn.sheet.save(file, "png")  # sharp on dense screens: twice as many pixels as it is wide
+        file, sheet = io.BytesIO(), draw()
+        sheet.save(file, "png")  # sharp on dense screens: twice as many pixels as it is wide
         # of no cell: nbclient hears only what the cell now running sends, or nobody in particular
         contextvars.Context().run(
             self._handle.update,
             {"image/png": file.getvalue(), "text/plain": "the panel's last picture"},
-            metadata={"image/png": {"width": drawn.plan.width}},
+            metadata={"image/png": {"width": sheet.plan.width}},
             raw=True,
         )
 

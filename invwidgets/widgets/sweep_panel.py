@@ -18,6 +18,7 @@ import ipywidgets as w
 from traitlets import TraitError
 
 from ..errors import BadSettingError, InvwidgetsError, own_words
+from ..figures.canvas import LIGHT
 from ..figures.sweep_grid import Cell, cell_of
 from ..sweeps.estimate import in_words
 from ..sweeps.executors import Control
@@ -28,6 +29,7 @@ from .closing import close_all
 from .loop import Loop
 from .opened_run import opened_run
 from .parts import Line, button, classed
+from .snapshot import SHEET_WIDTH, Snapshot
 from .sweep_view import SweepView
 
 _PAUSE = 0.5  # seconds between two pictures of the grid, at least
@@ -102,6 +104,7 @@ class SweepPanel(w.VBox):
         self.error = Line(name="iw-error")
         self.failures = Line(name="iw-note")
         self.view = SweepView(loop)
+        self.snapshot = Snapshot()
         axes = list(self.sweep.grid.axes())
         self.rows_menu = _menu("Down", axes, plane.rows)
         self.columns_menu = _menu("Across", axes, plane.columns)
@@ -179,6 +182,7 @@ class SweepPanel(w.VBox):
             if not waiter.done() and not waiter.get_loop().is_closed():
                 waiter.cancel()
         self._close_opened()
+        self.snapshot.close()
         close_all(self)
         self._cells.clear()
 
@@ -248,6 +252,15 @@ class SweepPanel(w.VBox):
                 waiter.set_result(status)
         self._waiters = []
         self._draw()
+        self._keep()
+
+    def _keep(self) -> None:
+        """A still of the grid, in the saved notebook."""
+        if self._cells:
+            self.snapshot.keep_sheet(lambda: self.view.sheet(LIGHT, SHEET_WIDTH, 1.0))
+
+    def _ipython_display_(self, **_: Any) -> None:
+        self.snapshot.display(self)
 
     # ---- the store
 
@@ -269,6 +282,7 @@ class SweepPanel(w.VBox):
             return
         self._show_status(status)
         self._draw()
+        self._keep()
 
     def _show_status(self, status: Status) -> None:
         self.status = status

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..figures.canvas import Theme
+from ..figures.sheet import Sheet
 from ..figures.sweep_grid import Cell, sweep_sheet
 from ..sweeps.plane import Plane
 from .loop import Loop
@@ -27,14 +29,17 @@ class SweepView(PictureView):
         self.plane, self.cells = plane, dict(cells)
         self.redraw()
 
+    def sheet(self, theme: Theme, width: int, scale: float) -> Sheet:
+        """The picture, ready to be drawn or saved."""
+        assert self.plane is not None
+        return sweep_sheet(self.plane, self.cells, width, theme, scale)
+
     def redraw(self) -> None:
         """Draw again, as wide as the view is now."""
         plane = self.plane
         if plane is None or not self.comm:
             return
-        sheet = sweep_sheet(
-            plane, self.cells, max(240, self.width), self.figure_theme, self.pixel_ratio
-        )
+        sheet = self.sheet(self.figure_theme, max(240, self.width), self.pixel_ratio)
         columns, places = len(plane.column_heads), []
         for (row, column), place in plane.places.items():
             cell = self.cells.get(place)

@@ -25,13 +25,14 @@ def models() -> list[tuple[str, str]]:
     ]
 
 
-def cut_in_words(share: float, size: tuple[int, int]) -> str:
-    """What a photo of another shape loses.
+def cut_in_words(share: float, size: tuple[int, int]) -> tuple[str, str]:
+    """What a photo of another shape loses: in a few words, and in a sentence.
 
-    >>> cut_in_words(0.4, (224, 224))
-    '40 % of the photo does not fit into 224 × 224 pixels. Crop moves the cut.'
+    >>> cut_in_words(0.4, (224, 224))[0]
+    'Crop: 40 % is cut off'
     """
     height, width = size
-    return f"{share:.0%} of the photo does not fit".replace("%", " %") + (
-        f" into {width} × {height} pixels. Crop moves the cut."
+    lost = f"{100 * share:.0f} %"
+    return f"Crop: {lost} is cut off", (
+        f"Which part of the photo is kept; {lost} of it does not fit into {width} × {height} pixels"
     )

@@ -413,9 +413,10 @@ async def test_a_square_network_after_sift_has_a_square_grid(panel: iw.Inversion
 
 @with_panel(steps=3)
 async def test_a_cut_is_said(panel: iw.InversionPanel) -> None:
-    said = panel.inputs.cut_note
+    said = panel.inputs.crop
     panel.photo = "astronaut"  # square
     await until(lambda: said.layout.display == "none")
     panel.photos.take({"name": "tall.png"}, [memoryview(picture(60, 100))])
     await until(lambda: said.layout.display is None)
-    assert said.value == "40 % of the photo does not fit into 64 × 64 pixels. Crop moves the cut."
+    assert said.control.description == "Crop: 40 % is cut off"
+    assert said.control.tooltip.endswith("40 % of it does not fit into 64 × 64 pixels")

@@ -351,8 +351,11 @@ def test_two_panels_at_once() -> None:
 def test_the_strip_fills_layer_by_layer() -> None:
     async def strip() -> None:
         strip = iw.LayerStrip("coffee", layers=["blocks.0", "blocks.1"], size=64, steps=5)
+        stills: list[Any] = []
+        strip.snapshot.keep_sheet = lambda draw: stills.append(draw())  # type: ignore[method-assign]
         results = await strip.start()
         assert list(results) == ["blocks.0", "blocks.1"]
+        assert [len(still.plan.spots) for still in stills] == [3], "kept in the notebook"
         assert strip.view.picture[:2] == b"\xff\xd8"
         assert strip._model_name == "VBoxModel", "ipywidgets' own: the page finds its class by it"
         assert strip.title.value == "What each layer still knows of coffee, by efficientnet_lite0"

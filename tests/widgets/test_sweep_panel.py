@@ -93,14 +93,18 @@ def test_it_rests_stops_and_goes_on(sweep: iw.Sweep, tmp_path: Path) -> None:
         await until(lambda: panel.bar.value == 1)
         panel.pause_button.click()
         await until(lambda: panel.pause_button.description == "Resume")
-        await asyncio.sleep(0.5)
-        resting = panel.bar.value
-        await asyncio.sleep(0.5)
-        assert panel.bar.value == resting < 5
+        before, resting = -1, panel.bar.value
+        while before != resting:  # what was under way may end yet
+            await asyncio.sleep(0.5)
+            before, resting = resting, panel.bar.value
+        assert resting < 5
         panel.pause_button.click()
         await until(lambda: panel.bar.value > resting)
         panel.stop_button.click()
+        stills: list[Any] = []
+        panel.snapshot.keep_sheet = lambda draw: stills.append(draw())  # type: ignore[method-assign]
         status = await task
+        assert [len(still.plan.spots) for still in stills] == [5], "kept in the notebook"
         assert 0 < len(status.stored) < 5
         assert "Start goes on" in panel.line.value
         assert panel.start_button.description == "Go on"
