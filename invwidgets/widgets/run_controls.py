@@ -116,7 +116,8 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
         return "Stopped before the first step. Press Start to begin."
     if progress.state in ("finished", "stopped"):
         if result is None:
-            return f"{'Stopped' if progress.state == 'stopped' else 'Done'}. Measuring the images …"
+            stopped = "Stopped. " if progress.state == "stopped" else ""
+            return f"{stopped}Measuring the images …"
         return outcome(result, photo)
     return {"failed": "That did not work; everything else still does."}.get(progress.state, "")
 
