@@ -198,7 +198,8 @@ def spread(images: Tensor) -> Tensor:
     mean = images.mean(0)
     variance = torch.zeros_like(mean)
     for image in images:  # torch's own deviation across images takes forty times as long
-        variance.addcmul_(image - mean, image - mean, value=1 / len(images))
+        apart = image - mean
+        variance.addcmul_(apart, apart, value=1 / len(images))
     return variance.sqrt().mean(0)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import ipywidgets as w
 
 from ..errors import BadSettingError, InvwidgetsError, unknown_name
-from ..figures.canvas import LIGHT
 from ..figures.contrast import as_shown, stretched
 from ..figures.gallery import best_seed, caption
 from ..images import photo_name
@@ -31,7 +30,7 @@ from .loading import LoadedModel, Loader, load_model
 from .loop import Loop
 from .parts import Line, button, classed, heading
 from .run_controls import duration
-from .snapshot import SHEET_WIDTH, Snapshot
+from .snapshot import Snapshot
 from .strip_export import StripExport
 from .strip_view import StripView
 
@@ -164,7 +163,8 @@ class LayerStrip(w.VBox):
             if not self._closing:
                 self._buttons(False)
                 self._offer()
-                self.snapshot.keep_sheet(lambda: self.view.sheet(LIGHT, SHEET_WIDTH, 1.0))
+                if self.results:
+                    self.snapshot.keep_view(self.view)
 
     def _ipython_display_(self, **_: Any) -> None:
         self.snapshot.display(self)

@@ -10,19 +10,26 @@ from __future__ import annotations
 import contextvars
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+from ..figures.canvas import LIGHT, Theme
 from ..figures.gallery import gallery_of
 from ..figures.sheet import Sheet
 from ..inversion.result import Reconstruction
 
-SHEET_WIDTH = 880  # of a still that no view has a width for
+_WIDTH = 880  # of a still that no view has a width for
 _ABSENT = "The panel lives where a kernel runs. Below is its last picture."
 _STYLE = """<style>
 .jp-OutputArea-child:has(+ .jp-OutputArea-child img) > .jupyter-widgets:not(:has(*)),
 .jp-OutputArea-child:has(+ .jp-OutputArea-child img):has(script[type$="widget-view+json"])
 { display: none !important; }
 </style>"""
+
+
+class Drawn(Protocol):
+    """What can be drawn at any width: a strip's view, a sweep's."""
+
+    def sheet(self, theme: Theme, width: int, scale: float) -> Sheet: ...
 
 
 class Snapshot:
@@ -41,6 +48,10 @@ class Snapshot:
     def keep(self, result: Reconstruction) -> None:
         """Put a result's gallery into the saved notebook."""
         self.keep_sheet(lambda: gallery_of(result, scale=1.0).sheet)
+
+    def keep_view(self, view: Drawn) -> None:
+        """Put a view's picture there, light and of a page's width."""
+        self.keep_sheet(lambda: view.sheet(LIGHT, _WIDTH, 1.0))
 
     def keep_sheet(self, draw: Callable[[], Sheet]) -> None:
         """Put a sheet there; it is drawn only where there is a notebook to keep it."""

@@ -18,7 +18,6 @@ import ipywidgets as w
 from traitlets import TraitError
 
 from ..errors import BadSettingError, InvwidgetsError, own_words
-from ..figures.canvas import LIGHT
 from ..figures.sweep_grid import Cell, cell_of
 from ..sweeps.estimate import in_words
 from ..sweeps.executors import Control
@@ -29,7 +28,7 @@ from .closing import close_all
 from .loop import Loop
 from .opened_run import opened_run
 from .parts import Line, button, classed
-from .snapshot import SHEET_WIDTH, Snapshot
+from .snapshot import Snapshot
 from .sweep_view import SweepView
 
 _PAUSE = 0.5  # seconds between two pictures of the grid, at least
@@ -257,7 +256,7 @@ class SweepPanel(w.VBox):
     def _keep(self) -> None:
         """A still of the grid, in the saved notebook."""
         if self._cells:
-            self.snapshot.keep_sheet(lambda: self.view.sheet(LIGHT, SHEET_WIDTH, 1.0))
+            self.snapshot.keep_view(self.view)
 
     def _ipython_display_(self, **_: Any) -> None:
         self.snapshot.display(self)
