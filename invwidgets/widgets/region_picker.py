@@ -225,6 +225,8 @@ class RegionPicker(w.VBox):
 
 
 def _range(name: str) -> w.IntRangeSlider:
-    slider = w.IntRangeSlider(value=(0, 1), min=0, max=1, description=name, disabled=True)
-    slider.continuous_update = True
-    return slider
+    # A range whose both ends are set by Python tells of each end on its own, as if by hand, where
+    # it tells of every move: a region nobody chose. So it tells when a hand lets go.
+    return w.IntRangeSlider(
+        value=(0, 1), min=0, max=1, description=name, disabled=True, continuous_update=False
+    )

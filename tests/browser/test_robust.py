@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from .flows import MINUTE, load, picture, press, searching, status
-from .servers import BIN, browser, server, write_notebook
+from .servers import BIN, browser, open_in_lab, server, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +25,28 @@ CELLS = {
         "import invwidgets as iw\n"
         'strip = iw.LayerStrip("coffee", layers=["blocks.0", "blocks.2", "blocks.4"], steps=20)',
         "strip",
+    ),
+    "picker": (
+        "import asyncio, invwidgets as iw, ipywidgets as w\n"
+        "from invwidgets.images import read_photo, to_uint8\n"
+        'phi = iw.representation("efficientnet_lite0").at("blocks.2")\n'
+        'pixels = to_uint8(read_photo("coffee", (224, 224)))\n'
+        'regions, said, box, more = [], w.Label("none"), w.VBox(), w.Button(description="More")\n'
+        "def chosen(change):\n"
+        "    regions.append(change['new'])\n"
+        "    said.value = f'chosen {regions}'\n"
+        "async def show(picker, seconds):\n"
+        "    picker.observe(chosen, 'value')\n"
+        "    await asyncio.sleep(seconds)\n"
+        "    picker.show_photo(pixels)\n"
+        "    picker.show_layer(phi, (224, 224))\n"
+        "async def shown():\n"
+        "    pickers = [iw.RegionPicker() for _ in range(12)]\n"
+        "    box.children = [w.VBox([p, p.exact]) for p in pickers]\n"
+        "    await asyncio.gather(*(show(p, n / 20) for n, p in enumerate(pickers)))\n"
+        "    more.description = 'Shown'\n"
+        "more.on_click(lambda _: asyncio.ensure_future(shown()))",
+        "w.VBox([more, said, box])",
     ),
 }
 
@@ -114,9 +136,22 @@ def test_channels_by_eye_and_curves(lab: str) -> None:
         assert not page.troubles
 
 
-def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
-    from .servers import open_in_lab
+def test_only_a_hand_chooses_a_region(lab: str) -> None:
+    """Sliders whose range and ends Python sets told of a range of one cell."""
+    with browser(1280, 1000) as page:
+        open_in_lab(page, lab, "picker.ipynb")
+        press(page, "More")
+        page.get_by_role("button", name="Shown").wait_for(timeout=MINUTE)
+        page.locator(".noUi-handle").nth(47).wait_for(timeout=MINUTE)  # 12 pickers of 2 ranges
+        page.wait_for_timeout(1000)
+        assert page.get_by_text("none", exact=True).count() == 1
+        page.locator(".noUi-handle").first.focus()  # where the rows begin
+        page.keyboard.press("ArrowRight")
+        page.get_by_text("chosen [(1, 28, 0, 28)]").wait_for(timeout=MINUTE)
+        assert not page.troubles
 
+
+def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
     with browser(1280, 800) as page:
         open_in_lab(page, lab, "strip.ipynb")
         status(page, "Ready")
