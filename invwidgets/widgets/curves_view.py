@@ -48,7 +48,7 @@ class CurvesView(w.VBox):
         figure.savefig(file, format="png")
         self.image.value = file.getvalue()
         self.image.layout.display = None
-        moved = sorted({f"{NAMES.get(name, name)} at step {step}" for step, name, _ in changes})
-        words = f"Dashed: {', '.join(moved[:6])}." if moved else "A line a seed, by step."
-        self.caption.value = words if len(moved) <= 6 else words[:-1] + " …"
+        changed = sorted({f"{NAMES.get(name, name)} at step {step}" for step, name, _ in changes})
+        words = f"Dashed: {', '.join(changed[:6])}." if changed else "A line a seed, by step."
+        self.caption.value = words if len(changed) <= 6 else words[:-1] + " …"
         self._next = began + max(_LEAST, (time.monotonic() - began) / _SHARE)

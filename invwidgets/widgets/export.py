@@ -57,11 +57,11 @@ class Export(anywidget.AnyWidget):
         result: Reconstruction | None,
         photo: str | None = None,
         upload: tuple[str, bytes] | None = None,
-        moved: str = "",
+        overridden: str = "",
     ) -> None:
         """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
-        name and bytes, which the code will read, ``moved`` names the knobs that were changed."""
-        self._overridden = moved
+        name and bytes, which the code will read, ``overridden`` names the knobs that were moved."""
+        self._overridden = overridden
         self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
             self.code = self.note = ""
@@ -131,14 +131,14 @@ def file_name(photo: str, layer: str, kind: str) -> str:
     return f"{plain.strip('. ')[:60] or 'photo'}-{layer.replace('/', '_')}.{kind}"
 
 
-def file_of(result: Reconstruction, kind: str, theme: str = "light", moved: str = "") -> bytes:
-    """A result as the bytes of a file: png, pdf, gif or safetensors; a picture names what was
-    ``moved``, the file of numbers holds every setting."""
+def file_of(result: Reconstruction, kind: str, theme: str = "light", overridden: str = "") -> bytes:
+    """A result as the bytes of a file: png, pdf, gif or safetensors; a picture names
+    what was ``overridden``, the file of numbers holds every setting."""
     if kind in ("png", "pdf"):
         file = io.BytesIO()
-        gallery_of(result, theme=THEMES[theme], said=moved).sheet.save(file, kind)
+        gallery_of(result, theme=THEMES[theme], said=overridden).sheet.save(file, kind)
         return file.getvalue()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"result.{kind}"
-        save_animation(result, path, said=moved) if kind == "gif" else result.save(path)
+        save_animation(result, path, said=overridden) if kind == "gif" else result.save(path)
         return path.read_bytes()

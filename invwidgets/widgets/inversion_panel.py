@@ -314,9 +314,13 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def _ask_to_keep(self, dirty: set[str]) -> None:
         """Knobs that were moved for another photo, model or layer: do they stay?"""
-        moved = self.overridden_knobs
         other = dirty & {"photo", "model", "layer"}
-        if moved and other and self._models.loaded is not None and not self._restoring:
+        if (
+            self.overridden_knobs
+            and other
+            and self._models.loaded is not None
+            and not self._restoring
+        ):
             self.controls.question = sentences.keep_question(overridden_in_words(self), other)
 
     def _have_loaded(self) -> None:
@@ -411,8 +415,8 @@ class InversionPanel(w.VBox, PanelOptions):
             return self._continued
         if last.result is not None:
             self._continued = self._again = ""
-        moved = overridden_in_words(self)
-        words = sentences.standing(last, self._of_run, self.result, self._caveats, moved)
+        said = overridden_in_words(self)
+        words = sentences.standing(last, self._of_run, self.result, self._caveats, said)
         return f"{self._again}{words}" if last.state in ("preparing", "running") else words
 
     def _ended(self, result: Reconstruction) -> None:

@@ -16,13 +16,14 @@ from ..representations.descriptors.named import model_title
 from .run_controls import in_words
 
 
-def caveats(random: bool, moved: str) -> str:
+def caveats(random: bool, overridden: str) -> str:
     """What must be said of weights and knobs, to be added to a sentence; empty without either.
 
     >>> caveats(True, "Smoothness 1.0")
     ' Mind: random weights. Moved: Smoothness 1.0.'
     """
-    return (" Mind: random weights." if random else "") + (f" Moved: {moved}." if moved else "")
+    mind = " Mind: random weights." if random else ""
+    return f"{mind} Moved: {overridden}." if overridden else mind
 
 
 def ready(caveats: str, kept: bool = False) -> str:
@@ -58,9 +59,9 @@ def not_yet_shown(knobs: str) -> str:
     return f"{knobs}: the images were made before; Start again makes them anew."
 
 
-def keep_question(moved: str, other: Iterable[str]) -> str:
+def keep_question(overridden: str, other: Iterable[str]) -> str:
     """Whether knobs moved for one photo, model or layer stay for another."""
-    return f"You moved {moved}. Keep for this {' and '.join(sorted(other))}?"
+    return f"You moved {overridden}. Keep for this {' and '.join(sorted(other))}?"
 
 
 def refused(words: str) -> str:
@@ -79,10 +80,10 @@ def standing(
     of_run: tuple[str, str],
     result: Reconstruction | None,
     caveats: str,
-    moved: str,
+    overridden: str,
 ) -> str:
     """Where a run of a layer and a photo stands; ``result`` is the panel's, read at its end."""
     words = in_words(last, *of_run, last.result and result)
     if last.result is None:
         return f"{words}{caveats}"
-    return f"{words} Moved: {moved}." if moved else words  # the weights it says itself
+    return f"{words} Moved: {overridden}." if overridden else words  # the weights it says itself

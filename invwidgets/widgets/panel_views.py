@@ -37,11 +37,11 @@ def _joined(*parts: str) -> str:
 
 def _said(loaded: LoadedModel, options: PanelOptions) -> str:
     random = loaded.representation.weights == "random weights"
-    moved = overridden_in_words(options)
-    return _joined("random weights" if random else "", _moved_note(moved))
+    overridden = overridden_in_words(options)
+    return _joined("random weights" if random else "", _overridden_note(overridden))
 
 
-def _moved_note(words: str) -> str:
+def _overridden_note(words: str) -> str:
     """Of the images: it stands beneath the photo, which no knob changes."""
     return f"moved: {words}" if words else ""
 
@@ -95,22 +95,22 @@ class PanelViews(w.VBox):
         result: Reconstruction,
         photo: str,
         upload: tuple[str, bytes] | None,
-        moved: str,
+        overridden: str,
     ) -> None:
         """A run's end: measured captions, and files; ``photo`` is Python that names its photo,
-        ``upload`` the file of one that came from the page, ``moved`` the knobs changed."""
-        self.gallery.say(_joined(result.weights_note, _moved_note(moved)))
+        ``upload`` the file of one that came from the page, ``overridden`` the knobs moved."""
+        self.gallery.say(_joined(result.weights_note, _overridden_note(overridden)))
         captions = [caption(result, index) for index in range(len(result.seeds))]
         self.gallery.show(last_frame(result), captions)
         self.export.theme, self.history.theme = self.gallery.colors, self.gallery.figure_theme
-        self.export.offer(result, photo, upload, moved)
+        self.export.offer(result, photo, upload, overridden)
 
     def restore(
         self,
         result: Reconstruction,
         photo: str,
         upload: tuple[str, bytes] | None,
-        moved: str,
+        overridden: str,
     ) -> None:
         """A result of before, with the photo it was made of."""
         pixels = None if result.photo is None else to_uint8(result.photo)
@@ -120,11 +120,11 @@ class PanelViews(w.VBox):
             result.seeds,
             result.field_box,
             result.handcrafted,
-            _joined(result.weights_note, _moved_note(moved)),
+            _joined(result.weights_note, _overridden_note(overridden)),
         )
         self.legend.layout.display = None if result.objective.measures_error else "none"
         self.classes.rows = []
-        self.show_result(result, photo, upload, moved)
+        self.show_result(result, photo, upload, overridden)
 
     def show_curves(
         self, session: Session, seeds: int, result: Reconstruction | None, now: bool = False

@@ -78,7 +78,7 @@ async def test_moved_knobs_are_named_and_asked_about(panel: iw.InversionPanel) -
     for kind in ("png", "gif"):
         panel.export.send_wanted({"want": kind})
     assert sent != [file_of(result, "png"), file_of(result, "gif")]
-    assert sent == [file_of(result, kind, moved="Smoothness 1.0") for kind in ("png", "gif")]
+    assert sent == [file_of(result, kind, overridden="Smoothness 1.0") for kind in ("png", "gif")]
     assert not panel.controls.question
     panel.layer = "blocks.1"
     await until(lambda: panel.controls.question)
