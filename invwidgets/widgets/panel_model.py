@@ -17,11 +17,12 @@ from ..representations.network import check_region
 from .loading import LoadedModel, Loader, load_model, responses
 from .loop import Loop
 from .panel_controls import PanelControls
-from .panel_options import PanelOptions
+from .panel_options import PRESET, PanelOptions
 
 
 class PanelModel:
-    """``loaded`` is what was loaded last, ``loading`` whether more is awaited; all on the loop."""
+    """``loaded`` is what was loaded last, of ``model``; ``loading`` whether more is awaited,
+    ``refused`` the model that could not be had. All on the loop."""
 
     def __init__(
         self,
@@ -36,7 +37,8 @@ class PanelModel:
         self._say, self._then, self._failed = say, then, failed
         self.loader = Loader(loop)
         self._kept_options: set[str] = set()  # asked for together with it: not to be dropped
-        self.model: Any = None  # of ``loaded``
+        self.model: Any = None
+        self.refused: Any = None
         self.loaded: LoadedModel | None = None
         self.loading = False
         controls.channel_selector.observe(self._responses_wanted, "wants_features")
@@ -62,9 +64,28 @@ class PanelModel:
             self._load_failed,
         )
 
+    def follow_preset(self) -> None:
+        """Put what is not overridden where the preset has it, for this layer."""
+        if self.loaded is None:
+            return
+        options, knobs = self._options, self._controls.knobs
+        values = options.preset_values(self.loaded.representation)
+        with options.quietly():
+            knobs.follow({name: values[name] for name in knobs.knobs})
+            for name in set(PRESET) - options.overridden - set(knobs.knobs):
+                setattr(options, name, values[name])
+
+    def show_changed(self, dirty: set[str]) -> None:
+        """Show the network as it is with another region, goal or preset; ``dirty`` has changed."""
+        self.follow_preset()
+        if "region" in dirty:
+            self._controls.channel_selector.refresh()
+        if "objective" in dirty and self.loaded is not None:
+            self._controls.show_model(self.loaded, self._options.asked.needs_photo)
+
     def close(self) -> None:
         self.loader.close()
-        self.loaded = self.model = None
+        self.loaded = self.model = self.refused = None
 
     def _responses_wanted(self, change: Any) -> None:
         """Have the channels' responses shown."""
@@ -103,5 +124,5 @@ class PanelModel:
             self._loop.failed(error)
 
     def _load_failed(self, words: str) -> None:
-        self.loading = False
+        self.loading, self.refused = False, self._options.model
         self._failed(words)

@@ -93,6 +93,17 @@ class PanelOptions(t.HasTraits):
         return objective_of(self.objective)
 
     @property
+    def photo_title(self) -> str:
+        """What to call the photo."""
+        given = self.photo
+        return photo_name(given) if isinstance(given, str) else self.photo_name or photo_name(given)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a trait that changes now does so because it is asked for."""
+        return not self.quiet
+
+    @property
     def values(self) -> dict[str, Any]:
         """Every option as it stands."""
         return {name: getattr(self, name) for name in OPTIONS}
@@ -190,24 +201,23 @@ def stage_key(options: PanelOptions) -> tuple[Any, ...]:
     return tuple(value if isinstance(value, plain) else id(value) for value in values)
 
 
-def shown_name(photo: Any, given: str) -> str:
-    return photo_name(photo) if isinstance(photo, str) else given or photo_name(photo)
-
-
-def upload_name(name: str) -> str:
-    """What every system takes as the name of an upload's file."""
+def upload_of(options: PanelOptions) -> tuple[str, bytes] | None:
+    """An uploaded photo as a file, its name one that every system takes."""
+    given, name = options.photo, options.photo_title
+    if not isinstance(given, bytes):
+        return None
     plain = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in name)
-    return f"{plain.strip('. ')[:60] or 'photo'}.png"
+    return f"{plain.strip('. ')[:60] or 'photo'}.png", given
 
 
-def photo_code(options: PanelOptions, name: str, size: tuple[int, int] | None) -> str:
+def photo_code(options: PanelOptions, size: tuple[int, int] | None) -> str:
     """Python that names the photo, cut as it is; of an upload, the file that is written for it."""
-    given = options.photo
+    given, upload = options.photo, upload_of(options)
     code = "photo"
     if isinstance(given, str | os.PathLike):
         code = repr(os.fspath(given))
-    elif isinstance(given, bytes):
-        code = repr(upload_name(name))
+    elif upload is not None:
+        code = repr(upload[0])
     if options.crop != CENTRE and size is not None:
         return f"iw.read_photo({code}, {size}, at={options.crop:g})"
     return code

@@ -2,8 +2,8 @@
 
 >>> run = PanelRun(loop, on_progress=lambda reports: print(reports[-1].state))
 >>> task = run.task()
->>> run.session.start("coffee", layer="blocks.2")
->>> result = await task          # given where ``on_progress`` calls run.set_result(result)
+>>> run.start({"photo": "coffee", "layer": "blocks.2"}, "coffee")
+>>> result = await task
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..errors import BadSettingError, InvwidgetsError
@@ -22,13 +23,15 @@ from .loop import Loop
 
 
 class PanelRun:
-    """``on_progress`` is called on the loop with the reports of the latest run, many at once."""
+    """``on_progress`` is called on the loop with the reports of the latest run, many at once; where
+    the run ends, so do the tasks."""
 
     def __init__(self, loop: Loop, on_progress: Callable[[list[Progress]], None]) -> None:
         self._loop, self._on_progress = loop, on_progress
         self._reports: deque[Progress] = deque()
         self._lock = threading.Lock()
         self._waiters: list[asyncio.Future[Reconstruction]] = []
+        self._photo = ""
         self.session = Session(self._queue)
 
     def task(self) -> asyncio.Task[Reconstruction]:
@@ -45,10 +48,12 @@ class PanelRun:
         task.add_done_callback(_retrieve)
         return task
 
-    def set_result(self, result: Reconstruction) -> None:
-        """Let every task end with this result."""
-        for waiter in self._taken():
-            waiter.set_result(result)
+    def start(self, arguments: Mapping[str, Any], photo: str, one_step: bool = False) -> None:
+        """Search anew, all of it or one step; results call their photo by the name ``photo``."""
+        self._photo = photo
+        self.session.start(paused=one_step, **arguments)
+        if one_step:
+            self.session.step()
 
     def set_exception(self, words: str) -> None:
         """Let every task end with an error that says why there is no result."""
@@ -81,7 +86,27 @@ class PanelRun:
             self._reports.clear()
         if reports:
             latest = reports[-1].number
-            self._on_progress([progress for progress in reports if progress.number == latest])
+            reports = [self._named(report) for report in reports if report.number == latest]
+            self._end_tasks(reports)  # they go on after this turn of the loop
+            self._on_progress(reports)
+
+    def _named(self, report: Progress) -> Progress:
+        """An upload's photo has the name of its file, which the session does not know."""
+        result = report.result
+        if result is None or not result.photo_name:
+            return report
+        return replace(report, result=replace(result, photo_name=self._photo))
+
+    def _end_tasks(self, reports: list[Progress]) -> None:
+        for report in reports:
+            if report.result is not None:
+                for waiter in self._taken():
+                    waiter.set_result(report.result)
+        last = reports[-1]
+        if last.state == "failed":
+            self.set_exception(last.error)
+        elif last.state == "stopped" and not last.step:
+            self.set_exception("stopped before the first step: there is no result")
 
 
 async def _shielded(waiter: asyncio.Future[Reconstruction]) -> Reconstruction:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..inversion.progress import Progress
-from ..inversion.result import Reconstruction
 from ..inversion.task import WARM_STEPS
 from ..representations.descriptors.named import model_title
 from .run_controls import in_words
@@ -75,15 +74,9 @@ def kept_instead(model: Any) -> str:
     return f"Choose something else; {kept}."
 
 
-def standing(
-    last: Progress,
-    of_run: tuple[str, str],
-    result: Reconstruction | None,
-    caveats: str,
-    overridden: str,
-) -> str:
-    """Where a run of a layer and a photo stands; ``result`` is the panel's, read at its end."""
-    words = in_words(last, *of_run, last.result and result)
+def standing(last: Progress, layer: str, photo: str, caveats: str, overridden: str) -> str:
+    """Where a run of a layer and a photo stands."""
+    words = in_words(last, layer, photo, last.result)
     if last.result is None:
         return f"{words}{caveats}"
     return f"{words} Moved: {overridden}." if overridden else words  # the weights it says itself

@@ -23,6 +23,7 @@ from .loop import Loop
 from .panel_options import PanelOptions, overridden_in_words
 from .parts import classed, note
 from .run_controls import RunControls
+from .snapshot import Snapshot
 
 _CURVES = 1  # their tab
 _LEGEND = (
@@ -47,7 +48,8 @@ def _overridden_note(words: str) -> str:
 
 
 class PanelViews(w.VBox):
-    """``controls``, ``gallery``, ``classes`` and, in tabs, ``history``, ``curves``, ``export``."""
+    """``controls``, ``gallery``, ``classes`` and, in tabs, ``history``, ``curves``, ``export``;
+    ``snapshot`` is what the saved notebook keeps."""
 
     def __init__(self, loop: Loop) -> None:
         self.controls = RunControls()
@@ -56,6 +58,7 @@ class PanelViews(w.VBox):
         self.curves = CurvesView()
         self.history = History(loop)
         self.export = Export(loop)
+        self.snapshot = Snapshot()
         self.tabs = w.Tab(
             [self.history, self.curves, self.export], titles=["History", "Curves", "Export"]
         )

@@ -1,0 +1,149 @@
+"""From a panel's run to its views: the run under way, its result, or one brought back.
+
+>>> shown = PanelShown(options, models, session, views, status)
+>>> shown.show_progress(reports)
+>>> shown.result                            # of the last run
+>>> shown.restore(views.history.entries[0])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..inversion.progress import Progress
+from ..inversion.result import Reconstruction
+from ..inversion.session import Session
+from .history import HistoryEntry
+from .panel_classes import ask_classes
+from .panel_model import PanelModel
+from .panel_options import PanelOptions, overridden_in_words, photo_code, upload_of
+from .panel_status import PanelStatus
+from .panel_views import PanelViews
+
+
+class PanelShown:
+    """``result`` is the last run's, ``entry`` the finished run whose images are to be seen, if any
+    is."""
+
+    def __init__(
+        self,
+        options: PanelOptions,
+        models: PanelModel,
+        session: Session,
+        views: PanelViews,
+        status: PanelStatus,
+    ) -> None:
+        self._options, self._models, self._session = options, models, session
+        self._views, self._status = views, status
+        self.result: Reconstruction | None = None
+        self.entry: HistoryEntry | None = None
+
+    # ---- before a run
+
+    def lay_out(self) -> None:
+        """The photo, and empty places for the images."""
+        self.entry = None  # what is still to be said of it is not said of what comes
+        if self._models.loaded is not None:
+            self._views.lay_out(self._models.loaded, self._options.photo_title, self._options)
+
+    def rest(self) -> None:
+        """Nothing runs, and what stands there is of another question: begin with empty places."""
+        kept = self.entry is not None
+        self._views.controls.show_state("idle")
+        self.lay_out()
+        if self._models.loaded is not None and not self._models.loading:
+            self._status.ready(kept)
+
+    def keep_still(self) -> None:
+        """Have the saved notebook show what is to be seen before the first run."""
+        self._views.snapshot.keep_sheet(lambda: self._views.gallery.drawn().sheet)
+
+    def show_theme(self) -> None:
+        self._views.gallery.theme = self._options.theme
+
+    # ---- a run, and its end
+
+    def show_progress(self, reports: Sequence[Progress]) -> None:
+        """What a run has reported since last time."""
+        last = reports[-1]
+        self._views.show_progress(reports)
+        self._session.frame_seconds = self._views.gallery.pause
+        self.draw_curves()
+        for progress in reports:
+            if progress.result is not None:
+                self._show_result(progress.result)
+        if last.state == "failed":
+            self._status.show_error(last.error)
+        if not self._models.loading:  # what is loaded now is another matter
+            self._status.show_progress(last)
+
+    def show_knobs(self) -> None:
+        """Knobs act on the run: what is said of its images follows."""
+        self._views.say_of(self._models.loaded, self._options)
+
+    def go_on(self) -> None:
+        """A finished run is taken up: what was found of its images no longer holds."""
+        self._views.classes.rows, self.entry = [], None
+
+    def _show_result(self, result: Reconstruction) -> None:
+        self.result = result
+        self._views.show_result(result, *self._named())
+        self.entry = entry = HistoryEntry(result, self._options.values, self._options.overridden)
+        self._views.history.add(entry)
+        self.draw_curves(now=True)
+        self._views.snapshot.keep(result)
+        if self._models.loaded is not None:
+            ask_classes(self._models, result, lambda rows: self.take_classes(entry, rows))
+
+    def take_classes(self, entry: HistoryEntry, rows: tuple[Any, ...]) -> None:
+        """What the network says of a run's images; shown where they are still shown."""
+        known = replace(entry, classes=rows)
+        self._views.history.replace(entry, known)
+        if self.entry is entry and self.result is entry.result:
+            self.entry = known
+            self._views.classes.rows = list(rows)
+
+    def draw_curves(self, now: bool = False) -> None:
+        """The energies, at once or when it is time for a picture."""
+        result = None if self.entry is None else self.entry.result
+        self._views.show_curves(self._session, self._options.seeds, result, now)
+
+    # ---- a run of before
+
+    def restore(self, entry: HistoryEntry) -> None:
+        """Bring a finished run back: its settings and its images."""
+        self._session.stop()
+        self._session.forget()
+        options, settings = self._options, entry.settings
+        changed = {n: v for n, v in settings.items() if getattr(options, n) is not v}
+        self._status.bring_back(self._views.history.number(entry))
+        with options.quietly():
+            options.overridden = entry.overridden
+            for name, value in changed.items():
+                setattr(options, name, value)
+        self.result, self.entry = entry.result, entry
+        self._status.ask_no_more()
+        self._models.ask({*changed, "region", "channels"})
+        self._views.controls.show_state("idle")
+        self._views.restore(entry.result, *self._named())
+        self._views.classes.rows = list(entry.classes)
+        self.draw_curves(now=True)
+
+    def restore_chosen(self) -> None:
+        """Bring back the one that is chosen in the history."""
+        chosen = self._views.history.chosen
+        if len(chosen) == 1:
+            self.restore(chosen[0])
+
+    def close(self) -> None:
+        """Let go of every tensor."""
+        self.result = self.entry = None
+        self._views.history.entries.clear()
+
+    def _named(self) -> tuple[str, tuple[str, bytes] | None, str]:
+        """Python that names the photo, its file if it was uploaded, the knobs moved."""
+        loaded, options = self._models.loaded, self._options
+        code = photo_code(options, None if loaded is None else loaded.size)
+        return code, upload_of(options), overridden_in_words(options)
