@@ -105,8 +105,8 @@ class PanelOptions(t.HasTraits):
 
     @property
     def values(self) -> dict[str, Any]:
-        """Every option as it stands."""
-        return {name: getattr(self, name) for name in OPTIONS}
+        """Every option of a run as it stands; how a panel looks is none."""
+        return {name: getattr(self, name) for name in OPTIONS if name != "theme"}
 
     def knobs_for(self, names: set[str]) -> dict[str, Any]:
         """What a running search is told of these knobs; a jitter not moved is the phases' own."""

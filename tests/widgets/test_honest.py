@@ -343,10 +343,12 @@ async def test_a_run_brought_back_has_its_curves_and_its_goal(panel: iw.Inversio
     panel.tabs.selected_index = 1
     await until(lambda: panel.curves.image.value)
     drawn = panel.curves.image.value
+    panel.theme = "dark"  # of the panel, not of a run
     panel.history.tiles.selected = [0]
     panel.history.bring.click()
     await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
     assert panel.curves.image.value != drawn
+    assert (panel.theme, panel.gallery.theme) == ("dark", "dark")
 
 
 @with_panel(steps=4000)
