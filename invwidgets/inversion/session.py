@@ -192,6 +192,15 @@ class Session:
         return None if self._task is None else self._task.future
 
     @property
+    def number(self) -> int:
+        """Which run's reports are of now: a ``Progress`` of another number is of one that gave way.
+
+        >>> session.number == progress.number
+        True
+        """
+        return self._number
+
+    @property
     def busy(self) -> bool:
         """Whether a run is under way, or its result still being measured."""
         return self._task is not None and not self._task.future.done()
@@ -211,6 +220,7 @@ class Session:
         """Let go of the finished run: a knob moved from now on does not take it up again."""
         with self._lock:
             before = self._supersede(None)
+            self._number += 1  # what is still told of it is of no run of now
             self.state = "idle"
         _cancel(before)
 

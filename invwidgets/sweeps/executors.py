@@ -42,7 +42,8 @@ class Control:
         return not self._go.is_set()
 
     def pause(self) -> None:
-        self._go.clear()
+        if not self.stopped:  # what rests would never end
+            self._go.clear()
 
     def resume(self) -> None:
         self._go.set()

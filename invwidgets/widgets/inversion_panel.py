@@ -133,6 +133,7 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def restore(self, entry: HistoryEntry) -> None:
         """Bring a finished run back: its settings and its images."""
+        self._changes.forget()
         self._shown.restore(entry)
 
     def take_classes(self, entry: HistoryEntry, rows: tuple[Any, ...]) -> None:
@@ -178,19 +179,29 @@ class InversionPanel(w.VBox, PanelOptions):
         controls, loop = self.controls, self.loop
         pressed: dict[w.Button, Callable[[], Any]] = {
             controls.start: lambda: self.start() if loop.loop is not None else None,
-            controls.pause: lambda: self.resume() if self.state == "paused" else self.pause(),
+            controls.pause: self._pause_or_resume,
             controls.step: self.step,
             controls.stop: self.stop,
             controls.remedy: self._use_random_weights,
             controls.keep: self._status.ask_no_more,
             controls.back: lambda: self.reset(*KNOBS),
-            self.history.bring: self._shown.restore_chosen,
+            self.history.bring: self._restore_chosen,
         }
         for button, act in pressed.items():
             button.on_click(loop.handler(act))
         draw_curves = loop.handler(lambda: self._shown.draw_curves(now=True))
         self.tabs.observe(draw_curves, "selected_index")
         self.photos.observe(lambda change: self._status.show_error(change["new"]), "error")
+
+    def _pause_or_resume(self) -> None:
+        if self.state == "paused":
+            self.resume()
+        elif not self._search.took_over or self.controls.bar.value:
+            self.pause()  # else "Resume" was read, of a run that has just given way: go on
+
+    def _restore_chosen(self) -> None:
+        if len(self.history.chosen) == 1:
+            self.restore(self.history.chosen[0])
 
     def _use_random_weights(self) -> None:
         self._status.show_error("")
@@ -206,4 +217,5 @@ class InversionPanel(w.VBox, PanelOptions):
     def _on_progress(self, reports: list[Progress]) -> None:
         if not self._closing:
             self.stages.rest(reports[-1].state in ("preparing", "running"))
+            self._search.have_heard(reports[-1])
             self._shown.show_progress(reports)

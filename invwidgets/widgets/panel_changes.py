@@ -57,6 +57,10 @@ class PanelChanges:
         finally:
             self._settling = False
 
+    def forget(self) -> None:
+        """What was asked just before gives way to a run brought back; how it looks does not."""
+        self._dirty &= {"theme"}
+
     def use_random_weights(self) -> None:
         """Take the model that was refused, without its weights; another one has its own again."""
         refused = self._models.refused
@@ -105,5 +109,5 @@ class PanelChanges:
                 self._shown.rest()
         if dirty & set(RESTARTS) and runs:
             search.begin_again(dirty)
-        elif dirty & set(KNOBS) and not self._models.loading:
-            search.set_knobs(dirty & set(KNOBS))
+        elif knobs := dirty & set(KNOBS):
+            search.set_knobs(knobs)

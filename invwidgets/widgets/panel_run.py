@@ -84,9 +84,8 @@ class PanelRun:
         with self._lock:
             reports = list(self._reports)
             self._reports.clear()
-        if reports:
-            latest = reports[-1].number
-            reports = [self._named(report) for report in reports if report.number == latest]
+        latest = self.session.number  # one that gave way meanwhile has nothing more to say
+        if reports := [self._named(report) for report in reports if report.number == latest]:
             self._end_tasks(reports)  # they go on after this turn of the loop
             self._on_progress(reports)
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from ..errors import InvwidgetsError
-from ..inversion.progress import BUSY
+from ..inversion.progress import BUSY, Progress
 from ..representations.descriptors.named import layer_in_words
 from .panel_model import PanelModel
 from .panel_options import LOADS, PanelOptions, run_arguments
@@ -31,11 +31,14 @@ class PanelSearch:
         self._options, self._models, self._run = options, models, run
         self._shown, self._status = shown, status
         self._wanted = ""  # "start" or "step" while a network is loaded
+        self._stopping = False  # a stop was asked for, and has not been heard of
+        self.took_over = False  # the run began in the place of one that was paused
 
     @property
     def runs(self) -> bool:
         """Whether a change of the options is one of a run: under way, finished, or awaited."""
-        return self._run.session.state in (*BUSY, "finished") or bool(self._wanted)
+        goes_on = self._run.session.state in (*BUSY, "finished") and not self._stopping
+        return goes_on or bool(self._wanted)
 
     def begin(self, how: str) -> None:
         """Begin a run that is asked for, all of it ("start") or one step ("step")."""
@@ -49,18 +52,28 @@ class PanelSearch:
 
     def stop(self) -> None:
         self._wanted = ""
+        self._stopping = self._run.session.state in BUSY
         self._run.session.stop()
+
+    def have_heard(self, last: Progress) -> None:
+        """Of the run's latest report: one that was to stop may have."""
+        if last.state not in BUSY:
+            self._stopping = False
 
     def set_knobs(self, knobs: set[str]) -> None:
         """Let knobs act on the run; one that has finished goes on from its images."""
         session = self._run.session
-        if self.runs:
+        if self._status.brings_back:
+            self._status.not_yet_shown(knobs)
+        elif self._models.loading:
+            return
+        elif self.runs and not self._shown.left:
             if session.state == "finished" or self._status.continues:
                 self._shown.go_on()
                 self._status.go_on(knobs)
             self._shown.show_knobs()
             session.set_knobs(**self._options.knobs_for(knobs))
-        elif session.state == "stopped" and self._shown.entry is not None:
+        elif not self.runs and self._shown.entry is not None:
             self._status.not_yet_shown(knobs)
 
     def load(self, dirty: set[str]) -> None:
@@ -78,7 +91,7 @@ class PanelSearch:
             self._begin(self._wanted)
         elif brought:
             self._status.say(brought)
-        elif self._run.session.state not in BUSY:
+        elif self._stopping or self._run.session.state not in BUSY:
             self._shown.rest()
             self._shown.keep_still()
 
@@ -110,6 +123,7 @@ class PanelSearch:
             self._status.show_error(str(error))
             self._run.set_exception(str(error))
             return
-        self._shown.lay_out()
+        self._shown.begin()
+        self._stopping, self.took_over = False, self._run.session.state == "paused"
         self._status.begin(layer_in_words(phi.name, options.layer), options.photo_title)
         self._run.start(arguments, options.photo_title, one_step=how == "step")

@@ -53,9 +53,13 @@ def begun_again(names: Iterable[str]) -> str:
     return f"Begun again from noise for the changed {' and '.join(words)}. "
 
 
-def not_yet_shown(knobs: str) -> str:
-    """Where a run was stopped: its images stay as they were made."""
-    return f"{knobs}: the images were made before; Start again makes them anew."
+def not_yet_shown(knobs: str, start: str) -> str:
+    """Of a run that was stopped or brought back: its images stay as they were made.
+
+    >>> not_yet_shown("Smoothness 1.0", "Start")
+    'Smoothness 1.0: the images were made before; Start makes them anew.'
+    """
+    return f"{knobs}: the images were made before; {start} makes them anew."
 
 
 def keep_question(overridden: str, other: Iterable[str]) -> str:

@@ -16,16 +16,17 @@ from ..inversion.progress import Progress
 from ..inversion.result import Reconstruction
 from ..inversion.session import Session
 from .history import HistoryEntry
+from .panel_asked import RunAsked, asked_now
 from .panel_classes import ask_classes
 from .panel_model import PanelModel
-from .panel_options import PanelOptions, overridden_in_words, photo_code, upload_of
+from .panel_options import PanelOptions
 from .panel_status import PanelStatus
 from .panel_views import PanelViews
 
 
 class PanelShown:
     """``result`` is the last run's, ``entry`` the finished run whose images are to be seen, if any
-    is."""
+    is; ``left``: what stands there is of another question than the run's."""
 
     def __init__(
         self,
@@ -39,22 +40,23 @@ class PanelShown:
         self._views, self._status = views, status
         self.result: Reconstruction | None = None
         self.entry: HistoryEntry | None = None
+        self.left = False
+        self._asked = self._asked_now()  # what the run was asked with
 
     # ---- before a run
 
-    def lay_out(self) -> None:
-        """The photo, and empty places for the images."""
-        self.entry = None  # what is still to be said of it is not said of what comes
-        if self._models.loaded is not None:
-            self._views.lay_out(self._models.loaded, self._options.photo_title, self._options)
+    def begin(self) -> None:
+        """A run begins, with what is asked for now: the photo, and empty places for its images."""
+        self.left, self._asked = False, self._asked_now()
+        self._views.controls.show_state("preparing")
+        self._lay_out()
 
     def rest(self) -> None:
         """Nothing runs, and what stands there is of another question: begin with empty places."""
-        kept = self.entry is not None
+        kept, self.left = self.entry is not None, True
         self._views.controls.show_state("idle")
-        self.lay_out()
-        if self._models.loaded is not None and not self._models.loading:
-            self._status.ready(kept)
+        self._lay_out()
+        self._say_ready(kept)
 
     def keep_still(self) -> None:
         """Have the saved notebook show what is to be seen before the first run."""
@@ -68,32 +70,45 @@ class PanelShown:
     def show_progress(self, reports: Sequence[Progress]) -> None:
         """What a run has reported since last time."""
         last = reports[-1]
-        self._views.show_progress(reports)
-        self._session.frame_seconds = self._views.gallery.pause
-        self.draw_curves()
+        if not self.left:
+            self._views.show_progress(reports)
+            self._session.frame_seconds = self._views.gallery.pause
+            self.draw_curves()
         for progress in reports:
             if progress.result is not None:
                 self._show_result(progress.result)
         if last.state == "failed":
             self._status.show_error(last.error)
-        if not self._models.loading:  # what is loaded now is another matter
-            self._status.show_progress(last)
+        if self.left:
+            if last.result is not None:
+                self._say_ready(True)
+        elif not self._models.loading:  # what is loaded now is another matter
+            self._status.show_progress(last, self._asked.overridden_words)
 
     def show_knobs(self) -> None:
         """Knobs act on the run: what is said of its images follows."""
         self._views.say_of(self._models.loaded, self._options)
+        now = self._asked_now()
+        self._asked = replace(
+            self._asked,
+            settings=now.settings,
+            overridden=now.overridden,
+            overridden_words=now.overridden_words,
+        )
 
     def go_on(self) -> None:
         """A finished run is taken up: what was found of its images no longer holds."""
         self._views.classes.rows, self.entry = [], None
 
     def _show_result(self, result: Reconstruction) -> None:
-        self.result = result
-        self._views.show_result(result, *self._named())
-        self.entry = entry = HistoryEntry(result, self._options.values, self._options.overridden)
+        self.result, asked = result, self._asked
+        entry = HistoryEntry(result, asked.settings, asked.overridden)
         self._views.history.add(entry)
-        self.draw_curves(now=True)
-        self._views.snapshot.keep(result)
+        if not self.left:
+            self.entry = entry
+            self._views.show_result(result, asked.photo, asked.upload, asked.overridden_words)
+            self.draw_curves(now=True)
+            self._views.snapshot.keep(result)
         if self._models.loaded is not None:
             ask_classes(self._models, result, lambda rows: self.take_classes(entry, rows))
 
@@ -127,23 +142,25 @@ class PanelShown:
         self._status.ask_no_more()
         self._models.ask({*changed, "region", "channels"})
         self._views.controls.show_state("idle")
-        self._views.restore(entry.result, *self._named())
+        asked = self._asked_now()
+        self._views.restore(entry.result, asked.photo, asked.upload, asked.overridden_words)
         self._views.classes.rows = list(entry.classes)
         self.draw_curves(now=True)
-
-    def restore_chosen(self) -> None:
-        """Bring back the one that is chosen in the history."""
-        chosen = self._views.history.chosen
-        if len(chosen) == 1:
-            self.restore(chosen[0])
 
     def close(self) -> None:
         """Let go of every tensor."""
         self.result = self.entry = None
         self._views.history.entries.clear()
 
-    def _named(self) -> tuple[str, tuple[str, bytes] | None, str]:
-        """Python that names the photo, its file if it was uploaded, the knobs moved."""
-        loaded, options = self._models.loaded, self._options
-        code = photo_code(options, None if loaded is None else loaded.size)
-        return code, upload_of(options), overridden_in_words(options)
+    def _lay_out(self) -> None:
+        self.entry = None  # what is still to be said of it is not said of what comes
+        if self._models.loaded is not None:
+            self._views.lay_out(self._models.loaded, self._options.photo_title, self._options)
+
+    def _say_ready(self, kept: bool) -> None:
+        if self._models.loaded is not None and not self._models.loading:
+            self._status.ready(kept)
+
+    def _asked_now(self) -> RunAsked:
+        loaded = self._models.loaded
+        return asked_now(self._options, None if loaded is None else loaded.size)

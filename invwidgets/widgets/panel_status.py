@@ -68,18 +68,23 @@ class PanelStatus:
         self.say(self._continued)
 
     def not_yet_shown(self, knobs: set[str]) -> None:
-        """These knobs were moved after Stop."""
-        self.say(sentences.not_yet_shown(self._in_words(knobs)))
+        """These knobs were moved after Stop, or after a run was brought back."""
+        start = self._controls.start.description
+        words = sentences.not_yet_shown(self._in_words(knobs), start)
+        if self._brought:
+            self._brought = words
+        else:
+            self.say(words)
 
-    def show_progress(self, last: Progress) -> None:
-        """Where the run stands, with what must be said of its weights and knobs."""
+    def show_progress(self, last: Progress, overridden: str) -> None:
+        """Where the run stands, with what must be said of its weights and knobs; ``overridden`` are
+        those it was asked with, in words."""
         moving = last.state in _MOVING
         if self._continued and moving:
             self.say(self._continued)
             return
         if last.result is not None:
             self._continued = self._again = ""
-        overridden = overridden_in_words(self._options)
         words = sentences.standing(last, *self._of_run, self._caveats, overridden)
         self.say(f"{self._again}{words}" if moving else words)
 
@@ -88,6 +93,11 @@ class PanelStatus:
     def bring_back(self, number: int) -> None:
         """A run, by its number among those kept, is brought back once its network is there."""
         self._brought = sentences.brought_back(number)
+
+    @property
+    def brings_back(self) -> bool:
+        """Whether a run is being brought back, and its network is awaited."""
+        return bool(self._brought)
 
     def brought_back(self) -> str:
         """Which run was brought back, told once; empty if none was."""

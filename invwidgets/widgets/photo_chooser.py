@@ -28,7 +28,10 @@ _OWN = Markup("<b>{}</b>, your own photo")
 
 
 class Upload(anywidget.AnyWidget):
-    """Sends a picture scaled down in the browser: ``{"name"}`` and its bytes, or ``{"error"}``."""
+    """Sends a picture scaled down in the browser: ``{"name"}`` and its bytes, or ``{"error"}``.
+
+    Reading a large one takes seconds, so ``{"begun"}`` goes before; ``reading`` is in both.
+    """
 
     _esm = static("upload.js")
     longest_side = t.Int(1024).tag(sync=True)
@@ -50,7 +53,8 @@ def _thumbnail(source: str | bytes, name: str, label: str) -> _Thumbnail:
 class PhotoChooser(w.HBox):
     """``value`` is a bundled photo's name, or what else ``read_photo`` takes: an upload's bytes.
 
-    The last three uploads stand behind the bundled ones, to be picked again.
+    The last three uploads stand behind the bundled ones, to be picked again; one that arrives when
+    something else has been chosen since it was given is only kept there.
 
     ``name`` is what to call it, ``error`` what is wrong with the last upload, in words.
     """
@@ -63,6 +67,7 @@ class PhotoChooser(w.HBox):
         self.names = photos()
         self._bundled = [_thumbnail(name, name, name) for name in self.names]
         self._own: list[_Thumbnail] = []
+        self._reading: Any = None  # the upload that was begun and is still wanted
         self.tiles = Tiles(tile=[_SIDE, _SIDE], describes="Photos")
         self._fill()
         self.upload = Upload()
@@ -72,6 +77,7 @@ class PhotoChooser(w.HBox):
         super().__init__([self.tiles, self.upload, self.caption])
         classed(self, "iw-photos")
         self.observe(self._show, ["value", "name"])
+        self.observe(self._other_chosen, "value")
         self._show(None)
 
     @property
@@ -91,6 +97,9 @@ class PhotoChooser(w.HBox):
         self.caption.value = _OWN.format(self.name) if named else ""
         self.caption.layout.display = None if named else "none"
 
+    def _other_chosen(self, _: Any) -> None:
+        self._reading = None
+
     def _pick(self) -> None:
         if self.tiles.selected:
             chosen = self._thumbnails[self.tiles.selected[0]]
@@ -105,6 +114,9 @@ class PhotoChooser(w.HBox):
     def take(self, content: dict[str, Any], buffers: list[Any]) -> None:
         name = short(str(content.get("name", "photo")))
         self.error = ""
+        if content.get("begun"):
+            self._reading = content.get("reading")
+            return
         if content.get("error") or not buffers:
             self.error = f"{name}: {content.get('error') or 'nothing arrived'}"
             return
@@ -119,7 +131,10 @@ class PhotoChooser(w.HBox):
             new = _thumbnail(data, plain, f"{plain}, your own photo")
             self._own = [*self._own, new][-_KEPT:]
             self._fill()
-        self._choose(data, plain)
+        if content.get("reading") == self._reading:
+            self._choose(data, plain)
+        else:
+            self._show(None)  # it may have another place among the thumbnails
 
 
 def short(name: str) -> str:

@@ -71,12 +71,14 @@ class SweepControls:
 
     def show_pause(self) -> None:
         self._show_buttons("paused")
-        self.line.value = "Paused. What was under way is finished; Resume goes on."
+        self.line.value = "Paused: what is under way is still finished. Resume goes on."
 
     def show_resume(self) -> None:
         self._show_buttons("running")
+        self.line.value = "Going on …"
 
     def show_stop(self) -> None:
+        self._show_buttons("stopping")
         self.line.value = "Stopping: what is under way is finished and stored …"
 
     def show_unread(self, words: str) -> None:
@@ -118,7 +120,7 @@ class SweepControls:
     def _show_buttons(self, state: str, failed: bool = False) -> None:
         """Enable what means something in this state."""
         busy, done = state in ("running", "paused"), self._complete
-        self.start.disabled = busy or state == "reading" or done
+        self.start.disabled = busy or state in ("reading", "stopping") or done
         self.start.description = "Go on" if state == "ended" and not done else "Start"
         self.pause.disabled = not busy
         self.pause.description = "Resume" if state == "paused" else "Pause"

@@ -111,12 +111,12 @@ class SweepPanel(w.VBox):
         return task
 
     def pause(self) -> None:
-        if self._run.busy:
+        if self._run.busy and not self._run.stopping:
             self._run.pause()
             self._controls.show_pause()
 
     def resume(self) -> None:
-        if self._run.busy:
+        if self._run.paused:
             self._run.resume()
             self._controls.show_resume()
 

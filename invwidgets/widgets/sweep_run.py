@@ -76,6 +76,11 @@ class SweepRun:
         return self._control is not None and self._control.paused
 
     @property
+    def stopping(self) -> bool:
+        """Whether a run is under way that is to stop."""
+        return self._control is not None and self._control.stopped
+
+    @property
     def works(self) -> bool:
         """Whether a run is under way that neither rests nor is to stop."""
         control = self._control

@@ -331,6 +331,26 @@ async def test_a_photo_of_ones_own_stays_among_the_thumbnails(panel: iw.Inversio
     assert len(photos.tiles.labels) == bundled + 3, "the last three"
 
 
+@with_panel(steps=3)
+async def test_a_photo_that_arrives_after_another_was_picked_is_only_kept(
+    panel: iw.InversionPanel,
+) -> None:
+    """A browser takes seconds to scale a large one down."""
+    photos, bundled = panel.photos, len(panel.photos.names)
+    photos.take({"name": "huge.png", "reading": 0.1, "begun": True}, [])
+    photos.tiles.selected = [0]
+    await until(lambda: panel.photo == photos.names[0])
+    photos.take({"name": "huge.png", "reading": 0.1}, [picture(30, 40)])
+    assert photos.tiles.labels[bundled:] == ["huge, your own photo"]
+    assert (photos.value, photos.tiles.selected) == (photos.names[0], [0])
+    for reading in (0.2, 0.3):
+        photos.take({"name": "now.png", "reading": reading, "begun": True}, [])
+    photos.take({"name": "older.png", "reading": 0.2}, [picture(31, 40)])
+    assert photos.value == photos.names[0]
+    photos.take({"name": "now.png", "reading": 0.3}, [picture(32, 40)])
+    await until(lambda: panel.photo_name == "now")
+
+
 @with_panel(steps=3, region="2:6,2:3")
 async def test_a_run_brought_back_has_its_curves_and_its_goal(panel: iw.InversionPanel) -> None:
     await panel.start()
@@ -364,6 +384,17 @@ async def test_a_knob_moved_after_stop_says_that_the_images_are_older(
     words = "Smoothness 1.0: the images were made before; Start again makes them anew."
     await until(lambda: panel.controls.status.value.startswith(words))
     assert panel.result is result
+    words = words.replace("Start again", "Start")
+    for at_once in (False, True):  # brought back, it is shown as it was made as well
+        panel.knobs.reset()
+        await until(lambda: not panel.overridden_knobs)
+        panel.restore(panel.history.entries[0])
+        if not at_once:
+            await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+        panel.knobs.knobs["tv_weight"].control.value = 1.0
+        await until(lambda: panel.controls.status.value.startswith(words))
+        await until(lambda: not panel.loading)
+        assert panel.controls.status.value.startswith(words)
 
 
 @with_panel(steps=3, objective="maximise")

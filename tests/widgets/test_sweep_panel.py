@@ -98,9 +98,15 @@ def test_it_rests_stops_and_goes_on(sweep: iw.Sweep, tmp_path: Path) -> None:
             await asyncio.sleep(0.5)
             before, resting = resting, panel.bar.value
         assert resting < 5
-        panel.pause_button.click()
+        assert panel.line.value.startswith("Paused")
+        panel.resume()
+        assert (panel.line.value, panel.pause_button.description) == ("Going on …", "Pause")
         await until(lambda: panel.bar.value > resting)
         panel.stop_button.click()
+        panel.pause_button.click()  # too late: what is stopped cannot rest, it would never end
+        await until(lambda: panel.line.value.startswith("Stopping"))
+        assert panel.pause_button.disabled
+        assert panel.stop_button.disabled
         stills: list[Any] = []
         panel.snapshot.keep_sheet = lambda draw: stills.append(draw())  # type: ignore[method-assign]
         status = await task

@@ -13,9 +13,12 @@ function render({ model, el }) {
   el.appendChild(label);
   const rest = "Upload or drop one";
   words.textContent = rest;
+  let latest = 0;
 
   async function take(file) {
     if (!file) return;
+    const reading = latest = Math.random();             // a large one takes seconds
+    model.send({ name: file.name, reading, begun: true });
     words.textContent = "Reading " + file.name + " …";
     try {
       const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
@@ -31,10 +34,11 @@ function render({ model, el }) {
       pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
       picture.close();
       const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-      model.send({ name: file.name }, undefined, [await blob.arrayBuffer()]);
+      model.send({ name: file.name, reading }, undefined, [await blob.arrayBuffer()]);
     } catch (error) {
-      model.send({ name: file.name, error: "this browser cannot read it as a picture" });
+      model.send({ name: file.name, reading, error: "this browser cannot read it as a picture" });
     }
+    if (reading !== latest) return;                     // a later one is being read
     words.textContent = rest;
     input.value = "";
   }

@@ -1,0 +1,36 @@
+"""What a panel's run was asked with: by its end the panel may ask for something else.
+
+>>> asked = asked_now(options, (224, 224))
+>>> asked.overridden_words
+'Smoothness 1.0'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .panel_options import PanelOptions, overridden_in_words, photo_code, upload_of
+
+
+@dataclass(frozen=True)
+class RunAsked:
+    """``photo`` is Python that names the photo, ``upload`` the file of one that came from the page,
+    ``overridden_words`` the knobs moved."""
+
+    settings: dict[str, Any]
+    overridden: frozenset[str]
+    overridden_words: str
+    photo: str
+    upload: tuple[str, bytes] | None
+
+
+def asked_now(options: PanelOptions, size: tuple[int, int] | None) -> RunAsked:
+    """What a panel asks for as it stands, for images of this (height, width)."""
+    return RunAsked(
+        options.values,
+        options.overridden,
+        overridden_in_words(options),
+        photo_code(options, size),
+        upload_of(options),
+    )

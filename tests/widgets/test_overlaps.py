@@ -1,0 +1,93 @@
+"""What is asked while something else is still under way: a run, its measuring, a network's loading.
+
+Whatever the order, pictures stand beside what they are of, and a run is kept with its own settings.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+pytest.importorskip("anywidget")
+pytest.importorskip("ipywidgets")
+
+import invwidgets as iw
+from invwidgets.widgets import panel_model
+
+from .test_panel import until, with_panel
+
+
+@with_panel(steps=4000)
+async def test_a_run_stopped_for_another_photo_is_kept_and_not_shown_beside_it(
+    panel: iw.InversionPanel,
+) -> None:
+    task = panel.start()
+    await until(lambda: panel.controls.bar.value > 1)
+    panel.stop()
+    panel.photo = "chelsea"
+    panel.seeds = 1
+    result = await task
+    assert (result.photo_name, len(result.seeds)) == ("coffee", 2)
+    await until(lambda: "chelsea, and 1 empty places" in panel.gallery.describes)
+    await until(lambda: panel.controls.status.value.startswith("Ready. Press Start"))
+    assert panel.controls.status.value.endswith("The images before are in History.")
+    assert not panel.classes.rows
+    assert panel.controls.start.description == "Start"
+    (kept,) = panel.history.entries
+    assert (kept.settings["photo"], kept.settings["seeds"]) == ("coffee", 2)
+    panel.history.tiles.selected = [0]
+    panel.history.bring.click()
+    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    assert (panel.photo, panel.seeds, panel.result) == ("coffee", 2, kept.result)
+    assert panel.gallery.describes.startswith("coffee: 2 images")
+
+
+@with_panel(steps=4000)
+async def test_a_run_that_ends_while_another_network_loads_keeps_its_settings(
+    panel: iw.InversionPanel,
+) -> None:
+    goes_on, load = threading.Event(), panel_model.load_model
+
+    def slow(*given: Any) -> Any:
+        goes_on.wait()
+        return load(*given)
+
+    panel.knobs.knobs["tv_weight"].control.value = 1.0
+    await until(lambda: panel.tv_weight == 1.0)
+    task = panel.start()
+    await until(lambda: panel.controls.bar.value > 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panel_model, "load_model", slow)
+        panel.model, panel.layer, panel.region = "hog", "", (0, 2, 0, 2)
+        await until(lambda: panel.loading)
+        panel.controls.back.click()  # what was moved is asked about, and given back
+        await until(lambda: not panel.overridden_knobs)
+        panel.stop()
+        result = await task
+        goes_on.set()
+        await until(lambda: not panel.loading)
+    (kept,) = panel.history.entries
+    settings = kept.settings
+    assert (settings["model"], settings["layer"]) == (result.model, "blocks.0")
+    assert (settings["region"], settings["tv_weight"]) == (None, 1.0)
+    assert "Smoothness 1.0" in panel.history.tiles.captions[0]
+
+
+@with_panel(steps=4000)
+async def test_resume_pressed_as_the_paused_run_gives_way_does_not_pause_the_next(
+    panel: iw.InversionPanel,
+) -> None:
+    panel.start()
+    await until(lambda: panel.controls.bar.value > 1)
+    controls = panel.controls
+    controls.pause.click()
+    await until(lambda: controls.pause.description == "Resume")
+    panel.seeds = 3  # another run begins; the page still says Resume
+    controls.pause.click()
+    await until(lambda: panel.gallery.describes.startswith("coffee: 3 images"))
+    await until(lambda: controls.bar.value > 3)
+    assert (panel.state, controls.pause.description) == ("running", "Pause")
+    controls.pause.click()
+    await until(lambda: controls.pause.description == "Resume")
