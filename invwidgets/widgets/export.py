@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ class Export(anywidget.AnyWidget):
         self._photo: str | None = None
         self._upload: tuple[str, bytes] | None = None
         self._overridden = ""
+        self._loop = loop
         super().__init__()
-        self.on_msg(lambda _, content, buffers: loop.call(self.send_wanted, content))
+        self.on_msg(lambda _, content, buffers: loop.call(self._wanted, content))
 
     def offer(
         self,
@@ -60,7 +62,7 @@ class Export(anywidget.AnyWidget):
         overridden: str = "",
     ) -> None:
         """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
-        name and bytes, which the code will read, ``overridden`` names the knobs that were moved."""
+        name and bytes, which the code will read, ``overridden`` names the knobs that were overridden."""
         self._overridden = overridden
         self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
@@ -85,6 +87,31 @@ class Export(anywidget.AnyWidget):
         with self.hold_sync():
             self.note, self.code = note, code_for(self._result, photo)
 
+    def _wanted(self, content: dict[str, Any]) -> None:
+        """An animation is made on a thread of its own: beside a run it takes many seconds, in which
+        no control would be heard."""
+        result, before, making = self._result, self.note, _MAKES["gif"]
+        if content.get("want") != "gif" or result is None or self._loop.loop is None:
+            self.send_wanted(content)
+        elif before != making:
+            self.note = making
+            overridden = self._overridden
+
+            def made(given: tuple[str, bytes] | Exception) -> None:
+                self.note = before if self.note == making else self.note
+                if isinstance(given, Exception):
+                    raise given
+                self.send({"save": given[0], "type": TYPES["gif"]}, buffers=[given[1]])
+
+            def make() -> None:
+                try:
+                    given: Any = self.file(result, "gif", overridden)
+                except Exception as error:
+                    given = error
+                self._loop.call(made, given)
+
+            threading.Thread(target=make, daemon=True, name="invwidgets-export").start()
+
     def send_wanted(self, content: dict[str, Any]) -> None:
         kind = content.get("want")
         if kind == "code":
@@ -93,15 +120,15 @@ class Export(anywidget.AnyWidget):
             before = self.note
             self.note = _MAKES.get(str(kind), before)
             try:
-                name, data = self.file(self._result, str(kind))
+                name, data = self.file(self._result, str(kind), self._overridden)
                 self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
             finally:
                 self.note = before
 
-    def file(self, result: Reconstruction, kind: str) -> tuple[str, bytes]:
-        """The name and the bytes of a file."""
+    def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
+        """The name and the bytes of a file; a picture names the knobs that were ``overridden``."""
         name = file_name(result.photo_name or "unit", result.layer, kind)
-        return name, file_of(result, kind, self.theme, self._overridden)
+        return name, file_of(result, kind, self.theme, overridden)
 
 
 def on_a_server() -> bool:

@@ -27,9 +27,9 @@ class StripExport(Export):
         if layer:
             self.note = f"Pictures show all layers; animation, file and code are of {layer}."
 
-    def file(self, result: Reconstruction, kind: str) -> tuple[str, bytes]:
+    def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
         if kind not in ("png", "pdf"):
-            return super().file(result, kind)
+            return super().file(result, kind, overridden)
         file = io.BytesIO()
         strip(list(self._results.values())).savefig(file, format=kind, dpi=192)
         return file_name(result.photo_name, "layers", kind), file.getvalue()

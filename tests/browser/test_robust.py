@@ -21,6 +21,7 @@ SMALL = 'iw.InversionPanel("coffee", layer="blocks.1", size=96, seeds=2, steps={
 CELLS = {
     "long": ("import invwidgets as iw", f"panel = {SMALL.format(steps=4000)}\npanel"),
     "short": ("import invwidgets as iw", f"panel = {SMALL.format(steps=30)}\npanel"),
+    "twice": ("import invwidgets as iw", f"panel = {SMALL.format(steps=30)}\npanel", "panel"),
     "strip": (
         "import invwidgets as iw\n"
         'strip = iw.LayerStrip("coffee", layers=["blocks.0", "blocks.2", "blocks.4"], steps=20)',
@@ -148,6 +149,24 @@ def test_only_a_hand_chooses_a_region(lab: str) -> None:
         page.locator(".noUi-handle").first.focus()  # where the rows begin
         page.keyboard.press("ArrowRight")
         page.get_by_text("chosen [(1, 28, 0, 28)]").wait_for(timeout=MINUTE)
+        assert not page.troubles
+
+
+def test_a_panel_shown_twice_saves_a_file_once(lab: str) -> None:
+    with browser(1280, 1700) as page:
+        load(page, ("lab", lab), notebook="twice.ipynb")
+        page.locator(".iw-panel").nth(1).wait_for(timeout=MINUTE)
+        press(page, "Start")
+        status(page, "As blocks.1 sees them")
+        saved: list[str] = []
+        page.on("download", lambda download: saved.append(download.suggested_filename))
+        page.get_by_role("tab", name="Export").first.click()
+        press(page, "Picture (PNG)")
+        press(page, "Result file")  # what was asked for first has come when this one has
+        page.wait_for_timeout(500)
+        while not any(name.endswith("safetensors") for name in saved):
+            page.wait_for_timeout(100)
+        assert sorted(saved) == ["coffee-blocks.1.png", "coffee-blocks.1.safetensors"]
         assert not page.troubles
 
 

@@ -91,3 +91,27 @@ async def test_resume_pressed_as_the_paused_run_gives_way_does_not_pause_the_nex
     assert (panel.state, controls.pause.description) == ("running", "Pause")
     controls.pause.click()
     await until(lambda: controls.pause.description == "Resume")
+
+
+@with_panel(steps=4)
+async def test_controls_are_heard_while_an_animation_is_made(panel: iw.InversionPanel) -> None:
+    goes_on, sent = threading.Event(), []
+    export, make = panel.export, panel.export.file
+    await panel.start()
+
+    def slow(*given: Any) -> Any:
+        assert goes_on.wait(60)
+        return make(*given)
+
+    export.send = lambda content, buffers: sent.append((content["save"], bytes(buffers[0][:4])))
+    export.file = slow
+    for _ in range(2):  # pressed twice, made once
+        export._handle_custom_msg({"want": "gif"}, [])
+    await until(lambda: export.note == "Making the animation …")
+    panel.layer = "blocks.1"
+    await until(lambda: len(panel.history.entries) == 2)
+    assert not sent
+    goes_on.set()
+    await until(lambda: sent)
+    assert sent == [("coffee-blocks.0.gif", b"GIF8")], "of the run that stood there"
+    assert not export.note

@@ -1,4 +1,20 @@
 // Download buttons, and the code of the run with a button that copies it.
+function save(message, buffers) {
+  if (!message.save) return;
+  const url = URL.createObjectURL(new Blob([buffers[0]], { type: message.type }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = message.save;
+  document.body.appendChild(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+function initialize({ model }) {                          // once, however many views a page has
+  model.on("msg:custom", save);
+  return () => model.off("msg:custom", save);
+}
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "iw-export";
@@ -58,20 +74,7 @@ function render({ model, el }) {
     copy.textContent = "Copied";
     setTimeout(() => (copy.textContent = "Copy code"), 1500);
   };
-  function save(message, buffers) {
-    if (!message.save) return;
-    const url = URL.createObjectURL(new Blob([buffers[0]], { type: message.type }));
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = message.save;
-    document.body.appendChild(link);
-    link.click();
-    link.remove();
-    setTimeout(() => URL.revokeObjectURL(url), 60000);
-  }
-  model.on("msg:custom", save);
   model.on("change:ready change:code change:note", update);
   update();
-  return () => model.off("msg:custom", save);
 }
-export default { render };
+export default { initialize, render };
