@@ -62,7 +62,7 @@ class Export(anywidget.AnyWidget):
         overridden: str = "",
     ) -> None:
         """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
-        name and bytes, which the code will read, ``overridden`` names the knobs that were overridden."""
+        name and bytes, which the code will read, ``overridden`` are the knobs moved, in words."""
         self._overridden = overridden
         self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
@@ -126,7 +126,7 @@ class Export(anywidget.AnyWidget):
                 self.note = before
 
     def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
-        """The name and the bytes of a file; a picture names the knobs that were ``overridden``."""
+        """The name and the bytes of a file; a picture names the knobs that were moved, ``overridden``."""
         name = file_name(result.photo_name or "unit", result.layer, kind)
         return name, file_of(result, kind, self.theme, overridden)
 
@@ -160,7 +160,7 @@ def file_name(photo: str, layer: str, kind: str) -> str:
 
 def file_of(result: Reconstruction, kind: str, theme: str = "light", overridden: str = "") -> bytes:
     """A result as the bytes of a file: png, pdf, gif or safetensors; a picture names
-    what was ``overridden``, the file of numbers holds every setting."""
+    the knobs that were moved, ``overridden``, the file of numbers holds every setting."""
     if kind in ("png", "pdf"):
         file = io.BytesIO()
         gallery_of(result, theme=THEMES[theme], said=overridden).sheet.save(file, kind)
