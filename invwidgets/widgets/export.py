@@ -126,7 +126,7 @@ class Export(anywidget.AnyWidget):
                 self.note = before
 
     def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
-        """The name and the bytes of a file; a picture names the knobs that were moved, ``overridden``."""
+        """The name and the bytes of a file; a picture names the knobs moved, ``overridden``."""
         name = file_name(result.photo_name or "unit", result.layer, kind)
         return name, file_of(result, kind, self.theme, overridden)
 
