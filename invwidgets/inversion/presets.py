@@ -24,14 +24,13 @@ variation of the colours alone is added up to four times, less where a cell sees
 image's side. The α-norm is quadratic: one to the power 6 is so flat near the centre that what no
 feature sees would stay as the search left it. The centre is the mean colour of photos, not that
 of a network's preprocessing, which says nothing of photos where it happens inside the module.
-Asked for k times fewer steps, λ_V begins k times higher, √k times where a cell sees the whole
-image, so that noise is gone before edges are sought, and the rate ends k^1.5 times higher. HOG
-leans on the prior to the end then, for it raises the faintest noise to full contrast; dense SIFT
-would lose by it. Where a region sees only a part of
-the image, its data term weighs on few pixels and the prior on all: λ_V grows by 1 / coverage,
-tenfold at the most, and λ_α by its square. The numbers were chosen on the photos coffee and
-chelsea, those of colours also on astronaut, on EfficientNet-Lite0 and, with random weights, AlexNet
-and ResNet-50; ``benchmarks/quality.py`` and ``benchmarks/searches.py`` judge them on others.
+Asked for k times fewer steps, up to ten, the rate ends k^1.5 times higher, so that a short run
+moves to its end. HOG leans on the prior then, for it raises the faintest noise to full contrast;
+dense SIFT would lose by it. Where a region sees only a part of the image, its data term weighs on
+few pixels and the prior on all: λ_V grows by 1 / coverage, tenfold at the most, and λ_α by its
+square. The numbers were chosen on the photos coffee and chelsea, those of colours also on
+astronaut, on EfficientNet-Lite0 and, with random weights, AlexNet and ResNet-50;
+``benchmarks/quality.py`` and ``benchmarks/searches.py`` judge them on others.
 """
 
 from __future__ import annotations
@@ -175,7 +174,7 @@ def _default(
         alpha=2.0,
         alpha_weight=0.001 * inverse_coverage**2,
         tv_weight=tv_weight * inverse_coverage,
-        tv_boost=step_ratio ** (1 - seen / 2) * min(30.0, max(1.0, FIRST_TV / tv_weight)),
+        tv_boost=min(30.0, max(1.0, FIRST_TV / tv_weight)),
         tv_chroma=TV_CHROMA * min(1.0, 2 * seen),
     )
 
