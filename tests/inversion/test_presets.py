@@ -116,12 +116,12 @@ def test_ours_asks_more_of_the_prior_where_the_features_say_less() -> None:
 def test_a_short_run_gains_by_its_own_rate(model: str, layer: str, weights: str) -> None:
     """On a photo on which nothing was chosen, against the long run's glide in as few steps."""
     cut = representation(model, layer, weights)
-    short, long = preset("default", cut, steps=14), preset("default", cut)
-    ratio = long.steps / 14
+    short, long = preset("default", cut, steps=20), preset("default", cut)
+    ratio = long.steps / 20
     assert short.phases[0].rate_end == pytest.approx(ratio**1.5 * long.phases[0].rate_end)
-    glide = Phase(14, short.phases[0].rate, ratio * long.phases[0].rate_end)
+    glide = Phase(20, short.phases[0].rate, ratio * long.phases[0].rate_end)
     ours, other = (
-        invert("flower", cut, steps=14, seeds=1, frames=0, precision="float32", **changes)
+        invert("flower", cut, steps=20, seeds=1, frames=0, precision="float32", **changes)
         for changes in ({}, {"phases": (glide,)})
     )
     assert ours.relative_error[0] < 0.98 * other.relative_error[0]
