@@ -42,8 +42,9 @@ class Control:
         return not self._go.is_set()
 
     def pause(self) -> None:
-        if not self.stopped:  # what rests would never end
-            self._go.clear()
+        self._go.clear()
+        if self.stopped:  # what rests would never end
+            self._go.set()
 
     def resume(self) -> None:
         self._go.set()

@@ -50,7 +50,7 @@ class Export(anywidget.AnyWidget):
         self._photo: str | None = None
         self._upload: tuple[str, bytes] | None = None
         self._overridden = ""
-        self._loop = loop
+        self._loop, self._making = loop, False  # whether an animation is being made
         super().__init__()
         self.on_msg(lambda _, content, buffers: loop.call(self._wanted, content))
 
@@ -90,27 +90,31 @@ class Export(anywidget.AnyWidget):
     def _wanted(self, content: dict[str, Any]) -> None:
         """An animation is made on a thread of its own: beside a run it takes many seconds, in which
         no control would be heard."""
-        result, before, making = self._result, self.note, _MAKES["gif"]
-        if content.get("want") != "gif" or result is None or self._loop.loop is None:
+        result, loop = self._result, self._loop
+        if content.get("want") != "gif" or result is None or loop.loop is None:
             self.send_wanted(content)
-        elif before != making:
-            self.note = making
-            overridden = self._overridden
+            return
+        if self._making:
+            return
+        self._making, overridden, before = True, self._overridden, self.note
+        self.note = _MAKES["gif"]
 
-            def made(given: tuple[str, bytes] | Exception) -> None:
-                self.note = before if self.note == making else self.note
-                if isinstance(given, Exception):
-                    raise given
-                self.send({"save": given[0], "type": TYPES["gif"]}, buffers=[given[1]])
+        def made(given: tuple[str, bytes] | Exception) -> None:
+            self._making = False
+            if self.note == _MAKES["gif"]:
+                self.note = before
+            if isinstance(given, Exception):
+                raise given
+            self.send({"save": given[0], "type": TYPES["gif"]}, buffers=[given[1]])
 
-            def make() -> None:
-                try:
-                    given: Any = self.file(result, "gif", overridden)
-                except Exception as error:
-                    given = error
-                self._loop.call(made, given)
+        def make() -> None:
+            try:
+                given: Any = self.file(result, "gif", overridden)
+            except Exception as error:
+                given = error
+            loop.call(made, given)
 
-            threading.Thread(target=make, daemon=True, name="invwidgets-export").start()
+        threading.Thread(target=make, daemon=True, name="invwidgets-export").start()
 
     def send_wanted(self, content: dict[str, Any]) -> None:
         kind = content.get("want")

@@ -134,6 +134,7 @@ class InversionPanel(w.VBox, PanelOptions):
     def restore(self, entry: HistoryEntry) -> None:
         """Bring a finished run back: its settings and its images."""
         self._changes.forget()
+        self._search.give_way()
         self._shown.restore(entry)
 
     def take_classes(self, entry: HistoryEntry, rows: tuple[Any, ...]) -> None:
@@ -196,7 +197,7 @@ class InversionPanel(w.VBox, PanelOptions):
     def _pause_or_resume(self) -> None:
         if self.state == "paused":
             self.resume()
-        elif not self._search.took_over or self.controls.bar.value:
+        elif not self._search.just_replaced_paused or self.controls.bar.value:
             self.pause()  # else "Resume" was read, of a run that has just given way: go on
 
     def _restore_chosen(self) -> None:

@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .panel_options import PanelOptions, overridden_in_words, photo_code, upload_of
+from .panel_options import KNOBS, PanelOptions, overridden_in_words, photo_code, upload_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,16 @@ class RunAsked:
     overridden_words: str
     photo: str
     upload: tuple[str, bytes] | None
+
+    def with_knobs(self, now: RunAsked) -> RunAsked:
+        """The same with the knobs of ``now``: they act on a run under way."""
+        others = {n: v for n, v in self.settings.items() if n not in KNOBS}
+        return replace(
+            self,
+            settings={**others, **{name: now.settings[name] for name in KNOBS}},
+            overridden=(self.overridden - {*KNOBS}) | (now.overridden & {*KNOBS}),
+            overridden_words=now.overridden_words,
+        )
 
 
 def asked_now(options: PanelOptions, size: tuple[int, int] | None) -> RunAsked:

@@ -76,6 +76,8 @@ class PanelChanges:
             if name == "model" and asked_for:
                 self._random_for = None
                 options.weights = "pretrained"
+            if name == "photo" and not isinstance(options.photo, str):
+                options.photo_name = ""  # that of the photo before is not this one's
             if name in PRESET:
                 options.overridden = options.overridden | {name}
         self._schedule()

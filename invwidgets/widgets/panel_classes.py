@@ -8,21 +8,23 @@ from typing import Any
 import torch
 
 from ..inversion.result import Reconstruction
+from ..representations.base import Representation
 from ..representations.classes import likeliest
-from .panel_model import PanelModel
+from .loading import Loader
 
 MANY = 16  # images that are asked about at most
 
 
 def ask_classes(
-    models: PanelModel, result: Reconstruction, then: Callable[[tuple[Any, ...]], None]
+    loader: Loader,
+    representation: Representation,
+    result: Reconstruction,
+    then: Callable[[tuple[Any, ...]], None],
 ) -> None:
     """Have ``then`` told the likeliest classes of the photo and of every image, on the loop.
 
     Nothing is told where the network is no classifier, or its classes have no known names.
     """
-    assert models.loaded is not None
-    representation = models.loaded.representation
     names = [f"seed {seed}" for seed in result.seeds[:MANY]]
     images = result.images[:MANY]
     if result.photo is not None:
@@ -33,6 +35,4 @@ def ask_classes(
         if all(rows):
             then(tuple(zip(names, rows, strict=True)))
 
-    models.loader.ask(
-        "classes", lambda: likeliest(representation, images), deliver, lambda words: None
-    )
+    loader.ask("classes", lambda: likeliest(representation, images), deliver, lambda words: None)

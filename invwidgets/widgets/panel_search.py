@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from ..errors import InvwidgetsError
 from ..inversion.progress import BUSY, Progress
 from ..representations.descriptors.named import layer_in_words
@@ -15,6 +18,8 @@ from .panel_options import LOADS, PanelOptions, run_arguments
 from .panel_run import PanelRun
 from .panel_shown import PanelShown
 from .panel_status import PanelStatus
+
+_MOMENT = 1.0  # seconds in which a press is still of the button as it was before
 
 
 class PanelSearch:
@@ -32,13 +37,18 @@ class PanelSearch:
         self._shown, self._status = shown, status
         self._wanted = ""  # "start" or "step" while a network is loaded
         self._stopping = False  # a stop was asked for, and has not been heard of
-        self.took_over = False  # the run began in the place of one that was paused
+        self._replaced = -math.inf  # when a run last began in the place of one that was paused
 
     @property
     def runs(self) -> bool:
         """Whether a change of the options is one of a run: under way, finished, or awaited."""
         goes_on = self._run.session.state in (*BUSY, "finished") and not self._stopping
         return goes_on or bool(self._wanted)
+
+    @property
+    def just_replaced_paused(self) -> bool:
+        """Whether the run began a moment ago, in the place of one that was paused."""
+        return time.monotonic() - self._replaced < _MOMENT
 
     def begin(self, how: str) -> None:
         """Begin a run that is asked for, all of it ("start") or one step ("step")."""
@@ -51,9 +61,16 @@ class PanelSearch:
         self._begin(self._wanted or "start")
 
     def stop(self) -> None:
-        self._wanted = ""
         self._stopping = self._run.session.state in BUSY
+        if self._wanted and not self._stopping:
+            self._run.set_exception("stopped before the first step: there is no result")
+        self._wanted = ""
         self._run.session.stop()
+
+    def give_way(self) -> None:
+        """The run that is awaited gives way to one brought back."""
+        self._wanted = ""
+        self._run.set_exception("the run gave way to one that was brought back")
 
     def have_heard(self, last: Progress) -> None:
         """Of the run's latest report: one that was to stop may have."""
@@ -67,7 +84,7 @@ class PanelSearch:
             self._status.not_yet_shown(knobs)
         elif self._models.loading:
             return
-        elif self.runs and not self._shown.left:
+        elif self.runs and not self._shown.moved_on:
             if session.state == "finished" or self._status.continues:
                 self._shown.go_on()
                 self._status.go_on(knobs)
@@ -78,6 +95,7 @@ class PanelSearch:
 
     def load(self, dirty: set[str]) -> None:
         """Load the network and the photo as the options have them; ``dirty`` has changed."""
+        self._status.drop_brought_back()
         self._models.ask(dirty)
         self._status.ask_to_keep(dirty)
 
@@ -98,6 +116,7 @@ class PanelSearch:
     def load_failed(self, words: str) -> None:
         """There is no such network: what was there stays."""
         self._wanted = ""
+        self._status.drop_brought_back()
         models, options = self._models, self._options
         if models.loaded is not None and models.refused is not models.model:
             self._status.ask_no_more()
@@ -105,6 +124,9 @@ class PanelSearch:
                 options.model = models.model
         self._status.show_refused(words)
         self._run.set_exception(words)
+        knobs = set(options.overridden_knobs)
+        if knobs and self._run.session.state in BUSY:
+            self.set_knobs(knobs)  # moved meanwhile: the run under way goes on with them
 
     def _begin(self, how: str) -> None:
         """Start a run once the network has been loaded; the latest wish wins."""
@@ -119,11 +141,14 @@ class PanelSearch:
         phi = models.loaded.representation
         try:
             arguments = run_arguments(options, phi)
+            replaced = self._run.session.state == "paused"
+            self._shown.begin()
         except InvwidgetsError as error:
+            self._status.asked_for()
             self._status.show_error(str(error))
             self._run.set_exception(str(error))
             return
-        self._shown.begin()
-        self._stopping, self.took_over = False, self._run.session.state == "paused"
+        self._stopping = False
+        self._replaced = time.monotonic() if replaced else -math.inf
         self._status.begin(layer_in_words(phi.name, options.layer), options.photo_title)
         self._run.start(arguments, options.photo_title, one_step=how == "step")

@@ -26,7 +26,7 @@ from .panel_views import PanelViews
 
 class PanelShown:
     """``result`` is the last run's, ``entry`` the finished run whose images are to be seen, if any
-    is; ``left``: what stands there is of another question than the run's."""
+    is; ``moved_on``: what stands there is of another question than the run's."""
 
     def __init__(
         self,
@@ -40,20 +40,21 @@ class PanelShown:
         self._views, self._status = views, status
         self.result: Reconstruction | None = None
         self.entry: HistoryEntry | None = None
-        self.left = False
-        self._asked = self._asked_now()  # what the run was asked with
+        self.moved_on = False
+        self._asked, self._network = self._asked_now(), models.loaded  # what the run was asked with
 
     # ---- before a run
 
     def begin(self) -> None:
         """A run begins, with what is asked for now: the photo, and empty places for its images."""
-        self.left, self._asked = False, self._asked_now()
-        self._views.controls.show_state("preparing")
         self._lay_out()
+        self.moved_on, self._asked, self._network = False, self._asked_now(), self._models.loaded
+        self._views.controls.show_state("preparing")
 
     def rest(self) -> None:
         """Nothing runs, and what stands there is of another question: begin with empty places."""
-        kept, self.left = self.entry is not None, True
+        kept, self.moved_on = self.entry is not None, True
+        self._status.drop_brought_back()
         self._views.controls.show_state("idle")
         self._lay_out()
         self._say_ready(kept)
@@ -70,7 +71,7 @@ class PanelShown:
     def show_progress(self, reports: Sequence[Progress]) -> None:
         """What a run has reported since last time."""
         last = reports[-1]
-        if not self.left:
+        if not self.moved_on:
             self._views.show_progress(reports)
             self._session.frame_seconds = self._views.gallery.pause
             self.draw_curves()
@@ -79,7 +80,7 @@ class PanelShown:
                 self._show_result(progress.result)
         if last.state == "failed":
             self._status.show_error(last.error)
-        if self.left:
+        if self.moved_on:
             if last.result is not None:
                 self._say_ready(True)
         elif not self._models.loading:  # what is loaded now is another matter
@@ -88,13 +89,7 @@ class PanelShown:
     def show_knobs(self) -> None:
         """Knobs act on the run: what is said of its images follows."""
         self._views.say_of(self._models.loaded, self._options)
-        now = self._asked_now()
-        self._asked = replace(
-            self._asked,
-            settings=now.settings,
-            overridden=now.overridden,
-            overridden_words=now.overridden_words,
-        )
+        self._asked = self._asked.with_knobs(self._asked_now())
 
     def go_on(self) -> None:
         """A finished run is taken up: what was found of its images no longer holds."""
@@ -104,13 +99,18 @@ class PanelShown:
         self.result, asked = result, self._asked
         entry = HistoryEntry(result, asked.settings, asked.overridden)
         self._views.history.add(entry)
-        if not self.left:
+        if not self.moved_on:
             self.entry = entry
             self._views.show_result(result, asked.photo, asked.upload, asked.overridden_words)
             self.draw_curves(now=True)
             self._views.snapshot.keep(result)
-        if self._models.loaded is not None:
-            ask_classes(self._models, result, lambda rows: self.take_classes(entry, rows))
+        if self._network is not None:
+            ask_classes(
+                self._models.loader,
+                self._network.representation,
+                result,
+                lambda rows: self.take_classes(entry, rows),
+            )
 
     def take_classes(self, entry: HistoryEntry, rows: tuple[Any, ...]) -> None:
         """What the network says of a run's images; shown where they are still shown."""
@@ -138,18 +138,20 @@ class PanelShown:
             options.overridden = entry.overridden
             for name, value in changed.items():
                 setattr(options, name, value)
+            options.photo_name = entry.result.photo_name
         self.result, self.entry = entry.result, entry
         self._status.ask_no_more()
         self._models.ask({*changed, "region", "channels"})
         self._views.controls.show_state("idle")
-        asked = self._asked_now()
+        height, width = entry.result.images.shape[-2:]
+        asked = asked_now(options, (height, width))
         self._views.restore(entry.result, asked.photo, asked.upload, asked.overridden_words)
         self._views.classes.rows = list(entry.classes)
         self.draw_curves(now=True)
 
     def close(self) -> None:
         """Let go of every tensor."""
-        self.result = self.entry = None
+        self.result = self.entry = self._network = None
         self._views.history.entries.clear()
 
     def _lay_out(self) -> None:

@@ -54,8 +54,8 @@ class PanelStatus:
 
     def begun_again(self, changed: set[str]) -> None:
         """The next run takes the place of another, because of these options."""
-        if unseen := changed & _NOT_SEEN:
-            self._again = sentences.begun_again(unseen)
+        unseen = changed & _NOT_SEEN
+        self._again = sentences.begun_again(unseen) if unseen else ""
 
     @property
     def continues(self) -> bool:
@@ -103,6 +103,10 @@ class PanelStatus:
         """Which run was brought back, told once; empty if none was."""
         words, self._brought = self._brought, ""
         return words
+
+    def drop_brought_back(self) -> None:
+        """Something else was asked for since."""
+        self._brought = ""
 
     # ---- errors, and the question
 

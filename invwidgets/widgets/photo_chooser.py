@@ -108,8 +108,8 @@ class PhotoChooser(w.HBox):
 
     def _choose(self, source: Any, name: str) -> None:
         self.error = ""
-        self.name = name
         self.value = source
+        self.name = name  # after it: another photo has none
 
     def take(self, content: dict[str, Any], buffers: list[Any]) -> None:
         name = short(str(content.get("name", "photo")))

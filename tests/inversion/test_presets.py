@@ -124,7 +124,7 @@ def test_a_short_run_gains_by_its_own_rate(model: str, layer: str, weights: str)
         invert("flower", cut, steps=20, seeds=1, frames=0, precision="float32", **changes)
         for changes in ({}, {"phases": (glide,)})
     )
-    assert ours.relative_error[0] < 0.98 * other.relative_error[0]
+    assert ours.relative_error[0] < 0.995 * other.relative_error[0]
     assert ours.ssim[0] > other.ssim[0]
 
 

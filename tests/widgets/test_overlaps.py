@@ -5,15 +5,19 @@ Whatever the order, pictures stand beside what they are of, and a run is kept wi
 
 from __future__ import annotations
 
+import io
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("anywidget")
 pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
+from invwidgets.errors import InvwidgetsError
 from invwidgets.widgets import panel_model
 
 from .test_panel import until, with_panel
@@ -105,9 +109,9 @@ async def test_controls_are_heard_while_an_animation_is_made(panel: iw.Inversion
 
     export.send = lambda content, buffers: sent.append((content["save"], bytes(buffers[0][:4])))
     export.file = slow
-    for _ in range(2):  # pressed twice, made once
-        export._handle_custom_msg({"want": "gif"}, [])
-    await until(lambda: export.note == "Making the animation …")
+    for want in ("gif", "code", "gif"):  # pressed twice, made once
+        export._handle_custom_msg({"want": want}, [])
+    await until(lambda: export.code)
     panel.layer = "blocks.1"
     await until(lambda: len(panel.history.entries) == 2)
     assert not sent
@@ -115,3 +119,77 @@ async def test_controls_are_heard_while_an_animation_is_made(panel: iw.Inversion
     await until(lambda: sent)
     assert sent == [("coffee-blocks.0.gif", b"GIF8")], "of the run that stood there"
     assert not export.note
+
+
+@with_panel(steps=3)
+async def test_a_run_brought_back_wins_over_what_was_asked_before(panel: iw.InversionPanel) -> None:
+    await panel.start()
+    panel.layer = "blocks.1"
+    await until(lambda: len(panel.history.entries) == 2)
+    panel.layer = "blocks.2"  # a run of it begins when it has been loaded
+    await until(lambda: panel.loading)
+    waiting = panel.start()
+    first = panel.history.entries[0]
+    panel.restore(first)
+    with pytest.raises(InvwidgetsError, match="gave way to one that was brought back"):
+        await waiting
+    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    assert (panel.layer, panel.state, panel.result) == ("blocks.0", "idle", first.result)
+    panel.restore(panel.history.entries[1])
+    panel.photo = "chelsea"  # before its network is there
+    await until(lambda: panel.controls.status.value.startswith("Ready."))
+    assert "chelsea, and 2 empty places" in panel.gallery.describes
+
+
+@with_panel(steps=3)
+async def test_a_start_that_is_refused_leaves_the_button(panel: iw.InversionPanel) -> None:
+    await until(lambda: not panel.loading)
+    panel.region = (0, 100, 0, 100)
+    await until(lambda: panel.controls.error.value)
+    with pytest.raises(InvwidgetsError):
+        await panel.start()
+    assert not panel.controls.start.disabled
+    panel.region = None
+    await panel.start()
+
+
+@with_panel(steps=3)
+async def test_stopped_while_it_loads_a_run_has_no_result(panel: iw.InversionPanel) -> None:
+    panel.photo = "chelsea"
+    waiting = panel.start()
+    panel.stop()
+    with pytest.raises(InvwidgetsError, match="stopped before the first step"):
+        await waiting
+
+
+@with_panel(steps=4000)
+async def test_a_photo_that_cannot_be_read_is_not_the_run_s(panel: iw.InversionPanel) -> None:
+    task = panel.start()
+    await until(lambda: panel.controls.bar.value > 1)
+    panel.photo = "nosuch.png"
+    panel.tv_weight = 1.0  # moved while it loads
+    await until(lambda: "nosuch.png" in panel.controls.error.value)
+    with pytest.raises(InvwidgetsError, match=r"nosuch\.png"):
+        await task
+    await until(lambda: any(name == "tv_weight" for _, name, _ in panel.session.curves()[1]))
+    panel.stop()
+    await until(lambda: len(panel.history.entries) == 1)
+    (kept,) = panel.history.entries
+    assert (kept.settings["photo"], kept.settings["tv_weight"]) == ("coffee", 1.0)
+
+
+@with_panel(steps=3)
+async def test_photos_keep_their_names(panel: iw.InversionPanel) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 40), "teal").save(file, "PNG")
+    panel.photos.take({"name": "mine.png"}, [file.getvalue()])
+    await panel.start()
+    panel.photo = "chelsea"
+    await until(lambda: len(panel.history.entries) == 2)
+    panel.restore(panel.history.entries[0])
+    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    assert panel.photo_name == "mine"
+    await panel.start()
+    assert panel.result.photo_name == "mine"
+    panel.photo = np.zeros((40, 40, 3), np.uint8)
+    await until(lambda: panel.result.photo_name != "mine")

@@ -15,6 +15,7 @@ function initialize({ model }) {                          // once, however many 
   model.on("msg:custom", save);
   return () => model.off("msg:custom", save);
 }
+
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "iw-export";
