@@ -126,9 +126,9 @@ async def test_a_run_brought_back_wins_over_what_was_asked_before(panel: iw.Inve
     await panel.start()
     panel.layer = "blocks.1"
     await until(lambda: len(panel.history.entries) == 2)
-    panel.layer = "blocks.2"  # a run of it begins when it has been loaded
-    await until(lambda: panel.loading)
-    waiting = panel.start()
+    panel.layer = "blocks.2"
+    waiting = panel.start()  # begins when it has been loaded
+    assert panel.loading
     first = panel.history.entries[0]
     panel.restore(first)
     with pytest.raises(InvwidgetsError, match="gave way to one that was brought back"):
