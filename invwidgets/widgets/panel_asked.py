@@ -26,10 +26,9 @@ class RunAsked:
 
     def with_knobs(self, now: RunAsked) -> RunAsked:
         """The same with the knobs of ``now``: they act on a run under way."""
-        others = {n: v for n, v in self.settings.items() if n not in KNOBS}
         return replace(
             self,
-            settings={**others, **{name: now.settings[name] for name in KNOBS}},
+            settings=self.settings | {name: now.settings[name] for name in KNOBS},
             overridden=(self.overridden - {*KNOBS}) | (now.overridden & {*KNOBS}),
             overridden_words=now.overridden_words,
         )

@@ -162,10 +162,11 @@ def test_a_panel_shown_twice_saves_a_file_once(lab: str) -> None:
         page.on("download", lambda download: saved.append(download.suggested_filename))
         page.get_by_role("tab", name="Export").first.click()
         press(page, "Picture (PNG)")
-        press(page, "Result file")  # what was asked for first has come when this one has
+        with page.expect_download(  # what was asked for first has come when this one has
+            lambda download: download.suggested_filename.endswith("safetensors"), timeout=MINUTE
+        ):
+            press(page, "Result file")
         page.wait_for_timeout(500)
-        while not any(name.endswith("safetensors") for name in saved):
-            page.wait_for_timeout(100)
         assert sorted(saved) == ["coffee-blocks.1.png", "coffee-blocks.1.safetensors"]
         assert not page.troubles
 
