@@ -14,18 +14,24 @@ from torch import Tensor
 
 import invwidgets as iw
 from invwidgets.energy.priors import alpha_norm, total_variation
+from invwidgets.inversion.canvas import start_canvas
+from invwidgets.search.linear_guess import linear_guess
 from invwidgets.search.parametrizations import Fourier
-from invwidgets.search.starts import start_images
+from invwidgets.selection import Selection
 
 SOLVES = 4  # conjugate gradients a step; each is about a step of Adam, and so is the gradient
 
 
 def gauss_newton(phi: iw.Representation, photo: Tensor, settings: iw.InversionSettings) -> Tensor:
     """Images (S, 3, H, W) after about as many passes of the network as ``settings`` have steps."""
-    centre = torch.tensor(settings.centre)[:, None, None]
+    colour = torch.tensor(settings.centre)
+    centre = colour[:, None, None]
     target = phi.target(photo)
     norm = target.square().sum()
-    starts = start_images("noise", settings.seeds, tuple(photo.shape), None)  # type: ignore[arg-type]
+    guess = None
+    if settings.start == "linear":
+        guess = linear_guess(phi, target, Selection(), phi.size, colour)
+    starts = start_canvas(phi, settings, phi.size, guess, colour)
     outer = max(1, settings.steps // (SOLVES + 1))
     return torch.cat([_search(phi, z[None], target, norm, centre, settings, outer) for z in starts])
 

@@ -87,8 +87,9 @@ def _engine(
     rate: float = 1.0,
     constant: bool = False,
     averaged: bool = False,
+    start: str | None = None,
 ) -> Search:
-    """Our engine with another rule or basis; ``averaged``: the last quarter's mean image."""
+    """Our engine with another rule, basis or start; ``averaged``: the last quarter's mean image."""
 
     def search(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor, float]:
         settings = iw.preset("default", phi, steps=steps)
@@ -96,7 +97,7 @@ def _engine(
         end = None if constant else rate * (phase.rate_end or 0.0)
         run = iw.prepare(
             photo(name), phi, steps=steps, seeds=SEEDS, frames=0, precision="float32",
-            optimizer=rule, parametrization=basis or Pixels(),
+            optimizer=rule, parametrization=basis or Pixels(), start=start or settings.start,
             phases=[replace(phase, rate=rate * phase.rate, rate_end=end)],
         )  # fmt: skip
         kept: list[Tensor] = []
@@ -129,6 +130,7 @@ SEARCHES: dict[str, list[Search]] = {
     ],
     "pyramid, Adam": [_engine(MultiscaleAdam(decorrelated=False))],
     "pyramid of decorrelated colours, Adam (the default)": [_engine(MultiscaleAdam())],
+    "the same, from noise": [_engine(MultiscaleAdam(), start="noise")],
     "the same, a constant rate, a third as high": [
         _engine(MultiscaleAdam(), rate=1 / 3, constant=True)
     ],

@@ -1,6 +1,6 @@
 """The canvas a search moves: iterates 255 · (x − centre), with a margin to shift the image in.
 
->>> z = start_canvas(representation, settings, (224, 224), None, centre)
+>>> z = start_canvas(representation, settings, (224, 224), photo, centre)
 >>> raw_images(z, (224, 224), centre).shape
 torch.Size([4, 3, 224, 224])
 """
@@ -33,13 +33,16 @@ def start_canvas(
     representation: Representation,
     settings: InversionSettings,
     size: tuple[int, int],
-    photo: Tensor | None,
+    origin: Tensor | None,
     centre: Tensor,
 ) -> Tensor:
-    """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey."""
-    colors, origin = 1 if representation.grayscale else 3, None
-    if photo is not None:
-        origin = to_iterate(grown(photo.to(centre)[None], settings.jitter), centre)
+    """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey.
+
+    ``origin`` (3, H, W) is the image that some starts begin at.
+    """
+    colors = 1 if representation.grayscale else 3
+    if origin is not None:
+        origin = to_iterate(grown(origin.to(centre)[None], settings.jitter), centre)
         if representation.grayscale:
             origin = luminance(origin)[:, :1]
     shape = (colors, size[0] + settings.jitter, size[1] + settings.jitter)

@@ -25,6 +25,7 @@ from ..energy.evaluation import Evaluation
 from ..energy.priors import AlphaNorm, Prior, TotalVariation
 from ..representations.base import Representation
 from ..representations.receptive_fields.tracer import Box
+from ..search.linear_guess import linear_guess
 from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, update_own
 from ..search.parametrizations import Pixels, image_of, parameters_of, parametrization
 from ..search.side_by_side import SideBySide
@@ -170,7 +171,10 @@ def run(
         return SideBySide(start, parameters.split(settings.micro_batch or len(z)), workers)
 
     margin = settings.jitter
-    z = start_canvas(representation, settings, size, photo, centre)
+    origin = photo
+    if settings.start == "linear":
+        origin = linear_guess(representation, target, selection, size, centre)
+    z = start_canvas(representation, settings, size, origin, centre)
     parameters = parameters_of(basis, z)
     optimizer = begin(parameters)
     own_rule = not isinstance(optimizer, SideBySide) and is_own(optimizer, OPTIMIZERS)

@@ -24,8 +24,10 @@ from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
 from ..representations.stages import good_layer
+from ..search.linear_guess import check_linear, linear_guess
 from ..selection import ChannelSpec, Selection, centre_region, select
 from ..swappable import chosen, is_own
+from .canvas import centre_of
 from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
 from .hardware.threads import fastest_threads
@@ -169,6 +171,8 @@ def prepare(
     if part.needs_unit and selection.region is None and len(info.shape) == 3:
         selection = Selection(centre_region(info, 1), selection.channels)
     check_layer(phi, size)
+    if settings.start == "linear":
+        check_linear(info)
     check_own_parts(settings, phi, size)
     window = find_window(phi, selection, size)
     threads = _threads(phi, settings)
@@ -179,6 +183,8 @@ def prepare(
         picture = read_photo(_needed(photo, part), size, settings.fit)
         target = cached_target(phi, picture)
         check_target(phi, target)
+        if settings.start == "linear":
+            linear_guess(phi, target, selection, size, centre_of(phi, settings))  # once a layer
     else:
         picture, target = None, part.reference(phi, selection)
     if is_own(part, OBJECTIVES):

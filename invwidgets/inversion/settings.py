@@ -26,7 +26,7 @@ MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
 PRECISIONS = ("auto", "float32", "bfloat16")
 _PARTS = ("objective", "optimizer", "parametrization")
 PHOTO_CENTRE = (0.485, 0.456, 0.406)  # ImageNet's photos, on average
-STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
+STARTS = ("noise", "linear", "cvpr2015", "ijcv2016", "photo")
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,14 @@ class InversionSettings:
         λ_V begins so many times larger and falls geometrically to its value: smooth first, then
         sharp.
     tv_ramp : float, optional
-        Over how many steps it falls; by default 70 % of them.
+        Over how many steps it falls; by default half of them.
     bound : float, str or None
         The largest norm of a pixel of the iterate (0-255 units; None for none); ``"picture"`` keeps
         every pixel displayable.
     start : str
-        ``"noise"``, ``"cvpr2015"``, ``"ijcv2016"`` or ``"photo"``.
+        ``"noise"``, faint and around the centre; ``"linear"``, the same around the best linear
+        guess that the target's features allow (``invwidgets/search/linear_guess.py``);
+        ``"cvpr2015"``, ``"ijcv2016"`` or ``"photo"``.
     centre : (float, float, float), optional
         The colour (red, green, blue in [0, 1]) where the iterate is zero: the priors pull to it,
         and what no feature sees keeps it. By default photos' mean colour; None takes the mean of
@@ -142,10 +144,13 @@ class InversionSettings:
         """The steps of all phases."""
         return sum(phase.steps for phase in self.phases)
 
+    @property
+    def _ramp(self) -> float:
+        return self.steps / 2 if self.tv_ramp is None else self.tv_ramp
+
     def tv_factor(self, step: int) -> float:
         """What λ_V is multiplied by at a step: from ``tv_boost`` down to 1."""
-        ramp = 0.7 * self.steps if self.tv_ramp is None else self.tv_ramp
-        left = max(0.0, 1 - step / max(1.0, ramp))
+        left = max(0.0, 1 - step / max(1.0, self._ramp))
         return float(self.tv_boost**left)
 
     @property
@@ -237,8 +242,7 @@ class InversionSettings:
 
     def extended(self, phase: Phase) -> InversionSettings:
         """A run that goes on with ``phase`` after its end; what came before stays as it was."""
-        ramp = 0.7 * self.steps if self.tv_ramp is None else self.tv_ramp
-        return self.replace(phases=(*self.phases, phase), tv_ramp=ramp)
+        return self.replace(phases=(*self.phases, phase), tv_ramp=self._ramp)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; of an own part its ``repr``."""

@@ -13,7 +13,7 @@ def start_images(
     kind: str,
     seeds: tuple[int, ...],
     shape: tuple[int, int, int],
-    photo: Tensor | None,
+    origin: Tensor | None,
     energy: float | None = None,
 ) -> Tensor:
     """The first iterates (S, *shape) in 0-255 units, for a shape of (colours, height, width).
@@ -21,12 +21,17 @@ def start_images(
     ``noise`` is faint noise around the centre; ``cvpr2015`` Gaussian noise of the squared
     norm ``energy``, that paper's by default; ``ijcv2016`` uniform noise on both sides of zero whose
     95 % quantile is 80/√3;
-    ``photo`` the photo's own iterate.
+    ``photo`` ``origin`` itself, the photo's iterate; ``linear`` the faint noise around ``origin``,
+    a guess's.
     """
     if kind == "photo":
-        assert photo is not None
-        return photo.repeat(len(seeds), 1, 1, 1)
-    return torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
+        assert origin is not None
+        return origin.repeat(len(seeds), 1, 1, 1)
+    noise = torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
+    if kind == "linear":
+        assert origin is not None
+        noise += origin.to(noise)
+    return noise
 
 
 def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
