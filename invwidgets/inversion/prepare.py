@@ -19,12 +19,12 @@ from ..energy.objectives import OBJECTIVES, Objective
 from ..errors import BadSettingError, SelectionError, UnknownNameError, shown, unknown_name
 from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
 from ..models.zoo import DEFAULT_MODEL
-from ..representations.base import Region, Representation
+from ..representations.base import Layer, Region, Representation
 from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
 from ..representations.stages import good_layer
-from ..search.linear_guess import check_linear, linear_guess
+from ..search.linear_guess import linear_guess
 from ..selection import ChannelSpec, Selection, centre_region, select
 from ..swappable import chosen, is_own
 from .canvas import centre_of
@@ -171,8 +171,7 @@ def prepare(
     if part.needs_unit and selection.region is None and len(info.shape) == 3:
         selection = Selection(centre_region(info, 1), selection.channels)
     check_layer(phi, size)
-    if settings.start == "linear":
-        check_linear(info)
+    _check_start(settings.start, part, info)
     check_own_parts(settings, phi, size)
     window = find_window(phi, selection, size)
     threads = _threads(phi, settings)
@@ -183,7 +182,7 @@ def prepare(
         picture = read_photo(_needed(photo, part), size, settings.fit)
         target = cached_target(phi, picture)
         check_target(phi, target)
-        if settings.start == "linear":
+        if settings.start == "linear" and selection.channels is None:
             linear_guess(phi, target, selection, size, centre_of(phi, settings))  # once a layer
     else:
         picture, target = None, part.reference(phi, selection)
@@ -225,6 +224,19 @@ def _needed(photo: PhotoSource | None, part: Objective) -> PhotoSource:
     if photo is None:
         raise BadSettingError(f"{part.name} needs a photo: one of {', '.join(photos())}")
     return photo
+
+
+def _check_start(start: str, part: Objective, layer: Layer) -> None:
+    """Refuse a start that needs what is not there: a photo, or a map of features."""
+    if start in ("photo", "linear") and not part.needs_photo:
+        raise BadSettingError(
+            f"start {shown(start)} with {part.name}, which takes no photo; choose start='noise'"
+        )
+    if start == "linear" and len(layer.shape) != 3:
+        raise BadSettingError(
+            f"start 'linear' after {layer.short_name}, whose features are a vector: a guess is "
+            "made cell by cell, of a map; choose start='noise'"
+        )
 
 
 def _threads(representation: Representation, settings: InversionSettings) -> int | None:

@@ -14,23 +14,26 @@ change with the module that the layer is cut from:
 
 ``docs/papers.md`` has every constant with its source, beside ours.
 
-Ours, ``default``, glides from 15 units a step where a cell sees a speck, 9 where it sees the
-whole image, to 0.05, in 100 steps where a cell sees a speck and 150 where it sees a fifth of the
-image's side. λ_V goes by what the layer does at this size of input, never by its index:
-``smoothing``. It falls as the root of how many numbers the layer keeps of each colour value, and
-is eight times higher where a cell sees the whole image than where it sees a speck: the less the
-features say, the more the prior must. It begins thirty times higher, at 0.2 at the most. The
-variation of the colours alone is added up to four times, less where a cell sees under half of the
-image's side. The α-norm is quadratic: one to the power 6 is so flat near the centre that what no
-feature sees would stay as the search left it. The centre is the mean colour of photos, not that
-of a network's preprocessing, which says nothing of photos where it happens inside the module.
+Ours, ``default``, glides from 15 units a step where a cell sees a speck, 9 where it sees the whole
+image, to 0.05, in 100 steps where a cell sees a speck and 150 where it sees a fifth of the image's
+side. λ_V goes by what the layer does at this size of input, never by its index: ``smoothing``. It
+falls as the root of how many numbers the layer keeps of each colour value, and is eight times
+higher where a cell sees the whole image than where it sees a speck: the less the features say, the
+more the prior must. It begins thirty times higher, at 0.2 at the most. The variation of the colours
+alone is added up to four times, less where a cell sees under half of the image's side. λ_V falls
+over half of the run. The α-norm is quadratic: one to the power 6 is so flat near the centre that
+what no feature sees would stay as the search left it. The centre is the mean colour of photos, not
+that of a network's preprocessing, which says nothing of photos where it happens inside the module.
 Asked for k times fewer steps, up to ten, the rate ends k^1.5 times higher, so that a short run
-moves to its end. HOG leans on the prior then, for it raises the faintest noise to full contrast;
-dense SIFT would lose by it. Where a region sees only a part of the image, its data term weighs on
-few pixels and the prior on all: λ_V grows by 1 / coverage, tenfold at the most, and λ_α by its
-square. The numbers were chosen on the photos coffee and chelsea, those of colours also on
-astronaut, on EfficientNet-Lite0 and, with random weights, AlexNet and ResNet-50;
-``benchmarks/quality.py`` and ``benchmarks/searches.py`` judge them on others.
+moves to its end. From k = 1.25 on, where the layer is a map of twelve cells each way and all of it
+is asked for, the search begins from the linear guess, at k^0.3 times lower a rate, 0.6 of it at the
+least: noise at full length, where it gains nothing on deep layers and turns their colours. HOG
+leans on the prior then, for it raises the faintest noise to full contrast; dense SIFT would lose by
+it. Where a region sees only a part of the image, its data term weighs on few pixels and the prior
+on all: λ_V grows by 1 / coverage, tenfold at the most, and λ_α by its square. The numbers were
+chosen on the photos coffee and chelsea, those of colours also on astronaut, on EfficientNet-Lite0
+and, with random weights, AlexNet and ResNet-50; ``benchmarks/quality.py`` and
+``benchmarks/searches.py`` judge them on others.
 """
 
 from __future__ import annotations

@@ -27,8 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import BadSettingError
-from ..representations.base import Layer, Representation
+from ..representations.base import Representation
 from ..representations.caching import cached
 from ..selection import Selection
 from .colors import color_basis, mixed
@@ -50,18 +49,6 @@ class Line(NamedTuple):
     patch: int
 
 
-def check_linear(layer: Layer) -> None:
-    """Refuse a layer whose features are no map.
-
-    Raises ``BadSettingError``.
-    """
-    if len(layer.shape) != 3:
-        raise BadSettingError(
-            f"start 'linear' after {layer.short_name}, whose features are a vector: a guess is "
-            "made cell by cell, of a map; choose start='noise'"
-        )
-
-
 def linear_guess(
     representation: Representation,
     target: Tensor,
@@ -75,8 +62,11 @@ def linear_guess(
     """
     channels = Selection(channels=selection.channels)
     flat = centre[:, None, None].expand(3, *size)
-    key = ("linear guess", channels, size, tuple(centre.tolist()))
-    line = cached(representation, key, lambda: fitted(representation, channels, size, centre))
+    if selection.channels is None:
+        key = ("linear guess", size, tuple(centre.tolist()))
+        line = cached(representation, key, lambda: fitted(representation, channels, size, centre))
+    else:  # of channels there are too many choices to keep
+        line = fitted(representation, channels, size, centre)
     if line is None:
         return flat
     features = F.pad(channels.of(target) - line.mean, (1, 1, 1, 1), mode="replicate")
@@ -102,29 +92,38 @@ def fitted(
     features = torch.cat([channels.of(representation(image[None])) for image in images]).float()
     if not bool(torch.isfinite(features).all()):
         return None
-    generator = torch.Generator().manual_seed(0)
-    cells = torch.cat(
-        [
-            torch.randperm(rows * columns, generator=generator)[: math.ceil(_EQUATIONS / count)]
-            + k * rows * columns
-            for k in range(count)
-        ]
-    ).to(features.device)
+    at = _some_cells(count, rows, columns)
     mean = features.mean((0, 2, 3), keepdim=True)
     features = features - mean
-    basis = _main_directions(features.movedim(1, -1).flatten(0, 2)[cells])
-    narrow = F.conv2d(features, basis[:, :, None, None])
-    around = F.unfold(F.pad(narrow, (1, 1, 1, 1), mode="replicate"), 3)
-    x = around.movedim(1, -1).flatten(0, 1)[cells]
+    basis = _main_directions(_at(features, at))
+    around = F.pad(F.conv2d(features, basis[:, :, None, None]), (1, 1, 1, 1), mode="replicate")
+    picture, row, column = at
+    x = torch.stack(
+        [_at(around, (picture, row + i, column + j)) for i in range(3) for j in range(3)], 2
+    ).flatten(1)
     patch = max(1, min(_PATCH, round(math.sqrt(size[0] * size[1] / (rows * columns)))))
     coarse = F.interpolate(images, size=(rows * patch, columns * patch), mode="area")
-    wanted = F.pixel_unshuffle(coarse - centre[:, None, None], patch)
-    y = wanted.movedim(1, -1).flatten(0, 2)[cells]
+    y = _at(F.pixel_unshuffle(coarse - centre[:, None, None], patch), at)
     normal = x.T @ x
     normal.diagonal().add_(_RIDGE * x.shape[1])
     solved = torch.linalg.solve(normal, x.T @ y)  # (9·k, 3·patch²)
     weight = torch.einsum("kxyp,kc->pcxy", solved.view(len(basis), 3, 3, -1), basis)
     return Line(mean, weight.contiguous(), patch)
+
+
+def _some_cells(count: int, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Which image, row and column each: as many of every image, at random."""
+    generator = torch.Generator().manual_seed(0)
+    each = min(rows * columns, math.ceil(_EQUATIONS / count))
+    cells = torch.cat([torch.randperm(rows * columns, generator=generator)[:each]] * count)
+    picture = torch.arange(count).repeat_interleave(each)
+    return picture, cells // columns, cells % columns
+
+
+def _at(maps: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """The channels (cells, C) of maps (N, C, h, w) at some cells."""
+    picture, row, column = (index.to(maps.device) for index in at)
+    return maps[picture, :, row, column]
 
 
 def _main_directions(features: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ class InversionPanel(w.VBox, PanelOptions):
         return self._asked
 
     def start(self) -> asyncio.Task[Reconstruction]:
-        """Begin a run from noise; the task gives its result, also where it is stopped early.
+        """Begin a run; the task gives its result, also where it is stopped early.
 
         Cancelling the task does not stop the run. Raises ``BadSettingError`` without a loop.
         """

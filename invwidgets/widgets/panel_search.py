@@ -1,7 +1,7 @@
 """From what a panel asks for to its run: begun once the network is there, and moved by knobs.
 
 >>> search = PanelSearch(options, models, run, shown, status)
->>> search.begin("start")                  # from noise; at once, or when it has been loaded
+>>> search.begin("start")                  # anew; at once, or when it has been loaded
 >>> search.set_knobs({"tv_weight"})        # they have changed, and act on what runs
 """
 

@@ -28,7 +28,7 @@ def caveats(random: bool, overridden: str) -> str:
 def ready(caveats: str, kept: bool = False) -> str:
     """``kept``: images that stood there are among the runs of before."""
     before = " The images before are in History." if kept else ""
-    return f"Ready. Press Start: images will sharpen from noise.{before}{caveats}"
+    return f"Ready. Press Start: images will sharpen, step by step.{before}{caveats}"
 
 
 def brought_back(number: int) -> str:
@@ -46,11 +46,11 @@ def begun_again(names: Iterable[str]) -> str:
     """Of a run under way, or its images, that gave way because of what was asked anew.
 
     >>> begun_again({"region"})
-    'Begun again from noise for the changed region. '
+    'Begun again for the changed region. '
     """
     plain = {"objective": "goal", "seeds": "number of images", "crop": "cut of the photo"}
     words = sorted(plain.get(name, name) for name in names)
-    return f"Begun again from noise for the changed {' and '.join(words)}. "
+    return f"Begun again for the changed {' and '.join(words)}. "
 
 
 def not_yet_shown(knobs: str, start: str) -> str:

@@ -25,7 +25,7 @@ class RunControls(w.VBox):
     remedy_words = t.Unicode("")
 
     def __init__(self) -> None:
-        self.start = _button("Start", "Search anew, from noise", "primary")
+        self.start = _button("Start", "Search anew, from the start", "primary")
         self.pause = _button("Pause", "Rest; Resume goes on")
         self.step = _button("Step", "Do one step and rest")
         self.stop = _button("Stop", "End here and keep what there is")
@@ -124,7 +124,7 @@ def in_words(progress: Progress, layer: str, photo: str, result: Reconstruction 
 
 def outcome(result: Reconstruction, photo: str) -> str:
     """What a run came to, in a few sentences; what its numbers must not be read without."""
-    said = ["Stopped early. Start again begins from noise." if result.stopped else "Done."]
+    said = ["Stopped early. Start again begins anew." if result.stopped else "Done."]
     if result.scores is not None:
         channels = result.selection.channels
         best = (max if result.objective.higher_is_better else min)(result.scores)

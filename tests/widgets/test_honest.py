@@ -414,7 +414,7 @@ async def test_what_makes_a_run_give_way_is_said(panel: iw.InversionPanel) -> No
     await until(lambda: panel.controls.bar.value > 1)
     said = panel.controls.status
     panel.region = "2:6,2:6"
-    await until(lambda: said.value.startswith("Begun again from noise for the changed region. Sea"))
+    await until(lambda: said.value.startswith("Begun again for the changed region. Sea"))
     panel.layer = "blocks.1"  # the sentence itself says it
     panel.start()
     await until(lambda: said.value.startswith("Searching for images that blocks.1"))
