@@ -15,7 +15,7 @@ from torch import Tensor
 import invwidgets as iw
 from invwidgets.energy.priors import alpha_norm, total_variation
 from invwidgets.inversion.canvas import start_canvas
-from invwidgets.search.linear_guess import linear_guess
+from invwidgets.search.linear_decoder import linear_guess
 from invwidgets.search.parametrizations import Fourier
 from invwidgets.selection import Selection
 
@@ -30,7 +30,7 @@ def gauss_newton(phi: iw.Representation, photo: Tensor, settings: iw.InversionSe
     norm = target.square().sum()
     guess = None
     if settings.start == "linear":
-        guess = linear_guess(phi, target, Selection(), phi.size, colour)
+        guess = linear_guess(phi, target, Selection(), phi.size)
     starts = start_canvas(phi, settings, phi.size, guess, colour)
     outer = max(1, settings.steps // (SOLVES + 1))
     return torch.cat([_search(phi, z[None], target, norm, centre, settings, outer) for z in starts])

@@ -92,12 +92,12 @@ def _engine(
     """Our engine with another rule, basis or start; ``averaged``: the last quarter's mean image."""
 
     def search(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor, float]:
-        settings = iw.preset("default", phi, steps=steps)
+        settings = iw.preset("default", phi, steps=steps, **({"start": start} if start else {}))
         phase = settings.phases[0]
         end = None if constant else rate * (phase.rate_end or 0.0)
         run = iw.prepare(
             photo(name), phi, steps=steps, seeds=SEEDS, frames=0, precision="float32",
-            optimizer=rule, parametrization=basis or Pixels(), start=start or settings.start,
+            optimizer=rule, parametrization=basis or Pixels(), start=settings.start,
             phases=[replace(phase, rate=rate * phase.rate, rate_end=end)],
         )  # fmt: skip
         kept: list[Tensor] = []

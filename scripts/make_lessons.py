@@ -4,7 +4,7 @@ What is stored shows without a kernel: pictures as PNG, and of a panel the still
 Widgets and their state are left out; what stands under ``@interact`` is only defined here, since
 nbclient now and then waits for ever for its controls (nbval runs it). A digest of what the pictures
 depend on is kept beside them, so that a test sees when they are no longer in step: the cells, the
-presets and the figures' code.
+presets, settings, search and figures.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-DRAWN_BY = ("invwidgets/inversion/presets.py", "invwidgets/figures")  # beside the cells
+DRAWN_BY = (  # beside the cells
+    "invwidgets/inversion/presets.py",
+    "invwidgets/inversion/settings.py",
+    "invwidgets/search",
+    "invwidgets/figures",
+)
 PNG, VIEW = "image/png", "application/vnd.jupyter.widget-view+json"
 LIMIT = 1_500_000  # bytes of a stored notebook
 WIDEST = 1100  # pixels of a stored picture

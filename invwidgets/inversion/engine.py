@@ -25,7 +25,6 @@ from ..energy.evaluation import Evaluation
 from ..energy.priors import AlphaNorm, Prior, TotalVariation
 from ..representations.base import Representation
 from ..representations.receptive_fields.tracer import Box
-from ..search.linear_guess import linear_guess
 from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, update_own
 from ..search.parametrizations import Pixels, image_of, parameters_of, parametrization
 from ..search.side_by_side import SideBySide
@@ -102,7 +101,7 @@ def run(
     knobs: Knobs | None = None,
     *,
     size: tuple[int, int] | None = None,
-    photo: Tensor | None = None,
+    origin: Tensor | None = None,
     window: Window | None = None,
     workers: ThreadPoolExecutor | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -125,8 +124,8 @@ def run(
         optimiser begin afresh.
     size : (int, int), optional
         (height, width) of the images, the representation's own by default.
-    photo : torch.Tensor, optional
-        (3, H, W), where the start ``photo`` begins.
+    origin : torch.Tensor, optional
+        (3, H, W) in [0, 1], where the starts ``photo`` and ``linear`` begin.
     window : Window, optional
         What of the images to compute; all of it by default.
     workers : concurrent.futures.ThreadPoolExecutor, optional
@@ -171,9 +170,6 @@ def run(
         return SideBySide(start, parameters.split(settings.micro_batch or len(z)), workers)
 
     margin = settings.jitter
-    origin = photo
-    if settings.start == "linear":
-        origin = linear_guess(representation, target, selection, size, centre)
     z = start_canvas(representation, settings, size, origin, centre)
     parameters = parameters_of(basis, z)
     optimizer = begin(parameters)

@@ -19,22 +19,21 @@ from ..energy.objectives import OBJECTIVES, Objective
 from ..errors import BadSettingError, SelectionError, UnknownNameError, shown, unknown_name
 from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
 from ..models.zoo import DEFAULT_MODEL
-from ..representations.base import Layer, Region, Representation
+from ..representations.base import Region, Representation
 from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
 from ..representations.stages import good_layer
-from ..search.linear_guess import linear_guess
+from ..search.linear_decoder import linear_guess
 from ..selection import ChannelSpec, Selection, centre_region, select
 from ..swappable import chosen, is_own
-from .canvas import centre_of
-from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
+from .hardware.memory import cpu_threads, keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
 from .hardware.threads import fastest_threads
 from .own_parts import check_own_objective, check_own_parts
 from .phase import MAX_STEPS
 from .presets import preset as make_preset
-from .presets import region_coverage
+from .presets import region_coverage, start_needs
 from .run import Run
 from .settings import InversionSettings, SettingChanges, parse_seeds
 from .window import find_window
@@ -171,7 +170,8 @@ def prepare(
     if part.needs_unit and selection.region is None and len(info.shape) == 3:
         selection = Selection(centre_region(info, 1), selection.channels)
     check_layer(phi, size)
-    _check_start(settings.start, part, info)
+    if missing := start_needs(settings.start, part, info):
+        raise BadSettingError(f"start {shown(settings.start)} {missing}; choose start='noise'")
     check_own_parts(settings, phi, size)
     window = find_window(phi, selection, size)
     threads = _threads(phi, settings)
@@ -182,8 +182,6 @@ def prepare(
         picture = read_photo(_needed(photo, part), size, settings.fit)
         target = cached_target(phi, picture)
         check_target(phi, target)
-        if settings.start == "linear" and selection.channels is None:
-            linear_guess(phi, target, selection, size, centre_of(phi, settings))  # once a layer
     else:
         picture, target = None, part.reference(phi, selection)
     if is_own(part, OBJECTIVES):
@@ -196,7 +194,11 @@ def prepare(
         selection=selection,
         window=window,
         settings=settings,
+        origin=picture,
     )
+    if settings.start == "linear":
+        with cpu_threads(1):  # the same bytes on any number of threads
+            run.origin = linear_guess(phi, target, selection, size)
     with run.cpu_threads():  # as the run will have them: the measurement is of such steps
         precision = resolve_precision(settings.precision, phi, window_size)
     run.settings = settings.replace(precision=precision)
@@ -224,19 +226,6 @@ def _needed(photo: PhotoSource | None, part: Objective) -> PhotoSource:
     if photo is None:
         raise BadSettingError(f"{part.name} needs a photo: one of {', '.join(photos())}")
     return photo
-
-
-def _check_start(start: str, part: Objective, layer: Layer) -> None:
-    """Refuse a start that needs what is not there: a photo, or a map of features."""
-    if start in ("photo", "linear") and not part.needs_photo:
-        raise BadSettingError(
-            f"start {shown(start)} with {part.name}, which takes no photo; choose start='noise'"
-        )
-    if start == "linear" and len(layer.shape) != 3:
-        raise BadSettingError(
-            f"start 'linear' after {layer.short_name}, whose features are a vector: a guess is "
-            "made cell by cell, of a map; choose start='noise'"
-        )
 
 
 def _threads(representation: Representation, settings: InversionSettings) -> int | None:

@@ -55,8 +55,8 @@ CVPR2015_IMAGE_ENERGY = 27098.12**2  # σ² of CVPR15, the squared norm of its s
 CVPR2015_SIDE = 227  # of the images it was found on
 
 SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # of our λ_V in a run of the default's steps
-HURRIED = 1.25  # times fewer steps than the default's: then a run begins from a guess,
-FINE_CELLS = 12  # of a map of as many cells each way
+GUESS_STEP_RATIO = 1.25  # times fewer steps than the default's: then a run begins from a guess,
+GUESS_CELLS, GUESS_STRIDE = 12, 16  # of a map of as many cells each way, as near to one another
 TV_CHROMA = 4.0  # deep features leave colours open: without it they fill with all of them
 FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images grey past half the run
 
@@ -110,14 +110,13 @@ def preset(
     part: Objective = chosen(objective, OBJECTIVES, Objective)
     size = size or representation.size
     if name == "default":
-        settings = _default(representation, coverage, steps, size)
+        may_guess = part.measures_error and changes.get("start", "linear") == "linear"
+        settings = _default(representation, coverage, steps, size, may_guess)
     elif name == "cvpr2015":
         settings = _cvpr2015(representation, size)
     else:
         settings = _ijcv2016(representation, part.slow_phase, size)
     wanted = part.default_settings(name, representation.layer_info(size), size)
-    if not part.needs_photo and settings.start == "linear":
-        wanted = {"start": "noise"} | wanted
     if "phases" in wanted:
         wanted = wanted | {"phases": tuple(Phase(**phase) for phase in wanted["phases"])}
     settings = settings.replace(preset=name, objective=objective, **wanted)
@@ -164,7 +163,11 @@ def _main_coverage(representation: Representation, size: tuple[int, int]) -> flo
 
 
 def _default(
-    representation: Representation, coverage: float, steps: int | None, size: tuple[int, int]
+    representation: Representation,
+    coverage: float,
+    steps: int | None,
+    size: tuple[int, int],
+    may_guess: bool,
 ) -> InversionSettings:
     if representation.handcrafted:
         tv_scale = _step_ratio(400, steps) if representation.smooth_if_hasty else 1.0
@@ -177,7 +180,8 @@ def _default(
     step_ratio = _step_ratio(default_steps, steps)
     tv_weight = smoothing(representation, size)
     rate, start = 15 - 6 * seen, "noise"
-    if step_ratio >= HURRIED and coverage > 0.5 and _is_fine(representation.layer_info(size)):
+    may_guess = may_guess and step_ratio >= GUESS_STEP_RATIO and coverage > 0.5
+    if may_guess and _can_guess(representation.layer_info(size)):
         rate, start = rate * max(0.6, step_ratio**-0.3), "linear"
     return InversionSettings(
         phases=(Phase(default_steps, rate, 0.05 * step_ratio**1.5),),
@@ -190,9 +194,23 @@ def _default(
     )
 
 
-def _is_fine(layer: Layer) -> bool:
-    """Whether it is a map of enough cells to guess from."""
-    return len(layer.shape) == 3 and min(layer.shape[1:]) >= FINE_CELLS
+def _can_guess(layer: Layer) -> bool:
+    """Whether it is a map of enough cells, near enough to one another, to guess the image from."""
+    if len(layer.shape) != 3 or layer.stride is None:
+        return False
+    return min(layer.shape[1:]) >= GUESS_CELLS and max(layer.stride) <= GUESS_STRIDE
+
+
+def start_needs(start: str, objective: Objective, layer: Layer) -> str:
+    """What a start wants and has not, after its name in a sentence; empty where it has all."""
+    if start in ("photo", "linear") and not objective.needs_photo:
+        return f"with {objective.name}, which takes no photo"
+    if start == "linear" and len(layer.shape) != 3:
+        return (
+            f"after {layer.short_name}, whose features are a vector: a guess is made cell by "
+            "cell, of a map"
+        )
+    return ""
 
 
 def _step_ratio(default_steps: int, steps: int | None) -> float:

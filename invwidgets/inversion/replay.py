@@ -96,13 +96,10 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
     weights = "random" if result.weights == "random weights" else result.weights
     try:
         phi = representation(result.model, result.layer, weights)
-        base = preset(
-            settings.preset,
-            phi,
-            settings.objective,
-            settings.steps,
-            size=settings.size,
-        )
+        name, asked, size = settings.preset, settings.objective, settings.size
+        base = preset(name, phi, asked, settings.steps, size=size)
+        if base.phases != settings.phases:  # the code names them, and no steps
+            base = preset(name, phi, asked, size=size)
         arguments = [f"preset={settings.preset!r}"]
     except InvwidgetsError:  # a network of one's own, or weights that have moved
         base, arguments = InversionSettings(), []

@@ -12,6 +12,7 @@ from ..energy.objectives import OBJECTIVES, Objective
 from ..energy.priors import Prior, checked_priors
 from ..errors import BadSettingError, shown, unknown_name
 from ..images import check_fit, parse_size
+from ..search.colors import PHOTO_MEAN
 from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..search.parametrizations import PARAMETRIZATIONS, Parametrization
 from ..swappable import SavedPart, checked, from_plain, to_plain
@@ -25,7 +26,6 @@ MAX_WEIGHT = 1e12
 MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
 PRECISIONS = ("auto", "float32", "bfloat16")
 _PARTS = ("objective", "optimizer", "parametrization")
-PHOTO_CENTRE = (0.485, 0.456, 0.406)  # ImageNet's photos, on average
 STARTS = ("noise", "linear", "cvpr2015", "ijcv2016", "photo")
 
 
@@ -72,7 +72,7 @@ class InversionSettings:
         every pixel displayable.
     start : str
         ``"noise"``, faint and around the centre; ``"linear"``, the same around the best linear
-        guess that the target's features allow (``invwidgets/search/linear_guess.py``);
+        guess that the target's features allow (``invwidgets/search/linear_decoder.py``);
         ``"cvpr2015"``, ``"ijcv2016"`` or ``"photo"``.
     centre : (float, float, float), optional
         The colour (red, green, blue in [0, 1]) where the iterate is zero: the priors pull to it,
@@ -128,7 +128,7 @@ class InversionSettings:
     tv_ramp: float | None = None
     bound: float | str | None = "picture"
     start: str = "noise"
-    centre: tuple[float, float, float] | None = PHOTO_CENTRE
+    centre: tuple[float, float, float] | None = PHOTO_MEAN
     image_energy: float | None = None
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     size: tuple[int, int] | None = None
@@ -259,7 +259,10 @@ class InversionSettings:
             plain["phases"] = tuple(Phase(**phase) for phase in plain.get("phases", ()))
         except TypeError as error:
             raise BadSettingError(f"phases {shown(plain['phases'])}: {error}") from None
-        plain.setdefault("centre", None)  # files of before: the network's mean
+        if "centre" not in plain:  # files of 0.1
+            plain["centre"] = None  # the network's mean
+            if plain.get("tv_ramp") is None:
+                plain["tv_ramp"] = 0.7 * sum(phase.steps for phase in plain["phases"])
         plain["seeds"] = tuple(plain.get("seeds", ()))
         if plain.get("size") is not None:
             plain["size"] = tuple(plain["size"])

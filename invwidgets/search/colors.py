@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+PHOTO_MEAN = (0.485, 0.456, 0.406)  # ImageNet's photos, on average
 _OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
 _DEVIATIONS = torch.tensor([1.0, 0.28, 0.13])  # in photos, roughly
 

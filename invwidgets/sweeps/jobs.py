@@ -20,7 +20,7 @@ from ..energy.objectives import objective_of
 from ..errors import BadSettingError, InvwidgetsError, SelectionError
 from ..images import photos, read_photo
 from ..inversion.hardware.memory import resolve_device
-from ..inversion.presets import preset, region_coverage
+from ..inversion.presets import preset, region_coverage, start_needs
 from ..inversion.settings import InversionSettings
 from ..representations.base import Representation
 from ..selection import Selection, select
@@ -100,6 +100,8 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
         name, phi, objective or "inversion", steps, coverage, size,
         **{"frames": 0, "precision": "float32", **changes},
     )  # fmt: skip
+    if missing := start_needs(settings.start, part, phi.layer_info(size)):
+        return f"start {settings.start!r} {missing}"
     device = resolve_device(settings.device)
     settings = settings.replace(
         seeds=point.seeds, size=size, fit=grid.fit, threads=1, device=str(device)

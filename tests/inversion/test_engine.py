@@ -42,7 +42,7 @@ def search(
     target = representation.target(PHOTO)
     if settings.objective == "maximise":
         target = target.max().reshape(1)
-    steps = run(representation, target, selection or Selection(), settings, knobs, photo=PHOTO)
+    steps = run(representation, target, selection or Selection(), settings, knobs, origin=PHOTO)
     return [(step, step.iterate.clone()) for step in steps]
 
 
@@ -316,7 +316,7 @@ def test_no_mode_and_no_hook_is_open_across_a_yield(grad: bool) -> None:
 
 def test_to_stop_is_to_cease_and_the_steps_taken_are_the_same() -> None:
     whole = search()
-    steps: Iterator[Step] = run(PHI, TARGET, Selection(), SETTINGS, photo=PHOTO)
+    steps: Iterator[Step] = run(PHI, TARGET, Selection(), SETTINGS, origin=PHOTO)
     for step in steps:
         if step.index == 4:
             break

@@ -127,6 +127,16 @@ def test_tv_boost_falls_to_one() -> None:
     assert InversionSettings(phases=(Phase(1, 1.0),)).tv_factor(0) == 1.0
 
 
+def test_the_ramp_of_other_files_and_of_a_run_that_goes_on() -> None:
+    settings = InversionSettings(phases=(Phase(100, 1.0),), tv_boost=30.0)
+    plain = settings.to_dict()
+    assert InversionSettings.from_dict(plain) == settings
+    del plain["centre"]  # as files of 0.1 are, whose λ_V fell over 70 % of the steps
+    assert InversionSettings.from_dict(plain).tv_factor(35) == pytest.approx(30**0.5)
+    longer = settings.extended(Phase(60, 1.0))
+    assert [longer.tv_factor(k) for k in range(100)] == [settings.tv_factor(k) for k in range(100)]
+
+
 def test_seeds() -> None:
     assert parse_seeds(3) == (0, 1, 2)
     assert parse_seeds([7, 3]) == (7, 3)

@@ -52,6 +52,12 @@ def test_photo_start_is_the_photo_for_every_seed() -> None:
     assert torch.equal(start_images("photo", (3, 4), (3, 4, 4), photo), photo.repeat(2, 1, 1, 1))
 
 
+def test_the_linear_start_is_faint_noise_around_its_guess() -> None:
+    guess = 50 * torch.rand(1, 3, 20, 30)
+    around = start_images("linear", (3, 4), SHAPE, guess)
+    assert torch.equal(around - guess, start_images("noise", (3, 4), SHAPE, None) + guess - guess)
+
+
 def test_shifts_are_by_seed_and_apart_from_the_start() -> None:
     def numbers(seeds: tuple[int, ...]) -> list[list[int]]:
         return [torch.randint(0, 999, (5,), generator=g).tolist() for g in jitter_generators(seeds)]

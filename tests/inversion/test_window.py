@@ -118,7 +118,7 @@ def test_a_run_in_a_window_is_the_run_without(objective: str, jitter: int) -> No
     energies = []
     for used in (None, window):
         steps = run(
-            full, full.target(photo), selection, settings, size=(64, 68), photo=photo, window=used
+            full, full.target(photo), selection, settings, size=(64, 68), origin=photo, window=used
         )
         energies.append(torch.stack([step.energies["data"] for step in steps]))
     torch.testing.assert_close(energies[1], energies[0], rtol=1e-4, atol=1e-7)
