@@ -131,6 +131,7 @@ SEARCHES: dict[str, list[Search]] = {
     "pyramid, Adam": [_engine(MultiscaleAdam(decorrelated=False))],
     "pyramid of decorrelated colours, Adam (the default)": [_engine(MultiscaleAdam())],
     "the same, from noise": [_engine(MultiscaleAdam(), start="noise")],
+    "the same, from the linear guess": [_engine(MultiscaleAdam(), start="linear")],
     "the same, a constant rate, a third as high": [
         _engine(MultiscaleAdam(), rate=1 / 3, constant=True)
     ],

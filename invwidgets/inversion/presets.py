@@ -25,15 +25,16 @@ over half of the run. The α-norm is quadratic: one to the power 6 is so flat ne
 what no feature sees would stay as the search left it. The centre is the mean colour of photos, not
 that of a network's preprocessing, which says nothing of photos where it happens inside the module.
 Asked for k times fewer steps, up to ten, the rate ends k^1.5 times higher, so that a short run
-moves to its end. From k = 1.25 on, where the layer is a map of twelve cells each way and all of it
-is asked for, the search begins from the linear guess, at k^0.3 times lower a rate, 0.6 of it at the
-least: noise at full length, where it gains nothing on deep layers and turns their colours. HOG
-leans on the prior then, for it raises the faintest noise to full contrast; dense SIFT would lose by
-it. Where a region sees only a part of the image, its data term weighs on few pixels and the prior
-on all: λ_V grows by 1 / coverage, tenfold at the most, and λ_α by its square. The numbers were
-chosen on the photos coffee and chelsea, those of colours also on astronaut, on EfficientNet-Lite0
-and, with random weights, AlexNet and ResNet-50; ``benchmarks/quality.py`` and
-``benchmarks/searches.py`` judge them on others.
+moves to its end. From k = 1.25 on a run that inverts begins from the linear guess, where the layer
+is a map of twelve cells each way, no further than 16 pixels from one another, and a selected region
+covers more than half of the image; the rate then begins at k^−0.3 times, 0.6 at the least. At full
+length the guess gains little, and on deep layers it turns the colours. In short runs HOG leans on
+the prior, for it raises the faintest noise to full contrast; dense SIFT would lose by it. Where a
+region sees only a part of the image, its data term weighs on few pixels and the prior on all: λ_V
+grows by 1 / coverage, tenfold at the most, and λ_α by its square. The numbers were chosen on the
+photos coffee and chelsea, those of colours also on astronaut, on EfficientNet-Lite0 and, with
+random weights, AlexNet and ResNet-50; ``benchmarks/quality.py`` and ``benchmarks/searches.py``
+judge them on others.
 """
 
 from __future__ import annotations
