@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import BadSettingError
+
 _SHIFTS = 0x5EED  # keeps the jitter's numbers apart from the start's
 
 
@@ -23,7 +25,11 @@ def start_images(
     95 % quantile is 80/√3;
     ``photo`` ``origin`` itself, the photo's iterate; ``linear`` the faint noise around ``origin``,
     a guess's.
+
+    Raises ``BadSettingError`` where such an ``origin`` is missing.
     """
+    if origin is None and kind in ("photo", "linear"):
+        raise BadSettingError(f"start {kind!r} begins at an image: give its origin")
     if kind == "photo":
         assert origin is not None
         return origin.repeat(len(seeds), 1, 1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from invwidgets.errors import BadSettingError
 from invwidgets.search.starts import jitter_generators, start_images
 
 SHAPE = (3, 20, 30)
@@ -56,6 +57,12 @@ def test_the_linear_start_is_faint_noise_around_its_guess() -> None:
     guess = 50 * torch.rand(1, 3, 20, 30)
     around = start_images("linear", (3, 4), SHAPE, guess)
     assert torch.equal(around - guess, start_images("noise", (3, 4), SHAPE, None) + guess - guess)
+
+
+@pytest.mark.parametrize("kind", ["photo", "linear"])
+def test_a_start_without_its_origin_is_refused(kind: str) -> None:
+    with pytest.raises(BadSettingError, match=f"start '{kind}' begins at an image"):
+        start_images(kind, (0,), SHAPE, None)
 
 
 def test_shifts_are_by_seed_and_apart_from_the_start() -> None:
