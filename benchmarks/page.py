@@ -55,6 +55,14 @@ PARTS = {
         "fastest copy of the same minute in the same process. Where FLOP/s fall short, GB/s tell "
         "why: depthwise convolutions and activations move many bytes for few FLOPs.",
     ),
+    "limits": (
+        "What limits a step",
+        "A step of one seed on one thread, in float32, every operator timed as it runs. *At its "
+        "limit* an operator takes as long as its FLOPs at the fastest large product, or its bytes "
+        "at the fastest large copy of the same process, whichever is longer; what lies in a cache "
+        "moves faster. *The engine, and between operators*: what a whole step takes beyond the "
+        "others: bounds, the best image kept, Python and autograd.",
+    ),
     "regions": (
         "Regions cost what they see",
         "A step of 4 seeds on 5x5 cells in the middle against one on the whole map, in float32. "

@@ -141,7 +141,7 @@ def goals_short() -> str:
     rows: dict[str, Row] = {}
     for row in kept("goals")["rows"]:
         what = row[""].split()[0] if row[""].split()[0] in ("hog", "hogb", "dsift") else row[""]
-        rows.setdefault(what, {"": what})[f"sooner than {row['preset']}"] = _counted(row)
+        rows.setdefault(what, {"": what})[f"sooner than {row['preset']}"] = _sooner(row)
     return table(_named(list(rows.values())))
 
 
@@ -221,6 +221,12 @@ def _picture_reached() -> str:
 def _counted(row: Row) -> str:
     """How many times faster, with what is fitted once for each layer."""
     return str(row.get("times faster, that counted", "–"))
+
+
+def _sooner(row: Row) -> str:
+    counted = _counted(row)
+    without = str(row["times faster"])
+    return without if counted == without else f"{without} ({counted})"
 
 
 def _with_both(row: Row) -> str:

@@ -111,7 +111,8 @@ def preset(
     part: Objective = chosen(objective, OBJECTIVES, Objective)
     size = size or representation.size
     if name == "default":
-        may_guess = part.measures_error and changes.get("start", "linear") == "linear"
+        start = changes.get("start", "linear")
+        may_guess = part.measures_error and isinstance(start, str) and start == "linear"
         settings = _default(representation, coverage, steps, size, may_guess)
     elif name == "cvpr2015":
         settings = _cvpr2015(representation, size)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import invwidgets as iw
-from invwidgets.errors import BadSettingError
+from invwidgets.errors import BadSettingError, UnknownNameError
 from invwidgets.inversion.replay import code_for
 from invwidgets.search.colors import PHOTO_MEAN
 from invwidgets.search.linear_decoder import LinearDecoder, fit_decoder, linear_guess
@@ -274,6 +274,11 @@ def test_its_code_begins_there_too() -> None:
         exec(code_for(found).replace("result.gallery()", ""), whole)
         assert whole["result"].settings.start == "linear"
         assert whole["result"].settings.phases == found.settings.phases
+
+
+def test_a_start_of_another_type_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="start"):
+        iw.prepare("coffee", layer="blocks.2", start=torch.ones(3))
 
 
 def test_where_there_is_no_map_or_no_photo_it_is_refused() -> None:
