@@ -15,23 +15,19 @@ from torch import Tensor
 import invwidgets as iw
 from invwidgets.energy.priors import alpha_norm, total_variation
 from invwidgets.inversion.canvas import start_canvas
-from invwidgets.search.linear_decoder import linear_guess
+from invwidgets.inversion.run import Run
 from invwidgets.search.parametrizations import Fourier
-from invwidgets.selection import Selection
 
 SOLVES = 4  # conjugate gradients a step; each is about a step of Adam, and so is the gradient
 
 
-def gauss_newton(phi: iw.Representation, photo: Tensor, settings: iw.InversionSettings) -> Tensor:
-    """Images (S, 3, H, W) after about as many passes of the network as ``settings`` have steps."""
+def gauss_newton(run: Run) -> Tensor:
+    """Images (S, 3, H, W) after about as many passes of the network as a run has steps."""
+    phi, target, settings = run.representation, run.target, run.settings
     colour = torch.tensor(settings.centre)
     centre = colour[:, None, None]
-    target = phi.target(photo)
     norm = target.square().sum()
-    guess = None
-    if settings.start == "linear":
-        guess = linear_guess(phi, target, Selection(), phi.size)
-    starts = start_canvas(phi, settings, phi.size, guess, colour)
+    starts = start_canvas(phi, settings, run.size, run.origin, colour)
     outer = max(1, settings.steps // (SOLVES + 1))
     return torch.cat([_search(phi, z[None], target, norm, centre, settings, outer) for z in starts])
 

@@ -2,12 +2,12 @@
 
     python -m benchmarks goals
 
-A preset runs as published, in our own engine with all its speed; the last column sets as many
-steps of the plain loop against ours instead, which is how its authors' text reads. Then our
-default, in the fewest steps of a ladder that end at no larger an error and no lower an SSIM to the
-photo. A short run begins from a guess, whose line is fitted once for each layer (``once``) before
-what is timed. All in float32; two seeds, mean. Seconds are the processor's, so that what else it
-does is not counted; give it one thread. Last, the picture that 150 steps of 0.1.0 gave, in how few.
+A preset runs as published, in our own engine with all its speed; the last column sets as many steps
+of the plain loop against ours instead, which is how its authors' text reads. Then our default, in
+the fewest steps of a ladder that end at no larger an error and no lower an SSIM to the photo. A
+short run begins from a guess, whose decoder is fitted once for each layer (``once``), before what
+is timed. All in float32; two seeds, mean. Seconds are the processor's, so that what else it does is
+not counted; give it one thread. Last, the picture that 150 steps of 0.1.0 gave, in how few.
 """
 
 from __future__ import annotations

@@ -19,14 +19,13 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import invwidgets as iw
 from invwidgets.energy.priors import AlphaNorm, TotalVariation
 from invwidgets.inversion.run import Run
 from invwidgets.search.optimizers import start_optimizer
 
-from .share import copy_peak, product_peak
+from .share import bytes_moved, copy_peak, product_peak
 from .stopwatch import steps_of
 
 CASES = (
@@ -147,12 +146,10 @@ class _Meter(TorchDispatchMode):
         seconds = time.perf_counter() - began
         convolution, flops = _convolution(func, args, output)
         kind = self.part or convolution or _other(func)
-        tensors = tree_leaves((args, kwargs, args if output is None else output))
-        moved = sum(t.numel() * t.element_size() for t in tensors if isinstance(t, torch.Tensor))
         for table, value in (
             (self.seconds, seconds),
             (self.flops, flops),
-            (self.bytes, 0.0 if func.is_view else float(moved)),
+            (self.bytes, bytes_moved(func, args, kwargs, output)),
         ):
             table[kind] = table.get(kind, 0.0) + value
         return output

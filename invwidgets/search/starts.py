@@ -28,16 +28,13 @@ def start_images(
 
     Raises ``BadSettingError`` where such an ``origin`` is missing.
     """
-    if origin is None and kind in ("photo", "linear"):
+    if kind not in ("photo", "linear"):
+        return _noises(kind, seeds, shape, energy)
+    if origin is None:
         raise BadSettingError(f"start {kind!r} begins at an image: give its origin")
     if kind == "photo":
-        assert origin is not None
         return origin.repeat(len(seeds), 1, 1, 1)
-    noise = torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
-    if kind == "linear":
-        assert origin is not None
-        noise += origin.to(noise)
-    return noise
+    return origin.cpu() + _noises("noise", seeds, shape, energy)
 
 
 def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
@@ -52,6 +49,12 @@ def _generator(seed: int, stream: int) -> torch.Generator:
 def cvpr2015_energy(numbers: int) -> float:
     """σ² of CVPR15 for images of so many numbers; its own is for 227×227 pixels of 3 colours."""
     return float(27098.12**2 / (227**2 * 3) * numbers)
+
+
+def _noises(
+    kind: str, seeds: tuple[int, ...], shape: tuple[int, int, int], energy: float | None
+) -> Tensor:
+    return torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
 
 
 def _noise(
