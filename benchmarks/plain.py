@@ -7,6 +7,7 @@ which is kinder to it than what most write.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from invwidgets.models.zoo import frozen_copy, load_network
+from invwidgets.models.zoo import load_network
 from invwidgets.representations.kernels import Convolutions
 from invwidgets.representations.network import Hooked
 
@@ -31,7 +32,7 @@ class PlainNetwork(nn.Module):
         network = load_network(model, weights)
         self.mean = torch.tensor(network.mean)[:, None, None]
         self.std = torch.tensor(network.std)[:, None, None]
-        module = frozen_copy(network.module)  # the zoo's own is shared and stays as it is
+        module = copy.deepcopy(network.module)  # the zoo's own is shared and stays as it is
         self.body = Hooked(module, layer).to(memory_format=torch.contiguous_format)
         for parameter in self.body.parameters():
             parameter.requires_grad_(not frozen)

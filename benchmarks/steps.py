@@ -11,6 +11,7 @@ torch's own convolutions and ReLUs instead of the fused ones.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 import invwidgets as iw
 from invwidgets.inversion.prepare import prepare
-from invwidgets.models.zoo import frozen_copy, load_network
+from invwidgets.models.zoo import load_network
 
 from .plain import PlainNetwork, layer_by_layer, plain_adam
 from .stopwatch import Marks, Side, alternate, spread, steps_of
@@ -102,7 +103,7 @@ def _plain(network: nn.Module, photo: Tensor) -> Side:
 def _lucent(module: nn.Module, layer: str, photo: Tensor) -> Side:
     from lucent.optvis import param, render
 
-    unfrozen = frozen_copy(module).to(memory_format=torch.contiguous_format)
+    unfrozen = copy.deepcopy(module).to(memory_format=torch.contiguous_format)
     for parameter in unfrozen.parameters():
         parameter.requires_grad_(True)
     name = layer.replace(".", "_")

@@ -26,7 +26,8 @@ from invwidgets.images import read_photo
 from invwidgets.models import sources
 from invwidgets.models import zoo as models
 from invwidgets.models.caffenet import caffenet, read_matconvnet
-from invwidgets.models.zoo import ZOO, frozen_copy, load_network
+from invwidgets.models.isolate import isolate
+from invwidgets.models.zoo import ZOO, build_named, load_network
 from invwidgets.representations.registry import list_models
 from tests.small_networks import HALF, small
 
@@ -72,7 +73,7 @@ def test_what_is_not_installed_is_not_in_the_zoo(monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are built at every call, and none of them is kept."""
-    monkeypatch.setattr(models, "load_named", models.load_named.__wrapped__)
+    monkeypatch.setattr(models, "load_named", lambda name, weights, _: build_named(name, weights))
 
 
 @pytest.mark.usefixtures("anew")
@@ -263,7 +264,7 @@ def test_a_module_that_cannot_be_copied() -> None:
     module.file = open(__file__)  # noqa: SIM115
     try:
         with pytest.raises(RepresentationError, match=r"Small cannot be copied.*open files"):
-            frozen_copy(module)
+            isolate(module, (8, 8))
     finally:
         module.file.close()
 

@@ -12,7 +12,7 @@ state is kept per seed, so that seeds never touch.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,7 @@ from ..search.side_by_side import SideBySide
 from ..search.starts import jitter_generators
 from ..selection import Selection
 from ..swappable import chosen, is_own
+from ..torch_state import own_state
 from .canvas import (
     bound_canvas,
     centre_of,
@@ -144,7 +145,34 @@ def run(
     ----------
     CVPR15, equation 1; IJCV16, equation 1.
     """
-    size = size or representation.size
+    search = _search(
+        representation, target, selection, settings, knobs, size or representation.size, origin,
+        window, workers, cancelled, next_phase,
+    )  # fmt: skip
+    try:
+        while True:
+            with own_state():  # closed before the caller gets the step
+                step = next(search, None)
+            if step is None:
+                return
+            yield step
+    finally:
+        search.close()
+
+
+def _search(
+    representation: Representation,
+    target: Tensor,
+    selection: Selection,
+    settings: InversionSettings,
+    knobs: Knobs | None,
+    size: tuple[int, int],
+    origin: Tensor | None,
+    window: Window | None,
+    workers: ThreadPoolExecutor | None,
+    cancelled: Callable[[], bool] | None,
+    next_phase: NextPhase | None,
+) -> Generator[Step, None, None]:
     centre = centre_of(representation, settings)
     basis = parametrization(settings.parametrization)
     evaluate = Evaluation(

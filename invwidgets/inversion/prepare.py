@@ -27,6 +27,7 @@ from ..representations.stages import good_layer
 from ..search.linear_decoder import linear_guess
 from ..selection import ChannelSpec, Selection, centre_region, select
 from ..swappable import chosen, is_own
+from ..torch_state import own_state
 from .hardware.memory import cpu_threads, keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
 from .hardware.threads import fastest_threads
@@ -60,6 +61,7 @@ class RunOptions(SettingChanges, total=False):
     std: tuple[float, float, float] | None
 
 
+@own_state()
 def prepare(
     photo: PhotoSource | None = None,
     model: str | nn.Module | Representation = DEFAULT_MODEL,
@@ -126,10 +128,6 @@ def prepare(
     InvwidgetsError
         With what was given, what there is, and the remedy.
     """
-    if torch.is_inference_mode_enabled():
-        raise BadSettingError(
-            "under torch.inference_mode() nothing has a gradient: call this outside of it"
-        )
     for name in changes:
         if name not in SettingChanges.__annotations__:
             raise unknown_name("setting", name, [*RunOptions.__annotations__])
@@ -167,6 +165,7 @@ def prepare(
     device = resolve_device(settings.device)
     keep_freed_memory()
     phi = phi.on(device)
+    phi.digest  # noqa: B018  # found now: a network that has none is refused before the run
     if part.needs_unit and selection.region is None and len(info.shape) == 3:
         selection = Selection(centre_region(info, 1), selection.channels)
     check_layer(phi, size)

@@ -28,6 +28,7 @@ from ..energy.objectives import Objective, objective_of
 from ..errors import BadSettingError, OutOfMemoryError
 from ..representations.base import Representation
 from ..selection import Selection
+from ..torch_state import own_state
 from . import engine
 from .canvas import raw_images
 from .engine import Knobs, Step
@@ -233,6 +234,7 @@ class Run:
         """The knobs' changes so far."""
         return tuple(self._record.changes)
 
+    @own_state()
     def result(self, stopped: bool = False) -> Reconstruction:
         """Measure the last images, and put everything together.
 

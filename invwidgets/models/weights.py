@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import types
 import warnings
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import WeightsError, own_words, shown_path
 from .caffenet import read_matconvnet
+from .isolate import LIBRARIES
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -87,13 +88,48 @@ def unwrapped(state: Any) -> Any:
     return state
 
 
-@lru_cache(maxsize=32)
-def digest(module: nn.Module) -> str:
-    """A digest of every parameter and buffer of a module, by name."""
-    hasher = hashlib.blake2b(digest_size=16)
-    for key, tensor in module.state_dict().items():
-        hasher.update(key.encode())
-        hasher.update(
-            tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-        )
+def digest(module: nn.Module, *more: Any) -> str:
+    """A digest of what a module computes: its structure, its numbers, the code of a user's own.
+
+    ``more`` are plain values that the outcome depends on too.
+    """
+    hasher = hashlib.blake2b(repr(more).encode(), digest_size=16)
+    for path, part in module.named_modules():
+        kind = type(part)
+        hasher.update(f"{path}: {kind.__qualname__}({part.extra_repr()})".encode())
+        if kind.__module__.split(".")[0] not in LIBRARIES:  # theirs has versions
+            _add(hasher, kind.forward)
+        for name, value in sorted(vars(part).items()):
+            if name != "training" and not name.startswith("_"):
+                hasher.update(name.encode())
+                _add(hasher, value)
+    for name, tensor in module.state_dict().items():
+        hasher.update(name.encode())
+        _add(hasher, tensor)
     return hasher.hexdigest()
+
+
+def _add(hasher: Any, value: Any) -> None:
+    """A tensor's numbers, a function's code and what it closes over, a plain value; else its kind.
+
+    Other objects are not looked into: how they are written may differ from process to process.
+    """
+    if isinstance(value, Tensor):
+        content = value.detach().cpu().contiguous().flatten()
+        hasher.update(f"{value.dtype}{tuple(value.shape)}".encode())
+        hasher.update(content.view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, types.FunctionType):
+        closed = [cell.cell_contents for cell in value.__closure__ or ()]
+        _add(hasher, value.__code__)
+        _add(hasher, [closed, value.__defaults__, value.__kwdefaults__])
+    elif isinstance(value, types.CodeType):
+        hasher.update(value.co_code + repr(value.co_names).encode())
+        _add(hasher, value.co_consts)
+    elif isinstance(value, list | tuple | dict):
+        hasher.update(f"{type(value).__name__}{len(value)}".encode())
+        for item in value.items() if isinstance(value, dict) else value:
+            _add(hasher, item)
+    elif value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        hasher.update(repr(value).encode())
+    else:
+        hasher.update(type(value).__qualname__.encode())

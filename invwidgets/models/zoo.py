@@ -4,38 +4,50 @@
     >>> network.size, network.weights
     ((224, 224), 'pretrained')
 
-A network is cached and read-only: nobody may change its module, since two panels may share it.
+A network is cached and read-only: nobody outside ``representations`` is given its module.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import os
+import threading
+import weakref
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..errors import (
-    BadSettingError,
-    RepresentationError,
-    WeightsError,
-    own_words,
-    shown,
-    unknown_name,
-)
+from ..errors import BadSettingError, WeightsError, shown, unknown_name
+from ..torch_state import own_random, own_state
+from .isolate import frozen, isolate
 from .sources import SPECS, timm_spec
 from .spec import ModelSpec, Triple, triple
 from .weights import digest, fit, read_weights
 
 RANDOM_SEED = 0  # of random weights
+KEPT_BYTES = 2**30  # of named networks that nobody holds
 ZOO: dict[str, ModelSpec] = {spec.name: spec for spec in SPECS}
 DEFAULT_MODEL = SPECS[0].name
+
+
+@dataclass
+class Found:
+    """What was found out about a network once: it goes when the network goes.
+
+    ``traces`` are its layers by the size of the image, ``trunks`` its parts up to a layer,
+    ``written`` the names of the tensors that a forward pass writes to.
+    """
+
+    traces: dict[tuple[int, int], Any] = field(default_factory=dict)
+    trunks: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    written: tuple[str, ...] | None = None
+    lock: Any = field(default_factory=threading.RLock)
 
 
 @dataclass(frozen=True)
@@ -58,11 +70,20 @@ class Network:
     grayscale: bool = False
     handcrafted: bool = False
     smooth_if_hasty: bool = True
+    found: Found = field(default_factory=Found, init=False, repr=False, compare=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of what it computes, as recorded in results."""
+        return digest(self.module, self.mean, self.std)
 
     @property
-    def digest(self) -> str:
-        """A digest of every weight and buffer, as recorded in results."""
-        return digest(self.module)
+    def nbytes(self) -> int:
+        """The bytes of its parameters and buffers."""
+        return sum(t.nbytes for t in [*self.module.parameters(), *self.module.buffers()])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"found": Found()}
 
 
 def weights_here(name: str) -> bool:
@@ -118,11 +139,12 @@ def load_network(
                 f"your own {type(model).__name__} needs mean=(r, g, b) and std=(r, g, b), the "
                 "preprocessing it was trained with, for images in [0, 1]"
             )
-        name = type(model).__name__
         mean, std = preprocessing(mean, std)
-        check_weights(model, f"your own {name}")
-        module = frozen_copy(model).float()
-        return Network(name, module, mean, std, size or (224, 224), "as given")
+        size = size or (224, 224)
+        module = isolate(model, size)
+        name = type(module).__name__
+        check_weights(module, f"your own {name}")
+        return Network(name, module, mean, std, size, "as given")
     if mean is not None or std is not None or size is not None:
         raise BadSettingError(
             f"mean, std and size belong to your own module; {model!r} has its own"
@@ -140,32 +162,6 @@ def model_spec(name: str) -> ModelSpec:
     return ZOO[name]
 
 
-def frozen_copy(module: nn.Module) -> nn.Module:
-    """A copy in eval mode with frozen parameters; weights already channels-last are shared.
-
-    The module itself keeps its mode, its ``requires_grad`` flags and its hooks.
-    """
-    shared: dict[int, Any] = {}
-    for parameter in module.parameters():
-        shared[id(parameter)] = nn.Parameter(_plain(parameter), requires_grad=False)
-    for buffer in module.buffers():
-        shared[id(buffer)] = _plain(buffer)
-    try:
-        copied = copy.deepcopy(module, shared)
-    except Exception as error:
-        raise RepresentationError(
-            f"{type(module).__name__} cannot be copied ({own_words(error)}); give a module "
-            "that copy.deepcopy can copy, without open files or locks in its attributes"
-        ) from error
-    frozen: nn.Module = copied.eval()
-    return frozen.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """Without its graph; what was made in torch.inference_mode() as a tensor that may have one."""
-    return tensor.detach().clone() if tensor.is_inference() else tensor.detach()
-
-
 def check_weights(module: nn.Module, source: str) -> None:
     """Refuse weights that no search could run on: complex numbers, NaN, infinity.
 
@@ -174,7 +170,7 @@ def check_weights(module: nn.Module, source: str) -> None:
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_complex():
             raise WeightsError(f"{source}: {name} is complex; images and features are real numbers")
-        if tensor.is_floating_point() and not bool(torch.isfinite(_plain(tensor)).all()):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise WeightsError(
                 f"{source}: {name} holds NaN or infinite numbers; load or train the network again"
             )
@@ -195,11 +191,37 @@ def preprocessing(mean: Any, std: Any) -> tuple[Triple, Triple]:
     return means, stds
 
 
-@lru_cache(maxsize=8)
+_held: weakref.WeakValueDictionary[tuple[str, str, int | None], Network] = (
+    weakref.WeakValueDictionary()
+)
+_kept: OrderedDict[tuple[str, str, int | None], Network] = OrderedDict()
+_keeping = threading.Lock()
+
+
 def load_named(name: str, weights: str, stamp: int | None) -> Network:
+    """A network by its name: one that is there already, or a new one.
+
+    Kept are all that somebody holds, and of the others the latest up to ``KEPT_BYTES``.
+    """
+    key = (name, weights, stamp)
+    with _keeping:
+        network = _held.get(key)
+    if network is None:
+        network = build_named(name, weights)  # not under the lock: it may be a download
+    with _keeping:
+        network = _held.setdefault(key, network)
+        _kept[key] = network
+        _kept.move_to_end(key)
+        while len(_kept) > 1 and sum(kept.nbytes for kept in _kept.values()) > KEPT_BYTES:
+            _kept.popitem(last=False)
+    return network
+
+
+@own_state()
+def build_named(name: str, weights: str) -> Network:
+    """A network by its name, made anew."""
     spec = model_spec(name)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RANDOM_SEED)
+    with own_random(torch.device("cpu"), RANDOM_SEED):
         module = spec.build()
     label = weights
     if weights == "random":
@@ -211,4 +233,4 @@ def load_named(name: str, weights: str, stamp: int | None) -> Network:
         fit(module, state, weights)
         label = Path(weights).name
     check_weights(module, f"the weights of {name} ({label})")
-    return Network(name, frozen_copy(module), spec.mean, spec.std, spec.size, label, spec.aliases)
+    return Network(name, frozen(module), spec.mean, spec.std, spec.size, label, spec.aliases)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import RepresentationError
 from ..tables import html_table
 from .receptive_fields.tracer import ReceptiveField
 
@@ -86,7 +87,7 @@ def _is_list(name: str, names: list[str]) -> bool:
     return any(child.split(".")[0][-1:].isdigit() for child in children)
 
 
-class Representation(nn.Module):
+class Representation(nn.Module, ABC):
     """A differentiable map Φ from images (N, 3, H, W), RGB in [0, 1], to features.
 
     >>> phi = representation("efficientnet_lite0", "blocks.2")
@@ -96,8 +97,11 @@ class Representation(nn.Module):
     Box(top=0, left=0, bottom=90, right=90)
 
     Features are maps (N, C, h, w) or vectors (N, D). The module is in eval mode with frozen
-    parameters and owns its normalisation. ``representation`` and ``from_callable`` make one; derive
+    parameters and owns its normalization. ``representation`` and ``from_callable`` make one; derive
     from it only where neither can.
+
+    A representation is a value: ``to``, ``double``, ``half``, ``cuda`` and the like give a new one,
+    ``train()`` and ``requires_grad_()`` raise ``RepresentationError``.
 
     Attributes
     ----------
@@ -149,18 +153,45 @@ class Representation(nn.Module):
     ) -> ReceptiveField:
         """The pixels that can change the cells of ``region`` (all cells by default)."""
 
+    @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        raise TypeError(f"{type(self).__name__} computes nothing")
+        """The features of images (N, 3, H, W)."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Refuse training mode: the module in hand may be shared, and its features would change."""
+        if mode:
+            raise RepresentationError(
+                f"{type(self).__name__}.train(): a representation stays in eval mode; train the "
+                "module it was made of, and make a new representation of it"
+            )
+        return super().train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Refuse parameters that can be trained: a representation's are frozen."""
+        if requires_grad:
+            raise RepresentationError(
+                f"{type(self).__name__}.requires_grad_(): a representation's parameters are "
+                "frozen; train the module it was made of, and make a new representation of it"
+            )
+        return self
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """A new representation, whose tensors went through ``fn``: how torch moves a module."""
+        moved = copy.deepcopy(self)
+        super(Representation, moved)._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return moved
 
     def _repr_html_(self) -> str:
         """In a notebook: what it is, as a table."""
-        told = {
+        told: dict[str, Any] = {
             "model": self.name,
             "layer": self.layer,
             "shape": self.layer_info().shape,
             "weights": self.weights,
             "photo": "{} × {} pixels".format(*self.size),
         }
+        if self.notes:
+            told["note"] = "; ".join(self.notes)
         return html_table("Representation", told.items())
 
     def extra_repr(self) -> str:
@@ -176,15 +207,17 @@ class Representation(nn.Module):
         """Whether several threads may call it at once."""
         return False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What every picture must say of the features, such as that they are random."""
+        return ()
+
     def on(self, device: torch.device) -> Representation:
-        """This representation on a device: itself if it is there, a copy elsewhere, since
-        others may share this one."""
-        if self.mean_color.device == device:
-            return self
-        return copy.deepcopy(self).to(device)
+        """This representation on a device: itself if it is there, a new one elsewhere."""
+        return self if self.mean_color.device == device else self.to(device)
 
     def target(self, photo: Tensor) -> Tensor:
         """Φ₀, the features of one photo (3, H, W), without gradients, with a batch of one."""
         with torch.no_grad():
-            features: Tensor = self(photo[None].to(self.mean_color.device))
+            features: Tensor = self(photo[None].to(self.mean_color))
         return features

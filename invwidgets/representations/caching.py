@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from ..torch_state import own_state
 from .base import Representation
 
 T = TypeVar("T")
@@ -27,31 +28,37 @@ _lock = threading.Lock()
 
 
 def cached(representation: Representation, key: Hashable, find: Callable[[], T]) -> T:
-    """What ``find`` finds, found once for each key and trunk."""
+    """What ``find`` finds, found once for each key and trunk: a value that cannot be changed."""
     with _lock:
         facts = _facts.setdefault(representation.cache_key, {})
         if key in facts:
-            found: T = facts[key]
-            return found
-    found = find()  # not under the lock: it may take seconds
+            return _own(facts[key])  # type: ignore[no-any-return]
+    with own_state():
+        found = find()  # not under the lock: it may take seconds
     with _lock:
-        return facts.setdefault(key, found)  # type: ignore[no-any-return]
+        return _own(facts.setdefault(key, found))  # type: ignore[no-any-return]
+
+
+def _own(found: Any) -> Any:
+    """What nobody else has: a tensor is copied, numbers and names cannot be changed."""
+    return found.clone() if isinstance(found, Tensor) else found
 
 
 def cached_target(representation: Representation, photo: Tensor) -> Tensor:
-    """Φ₀ of a photo (3, H, W), (1, …); the last ``TARGETS`` of them are kept."""
+    """Φ₀ of a photo (3, H, W), (1, …), a copy; the last ``TARGETS`` of them are kept."""
     content = hashlib.blake2b(photo.cpu().contiguous().numpy().tobytes(), digest_size=16)
     content.update(repr(tuple(photo.shape)).encode())
     key = (weakref.ref(representation.cache_key), content.digest())
     with _lock:
         if key in _targets:
             _targets.move_to_end(key)
-            return _targets[key]
-    target = representation.target(photo)
+            return _targets[key].clone()
+    with own_state():
+        target = representation.target(photo)
     with _lock:
         for known in [known for known in _targets if known[0]() is None]:
             del _targets[known]
         _targets[key] = target
         while len(_targets) > TARGETS:
             _targets.popitem(last=False)
-    return target
+    return target.clone()

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.func import functional_call
 
 from ..errors import (
     RepresentationError,
     SelectionError,
     UnknownNameError,
+    own_words,
     shown,
     unknown_name,
 )
-from ..models.zoo import Network, frozen_copy
+from ..models.isolate import structure_copy, written_tensors
+from ..models.zoo import Network
+from ..torch_state import own_defaults, own_random, own_state
 from .base import Layer, Region, Representation
 from .fusion import drop_dead_code, fold_batch_norms, fuse_convolutions
 from .receptive_fields.tracer import ReceptiveField
 from .tracing import TracedLayer, trace_layers
 
 _SAME = 1e-3  # relative difference up to which a rewritten network is the same network
+_EQUAL = 1e-4  # and up to which two passes of one image are, alone or beside others
+_TRUNKS = 32  # kept for each network
+_DRAW = 0  # seed of the one draw that a random network is held at
+_log = logging.getLogger(__name__)
 
 
 class NetworkRepresentation(Representation):
@@ -39,18 +48,23 @@ class NetworkRepresentation(Representation):
     Raises ``UnknownNameError`` for a layer that the network does not have.
     """
 
+    _network: Network
+    _trunk: Trunk
+
+    @own_state()
     def __init__(self, network: Network, layer: str | None = None) -> None:
         super().__init__()
-        self.network = network
         self.name, self.size, self.weights = network.name, network.size, network.weights
         self.grayscale, self.handcrafted = network.grayscale, network.handcrafted
         self.smooth_if_hasty = network.smooth_if_hasty
         self.scale: Tensor
         self.shift: Tensor
-        mean, std = (torch.tensor(v)[:, None, None] for v in (network.mean, network.std))
+        like = _like(network)
+        mean, std = (torch.tensor(v)[:, None, None].to(like) for v in (network.mean, network.std))
         self.register_buffer("scale", 1 / std)
         self.register_buffer("shift", -mean / std)
-        self.register_buffer("mean_color", torch.tensor(network.mean_color or network.mean))
+        color = torch.tensor(network.mean_color or network.mean)
+        self.register_buffer("mean_color", color.to(like))
         traced = _traced(network, network.size)
         if layer is None and traced[-1].beyond:
             raise RepresentationError(
@@ -59,35 +73,60 @@ class NetworkRepresentation(Representation):
             )
         self.layer = traced[-1].info.name if layer is None else layer
         self._index = find_layer(self.layer, network, traced).info.index
-        name = traced[self._index].info.name
-        self.trunk = _trunk(network, name)
+        # neither is listed among the modules: what many share, nobody reaches by its parts
+        self.__dict__["_network"] = network
+        self.__dict__["_trunk"] = trunk_of(network, traced[self._index].info.name)
         self.eval()
 
     @property
     def digest(self) -> str:
-        return self.network.digest
+        return self._network.digest
 
     @property
     def cache_key(self) -> nn.Module:
-        return self.trunk
+        return self._trunk.module
 
     @property
     def thread_safe(self) -> bool:
-        return not isinstance(self.trunk, Hooked)  # one call's hook would hear another's
+        hooked = isinstance(self._trunk.module, Hooked)  # one call's hook would hear another's
+        return not (hooked or self._trunk.random)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._trunk.notes
+
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
+        """Copies of the weights up to the layer: the ones in use are shared by other cuts."""
+        for name, parameter in self._trunk.module.named_parameters(*args, **kwargs):
+            yield name, nn.Parameter(parameter.clone(), requires_grad=False)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkRepresentation:
-        """A copy with a trunk of its own; the network, which nobody changes, stays shared."""
-        memo[id(self.network)] = self.network
+        """A new one, which shares the network and the trunk, since nobody can change them."""
+        for shared in (self._network, self._trunk):
+            memo[id(shared)] = shared
         copied = self.__class__.__new__(self.__class__)
         nn.Module.__init__(copied)
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        place = (self.mean_color.device, self.mean_color.dtype)
+        return _rebuilt, (self._network, self.layer, *place)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> NetworkRepresentation:
+        moved: NetworkRepresentation = super()._apply(fn, recurse)
+        trunk = replace(self._trunk, module=copy.deepcopy(self._trunk.module)._apply(fn))
+        moved.__dict__["_trunk"] = trunk
+        return moved
+
     def at(self, layer: str) -> NetworkRepresentation:
-        return NetworkRepresentation(self.network, layer)
+        other = NetworkRepresentation(self._network, layer)
+        place = (self.mean_color.device, self.mean_color.dtype)
+        same = place == (other.mean_color.device, other.mean_color.dtype)
+        return other if same else other.to(*place)
 
     def layers(self, size: tuple[int, int] | None = None) -> tuple[Layer, ...]:
-        return tuple(t.info for t in _traced(self.network, size or self.size))
+        return tuple(t.info for t in _traced(self._network, size or self.size))
 
     def layer_info(self, size: tuple[int, int] | None = None) -> Layer:
         return self.traced_layer(size or self.size).info
@@ -101,15 +140,29 @@ class NetworkRepresentation(Representation):
         return layer.receptive_field(region)
 
     def forward(self, images: Tensor) -> Tensor:
+        with own_defaults():
+            if not self._trunk.alone or len(images) < 2:
+                return self._features(images)
+            return torch.cat([self._features(image) for image in images.split(1)])
+
+    def _features(self, images: Tensor) -> Tensor:
         normal = (images * self.scale).add_(self.shift)  # fastest colour by colour
-        features = self.trunk(normal.contiguous(memory_format=torch.channels_last))
+        features = self._trunk(normal.contiguous(memory_format=torch.channels_last))
         layout = self.traced_layer(self.size).layout
         if layout.kind == "tokens":  # the one kind that depends on the size
             layout = self.traced_layer((images.shape[-2], images.shape[-1])).layout
         return layout.arrange(features)
 
     def traced_layer(self, size: tuple[int, int]) -> TracedLayer:
-        return _traced(self.network, size)[self._index]
+        return _traced(self._network, size)[self._index]
+
+
+def _rebuilt(
+    network: Network, layer: str, device: torch.device, dtype: torch.dtype
+) -> NetworkRepresentation:
+    made = NetworkRepresentation(network, layer)
+    same = (made.mean_color.device, made.mean_color.dtype) == (device, dtype)
+    return made if same else made.to(device, dtype)
 
 
 def find_layer(name: str, network: Network, traced: tuple[TracedLayer, ...]) -> TracedLayer:
@@ -152,60 +205,150 @@ def check_region(region: Region, layer: Layer) -> None:
         )
 
 
-@lru_cache(maxsize=64)
-def _traced_by_id(network: _ById, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
-    module, mean, std = network.network.module, network.network.mean, network.network.std
-    parameter = next(module.parameters(), torch.empty(0))
-    mean_, std_ = (torch.tensor(v).to(parameter) for v in (mean, std))
-    traced = trace_layers(frozen_copy(module), mean_, std_, size)  # others may run it meanwhile
+def _like(network: Network) -> Tensor:
+    """An empty tensor where the network is, of its type."""
+    tensors = [*network.module.parameters(), *network.module.buffers()]
+    found = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
+    return found.new_empty(0)
+
+
+@own_state()
+def _traced(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
+    found = network.found
+    with found.lock:
+        if size not in found.traces:
+            found.traces[size] = _trace(network, size)
+        traced: tuple[TracedLayer, ...] = found.traces[size]
+        return traced
+
+
+def _trace(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
+    """All layers at ``size``, and what a forward pass writes to, by one pass of a copy."""
+    found, like = network.found, _like(network)
+    mean, std = (torch.tensor(v).to(like) for v in (network.mean, network.std))
+    module = structure_copy(network.module)
+    if found.written != ():
+        module = copy.deepcopy(network.module)
+    traced: list[TracedLayer] = []
+
+    def run() -> None:
+        with own_random(like.device):
+            traced.extend(trace_layers(module, mean, std, size))
+
+    written = written_tensors(module, run)
+    if found.written is None:
+        found.written = written
     if not traced:
         raise RepresentationError(
-            f"{network.network.name} calls no module inside it, so that it has no layers; "
+            f"{network.name} calls no module inside it, so that it has no layers; "
             "give a module made of modules"
         )
-    return traced
+    return tuple(traced)
 
 
-class _ById:
-    """A network as a cache's key: it is read-only, and holds dicts, so its identity is the key."""
+@dataclass(frozen=True)
+class Trunk:
+    """A network up to a layer, as one function of each image.
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    ``random``: every call draws numbers, of which one draw is kept. ``unsteady``: two calls differ
+    all the same. ``alone``: an image gets other features beside others, so that each is given by
+    itself.
+    """
 
-    def __hash__(self) -> int:
-        return id(self.network.module)
+    module: nn.Module
+    random: bool = False
+    unsteady: bool = False
+    alone: bool = False
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and other.network.module is self.network.module
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What every picture must say of its features."""
+        if self.unsteady:
+            return ("random features: each call gives others",)
+        return ("random features: one draw is kept",) if self.random else ()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        if not self.random:
+            features: Tensor = self.module(images)
+            return features
+        with _drawing, own_random(images.device, _DRAW):
+            features = self.module(images)
+        return features
 
 
-def _traced(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
-    return _traced_by_id(_ById(network), size)
+_drawing = threading.Lock()  # the generators belong to the whole process
 
 
-def _trunk(network: Network, layer: str) -> nn.Module:
-    """The network up to a layer, as fast as it goes: rewritten if that is the same, hooked else."""
-    return _trunk_by_id(_ById(network), layer)
+@own_state()
+def trunk_of(network: Network, layer: str) -> Trunk:
+    """The network up to a layer: rewritten if that is the same function, hooked else.
+
+    It is made once for each layer, and tried on images alone and beside each other.
+    """
+    found = network.found
+    with found.lock:
+        if layer not in found.trunks:
+            found.trunks[layer] = _made_trunk(network, layer)
+            while len(found.trunks) > _TRUNKS:
+                found.trunks.popitem(last=False)
+        found.trunks.move_to_end(layer)
+        trunk: Trunk = found.trunks[layer]
+        return trunk
 
 
-@lru_cache(maxsize=32)
-def _trunk_by_id(network: _ById, layer: str) -> nn.Module:
-    module = network.network.module
-    hooked = Hooked(frozen_copy(module), layer)
-    size = network.network.size
-    parameter = next(module.parameters(), torch.empty(0))
-    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(parameter)
-    with torch.no_grad():
+def _made_trunk(network: Network, layer: str) -> Trunk:
+    like = _like(network)
+    hooked = Hooked(structure_copy(network.module), layer, network.found.written or ())
+    image = torch.rand(1, 3, *network.size, generator=torch.Generator().manual_seed(0)).to(like)
+    other = 3 * image.flip(-1) - 1  # of a larger range
+    with torch.no_grad(), own_random(like.device):
+        graph, why = None, "its forward pass writes to its own tensors"
+        if not network.found.written:
+            graph, why = _rewritten(network, layer)
+        given = _output(graph, image)
+        beside = _output(hooked, torch.cat([image, other]))
+        if graph is not None and _same(given, _first(beside), _EQUAL):
+            return Trunk(graph)
         wanted = hooked(image.clone())
-        try:
-            graph = _traced_graph(frozen_copy(module), layer)
-            fold_batch_norms(graph)
-            fuse_convolutions(graph)
-            given = graph(image.clone())
-        except Exception:  # whatever a foreign network does to symbolic tracing, hooks take it
-            return hooked
-    same = given.shape == wanted.shape and (given - wanted).norm() <= _SAME * wanted.norm() + 1e-12
-    return graph if same else hooked
+        random = not _same(hooked(image.clone()), wanted, _EQUAL)
+        held = Trunk(hooked, random)
+        unsteady = random and not _same(held(image.clone()), held(image.clone()), _EQUAL)
+        alone = random or not _same(_first(beside), wanted, _EQUAL)
+        if graph is not None and not random and _same(given, wanted, _SAME):
+            return Trunk(graph, alone=alone)
+    if why := why or "its graph gives other features":
+        _log.info("%s after %s runs by hooks, which is slower: %s", network.name, layer, why)
+    return Trunk(hooked, random, unsteady, alone)
+
+
+def _rewritten(network: Network, layer: str) -> tuple[nn.Module | None, str]:
+    """The network's graph up to a layer, fused; or None and the reason."""
+    try:
+        graph = _traced_graph(structure_copy(network.module), layer)
+        fold_batch_norms(graph)
+        fuse_convolutions(graph)
+    except Exception as error:  # whatever a foreign network does to symbolic tracing
+        return None, own_words(error)
+    return graph, ""
+
+
+def _output(module: nn.Module | None, images: Tensor) -> Tensor | None:
+    """Features, or None where the module fails on such images."""
+    try:
+        return None if module is None else module(images.clone())
+    except Exception:
+        return None
+
+
+def _first(features: Tensor | None) -> Tensor | None:
+    """The first image's, of two; None where they are not two."""
+    return features[:1] if features is not None and features.shape[:1] == (2,) else None
+
+
+def _same(one: Tensor | None, other: Tensor | None, difference: float) -> bool:
+    if one is None or other is None or one.shape != other.shape:
+        return False
+    return bool((one - other).norm() <= difference * other.norm() + 1e-12)
 
 
 _tracing = threading.Lock()  # fx patches nn.Module itself: two traces at once would undo each other
@@ -275,12 +418,14 @@ class _Reached(Exception):
 class Hooked(nn.Module):
     """Runs a network until a layer has its output; a hook is open only during the call.
 
-    One call at a time: another thread's would hear the same hook.
+    One call at a time: another thread's would hear the same hook. The tensors ``written`` by the
+    pass are copied before it.
     """
 
-    def __init__(self, module: nn.Module, layer: str) -> None:
+    def __init__(self, module: nn.Module, layer: str, written: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.module = module
+        self.written = written
         names = dict(module.named_modules())
         path, _, count = layer.rpartition("_")
         if layer in names:
@@ -291,12 +436,21 @@ class Hooked(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         try:
             with _reaching, self._hook():
-                self.module(images)
+                self._call(images)
         except _Reached as reached:
             return reached.output
         raise RepresentationError(
             f"layer {self.path} was not reached; the network took another way"
         )
+
+    def _call(self, images: Tensor) -> None:
+        """One pass, after which the network is as it was."""
+        if not self.written:
+            self.module(images)
+            return
+        tensors = dict([*self.module.named_parameters(), *self.module.named_buffers()])
+        copies = {name: tensors[name].clone() for name in self.written}
+        functional_call(self.module, copies, (images,))
 
     @contextmanager
     def _hook(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from ..errors import UnknownNameError, shown, unknown_name
+from ..models.isolate import unwrapped
 from ..models.spec import IMAGENET_MEAN, ModelSpec
 from ..models.zoo import DEFAULT_MODEL, ZOO, load_network
 from .base import Representation
@@ -154,6 +155,7 @@ def representation(
     """
     if isinstance(model, Representation):
         return model.at(layer) if layer is not None else model
+    model = unwrapped(model) if isinstance(model, nn.Module) else model
     if isinstance(model, Hog | Dsift):
         return NetworkRepresentation(network_of(model, size), layer)
     if isinstance(model, str) and model in DESCRIPTORS:

@@ -107,8 +107,8 @@ def test_nothing_is_darker_where_the_preprocessing_is_inside() -> None:
 @pytest.mark.slow
 def test_of_timm_by_name_or_as_a_module() -> None:
     named = representation("timm/resnet18", "layer2", "random")
-    module = load_network("timm/resnet18", "random").module
-    given = representation(module, "layer2", mean=named.network.mean, std=named.network.std)
+    network = load_network("timm/resnet18", "random")
+    given = representation(network.module, "layer2", mean=network.mean, std=network.std)
     one, two = (
         invert("coffee", phi, seeds=1, steps=8, size=96, frames=0, precision="float32")
         for phi in (named, given)

@@ -53,7 +53,7 @@ def test_equals_what_a_hook_sees(layer: str, path: str, call: int) -> None:
 @pytest.mark.parametrize("layer", ["conv1", "bn1", "relu", "relu_1", "conv3", "head.2"])
 def test_hooks_give_the_same_as_the_rewritten_graph(layer: str) -> None:
     module = small().eval()
-    rewritten = cut(module, layer).trunk
+    rewritten = cut(module, layer).cache_key
     assert isinstance(rewritten, fx.GraphModule)
     slow = Hooked(copy.deepcopy(module), layer)
     with torch.no_grad():
@@ -90,7 +90,7 @@ def test_gradient_is_that_of_the_network() -> None:
 def test_nothing_after_the_layer_and_no_branch_beside_it_is_computed() -> None:
     module = filled(Forked()).eval()
     main = cut(module, "main")
-    kept = [m for m in main.trunk.modules() if isinstance(m, nn.Conv2d)]
+    kept = [m for m in main.cache_key.modules() if isinstance(m, nn.Conv2d)]
     assert [m.weight.shape[1:] for m in kept] == [(3, 3, 3), (4, 3, 3)]  # stem and main
     Counting.calls = 0
     main(IMAGE)
@@ -115,7 +115,7 @@ def test_hooks_stop_the_network_at_the_layer() -> None:
 
     module = nn.Sequential(Untraceable(), Bomb())
     own = cut(filled(module), "0.conv2")
-    assert isinstance(own.trunk, Hooked)
+    assert isinstance(own.cache_key, Hooked)
     Bomb.armed = True
     own(IMAGE)
     with pytest.raises(AssertionError):
@@ -131,7 +131,7 @@ def test_hooks_stop_the_network_at_the_layer() -> None:
 def test_an_untraceable_module_goes_by_hooks(layer: str, path: str, call: int) -> None:
     module = filled(Untraceable()).eval()
     own = cut(module, layer)
-    assert isinstance(own.trunk, Hooked)
+    assert isinstance(own.cache_key, Hooked)
     torch.testing.assert_close(own(IMAGE), hooked(module, path, NORMAL, call))
     assert not any(m._forward_hooks for m in own.modules())
     image = IMAGE.clone().requires_grad_(True)
@@ -142,7 +142,7 @@ def test_an_untraceable_module_goes_by_hooks(layer: str, path: str, call: int) -
 def test_a_hook_is_closed_when_the_network_fails() -> None:
     own = cut(filled(Untraceable()), "relu_1")
     with pytest.raises(RuntimeError):
-        own.trunk(torch.zeros(1, 5, 8, 8))
+        own.cache_key(torch.zeros(1, 5, 8, 8))
     assert not any(m._forward_hooks for m in own.modules())
 
 
@@ -217,7 +217,7 @@ def test_two_cuts_of_one_network_do_not_disturb_each_other() -> None:
     for layer in ("bn1", "conv3", "head.2", "relu"):
         one.at(layer)(IMAGE)
     assert torch.equal(one(IMAGE), before)
-    assert one.at("conv3").network is one.network
+    assert one.at("conv3").at("relu_1").cache_key is one.cache_key
 
 
 # --- names, regions, sizes ----------------------------------------------------------------------

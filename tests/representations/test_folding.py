@@ -108,10 +108,10 @@ def test_a_cut_right_after_the_convolution_is_before_the_norm() -> None:
 
 def test_the_embedded_network_has_no_batch_norm_left() -> None:
     own = cut(load_network("efficientnet_lite0").module, "blocks.2", (64, 64))
-    assert isinstance(own.trunk, fx.GraphModule)
-    targets = [n.target for n in own.trunk.graph.nodes]
+    assert isinstance(own.cache_key, fx.GraphModule)
+    targets = [n.target for n in own.cache_key.graph.nodes]
     assert F.batch_norm not in targets
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in own.trunk.modules())
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in own.cache_key.modules())
 
 
 def test_dead_branches_are_dropped() -> None:

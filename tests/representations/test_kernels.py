@@ -12,7 +12,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 import invwidgets as iw
-from invwidgets.models.zoo import frozen_copy
+from invwidgets.models.isolate import isolate, structure_copy
+from invwidgets.models.zoo import load_network
 from invwidgets.representations.fusion import fuse_convolutions
 from invwidgets.representations.kernels import Convolutions
 from invwidgets.representations.network import Hooked
@@ -31,11 +32,13 @@ def whole_numbers(*shape: int, most: int = 2, seed: int = 0) -> Tensor:
 def exact(module: nn.Module) -> nn.Module:
     for place, parameter in enumerate(module.parameters()):
         parameter.data = whole_numbers(*parameter.shape, most=1, seed=place)
-    return frozen_copy(module)
+    return isolate(module, (32, 32))
 
 
 def fused(module: nn.Module) -> fx.GraphModule:
-    graph = fx.symbolic_trace(frozen_copy(module))
+    graph = fx.symbolic_trace(
+        structure_copy(isolate(module, (32, 32)) if module.training else module)
+    )
     fuse_convolutions(graph)
     return graph
 
@@ -163,7 +166,7 @@ def test_what_is_not_plainly_a_convolution_runs_as_it_is(convolution: nn.Module)
     graph = fused(module)
     assert runs(graph) == []
     x = whole_numbers(1, 3, 6, 7)
-    torch.testing.assert_close(graph(x), frozen_copy(module)(x))
+    torch.testing.assert_close(graph(x), isolate(module, (32, 32))(x))
 
 
 def test_a_hook_of_later_is_heard() -> None:
@@ -229,11 +232,12 @@ def test_a_network_is_what_its_authors_wrote(
     model: str, weights: str, layer: str, size: tuple[int, int]
 ) -> None:
     phi: Any = iw.representation(model, layer, weights)
-    written = Hooked(frozen_copy(phi.network.module), phi.layer)
+    module = copy.deepcopy(load_network(model, weights).module)
+    written = Hooked(module, phi.layer)
     off = []
     for seed in range(3):
         x = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed))
-        (features, slope), (wanted, wanted_slope) = both(phi.trunk, x), both(written, x)
+        (features, slope), (wanted, wanted_slope) = both(phi.cache_key, x), both(written, x)
         assert (features - wanted).norm() <= 1e-5 * wanted.norm()
         off.append(float((slope - wanted_slope).norm() / wanted_slope.norm()))
     assert wanted_slope.any()
@@ -244,7 +248,7 @@ def test_the_module_itself_is_not_changed() -> None:
     module = small().eval()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     own = cut(module, "relu_2")
-    assert runs(own.trunk) == [1, 1, 1] if FAST else True
+    assert runs(own.cache_key) == [1, 1, 1] if FAST else True
     own(torch.rand(1, 3, 24, 28))
     assert [name for name, _ in module.named_children()] == [
         "conv1", "bn1", "relu", "conv2", "bn2", "conv3", "head"

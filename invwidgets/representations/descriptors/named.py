@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from torch import nn
 
-from ...models.zoo import Network, frozen_copy
+from ...models.isolate import isolate
+from ...models.zoo import Network
 from .dsift import Dsift, dsift
 from .hog import Hog, hog, hogb
 
@@ -33,12 +34,13 @@ def network_of(module: nn.Module, size: tuple[int, int] | None = None) -> Networ
     >>> network_of(hog(cell_size=6)).weights
     'hand-built'
     """
+    size = size or SIZE
     return Network(
         type(module).__name__.lower(),
-        frozen_copy(module),
+        isolate(module, size),
         (0.0, 0.0, 0.0),
         (1.0, 1.0, 1.0),
-        size or SIZE,
+        size,
         "hand-built",
         mean_color=module.mean_color,  # type: ignore[arg-type]
         grayscale=bool(module.grayscale),

@@ -1,0 +1,325 @@
+"""A module of a user -> a frozen copy that shares nothing with it.
+
+>>> module = nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU())
+>>> copied = isolate(module, (64, 64))
+>>> copied.training, next(copied.parameters()).requires_grad
+(False, False)
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from ..errors import RepresentationError, own_words
+from ..torch_state import own_random, own_state
+
+LIBRARIES = ("torch", "torchvision", "timm", "invwidgets")  # whose functions hold no user's state
+Memo = dict[int, Any]
+_FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+_BACKWARD_HOOKS = ("_backward_pre_hooks", "_backward_hooks")
+_HOOK_FLAGS = (
+    "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs", "_forward_hooks_always_called",
+)  # fmt: skip
+_REPARAMETRIZED: tuple[Any, ...] = (WeightNorm, SpectralNorm, BasePruningMethod)
+
+
+def isolate(module: nn.Module, size: tuple[int, int]) -> nn.Module:
+    """A copy in eval mode with frozen float32 parameters that shares nothing with a module.
+
+    What compiles a module or runs it on several devices is left out: the copy is of what is inside.
+    A forward hook that changes what its module gives is copied with what it refers to; one that
+    only looks on is left out, and so is every backward hook. Lazy parameters get their shapes by a
+    pass of one image of ``size`` (height, width). Weights that a hook computes before each call
+    (``weight_norm``, ``spectral_norm``, pruning) are computed once.
+
+    Raises ``RepresentationError`` for a module that cannot be copied.
+    """
+    module = unwrapped(module)
+    with own_state():
+        copied = _copied(module)
+        for part in copied.modules():
+            _drop_backward_hooks(part)
+        with own_random(_device(copied)):
+            _set_eval(copied)
+            if any(isinstance(p, LazyModuleMixin) for p in copied.modules()):
+                _try(copied, size)
+            for part in copied.modules():
+                _bake(part)
+            if any(_hooks(part) for part in copied.modules()):
+                _drop_onlookers(copied, size)
+        return frozen(nn.Module.float(copied))
+
+
+def frozen(module: nn.Module) -> nn.Module:
+    """A module that nobody else has, itself: in eval mode, frozen, its weights channels last."""
+    _set_eval(module)
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    formed: nn.Module = nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return formed
+
+
+def structure_copy(module: nn.Module) -> nn.Module:
+    """A copy of an isolated module that shares its tensors, to be hooked or rewritten."""
+    shared: Memo = {id(t): t for t in [*module.parameters(), *module.buffers()]}
+    return copy.deepcopy(module, shared)
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """What ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` was given."""
+    while (inner := _wrapped(module)) is not None:
+        module = inner
+    return module
+
+
+def written_tensors(module: nn.Module, run: Callable[[], Any]) -> tuple[str, ...]:
+    """The parameters and buffers that ``run`` changes, by name."""
+    before = {name: _sums(tensor) for name, tensor in _tensors(module)}
+    run()
+    return tuple(name for name, tensor in _tensors(module) if before.get(name) != _sums(tensor))
+
+
+# ---- copying
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """A deep copy, also of what a module's own functions refer to."""
+    memo: Memo = {}
+    seen: set[int] = set()
+    for part in module.modules():
+        for value in vars(part).values():
+            _copy_tensors(value, memo, seen)
+    try:
+        for part in reversed([*module.modules()]):
+            if (inner := _wrapped(part)) is not None:
+                memo[id(part)] = copy.deepcopy(unwrapped(inner), memo)
+        copied: nn.Module = copy.deepcopy(module, memo)
+        for part in copied.modules():
+            _own_functions(part, memo)
+    except Exception as error:
+        raise RepresentationError(
+            f"{type(module).__name__} cannot be copied ({own_words(error)}); give a module "
+            "that copy.deepcopy can copy, without open files or locks in its attributes"
+        ) from error
+    theirs = {id(part) for part in module.modules()}
+    if any(id(part) in theirs for part in copied.modules()):
+        raise RepresentationError(
+            f"{type(module).__name__} cannot be copied: its __deepcopy__ gives the module itself "
+            "instead of a copy, so that a run would change it; remove its __deepcopy__"
+        )
+    return copied
+
+
+def _wrapped(module: nn.Module) -> nn.Module | None:
+    """The module inside a wrapper that only changes how it is run."""
+    parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    inner = module._modules.get("module") if isinstance(module, parallel) else None
+    if type(module).__name__ == "OptimizedModule":  # to import its class would import the compiler
+        inner = module._modules.get("_orig_mod")
+    return inner
+
+
+def _copy_tensors(value: Any, memo: Memo, seen: set[int]) -> None:
+    """Enter a detached copy of every tensor into ``memo``, so that deepcopy takes it.
+
+    By itself deepcopy refuses tensors that were computed, such as what ``weight_norm`` leaves.
+    """
+    if isinstance(value, Tensor):
+        if id(value) not in memo and not torch.nn.parameter.is_lazy(value):
+            memo[id(value)] = _copy_tensor(value)
+    elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
+        seen.add(id(value))
+        for item in value.values() if isinstance(value, dict) else value:
+            _copy_tensors(item, memo, seen)
+
+
+def _copy_tensor(tensor: Tensor) -> Tensor:
+    real = tensor.is_floating_point() and not tensor.is_quantized
+    plain = tensor.detach().to(torch.float32 if real else tensor.dtype, copy=True)
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(plain, requires_grad=False)
+    return plain
+
+
+# ---- functions that a user put on a module
+
+
+def _own_functions(module: nn.Module, memo: Memo) -> None:
+    """Functions among a module's attributes and hooks, made to refer to the copy's parts."""
+    for name, value in [*vars(module).items()]:
+        if isinstance(value, types.FunctionType):
+            module.__dict__[name] = own_function(value, memo)
+    for kind in _FORWARD_HOOKS:
+        hooks = getattr(module, kind)
+        for key, hook in [*hooks.items()]:
+            if isinstance(hook, types.FunctionType):
+                hooks[key] = own_function(hook, memo)
+
+
+def own_function(function: types.FunctionType, memo: Memo) -> types.FunctionType:
+    """The same function, referring to copies of what it closes over and of the globals it changes.
+
+    By itself deepcopy hands a function on as it is, with the user's module inside. A function that
+    refers to nothing that can change is handed on.
+    """
+    if id(function) in memo:
+        return memo[id(function)]  # type: ignore[no-any-return]
+    own_globals, given = function.__globals__, function.__closure__ or ()
+    names = {name for code in _codes(function.__code__) for name in code.co_names}
+    changing = [name for name in names & own_globals.keys() if _can_change(function, name)]
+    library = function.__module__ is None or function.__module__.split(".")[0] in LIBRARIES
+    if library or not (changing or given or function.__defaults__ or function.__kwdefaults__):
+        return function
+    own_globals, cells = dict(own_globals), tuple(types.CellType() for _ in given)
+    made = types.FunctionType(
+        function.__code__, own_globals, function.__name__, None, cells or None
+    )
+    memo[id(function)] = made
+    made.__dict__.update(vars(function))
+    made.__qualname__ = function.__qualname__
+    made.__defaults__ = _copy_of(function.__defaults__, memo)
+    made.__kwdefaults__ = _copy_of(function.__kwdefaults__, memo)
+    for cell, theirs in zip(cells, given, strict=True):
+        cell.cell_contents = _copy_of(theirs.cell_contents, memo)
+    for name in changing:
+        own_globals[name] = _copy_of(own_globals[name], memo)
+    return made
+
+
+def _can_change(function: types.FunctionType, name: str) -> bool:
+    """Whether a global of a function holds state, or is a function of the same file that may."""
+    value = function.__globals__[name]
+    if isinstance(value, types.FunctionType):
+        return value.__globals__ is function.__globals__
+    return isinstance(value, nn.Module | Tensor | list | dict | set)
+
+
+def _copy_of(value: Any, memo: Memo) -> Any:
+    if isinstance(value, types.FunctionType):
+        return own_function(value, memo)
+    _copy_tensors(value, memo, set())
+    return copy.deepcopy(value, memo)
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """A function's code, and that of the functions inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+# ---- hooks
+
+
+def _hooks(module: nn.Module) -> list[tuple[str, int, Any]]:
+    return [(kind, key, hook) for kind in _FORWARD_HOOKS
+            for key, hook in getattr(module, kind).items()]  # fmt: skip
+
+
+def _drop_backward_hooks(module: nn.Module) -> None:
+    for kind in _BACKWARD_HOOKS:
+        getattr(module, kind).clear()
+    module._is_full_backward_hook = None
+
+
+def _bake(module: nn.Module) -> None:
+    """Compute once what hooks of torch's own compute before every call: normalized weights."""
+    for key, hook in [*module._forward_pre_hooks.items()]:
+        if isinstance(hook, _REPARAMETRIZED):
+            hook(module, ())
+            with torch.no_grad():
+                hook.remove(module)
+            module._forward_pre_hooks.pop(key, None)
+
+
+def _drop_onlookers(module: nn.Module, size: tuple[int, int]) -> None:
+    """Remove the forward hooks that change nothing, as one pass shows."""
+    changing: set[int] = set()
+
+    def watched(key: int, hook: Any) -> Any:
+        def watch(of: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            before = [t._version for t in _tensors_in(args)]
+            given = hook(of, *args, **kwargs)
+            if given is not None or before != [t._version for t in _tensors_in(args)]:
+                changing.add(key)
+            return given
+
+        return watch
+
+    kept = [
+        (part, kind, key, hook) for part in module.modules() for kind, key, hook in _hooks(part)
+    ]
+    for part, kind, key, hook in kept:
+        getattr(part, kind)[key] = watched(key, hook)
+    try:
+        _try(module, size)
+    finally:
+        for part, kind, key, hook in kept:
+            getattr(part, kind)[key] = hook
+            if key not in changing:
+                del getattr(part, kind)[key]
+                for flags in _HOOK_FLAGS:
+                    getattr(part, flags).pop(key, None)
+
+
+def _tensors_in(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list | tuple):
+        return [tensor for item in items for tensor in _tensors_in(item)]
+    return []
+
+
+# ---- running
+
+
+def _set_eval(module: nn.Module) -> None:
+    """Eval mode, whatever the module's own ``train`` does or gives."""
+    module.eval()
+    for part in module.modules():
+        part.training = False
+
+
+def _try(module: nn.Module, size: tuple[int, int]) -> None:
+    """One pass of an image; where the module fails, tracing will say so in its words."""
+    parameters = [p for p in module.parameters() if not torch.nn.parameter.is_lazy(p)]
+    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            module(image.to(parameters[0]) if parameters else image)
+    except Exception as error:
+        raise RepresentationError(
+            f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
+            f"{own_words(error)}"
+        ) from error
+
+
+def _device(module: nn.Module) -> torch.device:
+    for tensor in [*module.parameters(), *module.buffers()]:
+        return tensor.device
+    return torch.device("cpu")
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def _sums(tensor: Tensor) -> tuple[Any, ...]:
+    """Numbers that a change of a tensor changes."""
+    values = tensor.detach().float()
+    weights = torch.arange(1, 1 + min(values.numel(), 997), device=values.device)
+    first = values.flatten()[: len(weights)] @ weights.float() if values.numel() else values.sum()
+    return tuple(tensor.shape), float(values.sum()), float(values.square().sum()), float(first)
