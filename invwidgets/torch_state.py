@@ -77,24 +77,25 @@ class _Float32(TorchFunctionMode):
     ``torch.set_default_dtype`` would change it for the threads of the caller too.
     """
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        output = func(*args, **(kwargs or {}))
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
         default = torch.get_default_dtype()
-        if type(output) is not Tensor or output.dtype is not default or func in _TO_DOUBLE:
-            return output
-        if any(_has(value, default) for value in (*args, *(kwargs or {}).values())):
+        values = (*args, *kwargs.values())
+        given = func in _TO_TYPE or any(_has(value, default) for value in values)
+        if func in _MADE_OF_REALS and kwargs.get("dtype") is None:
+            kwargs["dtype"] = torch.float32  # not cast afterwards: random numbers would be others
+        output = func(*args, **kwargs)
+        if given or type(output) is not Tensor or output.dtype is not default:
             return output
         leaf = output.requires_grad and output.is_leaf
         return output.detach().float().requires_grad_() if leaf else output.float()
 
 
-_TO_DOUBLE = {Tensor.double, Tensor.half, Tensor.bfloat16}
+_MADE_OF_REALS = {
+    torch.empty, torch.zeros, torch.ones, torch.eye, torch.rand, torch.randn, torch.linspace,
+    torch.logspace,
+}  # fmt: skip
+_TO_TYPE = {Tensor.double, Tensor.half, Tensor.bfloat16}
 
 
 def _has(value: Any, dtype: torch.dtype) -> bool:

@@ -69,10 +69,10 @@ def frozen(module: nn.Module) -> nn.Module:
     return formed
 
 
-def structure_copy(module: nn.Module) -> nn.Module:
-    """A copy of an isolated module that shares its tensors, to be hooked or rewritten."""
-    shared: Memo = {id(t): t for t in [*module.parameters(), *module.buffers()]}
-    return copy.deepcopy(module, shared)
+def module_copy(module: nn.Module, *, share: bool) -> nn.Module:
+    """A copy of an isolated module; with ``share`` its parameters and buffers are the same."""
+    tensors = [*module.parameters(), *module.buffers()] if share else []
+    return _deepcopy(module, {id(tensor): tensor for tensor in tensors})
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
@@ -103,9 +103,7 @@ def _copied(module: nn.Module) -> nn.Module:
         for part in reversed([*module.modules()]):
             if (inner := _wrapped(part)) is not None:
                 memo[id(part)] = copy.deepcopy(unwrapped(inner), memo)
-        copied: nn.Module = copy.deepcopy(module, memo)
-        for part in copied.modules():
-            _own_functions(part, memo)
+        copied = _deepcopy(module, memo)
     except Exception as error:
         raise RepresentationError(
             f"{type(module).__name__} cannot be copied ({own_words(error)}); give a module "
@@ -117,6 +115,13 @@ def _copied(module: nn.Module) -> nn.Module:
             f"{type(module).__name__} cannot be copied: its __deepcopy__ gives the module itself "
             "instead of a copy, so that a run would change it; remove its __deepcopy__"
         )
+    return copied
+
+
+def _deepcopy(module: nn.Module, memo: Memo) -> nn.Module:
+    copied: nn.Module = copy.deepcopy(module, memo)
+    for part in copied.modules():
+        _own_functions(part, memo)
     return copied
 
 

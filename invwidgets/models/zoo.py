@@ -83,7 +83,10 @@ class Network:
         return sum(t.nbytes for t in [*self.module.parameters(), *self.module.buffers()])
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"found": Found()}
+        return {name: value for name, value in vars(self).items() if name != "found"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, found=Found())
 
 
 def weights_here(name: str) -> bool:

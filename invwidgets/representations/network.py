@@ -23,7 +23,7 @@ from ..errors import (
     shown,
     unknown_name,
 )
-from ..models.isolate import structure_copy, written_tensors
+from ..models.isolate import module_copy, written_tensors
 from ..models.zoo import Network
 from ..torch_state import own_defaults, own_random, own_state
 from .base import Layer, Region, Representation
@@ -115,7 +115,7 @@ class NetworkRepresentation(Representation):
 
     def _apply(self, fn: Any, recurse: bool = True) -> NetworkRepresentation:
         moved: NetworkRepresentation = super()._apply(fn, recurse)
-        trunk = replace(self._trunk, module=copy.deepcopy(self._trunk.module)._apply(fn))
+        trunk = replace(self._trunk, module=module_copy(self._trunk.module, share=False)._apply(fn))
         moved.__dict__["_trunk"] = trunk
         return moved
 
@@ -226,9 +226,7 @@ def _trace(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
     """All layers at ``size``, and what a forward pass writes to, by one pass of a copy."""
     found, like = network.found, _like(network)
     mean, std = (torch.tensor(v).to(like) for v in (network.mean, network.std))
-    module = structure_copy(network.module)
-    if found.written != ():
-        module = copy.deepcopy(network.module)
+    module = module_copy(network.module, share=found.written == ())
     traced: list[TracedLayer] = []
 
     def run() -> None:
@@ -298,7 +296,7 @@ def trunk_of(network: Network, layer: str) -> Trunk:
 
 def _made_trunk(network: Network, layer: str) -> Trunk:
     like = _like(network)
-    hooked = Hooked(structure_copy(network.module), layer, network.found.written or ())
+    hooked = Hooked(module_copy(network.module, share=True), layer, network.found.written or ())
     image = torch.rand(1, 3, *network.size, generator=torch.Generator().manual_seed(0)).to(like)
     other = 3 * image.flip(-1) - 1  # of a larger range
     with torch.no_grad(), own_random(like.device):
@@ -324,7 +322,7 @@ def _made_trunk(network: Network, layer: str) -> Trunk:
 def _rewritten(network: Network, layer: str) -> tuple[nn.Module | None, str]:
     """The network's graph up to a layer, fused; or None and the reason."""
     try:
-        graph = _traced_graph(structure_copy(network.module), layer)
+        graph = _traced_graph(module_copy(network.module, share=True), layer)
         fold_batch_norms(graph)
         fuse_convolutions(graph)
     except Exception as error:  # whatever a foreign network does to symbolic tracing

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 PHOTO_MEAN = (0.485, 0.456, 0.406)  # ImageNet's photos, on average
-_OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
-_DEVIATIONS = torch.tensor([1.0, 0.28, 0.13])  # in photos, roughly
+_OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=torch.float32)
+_DEVIATIONS = torch.tensor([1.0, 0.28, 0.13], dtype=torch.float32)  # in photos, roughly
 
 
 def color_basis(like: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 import invwidgets as iw
-from invwidgets.models.isolate import isolate, structure_copy
+from invwidgets.models.isolate import isolate, module_copy
 from invwidgets.models.zoo import load_network
 from invwidgets.representations.fusion import fuse_convolutions
 from invwidgets.representations.kernels import Convolutions
@@ -37,7 +37,7 @@ def exact(module: nn.Module) -> nn.Module:
 
 def fused(module: nn.Module) -> fx.GraphModule:
     graph = fx.symbolic_trace(
-        structure_copy(isolate(module, (32, 32)) if module.training else module)
+        module_copy(isolate(module, (32, 32)) if module.training else module, share=True)
     )
     fuse_convolutions(graph)
     return graph
