@@ -125,7 +125,7 @@ def run(
     size : (int, int), optional
         (height, width) of the images, the representation's own by default.
     origin : torch.Tensor, optional
-        (3, H, W) in [0, 1], where the starts ``photo`` and ``linear`` begin.
+        (3, H, W) in [0, 1], where the start ``photo`` begins.
     window : Window, optional
         What of the images to compute; all of it by default.
     workers : concurrent.futures.ThreadPoolExecutor, optional

@@ -83,8 +83,6 @@ class Run:
         What of the images is computed; None for all.
     settings : InversionSettings
         With no ``"auto"`` left.
-    origin : torch.Tensor or None
-        (3, H, W) in [0, 1], where the starts ``photo`` and ``linear`` begin.
     """
 
     representation: Representation
@@ -94,7 +92,6 @@ class Run:
     selection: Selection
     window: Window | None
     settings: InversionSettings
-    origin: Tensor | None = None
     _record: _Record = field(default_factory=_Record, init=False, repr=False)
     _next_phase: Phase | None = field(default=None, init=False, repr=False)
 
@@ -155,7 +152,7 @@ class Run:
                 self.settings,
                 knobs,
                 size=self.size,
-                origin=self.origin,
+                origin=self.photo,
                 window=self.window,
                 workers=pool,
                 cancelled=cancelled,

@@ -26,7 +26,7 @@ MAX_WEIGHT = 1e12
 MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
 PRECISIONS = ("auto", "float32", "bfloat16")
 _PARTS = ("objective", "optimizer", "parametrization")
-STARTS = ("noise", "linear", "cvpr2015", "ijcv2016", "photo")
+STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,8 @@ class InversionSettings:
         The largest norm of a pixel of the iterate (0-255 units; None for none); ``"picture"`` keeps
         every pixel displayable.
     start : str
-        ``"noise"``, faint and around the centre; ``"linear"``, the same around the best linear
-        guess that the target's features allow (``invwidgets/search/linear_decoder.py``);
-        ``"cvpr2015"``, ``"ijcv2016"`` or ``"photo"``.
+        ``"noise"``, faint and around the centre; the papers' ``"cvpr2015"`` or ``"ijcv2016"``; or
+        ``"photo"``, the photo itself.
     centre : (float, float, float), optional
         The colour (red, green, blue in [0, 1]) where the iterate is zero: the priors pull to it,
         and what no feature sees keeps it. By default photos' mean colour; None takes the mean of

@@ -23,18 +23,15 @@ def start_images(
     ``noise`` is faint noise around the centre; ``cvpr2015`` Gaussian noise of the squared
     norm ``energy``, that paper's by default; ``ijcv2016`` uniform noise on both sides of zero whose
     95 % quantile is 80/√3;
-    ``photo`` ``origin`` itself, the photo's iterate; ``linear`` the faint noise around ``origin``,
-    a guess's.
+    ``photo`` ``origin`` itself, an image's iterate.
 
     Raises ``BadSettingError`` where such an ``origin`` is missing.
     """
-    if kind not in ("photo", "linear"):
-        return _noises(kind, seeds, shape, energy)
+    if kind != "photo":
+        return torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
     if origin is None:
         raise BadSettingError(f"start {kind!r} begins at an image: give its origin")
-    if kind == "photo":
-        return origin.repeat(len(seeds), 1, 1, 1)
-    return origin.cpu() + _noises("noise", seeds, shape, energy)
+    return origin.repeat(len(seeds), 1, 1, 1)
 
 
 def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
@@ -49,12 +46,6 @@ def _generator(seed: int, stream: int) -> torch.Generator:
 def cvpr2015_energy(numbers: int) -> float:
     """σ² of CVPR15 for images of so many numbers; its own is for 227×227 pixels of 3 colours."""
     return float(27098.12**2 / (227**2 * 3) * numbers)
-
-
-def _noises(
-    kind: str, seeds: tuple[int, ...], shape: tuple[int, int, int], energy: float | None
-) -> Tensor:
-    return torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
 
 
 def _noise(

@@ -150,7 +150,6 @@ def test_the_default_of_a_descriptor_costs_no_more_than_the_papers_descent() -> 
 
 def test_a_layer_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"layer": "blocks.1", "seeds": 1, "steps": 3, "threads": 1, "precision": "float32"}
-    options["start"] = "noise"  # a guess is made for every photo
     iw.invert("coffee", **options)
     calls: list[nn.Module] = []
 
