@@ -128,11 +128,15 @@ class Run:
     # ---- the search
 
     def steps(
-        self, knobs: Knobs | None = None, cancelled: Callable[[], bool] | None = None
+        self,
+        knobs: Knobs | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        origin: Tensor | None = None,
     ) -> Iterator[Step]:
         """Search from the start, yielding each step when it is recorded.
 
-        ``knobs`` and ``cancelled`` as the engine takes them. Call it within ``cpu_threads()``. To
+        ``knobs`` and ``cancelled`` as the engine takes them; ``origin`` (3, H, W) in [0, 1] is
+        where the start ``photo`` begins, by default the photo. Call it within ``cpu_threads()``. To
         stop is to cease iterating; ``result`` is then of the steps taken.
         """
         self._record = _Record(_frame_steps(self.settings.frames, self.settings.steps))
@@ -152,7 +156,7 @@ class Run:
                 self.settings,
                 knobs,
                 size=self.size,
-                origin=self.photo,
+                origin=self.photo if origin is None else origin,
                 window=self.window,
                 workers=pool,
                 cancelled=cancelled,
