@@ -8,7 +8,9 @@ from torch import Tensor
 
 from ..errors import BadSettingError
 
-_SHIFTS = 0x5EED  # keeps the jitter's numbers apart from the start's
+_START, _SHIFTS = 0, 1  # the streams of a seed: the jitter's numbers are not the start's
+_SEEDED = 2**32  # torch's CPU generator takes the last 32 bits of what it is seeded with
+_WORDS = slice(3, 3 + 624)  # of its state, the Mersenne Twister's
 
 
 def start_images(
@@ -28,7 +30,9 @@ def start_images(
     Raises ``BadSettingError`` where such an ``origin`` is missing.
     """
     if kind != "photo":
-        return torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
+        return torch.stack(
+            [_noise(kind, _generator(seed, _START), shape, energy) for seed in seeds]
+        )
     if origin is None:
         raise BadSettingError(f"start {kind!r} begins at an image: give its origin")
     return origin.repeat(len(seeds), 1, 1, 1)
@@ -40,7 +44,15 @@ def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
 
 
 def _generator(seed: int, stream: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed * 2 + (1 if stream else 0))
+    """A seed's source of numbers, another one for each seed and stream, however large the seed."""
+    number = seed * 2 + stream
+    generator = torch.Generator().manual_seed(number % _SEEDED)
+    if number >= _SEEDED:  # numpy's Mersenne Twister is begun by all bits, torch's goes on from it
+        state = generator.get_state()
+        words = np.random.MT19937([seed, stream]).state["state"]["key"]
+        state.view(torch.int64)[_WORDS] = torch.from_numpy(words.astype(np.int64))
+        generator.set_state(state)
+    return generator
 
 
 def cvpr2015_energy(numbers: int) -> float:

@@ -7,6 +7,7 @@ import torch
 
 from invwidgets.errors import BadSettingError, UnknownNameError
 from invwidgets.inversion.canvas import centre_of, start_canvas
+from invwidgets.inversion.invert import invert
 from invwidgets.inversion.prepare import prepare
 from invwidgets.representations.registry import representation
 from invwidgets.search.starts import jitter_generators, start_images
@@ -24,6 +25,43 @@ def test_a_seed_alone_and_among_others(kind: str) -> None:
     assert torch.equal(alone[0], many[7])
     assert torch.equal(start_images(kind, (9, 7), SHAPE, None)[1], many[7])
     assert len({image.numpy().tobytes() for image in many}) == 25
+
+
+LARGE = (1, 2**31 + 1, 2**32 + 1, 2**33 + 1, 2**62 - 1, 2**61 - 1, 2**31 - 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_seed_has_an_image_of_its_own(kind: str) -> None:
+    """Torch's CPU generator is seeded with 32 bits only."""
+    images = start_images(kind, LARGE, SHAPE, None)
+    for place, image in enumerate(images):
+        for other in images[:place]:
+            correlation = torch.corrcoef(torch.stack([image.flatten(), other.flatten()]))[0, 1]
+            assert abs(float(correlation)) < 0.1  # 1800 numbers: a standard deviation of 0.024
+    spread = images.flatten(1).std(1)
+    assert float(spread.max() / spread.min()) < 1.1
+    assert torch.equal(start_images(kind, LARGE[3:4], SHAPE, None)[0], images[3])
+
+
+def test_shifts_of_large_seeds_are_their_own_too() -> None:
+    starts = start_images("noise", LARGE, (1, 1, 5), None).flatten(1)
+    shifts = [4 * torch.randn(5, generator=g) for g in jitter_generators(LARGE)]
+    every = {tuple(numbers.tolist()) for numbers in (*starts, *shifts)}
+    assert len(every) == 2 * len(LARGE)
+
+
+def test_an_ordinary_seed_is_torch_s() -> None:
+    """Images of earlier versions stay as they are."""
+    for seed in (0, 7, 2**31 - 1):
+        noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(2 * seed)) * 4
+        assert torch.equal(start_images("noise", (seed,), SHAPE, None)[0], noise)
+        number = torch.rand(1, generator=torch.Generator().manual_seed(2 * seed + 1))
+        assert torch.equal(torch.rand(1, generator=jitter_generators((seed,))[0]), number)
+
+
+def test_seeds_alike_in_their_last_bits_end_apart() -> None:
+    result = invert(picture(), phi(), seeds=[1, 2**32 + 1], steps=3, frames=0, threads=1)
+    assert result.diversity["pixels"] > 0.01
 
 
 def test_starts_leave_the_global_generator_alone() -> None:
