@@ -45,7 +45,7 @@ from .settings import InversionSettings
 from .window import Window
 
 KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound", "jitter")
-_FAR = 1e6  # 0-255 units: where an iterate that left the numbers is put
+_FAR = 1e9  # 0-255 units: beyond these an iterate has diverged; energies of it may be no numbers
 Knobs = Callable[[], Mapping[str, Any]]
 NextPhase = Callable[[], "Phase | None"]
 
@@ -219,8 +219,13 @@ def run(
         else:
             optimizer.update(parameters, step_gradient, rates)
         z = image_of(basis, parameters)
+        left = ~(torch.linalg.vector_norm(z, torch.inf, dim=(1, 2, 3)) <= _FAR)  # also of NaN
+        if z.device.type != "cpu" or bool(left.any()):
+            torch.where(per_seed(left, parameters), best, parameters, out=parameters)
+            rate_factors = torch.where(left, 0.3 * rate_factors, rate_factors)
+            optimizer.forget(left)
+            z, diverged = image_of(basis, parameters), diverged | left
         bound_canvas(z, values["bound"], centre)
-        torch.nan_to_num_(z, 0.0, _FAR, -_FAR)  # the next step takes such a seed back
         if not isinstance(basis, Pixels):
             parameters.copy_(parameters_of(basis, z))
         seconds = time.perf_counter() - began
