@@ -201,7 +201,7 @@ class Weighed(Prior):
 @pytest.mark.parametrize("weight", [float("nan"), float("inf"), "0.1", None, True])
 def test_a_weight_that_is_no_number_is_refused(weight: Any) -> None:
     for made in (Weighed, AlphaNorm):
-        with pytest.raises(BadSettingError, match="weight of prior .* give a finite number"):
+        with pytest.raises(BadSettingError, match=r"weight of prior .* give a finite number"):
             made(weight=weight)
     prior = Weighed(0.5)
     prior.weight = weight
