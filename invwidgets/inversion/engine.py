@@ -40,11 +40,11 @@ from .canvas import (
     raw_images,
     start_canvas,
 )
+from .knobs import KNOBS, checked_knobs
 from .phase import Phase
 from .settings import InversionSettings
 from .window import Window
 
-KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound", "jitter")
 _FAR = 1e9  # 0-255 units: beyond these an iterate has diverged; energies of it may be no numbers
 Knobs = Callable[[], Mapping[str, Any]]
 NextPhase = Callable[[], "Phase | None"]
@@ -119,7 +119,8 @@ def run(
     settings : InversionSettings
         Already resolved: device, threads, precision and micro-batch are taken as they are.
     knobs : callable, optional
-        Read once a step; may set any of ``KNOBS`` from its next step on. A jitter of None is the
+        Read once a step; may set any of ``KNOBS`` from its next step on, and is refused in words
+        where it returns anything else. A jitter of None is the
         phases' own; one larger than the canvas has room for lets it grow by its border, and the
         optimiser begin afresh.
     size : (int, int), optional
@@ -264,7 +265,7 @@ def _steps(phases: tuple[Phase, ...], next_phase: NextPhase | None) -> Iterator[
 
 def _read(knobs: Knobs | None, values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Take over the knobs that moved; say which."""
-    moved = [] if knobs is None else list(knobs().items())
-    changes = tuple((name, value) for name, value in moved if values[name] != value)
+    moved = {} if knobs is None else checked_knobs(knobs())
+    changes = tuple((name, value) for name, value in moved.items() if values[name] != value)
     values.update(changes)
     return changes

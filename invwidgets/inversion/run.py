@@ -24,8 +24,9 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..arguments import is_flag
 from ..energy.objectives import Objective, objective_of
-from ..errors import BadSettingError, OutOfMemoryError
+from ..errors import BadSettingError, OutOfMemoryError, shown
 from ..representations.base import Representation
 from ..selection import Selection
 from . import engine
@@ -179,14 +180,15 @@ class Run:
     ) -> Reconstruction:
         """Search to the end, and measure.
 
-        ``callback`` is called with every step; a true answer stops. Interrupted from the keyboard,
-        it returns what was reached, with ``stopped`` set.
+        ``callback`` is called with every step; True stops, None or False goes on, and anything else
+        is a ``BadSettingError``. Interrupted from the keyboard, it returns what was reached, with
+        ``stopped`` set.
         """
         stopped = False
         try:
             with self.cpu_threads():
                 for step in self.steps(knobs):
-                    if callback is not None and callback(step):
+                    if callback is not None and _stops(callback(step)):
                         stopped = step.index + 1 < self.settings.steps
                         break
         except KeyboardInterrupt:
@@ -307,6 +309,17 @@ class Run:
         small = torch.nn.functional.interpolate(images, side, mode="bilinear", antialias=True)
         self._record.frames.append(small.mul(255).round().clamp(0, 255).to(torch.uint8).cpu())
         self._record.frame_steps.append(step.index)
+
+
+def _stops(answer: Any) -> bool:
+    """Whether a callback's answer ends the search."""
+    if answer is None:
+        return False
+    if is_flag(answer) and not getattr(answer, "ndim", 0):
+        return bool(answer)
+    raise BadSettingError(
+        f"callback returned {shown(answer)}: return True to stop the run, None or False to go on"
+    )
 
 
 def _frame_steps(frames: int, steps: int) -> set[int]:
