@@ -178,8 +178,8 @@ def prepare(
     batch = plan_memory(phi, settings, size, threads, window_size)
     settings = settings.replace(device=str(device), threads=threads, micro_batch=batch)
     if part.needs_photo:
-        picture = read_photo(_needed(photo, part), size, settings.fit)
-        target = cached_target(phi, picture)
+        picture = read_photo(_needed(photo, part), size, settings.fit).clone()
+        target = cached_target(phi, picture).clone()  # theirs who hold the run: they may write
         check_target(phi, target)
     else:
         picture, target = None, part.reference(phi, selection)
