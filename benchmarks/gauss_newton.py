@@ -27,7 +27,7 @@ def gauss_newton(run: Run) -> Tensor:
     colour = torch.tensor(settings.centre)
     centre = colour[:, None, None]
     norm = target.square().sum()
-    starts = start_canvas(phi, settings, run.size, run.origin, colour)
+    starts = start_canvas(phi, settings, run.size, run.photo, colour)
     outer = max(1, settings.steps // (SOLVES + 1))
     return torch.cat([_search(phi, z[None], target, norm, centre, settings, outer) for z in starts])
 

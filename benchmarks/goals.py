@@ -4,10 +4,9 @@
 
 A preset runs as published, in our own engine with all its speed; the last column sets as many steps
 of the plain loop against ours instead, which is how its authors' text reads. Then our default, in
-the fewest steps of a ladder that end at no larger an error and no lower an SSIM to the photo. A
-short run begins from a guess, whose decoder is fitted once for each layer (``once``), before what
-is timed. All in float32; two seeds, mean. Seconds are the processor's, so that what else it does is
-not counted; give it one thread. Last, the picture that 150 steps of 0.1.0 gave, in how few.
+the fewest steps of a ladder that end at no larger an error and no lower an SSIM to the photo. All
+begin from noise, in float32; two seeds, mean. Seconds are the processor's, so that what else it
+does is not counted; give it one thread. Last, the picture that 150 steps of 0.1.0 gave, in how few.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from statistics import mean, median
 from typing import Any
 
 import invwidgets as iw
-from invwidgets.search.linear_decoder import fit_decoder
-from invwidgets.selection import Selection
 
 from .plain import PlainNetwork, plain_adam
 from .stopwatch import Marks
@@ -53,13 +50,9 @@ def measure() -> dict[str, Any]:
                 for side in ("theirs", "ours"):
                     values = [f[side][name] for f in found if f[side]]
                     row[f"{name}, {side}"] = f"{mean(values):.3g}" if values else "not reached"
-            row["seconds, once a layer"] = f"{mean(f['once'] for f in found):.2g}"
             ratios = [f["theirs"]["seconds"] / f["ours"]["seconds"] for f in found if f["ours"]]
             reached = len(ratios) == len(found)
             row["times faster"] = f"{median(ratios):.1f}" if reached else "–"
-            if reached:
-                whole = [f["theirs"]["seconds"] / (f["ours"]["seconds"] + f["once"]) for f in found]
-                row["times faster, that counted"] = f"{median(whole):.1f}"
             if reached and model not in ("hog", "hogb", "dsift"):
                 steps = found[0]["theirs"]["steps"] / mean(f["ours"]["seconds"] for f in found)
                 row["times faster than theirs as a plain loop"] = (
@@ -95,23 +88,12 @@ def _compare(photo: str, preset: str, model: str, layer: str, weights: str) -> d
         return _scores(photo, model, layer, weights=weights, **options)
 
     scores(steps=2)  # loads and warms up
-    once = _fit_seconds(model, layer, weights)
     theirs = scores(preset=preset)
     for steps in LADDER:
         ours = scores(steps=steps)
         if ours["error %"] <= theirs["error %"] and ours["SSIM"] >= theirs["SSIM"]:
-            return {"theirs": theirs, "ours": ours, "once": once}
-    return {"theirs": theirs, "ours": None, "once": once}
-
-
-def _fit_seconds(model: str, layer: str, weights: str) -> float:
-    """What a short run's first guess costs at the first run of a layer."""
-    phi = iw.representation(model, layer, weights)
-    if iw.preset("default", phi, steps=LADDER[0]).start != "linear":
-        return 0.0
-    began = time.process_time()
-    fit_decoder(phi, Selection(), phi.size)
-    return time.process_time() - began
+            return {"theirs": theirs, "ours": ours}
+    return {"theirs": theirs, "ours": None}
 
 
 def _scores(*what: str, seeds: int = 2, **options: Any) -> dict[str, float]:

@@ -26,23 +26,20 @@ PARTS = {
         "lower an SSIM. Mean of two seeds and two photos, flower and rocket (VGG-16: the first), "
         "in float32; the default was chosen on others, but that HOG's short runs lean on the "
         "prior, which was found here. Seconds are the processor's, of one thread: what else the "
-        "machine did is not counted. A short run begins from a guess, whose decoder is fitted "
-        "before the first run after a layer: its seconds have a column of their own. A dash: no "
-        "number of steps up to 400 had both, on one of the photos (ours is then the other's) or "
-        "on both. The last column takes the preset's steps as the plain loop of the table above "
-        "instead (a measured step times their number). "
+        "machine did is not counted. A dash: no number of steps up to 400 had both, on one of the "
+        "photos (ours is then the other's) or on both. The last column takes the preset's steps as "
+        "the plain loop of the table above instead (a measured step times their number). "
         "AlexNet and VGG-16 have random weights.",
     ),
     "searches": (
         "In which basis to search, and by which rule",
         "Error, PSNR, SSIM and the processor's seconds after so many steps, on EfficientNet-Lite2 "
         "and the photos motorcycle and flower, on none of which anything was chosen; one seed "
-        "each, float32, the default's energy, start and schedule of λ_V (80 steps and fewer begin "
-        "from the linear guess, 150 from noise). What differs is the basis, pixels, an image "
-        "pyramid or Fourier coefficients weighed by 1 / frequency, each with and without "
-        "decorrelated colours, and the rule. Adam on another basis than ours is at the better, by "
-        "the error, of our rate and twice that. Gauss-Newton takes a fifth of "
-        "the steps, with four conjugate gradients each.",
+        "each, float32, the default's energy, start and schedule of λ_V. What differs is the "
+        "basis, pixels, an image pyramid or Fourier coefficients weighed by 1 / frequency, each "
+        "with and without decorrelated colours, and the rule. Adam on another basis than "
+        "ours is at the better, by the error, of our rate and twice that. Gauss-Newton takes a "
+        "fifth of the steps, with four conjugate gradients each.",
     ),
     "precisions": (
         "bfloat16 or float32",

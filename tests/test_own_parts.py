@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -256,3 +256,67 @@ def test_a_part_that_breaks_later_takes_its_seed_back() -> None:
     result = iw.invert("coffee", **options, steps=12, start="noise", priors=[Late()])
     assert {seed for _, seed in result.reverted} == {0}
     assert bool(result.images.isfinite().all())
+
+
+class Spoiling(iw.Objective):
+    """The normalized distance, computed by writing into the target."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def prepare(self, target: Tensor) -> Any:
+        if self.how == "prepare":
+            target -= target.mean()
+        pair = Pair(target, 1.0)
+        kinds = {"tuple": (target, 1), "list": [target], "dict": {"a": [target]}, "named": pair}
+        return kinds.get(self.how, target)
+
+    def energy(self, features: Tensor, target: Any) -> Tensor:
+        while not isinstance(target, Tensor):
+            target = target["a"] if isinstance(target, dict) else target[0]
+        norm = target.square().sum()
+        target.sub_(features.detach()[:1])  # zero from the second evaluation on, if it were kept
+        kept = target + features.detach()[:1]
+        target.zero_()
+        return (features - kept).square().flatten(1).sum(1) / norm
+
+
+class Pair(NamedTuple):
+    target: Tensor
+    scale: float
+
+
+class Plain(iw.Objective):
+    def energy(self, features: Tensor, target: Tensor) -> Tensor:
+        kept = target - features.detach()[:1] + features.detach()[:1]
+        return (features - kept).square().flatten(1).sum(1) / target.square().sum()
+
+
+@pytest.mark.parametrize("how", ["tensor", "tuple", "list", "dict", "named"])
+def test_an_energy_that_writes_into_its_target_sees_it_whole_again(how: str) -> None:
+    options = SMALL | {"steps": 4, "frames": 0, "micro_batch": 1}
+    result = iw.invert("coffee", objective=Spoiling(how), **options)
+    wanted = iw.invert("coffee", objective=Plain(), **options)
+    assert torch.equal(result.images, wanted.images)
+    assert result.scores == wanted.scores
+
+
+def test_the_next_run_knows_nothing_of_it() -> None:
+    options = SMALL | {"steps": 4, "frames": 0}
+    before = iw.invert("coffee", **options)
+    for how in ("tensor", "prepare"):
+        iw.invert("coffee", objective=Spoiling(how), **options)
+    run = iw.prepare("coffee", **options)
+    run.target.zero_()
+    assert run.photo is not None
+    run.photo.zero_()
+    assert torch.equal(iw.invert("coffee", **options).images, before.images)
+
+
+def test_a_run_has_a_photo_of_its_own() -> None:
+    pixels = iw.read_photo("coffee", (64, 64))
+    run = iw.prepare(pixels, **SMALL, steps=2, frames=0)
+    assert run.photo is not None
+    assert torch.equal(run.photo, pixels)
+    pixels.zero_()
+    assert float(run.photo.mean()) > 0.1

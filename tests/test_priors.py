@@ -15,11 +15,15 @@ from torch import Tensor
 
 from invwidgets.energy.priors import (
     TV_FLOOR,
+    AlphaNorm,
+    Prior,
     alpha_norm,
     crops,
     project,
     total_variation,
 )
+from invwidgets.errors import BadSettingError
+from invwidgets.inversion.settings import InversionSettings
 from tests.reference.slow_priors import slow_alpha, slow_bound, slow_tv
 
 BETAS = (1.0, 1.5, 2.0, 2.7, 3.0)
@@ -185,3 +189,21 @@ def test_jitter_crops_each_seed_at_its_own_shift() -> None:
     assert torch.equal(second, z[1, :, 2:6, 1:5])
     second.zero_()  # a view
     assert not bool(z[1, :, 2:6, 1:5].any())
+
+
+class Weighed(Prior):
+    """A prior that says its weight in its class."""
+
+    def energy(self, z: Tensor) -> Tensor:
+        return z.square().flatten(1).mean(1)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), "0.1", None, True])
+def test_a_weight_that_is_no_number_is_refused(weight: Any) -> None:
+    for made in (Weighed, AlphaNorm):
+        with pytest.raises(BadSettingError, match=r"weight of prior .* give a finite number"):
+            made(weight=weight)
+    prior = Weighed(0.5)
+    prior.weight = weight
+    with pytest.raises(BadSettingError, match="weight of prior Weighed"):
+        InversionSettings(priors=(prior,))

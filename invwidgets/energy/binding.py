@@ -28,7 +28,8 @@ def bind(
     >>> bind("inversion", torch.ones(1, 8, 4, 4), Selection())(torch.zeros(2, 8, 4, 4))
     tensor([1., 1.])
 
-    ``target`` is Φ₀ (1, …), or the objective's reference where it needs no photo;
+    ``target`` is Φ₀ (1, …), or the objective's reference where it needs no photo; a user's own
+    objective is given copies of it;
     ``window_selection`` is the same selection among the features that are given, where those are
     only a part of the map.
 
@@ -39,8 +40,8 @@ def bind(
     seen = window_selection or selection
     wanted = selection.of(target) if part.needs_photo else target
     if is_own(part, OBJECTIVES):
-        prepared = asked(part, "prepare", lambda: part.prepare(wanted))
-        return lambda features: _own_energy(part, seen.of(features), prepared)
+        prepared = asked(part, "prepare", lambda: part.prepare(wanted.clone()))
+        return lambda features: _own_energy(part, seen.of(features), copied(prepared))
     try:
         prepared = part.prepare(wanted)
     except SelectionError as error:
@@ -48,6 +49,22 @@ def bind(
             f"{error} (what was selected: {selection.describe() or 'everything'})"
         ) from None
     return lambda features: part.energy(seen.of(features), prepared)
+
+
+def copied(target: Any) -> Any:
+    """What ``prepare`` gave, its tensors copied, also those in tuples, lists and dicts.
+
+    A user's energy may write into it, and the next evaluation must see what the first one saw.
+    """
+    if isinstance(target, Tensor):
+        return target.clone()
+    if type(target) in (tuple, list):
+        return type(target)(map(copied, target))
+    if isinstance(target, tuple) and hasattr(target, "_make"):
+        return target._make(map(copied, target))
+    if type(target) is dict:
+        return {name: copied(value) for name, value in target.items()}
+    return target
 
 
 def _own_energy(part: Objective, features: Tensor, target: Any) -> Tensor:

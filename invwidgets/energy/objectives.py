@@ -85,7 +85,8 @@ class Objective(Part):
         """(S,), differentiable, of the selected features (S, C, h, w) or (S, D), in float32."""
 
     def prepare(self, target: Tensor) -> Any:
-        """What ``energy`` is given as its target; found once a run.
+        """What ``energy`` is given as its target; found once a run, and copied for each evaluation:
+        a tensor, or tuples, lists and dicts of them.
 
         Raises ``SelectionError`` where there is nothing to ask for.
         """

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..arguments import real_number
 from ..errors import BadSettingError, OwnPartError, shown
 from ..swappable import Part, SavedPart, asked
 
@@ -42,7 +43,12 @@ class Prior(Part):
     Parameters
     ----------
     weight : float
-        Multiplies it.
+        Multiplies it; a finite number.
+
+    Raises
+    ------
+    BadSettingError
+        For a weight that is none.
 
     References
     ----------
@@ -54,7 +60,7 @@ class Prior(Part):
     weight: float = 1.0
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = weight
+        self.weight = real_number(weight, f"weight of prior {self.name}")
 
     @abstractmethod
     def energy(self, z: Tensor) -> Tensor:
@@ -143,6 +149,7 @@ def checked_priors(given: object) -> tuple[Prior | SavedPart, ...]:
             raise BadSettingError(
                 f"prior {shown(prior)}: there is a {prior.name!r} already; give it another name"
             )
+        real_number(prior.weight, f"weight of prior {shown(prior)}:")
         names.append(prior.name)
     return tuple(priors)
 

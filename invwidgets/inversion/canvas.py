@@ -38,7 +38,7 @@ def start_canvas(
 ) -> Tensor:
     """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey.
 
-    ``origin`` (3, H, W) is the image that some starts begin at.
+    ``origin`` (3, H, W) is the image that the start ``photo`` begins at.
     """
     colors = 1 if representation.grayscale else 3
     if origin is not None:

@@ -41,12 +41,12 @@ from .canvas import (
     raw_images,
     start_canvas,
 )
+from .knobs import KNOBS, checked_knobs
 from .phase import Phase
 from .settings import InversionSettings
 from .window import Window
 
-KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound", "jitter")
-_FAR = 1e6  # 0-255 units: where an iterate that left the numbers is put
+_FAR = 1e9  # 0-255 units: beyond these an iterate has diverged; energies of it may be no numbers
 Knobs = Callable[[], Mapping[str, Any]]
 NextPhase = Callable[[], "Phase | None"]
 
@@ -120,13 +120,14 @@ def run(
     settings : InversionSettings
         Already resolved: device, threads, precision and micro-batch are taken as they are.
     knobs : callable, optional
-        Read once a step; may set any of ``KNOBS`` from its next step on. A jitter of None is the
+        Read once a step; may set any of ``KNOBS`` from its next step on, and is refused in words
+        where it returns anything else. A jitter of None is the
         phases' own; one larger than the canvas has room for lets it grow by its border, and the
         optimiser begin afresh.
     size : (int, int), optional
         (height, width) of the images, the representation's own by default.
     origin : torch.Tensor, optional
-        (3, H, W) in [0, 1], where the starts ``photo`` and ``linear`` begin.
+        (3, H, W) in [0, 1], where the start ``photo`` begins.
     window : Window, optional
         What of the images to compute; all of it by default.
     workers : concurrent.futures.ThreadPoolExecutor, optional
@@ -247,8 +248,13 @@ def _search(
         else:
             optimizer.update(parameters, step_gradient, rates)
         z = image_of(basis, parameters)
+        left = ~(torch.linalg.vector_norm(z, torch.inf, dim=(1, 2, 3)) <= _FAR)  # also of NaN
+        if z.device.type != "cpu" or bool(left.any()):
+            torch.where(per_seed(left, parameters), best, parameters, out=parameters)
+            rate_factors = torch.where(left, 0.3 * rate_factors, rate_factors)
+            optimizer.forget(left)
+            z, diverged = image_of(basis, parameters), diverged | left
         bound_canvas(z, values["bound"], centre)
-        torch.nan_to_num_(z, 0.0, _FAR, -_FAR)  # the next step takes such a seed back
         if not isinstance(basis, Pixels):
             parameters.copy_(parameters_of(basis, z))
         seconds = time.perf_counter() - began
@@ -287,7 +293,7 @@ def _steps(phases: tuple[Phase, ...], next_phase: NextPhase | None) -> Iterator[
 
 def _read(knobs: Knobs | None, values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Take over the knobs that moved; say which."""
-    moved = [] if knobs is None else list(knobs().items())
-    changes = tuple((name, value) for name, value in moved if values[name] != value)
+    moved = {} if knobs is None else checked_knobs(knobs())
+    changes = tuple((name, value) for name, value in moved.items() if values[name] != value)
     values.update(changes)
     return changes

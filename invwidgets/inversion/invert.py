@@ -44,7 +44,7 @@ def invert(
         way down of a network that ends in a vector; of one that ends in a map (a descriptor, a
         network cut by its owner) its end; and of a ``Representation`` its own.
     callback : callable, optional
-        Called with every ``Step``; a true answer stops the run.
+        Called with every ``Step``; True stops the run, None or False lets it go on.
     knobs : callable, optional
         Read once a step: a mapping of the knobs that moved to their values. ``replay`` makes one.
     on_ready : callable, optional

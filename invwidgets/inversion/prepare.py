@@ -24,11 +24,10 @@ from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
 from ..representations.stages import good_layer
-from ..search.linear_decoder import linear_guess
 from ..selection import ChannelSpec, Selection, centre_region, select
 from ..swappable import chosen, is_own
 from ..torch_state import own_state
-from .hardware.memory import cpu_threads, keep_freed_memory, plan_memory, resolve_device
+from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
 from .hardware.threads import fastest_threads
 from .own_parts import check_own_objective, check_own_parts
@@ -169,7 +168,7 @@ def prepare(
     if part.needs_unit and selection.region is None and len(info.shape) == 3:
         selection = Selection(centre_region(info, 1), selection.channels)
     check_layer(phi, size)
-    if missing := start_needs(settings.start, part, info):
+    if missing := start_needs(settings.start, part):
         raise BadSettingError(f"start {shown(settings.start)} {missing}; choose start='noise'")
     check_own_parts(settings, phi, size)
     window = find_window(phi, selection, size)
@@ -178,8 +177,8 @@ def prepare(
     batch = plan_memory(phi, settings, size, threads, window_size)
     settings = settings.replace(device=str(device), threads=threads, micro_batch=batch)
     if part.needs_photo:
-        picture = read_photo(_needed(photo, part), size, settings.fit)
-        target = cached_target(phi, picture)
+        picture = read_photo(_needed(photo, part), size, settings.fit).clone()
+        target = cached_target(phi, picture).clone()  # theirs who hold the run: they may write
         check_target(phi, target)
     else:
         picture, target = None, part.reference(phi, selection)
@@ -193,11 +192,7 @@ def prepare(
         selection=selection,
         window=window,
         settings=settings,
-        origin=picture,
     )
-    if settings.start == "linear":
-        with cpu_threads(1):  # the same bytes on any number of threads
-            run.origin = linear_guess(phi, target, selection, size)
     with run.cpu_threads():  # as the run will have them: the measurement is of such steps
         precision = resolve_precision(settings.precision, phi, window_size)
     run.settings = settings.replace(precision=precision)

@@ -25,16 +25,13 @@ over half of the run. The α-norm is quadratic: one to the power 6 is so flat ne
 what no feature sees would stay as the search left it. The centre is the mean colour of photos, not
 that of a network's preprocessing, which says nothing of photos where it happens inside the module.
 Asked for k times fewer steps, up to ten, the rate ends k^1.5 times higher, so that a short run
-moves to its end. From k = 1.25 on a run that inverts begins from the linear guess, where the layer
-is a map of twelve cells each way, no further than 16 pixels from one another, and a selected region
-covers more than half of the image; the rate then begins at k^−0.3 times, 0.6 at the least. At full
-length the guess gains little, and on deep layers it turns the colours. In short runs HOG leans on
-the prior, for it raises the faintest noise to full contrast; dense SIFT would lose by it. Where a
-region sees only a part of the image, its data term weighs on few pixels and the prior on all: λ_V
-grows by 1 / coverage, tenfold at the most, and λ_α by its square. The numbers were chosen on the
-photos coffee and chelsea, those of colours also on astronaut, on EfficientNet-Lite0 and, with
-random weights, AlexNet and ResNet-50; ``benchmarks/quality.py`` and ``benchmarks/searches.py``
-judge them on others.
+moves to its end. It begins from noise, whatever its length. In short runs HOG leans on the prior,
+for it raises the faintest noise to full contrast; dense SIFT would lose by it. Where a region sees
+only a part of the image, its data term weighs on few pixels and the prior on all: λ_V grows by
+1 / coverage, tenfold at the most, and λ_α by its square. The numbers were chosen on the photos
+coffee and chelsea, those of colours also on astronaut, on EfficientNet-Lite0 and, with random
+weights, AlexNet and ResNet-50; ``benchmarks/quality.py`` and ``benchmarks/searches.py`` judge them
+on others.
 """
 
 from __future__ import annotations
@@ -45,10 +42,10 @@ from typing import Any
 from ..arguments import one_of
 from ..energy.objectives import OBJECTIVES, Objective
 from ..energy.priors import TV_RANGE
-from ..representations.base import Layer, Region, Representation
+from ..representations.base import Region, Representation
 from ..swappable import SavedPart, chosen
 from .phase import Phase
-from .settings import STARTS, InversionSettings
+from .settings import InversionSettings
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
 
@@ -56,8 +53,6 @@ CVPR2015_IMAGE_ENERGY = 27098.12**2  # σ² of CVPR15, the squared norm of its s
 CVPR2015_SIDE = 227  # of the images it was found on
 
 SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # of our λ_V in a run of the default's steps
-GUESS_STEP_RATIO = 1.25  # times fewer steps than the default's: then a run begins from a guess,
-GUESS_CELLS, GUESS_STRIDE = 12, 16  # of a map of as many cells each way, as near to one another
 TV_CHROMA = 4.0  # deep features leave colours open: without it they fill with all of them
 FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images grey past half the run
 
@@ -111,9 +106,7 @@ def preset(
     part: Objective = chosen(objective, OBJECTIVES, Objective)
     size = size or representation.size
     if name == "default":
-        start = one_of(changes.get("start", "linear"), "start", STARTS)
-        may_guess = part.measures_error and start == "linear"
-        settings = _default(representation, coverage, steps, size, may_guess)
+        settings = _default(representation, coverage, steps, size)
     elif name == "cvpr2015":
         settings = _cvpr2015(representation, size)
     else:
@@ -169,7 +162,6 @@ def _default(
     coverage: float,
     steps: int | None,
     size: tuple[int, int],
-    may_guess: bool,
 ) -> InversionSettings:
     if representation.handcrafted:
         tv_scale = _step_ratio(400, steps) if representation.smooth_if_hasty else 1.0
@@ -181,13 +173,8 @@ def _default(
     default_steps = round(min(150, 100 + 250 * seen))
     step_ratio = _step_ratio(default_steps, steps)
     tv_weight = smoothing(representation, size)
-    rate, start = 15 - 6 * seen, "noise"
-    may_guess = may_guess and step_ratio >= GUESS_STEP_RATIO and coverage > 0.5
-    if may_guess and _can_guess(representation.layer_info(size)):
-        rate, start = rate * max(0.6, step_ratio**-0.3), "linear"
     return InversionSettings(
-        phases=(Phase(default_steps, rate, 0.05 * step_ratio**1.5),),
-        start=start,
+        phases=(Phase(default_steps, 15 - 6 * seen, 0.05 * step_ratio**1.5),),
         alpha=2.0,
         alpha_weight=0.001 * inverse_coverage**2,
         tv_weight=tv_weight * inverse_coverage,
@@ -196,22 +183,10 @@ def _default(
     )
 
 
-def _can_guess(layer: Layer) -> bool:
-    """Whether it is a map of enough cells, near enough to one another, to guess the image from."""
-    if len(layer.shape) != 3 or layer.stride is None:
-        return False
-    return min(layer.shape[1:]) >= GUESS_CELLS and max(layer.stride) <= GUESS_STRIDE
-
-
-def start_needs(start: str, objective: Objective, layer: Layer) -> str:
-    """What a start wants and has not, after its name in a sentence; empty where it has all."""
-    if start in ("photo", "linear") and not objective.needs_photo:
+def start_needs(start: str, objective: Objective) -> str:
+    """What a start needs and does not have, after its name in a sentence; empty if it has all."""
+    if start == "photo" and not objective.needs_photo:
         return f"with {objective.name}, which takes no photo"
-    if start == "linear" and len(layer.shape) != 3:
-        return (
-            f"after {layer.short_name}, whose features are a vector: a guess is made cell by "
-            "cell, of a map"
-        )
     return ""
 
 

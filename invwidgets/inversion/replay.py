@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from ..arguments import items, whole_number
 from ..energy.objectives import objective_of
-from ..errors import InvwidgetsError
+from ..errors import BadSettingError, InvwidgetsError, shown
 from ..swappable import SavedPart
 from .engine import Knobs
+from .knobs import checked_knobs
 from .presets import preset
 from .result import Reconstruction
 from .settings import InversionSettings
@@ -37,8 +39,14 @@ def replay(changes: Iterable[tuple[int, str, Any]]) -> Knobs:
     -------
     callable
         To be given as ``knobs=``.
+
+    Raises
+    ------
+    BadSettingError, UnknownNameError
+        For changes that are not of this kind.
     """
-    moves = list(changes)
+    listed = items(changes)
+    moves = [_move(change) for change in ([changes] if listed is None else listed)]
     step = -1
 
     def knobs() -> Mapping[str, Any]:
@@ -47,6 +55,16 @@ def replay(changes: Iterable[tuple[int, str, Any]]) -> Knobs:
         return {name: value for when, name, value in moves if when <= step}
 
     return knobs
+
+
+def _move(change: Any) -> tuple[int, str, Any]:
+    entry = items(change)
+    if entry is None or len(entry) != 3:
+        raise BadSettingError(
+            f"knob change {shown(change)}: give (step, name, value), as Reconstruction.knob_changes"
+        )
+    step, name, value = entry
+    return whole_number(step, "step of a knob change"), name, checked_knobs({name: value})[name]
 
 
 def code_for(result: Reconstruction, photo: str | None = None) -> str:

@@ -24,8 +24,9 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..arguments import is_flag
 from ..energy.objectives import Objective, objective_of
-from ..errors import BadSettingError, OutOfMemoryError
+from ..errors import BadSettingError, OutOfMemoryError, shown
 from ..representations.base import Representation
 from ..selection import Selection
 from ..torch_state import own_state
@@ -84,8 +85,6 @@ class Run:
         What of the images is computed; None for all.
     settings : InversionSettings
         With no ``"auto"`` left.
-    origin : torch.Tensor or None
-        (3, H, W) in [0, 1], where the starts ``photo`` and ``linear`` begin.
     """
 
     representation: Representation
@@ -95,7 +94,6 @@ class Run:
     selection: Selection
     window: Window | None
     settings: InversionSettings
-    origin: Tensor | None = None
     _record: _Record = field(default_factory=_Record, init=False, repr=False)
     _next_phase: Phase | None = field(default=None, init=False, repr=False)
 
@@ -132,11 +130,15 @@ class Run:
     # ---- the search
 
     def steps(
-        self, knobs: Knobs | None = None, cancelled: Callable[[], bool] | None = None
+        self,
+        knobs: Knobs | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        origin: Tensor | None = None,
     ) -> Iterator[Step]:
         """Search from the start, yielding each step when it is recorded.
 
-        ``knobs`` and ``cancelled`` as the engine takes them. Call it within ``cpu_threads()``. To
+        ``knobs`` and ``cancelled`` as the engine takes them; ``origin`` (3, H, W) in [0, 1] is
+        where the start ``photo`` begins, by default the photo. Call it within ``cpu_threads()``. To
         stop is to cease iterating; ``result`` is then of the steps taken.
         """
         self._record = _Record(_frame_steps(self.settings.frames, self.settings.steps))
@@ -156,7 +158,7 @@ class Run:
                 self.settings,
                 knobs,
                 size=self.size,
-                origin=self.origin,
+                origin=self.photo if origin is None else origin,
                 window=self.window,
                 workers=pool,
                 cancelled=cancelled,
@@ -179,14 +181,15 @@ class Run:
     ) -> Reconstruction:
         """Search to the end, and measure.
 
-        ``callback`` is called with every step; a true answer stops. Interrupted from the keyboard,
-        it returns what was reached, with ``stopped`` set.
+        ``callback`` is called with every step; True stops, None or False goes on, and anything else
+        is a ``BadSettingError``. Interrupted from the keyboard, it returns what was reached, with
+        ``stopped`` set.
         """
         stopped = False
         try:
             with self.cpu_threads():
                 for step in self.steps(knobs):
-                    if callback is not None and callback(step):
+                    if callback is not None and _stops(callback(step)):
                         stopped = step.index + 1 < self.settings.steps
                         break
         except KeyboardInterrupt:
@@ -308,6 +311,17 @@ class Run:
         small = torch.nn.functional.interpolate(images, side, mode="bilinear", antialias=True)
         self._record.frames.append(small.mul(255).round().clamp(0, 255).to(torch.uint8).cpu())
         self._record.frame_steps.append(step.index)
+
+
+def _stops(answer: Any) -> bool:
+    """Whether a callback's answer ends the search."""
+    if answer is None:
+        return False
+    if is_flag(answer) and not getattr(answer, "ndim", 0):
+        return bool(answer)
+    raise BadSettingError(
+        f"callback returned {shown(answer)}: return True to stop the run, None or False to go on"
+    )
 
 
 def _frame_steps(frames: int, steps: int) -> set[int]:

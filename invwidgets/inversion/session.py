@@ -25,16 +25,14 @@ from typing import Any, Unpack
 
 from torch import Tensor, nn
 
-from ..errors import BadSettingError, unknown_name
+from ..errors import BadSettingError
 from ..images import PhotoSource
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
-from .engine import KNOBS
-from .phase import Phase
+from .knobs import checked_knobs
 from .prepare import RunOptions
 from .progress import Progress, State
 from .result import KnobChange, Reconstruction
-from .settings import InversionSettings
 from .task import Owner, Task
 
 LISTENER_SECONDS = 2.0  # how long closing waits for a report under way: it may be waiting for us
@@ -169,11 +167,7 @@ class Session:
         BadSettingError
             For a bad value, or if the session is closed.
         """
-        for name in values:
-            if name not in KNOBS:
-                raise unknown_name("knob", name, KNOBS)
-        plain = {name: value for name, value in values.items() if name != "jitter"}
-        InversionSettings(**plain, phases=(Phase(1, 0.0, jitter=values.get("jitter") or 0),))
+        values = checked_knobs(values)
         with self._lock:
             self._check_open()
             task = self._task

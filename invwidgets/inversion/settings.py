@@ -26,7 +26,19 @@ MAX_WEIGHT = 1e12
 MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
 PRECISIONS = ("auto", "float32", "bfloat16")
 _PARTS = ("objective", "optimizer", "parametrization")
-STARTS = ("noise", "linear", "cvpr2015", "ijcv2016", "photo")
+_REALS: dict[str, tuple[float, float | None, str, tuple[Any, ...]]] = {
+    # name: the least, the most, a remedy, what it may be beside a number
+    **dict.fromkeys(
+        ("data_weight", "alpha_weight", "tv_weight", "tv_chroma"), (0, MAX_WEIGHT, "", ())
+    ),
+    "beta": (1, MAX_POWER, "the norm of a gradient to a power of 1 or more", ()),
+    "alpha": (1, MAX_POWER, "", ()),
+    "tv_boost": (1, MAX_WEIGHT, "", ()),
+    "tv_ramp": (0, None, "", (None,)),
+    "image_energy": (1e-6, None, "", (None,)),
+    "bound": (1e-6, None, "'picture' or None also work", (None, "picture")),
+}
+STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
 
 
 @dataclass(frozen=True)
@@ -71,9 +83,8 @@ class InversionSettings:
         The largest norm of a pixel of the iterate (0-255 units; None for none); ``"picture"`` keeps
         every pixel displayable.
     start : str
-        ``"noise"``, faint and around the centre; ``"linear"``, the same around the best linear
-        guess that the target's features allow (``invwidgets/search/linear_decoder.py``);
-        ``"cvpr2015"``, ``"ijcv2016"`` or ``"photo"``.
+        ``"noise"``, faint and around the centre; the papers' ``"cvpr2015"`` or ``"ijcv2016"``; or
+        ``"photo"``, the photo itself.
     centre : (float, float, float), optional
         The colour (red, green, blue in [0, 1]) where the iterate is zero: the priors pull to it,
         and what no feature sees keeps it. By default photos' mean colour; None takes the mean of
@@ -159,13 +170,8 @@ class InversionSettings:
         return max(phase.jitter for phase in self.phases)
 
     def __post_init__(self) -> None:
-        for name in ("data_weight", "alpha_weight", "tv_weight", "tv_chroma"):
-            self._real(name, 0, MAX_WEIGHT)
-        self._real("beta", 1, MAX_POWER, "the norm of a gradient to a power of 1 or more")
-        self._real("alpha", 1, MAX_POWER)
-        self._real("tv_boost", 1, MAX_WEIGHT)
-        self._real("tv_ramp", 0, optional=True)
-        self._real("image_energy", 1e-6, optional=True)
+        for name in _REALS:
+            self._set(name, checked_real(name, getattr(self, name)))
         checked(self.objective, OBJECTIVES, Objective)
         checked(self.optimizer, OPTIMIZERS, Optimizer)
         checked(self.parametrization, PARAMETRIZATIONS, Parametrization)
@@ -175,8 +181,6 @@ class InversionSettings:
         one_of(self.alpha_kind, "α-norm", ("pixel", "element"))
         if self.centre is not None:
             self._set("centre", _color(self.centre))
-        if self.bound != "picture":
-            self._real("bound", 1e-6, remedy="'picture' or None also work", optional=True)
         self._set("phases", checked_phases(self.phases))
         if not 1 <= self.steps <= MAX_STEPS:
             raise BadSettingError(f"{self.steps} steps: give at least 1 and at most {MAX_STEPS}")
@@ -193,18 +197,6 @@ class InversionSettings:
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # frozen for everybody else
-
-    def _real(
-        self,
-        name: str,
-        low: float,
-        high: float | None = None,
-        remedy: str = "",
-        optional: bool = False,
-    ) -> None:
-        value = getattr(self, name)
-        if value is not None or not optional:
-            self._set(name, real_number(value, name, low, high, remedy))
 
     def _repr_html_(self) -> str:
         """In a notebook: what differs from the plain settings, and the steps."""
@@ -300,6 +292,17 @@ class SettingChanges(TypedDict, total=False):
     threads: int | None
     micro_batch: int | None
     frames: int
+
+
+def checked_real(name: str, value: Any) -> Any:
+    """The value of a setting that is a real number, or what it may be beside one.
+
+    Raises ``BadSettingError``.
+    """
+    low, high, remedy, others = _REALS[name]
+    if (value is None or isinstance(value, str)) and value in others:
+        return value
+    return real_number(value, name, low, high, remedy)
 
 
 def parse_seeds(seeds: Any) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 >>> result = invert("coffee", layer="blocks.4", seeds=2)
 >>> path = walk(result, representation("efficientnet_lite0", "blocks.4"), points=5)
 >>> path.blend_error, path.error
-((0.14, 0.24, 0.27, 0.24, 0.14), (0.12, 0.13, 0.13, 0.13, 0.12))
+((0.16, 0.32, 0.45, 0.32, 0.16), (0.16, 0.16, 0.16, 0.16, 0.16))
 
 The straight way blends pixels. The search then pulls every blend back, from where it is, to images
 with the photo's features.
@@ -11,7 +11,7 @@ with the photo's features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -112,12 +112,12 @@ def walk(
         phases=[Phase(steps, RATE, LAST_RATE)], tv_weight=result.settings.tv_weight, tv_boost=1.0,
         alpha_weight=result.settings.alpha_weight, alpha=result.settings.alpha,
     )  # fmt: skip
-    pulled = torch.cat([_pulled_back(replace(run, photo=blend)) for blend in blends])
+    pulled = torch.cat([_pulled_back(run, blend) for blend in blends])
     return Walk(blends, pulled, straight, errors(pulled))
 
 
-def _pulled_back(run: Run) -> Tensor:
-    """The image (1, 3, H, W) that a search ends in which begins at the run's photo."""
+def _pulled_back(run: Run, blend: Tensor) -> Tensor:
+    """The image (1, 3, H, W) that a search ends in which begins at ``blend``."""
     with run.cpu_threads():
-        *_, last = run.steps()
+        *_, last = run.steps(origin=blend)
     return last.images

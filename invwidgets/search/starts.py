@@ -8,7 +8,9 @@ from torch import Tensor
 
 from ..errors import BadSettingError
 
-_SHIFTS = 0x5EED  # keeps the jitter's numbers apart from the start's
+_START, _SHIFTS = 0, 1  # the streams of a seed: the jitter's numbers are not the start's
+_SEEDED = 2**32  # torch's CPU generator takes the last 32 bits of what it is seeded with
+_WORDS = slice(3, 3 + 624)  # of its state, the Mersenne Twister's
 
 
 def start_images(
@@ -23,18 +25,17 @@ def start_images(
     ``noise`` is faint noise around the centre; ``cvpr2015`` Gaussian noise of the squared
     norm ``energy``, that paper's by default; ``ijcv2016`` uniform noise on both sides of zero whose
     95 % quantile is 80/√3;
-    ``photo`` ``origin`` itself, the photo's iterate; ``linear`` the faint noise around ``origin``,
-    a guess's.
+    ``photo`` ``origin`` itself, an image's iterate.
 
     Raises ``BadSettingError`` where such an ``origin`` is missing.
     """
-    if kind not in ("photo", "linear"):
-        return _noises(kind, seeds, shape, energy)
+    if kind != "photo":
+        return torch.stack(
+            [_noise(kind, _generator(seed, _START), shape, energy) for seed in seeds]
+        )
     if origin is None:
         raise BadSettingError(f"start {kind!r} begins at an image: give its origin")
-    if kind == "photo":
-        return origin.repeat(len(seeds), 1, 1, 1)
-    return origin.cpu() + _noises("noise", seeds, shape, energy)
+    return origin.repeat(len(seeds), 1, 1, 1)
 
 
 def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
@@ -43,18 +44,20 @@ def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
 
 
 def _generator(seed: int, stream: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed * 2 + (1 if stream else 0))
+    """A seed's source of numbers, another one for each seed and stream, however large the seed."""
+    number = seed * 2 + stream
+    generator = torch.Generator().manual_seed(number % _SEEDED)
+    if number >= _SEEDED:  # numpy's Mersenne Twister is begun by all bits, torch's goes on from it
+        state = generator.get_state()
+        words = np.random.MT19937([seed, stream]).state["state"]["key"]
+        state.view(torch.int64)[_WORDS] = torch.from_numpy(words.astype(np.int64))
+        generator.set_state(state)
+    return generator
 
 
 def cvpr2015_energy(numbers: int) -> float:
     """σ² of CVPR15 for images of so many numbers; its own is for 227×227 pixels of 3 colours."""
     return float(27098.12**2 / (227**2 * 3) * numbers)
-
-
-def _noises(
-    kind: str, seeds: tuple[int, ...], shape: tuple[int, int, int], energy: float | None
-) -> Tensor:
-    return torch.stack([_noise(kind, _generator(seed, 0), shape, energy) for seed in seeds])
 
 
 def _noise(

@@ -100,7 +100,7 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
         name, phi, objective or "inversion", steps, coverage, size,
         **{"frames": 0, "precision": "float32", **changes},
     )  # fmt: skip
-    if missing := start_needs(settings.start, part, phi.layer_info(size)):
+    if missing := start_needs(settings.start, part):
         return f"start {settings.start!r} {missing}"
     device = resolve_device(settings.device)
     settings = settings.replace(

@@ -17,9 +17,11 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from invwidgets.energy.objectives import OBJECTIVES
 from invwidgets.inversion.engine import Knobs, Step, run
+from invwidgets.inversion.invert import invert
 from invwidgets.inversion.phase import Phase
 from invwidgets.inversion.settings import OPTIMIZERS, InversionSettings
 from invwidgets.representations.base import Representation
+from invwidgets.search.optimizers import Adam
 from invwidgets.selection import Selection
 from tests.small_networks import phi, picture, small
 
@@ -282,6 +284,60 @@ def test_every_seed_broken_from_the_start_stays_where_it_began() -> None:
     steps = search(representation=Never(0, 0))
     assert all(bool(step.reverted.all()) for step, _ in steps)
     assert torch.equal(steps[-1][1], start_of(SETTINGS))
+
+
+class Breaking(Adam):
+    """Writes no number, or one that leads to none, into one seed's parameters at one update."""
+
+    name = "breaking"
+
+    def __init__(self, at: int, value: float) -> None:
+        super().__init__()
+        self.at, self.value = at, value
+
+    def start(self, parameters: Tensor, steps: int) -> None:
+        super().start(parameters, steps)
+        self._updates = 0
+
+    def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+        super().update(parameters, gradient, rates)
+        if self._updates == self.at:
+            parameters[1].fill_(self.value)
+        self._updates += 1
+
+
+@pytest.mark.parametrize("at", [4, 9])  # the last of ten, too
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e30])
+@pytest.mark.parametrize(("bound", "basis"), [("picture", "pixels"), (None, "fourier")])
+def test_a_seed_that_its_rule_breaks_keeps_its_best_image(
+    at: int, value: float, bound: str | None, basis: str
+) -> None:
+    base = SETTINGS.replace(phases=(Phase(10, 1.0),), bound=bound, parametrization=basis)
+    sound = search(base.replace(optimizer="adam"))
+    torn = search(base.replace(optimizer=Breaking(at, value)))
+    assert [step.reverted.tolist() for step, _ in torn] == [
+        [False, k == at, False] for k in range(10)
+    ]
+    for (_, expected), (_, iterate) in zip(sound, torn, strict=True):
+        assert torch.equal(iterate[[0, 2]], expected[[0, 2]])
+    totals = torch.stack([step.energies["total"][1] for step, _ in torn[: at + 1]])
+    before = [start_of(base)] + [iterate for _, iterate in torn]
+    torch.testing.assert_close(
+        torn[at][1][1], before[int(totals.argmin())][1], rtol=1e-5, atol=1e-3
+    )
+
+
+def test_a_result_is_of_the_best_image_and_says_so() -> None:
+    options = {"seeds": 3, "frames": 0, "phases": [Phase(10, 1.0)], "threads": 1}
+    torn = invert(PHOTO, PHI, optimizer=Breaking(9, float("nan")), **options)
+    sound = invert(PHOTO, PHI, optimizer="adam", **options)
+    assert torn.reverted == ((9, 1),)
+    assert sound.reverted == ()
+    assert torn.relative_error is not None
+    assert sound.relative_error is not None
+    assert torn.relative_error[::2] == sound.relative_error[::2]
+    assert torn.relative_error[1] == pytest.approx(sound.relative_error[1], rel=0.1)
+    assert torn.relative_error[1] != sound.relative_error[1]  # a step earlier
 
 
 # --- a generator, no more -----------------------------------------------------------------------

@@ -18,6 +18,8 @@ from safetensors.torch import save_file
 from invwidgets.errors import OutputError
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.phase import Phase
+from invwidgets.inversion.prepare import prepare
+from invwidgets.inversion.replay import code_for
 from invwidgets.inversion.result import Reconstruction
 from invwidgets.selection import Selection
 from tests.small_networks import phi, picture
@@ -44,6 +46,17 @@ def test_saved_and_loaded_it_is_the_same(result: Reconstruction, tmp_path: Path)
         assert type(getattr(again, field.name)) is type(getattr(result, field.name)), field.name
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]  # no partial file left
     assert again.knob_changes == ((5, "tv_weight", 0.2), (5, "bound", None))
+
+
+def test_the_code_of_a_run_that_went_on_has_its_settings() -> None:
+    """HOG's λ_V goes by the steps, and the code names phases in their place."""
+    run = prepare("flower", "hog", size=64, seeds=1, steps=8)
+    list(run.steps())
+    run.extend(Phase(4, 1.0))
+    scope: dict[str, Any] = {}
+    found = run.result()
+    exec(code_for(found).replace("result.gallery()", ""), scope)
+    assert scope["result"].settings == found.settings
 
 
 EVERY_KIND: dict[str, dict[str, Any]] = {

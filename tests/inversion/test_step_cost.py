@@ -113,8 +113,9 @@ def test_the_engine_around_the_network_is_a_bounded_number_of_operators() -> Non
     assert thirtieth.operators == cost.operators
 
 
-def test_the_host_waits_once_a_step(lite: Counter) -> None:
-    assert lite.waits <= 1  # whether a seed diverged; on an accelerator it is not asked
+def test_the_host_waits_twice_a_step(lite: Counter) -> None:
+    assert lite.waits <= 2  # whether a seed diverged, before and after its update; on an
+    # accelerator it is not asked
 
 
 def test_seeds_cost_what_they_are(lite: Counter) -> None:
@@ -150,7 +151,6 @@ def test_the_default_of_a_descriptor_costs_no_more_than_the_papers_descent() -> 
 
 def test_a_layer_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"layer": "blocks.1", "seeds": 1, "steps": 3, "threads": 1, "precision": "float32"}
-    options["start"] = "noise"  # a guess is made for every photo
     iw.invert("coffee", **options)
     calls: list[nn.Module] = []
 
