@@ -141,7 +141,7 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     words = "inversion (default) | maximise (with --unit) | caricature"
     add("--objective", help=words)
     add("--unit", metavar="LAYER:CHANNEL", help="the unit to maximise")
-    add("--device", default="auto", help="auto | cpu | cuda | mps")
+    add("--device", default="auto", help="auto | cpu | cuda | mps | xpu")
     add("--precision", default="auto", help="auto (bfloat16 where faster) | float32 | bfloat16")
     add("--out", metavar="FILE", help="the picture (.png, .pdf, .svg) or animation (.gif)")
     add("--save", metavar="FILE", help="the whole result, for Reconstruction.load")

@@ -38,13 +38,13 @@ def written_whole(path: str | os.PathLike[str], lasting: bool = True) -> Iterato
         if target.exists():
             mode = stat.S_IMODE(target.stat().st_mode)
         yield partial
-        os.chmod(partial, mode)
         if lasting:
-            _sync(partial)
+            _sync(partial, os.O_RDWR)  # Windows syncs only what is open for writing
+        os.chmod(partial, mode)  # after that: the old file may be read-only
         os.replace(partial, target)
         if lasting:
             with suppress(OSError):  # not every system opens a folder
-                _sync(target.parent)
+                _sync(target.parent, os.O_RDONLY)
     except OSError as error:
         raise OutputError(
             f"cannot write {shown_path(path)}: {error.strerror or own_words(error)}; choose "
@@ -94,8 +94,8 @@ def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> 
         return False
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

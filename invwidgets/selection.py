@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ class Selection:
     def of(self, features: Tensor) -> Tensor:
         """The selected part of (N, C, h, w) or (N, D)."""
         if self.channels is not None:
-            features = features[:, list(self.channels)]
+            features = features[:, _places(self.channels, features.device)]
         if self.region is not None:
             top, bottom, left, right = self.region
             features = features[:, :, top:bottom, left:right]
@@ -83,6 +84,13 @@ class Selection:
         if self.channels is not None:
             parts.append(f"{len(self.channels)} channel{'s' * (len(self.channels) != 1)}")
         return ", ".join(parts)
+
+
+@lru_cache(maxsize=32)
+def _places(channels: tuple[int, ...], device: torch.device) -> Tensor:
+    """Channels as an index on a device, where it is kept: a step copies nothing to it."""
+    with torch.inference_mode(False):
+        return torch.tensor(channels, device=device)
 
 
 def cells_in_words(region: Region) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
@@ -44,6 +45,36 @@ def test_what_fails_leaves_the_old_file(tmp_path: Path) -> None:
         fill()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@needs_posix
+def test_the_disk_is_waited_for_as_windows_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There only a file open for writing can be synced, and a folder cannot be opened."""
+    synced: list[str] = []
+    sync, open_path = os.fsync, os.open
+
+    def sync_there(descriptor: int) -> None:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(9, "Bad file descriptor")
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        sync(descriptor)
+
+    def open_there(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied")
+        return open_path(path, flags, mode)
+
+    monkeypatch.setattr(os, "fsync", sync_there)
+    monkeypatch.setattr(os, "open", open_there)
+    path = tmp_path / "a.txt"
+    write(path, "one")
+    path.chmod(0o644)
+    write(path, "two")
+    assert path.read_text() == "two"
+    assert [Path(name).parent for name in synced] == [tmp_path, tmp_path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 @needs_posix

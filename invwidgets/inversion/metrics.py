@@ -239,7 +239,7 @@ def lower_median(errors: Sequence[float]) -> float:
 
 def to_floats(values: Tensor) -> tuple[float, ...]:
     """A tensor (S,) as plain numbers."""
-    return tuple(float(value) for value in values)
+    return tuple(values.tolist())
 
 
 def _channels_last(images: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

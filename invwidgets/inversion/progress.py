@@ -64,7 +64,7 @@ def frame_of(run: Run, step: Step) -> Frame:
     return Frame(
         index=step.index,
         images=to_uint8(images),
-        scores=to_floats(run.objective.score(step.energies["data"].double().cpu())),
+        scores=to_floats(run.objective.score(step.energies["data"].cpu().double())),
         objective=run.objective,
         psnr=None if run.yardstick is None else psnr(images, run.yardstick),
         handcrafted=run.representation.handcrafted,

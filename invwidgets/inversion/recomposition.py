@@ -142,7 +142,7 @@ def recomposition(
     relief = theirs.unflatten(-1, (-1, patch * patch)).var(-1, correction=0).mean(-1).sqrt()
     theirs = F.normalize(theirs, dim=-1)
     ours = F.normalize(patches(result.images), dim=-1)
-    likeness, matches = (ours @ theirs.T).max(-1)
+    likeness, matches = (found.cpu() for found in (ours @ theirs.T).max(-1))
     grid = (features.shape[-2] // patch, features.shape[-1] // patch)
     order = torch.randperm(len(theirs), generator=torch.Generator().manual_seed(0))
     if other is None:
@@ -150,7 +150,7 @@ def recomposition(
     foreign = F.normalize(patches(read_photo(other, size)[None])[0], dim=-1)
     cell = (patch * size[0] / features.shape[-2], patch * size[1] / features.shape[-1])
     return Recomposition(
-        matches, likeness, relief, grid, cell, size,
+        matches, likeness, relief.cpu(), grid, cell, size,
         shuffled=float(_distances(matches[:, order], grid).mean()),
         elsewhere=float((ours @ foreign.T).amax(-1).mean()),
     )  # fmt: skip

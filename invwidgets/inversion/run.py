@@ -253,7 +253,6 @@ class Run:
             field = phi.receptive_field(self.selection.region, self.size)
         if step.index not in record.frame_steps and self.settings.frames:
             self._keep_frame(step)
-        seeds = self.settings.seeds
         return Reconstruction(
             images=raw.clamp(0, 1).contiguous().cpu(),
             photo=self.photo,
@@ -275,11 +274,7 @@ class Run:
             },
             digest=phi.digest,
             knob_changes=self.changes(),
-            reverted=tuple(
-                (index, seeds[int(place)])
-                for index, mask in record.reverted
-                for place in mask.nonzero().flatten()
-            ),
+            reverted=self._reverted(),
             frames=torch.stack(record.frames) if record.frames else no_frames(),
             frame_steps=tuple(record.frame_steps),
             receptive_field=field,
@@ -303,6 +298,13 @@ class Run:
         if step.index in record.wanted:
             self._keep_frame(step)
         record.last = step
+
+    def _reverted(self) -> tuple[tuple[int, int], ...]:
+        """(step, seed) of each return to the best image; of all steps in one look at the device."""
+        steps = [index for index, _ in self._record.reverted]
+        masks = torch.stack([mask for _, mask in self._record.reverted]).cpu()
+        seeds = self.settings.seeds
+        return tuple((steps[row], seeds[place]) for row, place in masks.nonzero().tolist())
 
     def _keep_frame(self, step: Step) -> None:
         images = step.images[:_FRAME_SEEDS]

@@ -111,6 +111,7 @@ def walk(
         result.photo, representation, selection=result.selection, size=size, seeds=1, start="photo",
         phases=[Phase(steps, RATE, LAST_RATE)], tv_weight=result.settings.tv_weight, tv_boost=1.0,
         alpha_weight=result.settings.alpha_weight, alpha=result.settings.alpha,
+        device=str(representation.mean_color.device),
     )  # fmt: skip
     pulled = torch.cat([_pulled_back(run, blend) for blend in blends])
     return Walk(blends, pulled, straight, errors(pulled))
@@ -120,4 +121,4 @@ def _pulled_back(run: Run, blend: Tensor) -> Tensor:
     """The image (1, 3, H, W) that a search ends in which begins at ``blend``."""
     with run.cpu_threads():
         *_, last = run.steps(origin=blend)
-    return last.images
+    return last.images.cpu()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..fallbacks import took_slower_path
 from ..representations.base import Region, Representation
 from ..representations.caching import cached
 from ..representations.receptive_fields.tracer import Box
@@ -73,7 +74,13 @@ def _find(representation: Representation, region: Region, size: tuple[int, int])
     rows, columns = top // grid[0], left // grid[1]
     shifted = (region[0] - rows, region[1] - rows, region[2] - columns, region[3] - columns)
     window = Window(Box(top, left, bottom, right), Selection(shifted))
-    return window if _same_cells(representation, window, region, size) else None
+    if _same_cells(representation, window, region, size):
+        return window
+    took_slower_path(
+        "the whole image is computed for a region",
+        f"layer {representation.layer} of {representation.name} gives other features for a part",
+    )
+    return None
 
 
 def _span(start: int, end: int, grid: int, size: int) -> tuple[int, int]:

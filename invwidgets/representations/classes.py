@@ -45,8 +45,9 @@ def likeliest(
         return [[] for _ in images]
     with torch.no_grad():
         whole = representation.at(representation.layers()[-1].name)
-        sure = whole(images.float()).flatten(1).softmax(1)
-    values, places = sure.topk(count)
+        whole = whole.on(representation.mean_color.device)
+        sure = whole(images.to(whole.mean_color)).flatten(1).softmax(1)
+    values, places = sure.cpu().topk(count)
     return [
         [(names[int(place)], float(value)) for value, place in zip(row, where, strict=True)]
         for row, where in zip(values, places, strict=True)

@@ -101,13 +101,15 @@ def effective_field(
         sums = torch.eye(channels).reshape(channels, *shape)
     else:
         sums = torch.randn(count, *shape, generator=torch.Generator().manual_seed(0))
-    energy = torch.zeros(representation.size)
+    device = representation.mean_color.device
+    sums = sums.to(device)
+    energy = torch.zeros(representation.size, device=device)
     for source in photos() if sources is None else sources:
-        photo = read_photo(source, representation.size)[None].requires_grad_(True)
+        photo = read_photo(source, representation.size)[None].to(device).requires_grad_(True)
         cells = representation(photo)[0, :, top:bottom, left:right]
         for one in sums:
             (slope,) = torch.autograd.grad(cells, photo, one.to(cells), retain_graph=True)
             energy += slope[0].square().sum(0)
-    weight = energy.sqrt()
+    weight = energy.sqrt().cpu()
     box = representation.receptive_field(region).clipped
     return EffectiveField(weight / weight.max().clamp_min(1e-30), box, region)

@@ -32,6 +32,8 @@ from torch.autograd import forward_ad
 from torch.autograd.function import Function
 from torch.nn import functional as F
 
+from ..fallbacks import took_slower_path
+
 Limits = tuple[float, float]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
@@ -114,12 +116,13 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def _can_run(x: Tensor) -> bool:
+    if type(x) is not Tensor or (x.device.type, x.dtype, x.ndim) != ("cpu", torch.float32, 4):
+        return False
+    if not (torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled):
+        took_slower_path("convolutions run one by one", "torch's oneDNN is missing or switched off")
+        return False
     return bool(
-        type(x) is Tensor
-        and (x.device.type, x.dtype, x.ndim) == ("cpu", torch.float32, 4)
-        and torch.backends.mkldnn.is_available()
-        and torch.backends.mkldnn.enabled
-        and not torch.is_autocast_enabled("cpu")
+        not torch.is_autocast_enabled("cpu")
         and forward_ad._current_level < 0
         and torch._C._functorch.peek_interpreter_stack() is None
     )

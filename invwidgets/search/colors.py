@@ -2,6 +2,7 @@
 
     >>> basis = color_basis(z)            # (3, 3), a row a colour axis
     >>> z = mixed(basis.T, parameters)    # the image of parameters in these axes
+    >>> parameters = mixed(color_inverse(z).T, z)
 
 Photos' red, green and blue rise and fall together: equal steps along the rows change an image as
 photos differ. Source of the idea: Olah, Mordvintsev & Schubert, *Feature Visualization*, Distill
@@ -9,6 +10,8 @@ photos differ. Source of the idea: Olah, Mordvintsev & Schubert, *Feature Visual
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -19,10 +22,25 @@ _DEVIATIONS = torch.tensor([1.0, 0.28, 0.13], dtype=torch.float32)  # in photos,
 
 
 def color_basis(like: Tensor) -> Tensor:
-    """The axes (3, 3), a row each, whose squares sum to 3, as those of red, green and blue do."""
-    axes = _OPPONENT / _OPPONENT.norm(dim=1, keepdim=True)
-    scaled: Tensor = (axes * (_DEVIATIONS / _DEVIATIONS.square().mean().sqrt())[:, None]).to(like)
-    return scaled
+    """The axes (3, 3), a row each, whose squares sum to 3, as those of red, green and blue do.
+
+    On the device and in the type of ``like``; kept there, so that a step copies nothing to it, and
+    so not to be changed.
+    """
+    return _placed(like.device, like.dtype)[0]
+
+
+def color_inverse(like: Tensor) -> Tensor:
+    """The inverse of ``color_basis``."""
+    return _placed(like.device, like.dtype)[1]
+
+
+@lru_cache(maxsize=8)
+def _placed(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):  # else autograd could not save them later
+        axes = _OPPONENT / _OPPONENT.norm(dim=1, keepdim=True)
+        basis = axes * (_DEVIATIONS / _DEVIATIONS.square().mean().sqrt())[:, None]
+        return basis.to(device, dtype), torch.linalg.inv(basis).to(device, dtype)
 
 
 def mixed(matrix: Tensor, z: Tensor) -> Tensor:

@@ -239,6 +239,7 @@ class TorchOptimizer(Optimizer):
     >>> rule = TorchOptimizer(torch.optim.SGD, momentum=0.9)
     >>> invert("coffee", layer="blocks.2", optimizer=rule, phases=[Phase(100, 2e4)])
 
+    On an accelerator each step waits for it once: torch's rules take their rate as a number.
     L-BFGS takes one step for each gradient, as ``TorchOptimizer(torch.optim.LBFGS, max_iter=1)``,
     without a line search: the engine evaluates once a step, for all seeds.
 
@@ -266,21 +267,24 @@ class TorchOptimizer(Optimizer):
     def start(self, parameters: Tensor, steps: int) -> None:
         self._seeds = [torch.nn.Parameter(seed) for seed in parameters]  # share its memory
         self._rules = [self._new(seed) for seed in self._seeds]
+        self._forgotten = torch.zeros(len(parameters), dtype=torch.bool, device=parameters.device)
 
     def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
         loss = torch.zeros(())  # each asks for it once; the gradient is there already
-        for rule, seed, slope, rate in zip(
-            self._rules, self._seeds, gradient, rates.tolist(), strict=True
-        ):
+        host_rates, forgotten = torch.stack([rates, self._forgotten.to(rates)]).tolist()
+        self._forgotten = torch.zeros_like(self._forgotten)
+        for place, (seed, slope) in enumerate(zip(self._seeds, gradient, strict=True)):
+            if forgotten[place]:
+                self._rules[place] = self._new(seed)
             seed.grad = slope
-            for group in rule.param_groups:
-                group["lr"] = rate
-            rule.step(lambda: loss)  # type: ignore[arg-type, return-value]
+            for group in self._rules[place].param_groups:
+                group["lr"] = host_rates[place]
+            self._rules[place].step(lambda: loss)  # type: ignore[arg-type, return-value]
 
     def forget(self, seeds: Tensor | None = None) -> None:
-        for place, seed in enumerate(self._seeds):
-            if seeds is None or bool(seeds[place]):
-                self._rules[place] = self._new(seed)
+        """At the next update, which asks the device which seeds those are."""
+        everyone = torch.ones_like(self._forgotten)
+        self._forgotten = everyone if seeds is None else self._forgotten | seeds
 
     def _new(self, seed: Tensor) -> torch.optim.Optimizer:
         return self.rule([seed], lr=1.0, **self.options)

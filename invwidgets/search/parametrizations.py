@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ..errors import OwnPartError, shown
 from ..swappable import Part, SavedPart, asked, chosen
-from .colors import color_basis, mixed
+from .colors import color_basis, color_inverse, mixed
 
 
 class Parametrization(Part):
@@ -96,8 +97,7 @@ class Fourier(Parametrization):
     def _colors(self, z: Tensor, back: bool = False) -> Tensor:
         if not self.decorrelated or z.shape[1] != 3:
             return z
-        basis = color_basis(z).T
-        return mixed(torch.linalg.inv(basis) if back else basis, z)
+        return mixed((color_inverse(z) if back else color_basis(z)).T, z)
 
 
 PARAMETRIZATIONS: Mapping[str, type[Parametrization]] = {
@@ -172,8 +172,13 @@ def _hartley(z: Tensor) -> Tensor:
 
 def _falling(z: Tensor) -> Tensor:
     """1 / frequency, (H, W), of a root mean square of one."""
-    height, width = z.shape[-2:]
-    rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]
-    falling = 1 / torch.hypot(rows, columns).clamp_min(1 / max(height, width))
-    scaled: Tensor = (falling / falling.square().mean().sqrt()).to(z)
-    return scaled
+    return _weights(z.shape[-2], z.shape[-1], z.device, z.dtype)
+
+
+@lru_cache(maxsize=4)  # on its device: a step copies nothing to it
+def _weights(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(False):
+        rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]
+        falling = 1 / torch.hypot(rows, columns).clamp_min(1 / max(height, width))
+        scaled: Tensor = falling / falling.square().mean().sqrt()
+        return scaled.to(device, dtype)

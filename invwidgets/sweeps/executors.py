@@ -24,6 +24,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from ..errors import InvwidgetsError
+from ..fallbacks import took_slower_path
 from .work import Outcome, failed, opened, perform
 
 LIVES = 3  # workers that a job may lose before it is taken to be at fault
@@ -183,6 +184,7 @@ def lost(task: dict[str, Any], url: str) -> Outcome:
 
 def _context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
+        took_slower_path("each worker process imports all it needs", "this system cannot fork")
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["invwidgets.sweeps.preload"])

@@ -8,7 +8,9 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,12 +18,16 @@ pytest.importorskip("voila")
 pytest.importorskip("psutil")
 
 import psutil
+from jupyter_server.services.kernels import kernelmanager
 
 from invwidgets.cli import main
 from invwidgets.errors import BadSettingError
 from invwidgets.widgets.app import SESSION_BYTES, listening, serve, sessions_for
+from invwidgets.widgets.server import PanelServer
+from invwidgets.widgets.server_sessions import Sessions
 
 from .app import App, Visitor, app, until
+from .servers import write_notebook
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +158,37 @@ def test_places_owners_and_a_dead_session(small: App) -> None:
     xsrf = second.cookies["_xsrf"]
     assert second.get(f"/voila/api/shutdown/{again}?_xsrf={xsrf}", "POST")[0] == 204
     until(lambda: len(small.sessions) == 1, "a closed page ends its session")
+
+
+@pytest.mark.parametrize(
+    ("idle", "state", "ends"),
+    [(61, "idle", True), (59, "idle", False), (61, "busy", False), (0, "idle", False)],
+)
+async def test_an_idle_session_ends_though_a_page_looks_at_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, idle: float, state: str, ends: bool
+) -> None:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        notebook = write_notebook(tmp_path / "panel.ipynb", "")
+        server = PanelServer.of(notebook, [found], "token", False, sessions=1, idle_seconds=60)
+    sessions = Sessions(config=server.config)
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr(kernelmanager, "utcnow", lambda: now)
+    session = SimpleNamespace(
+        execution_state=state, last_activity=now - timedelta(seconds=idle), kernel_name="python3",
+        kernel_spec=SimpleNamespace(metadata={}), is_alive=lambda: True,
+    )  # fmt: skip
+    monkeypatch.setattr(sessions, "_kernels", {"one": session})
+    monkeypatch.setattr(sessions, "get_kernel", lambda name: session)
+    ended: list[str] = []
+
+    async def end(name: str, now: bool = False) -> None:
+        ended.append(name)
+
+    monkeypatch.setattr(sessions, "shutdown_kernel", end)
+    sessions.notify_connect("one")
+    await sessions.cull_kernel_if_idle("one")
+    assert ended == (["one"] if ends else [])
 
 
 @pytest.mark.slow

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import types
+from collections.abc import Callable
 
 import psutil
 import pytest
 import torch
 
 from invwidgets.errors import BadSettingError, DeviceError, OutOfMemoryError
+from invwidgets.fallbacks import took_slower_path
 from invwidgets.inversion.hardware import memory as resources
 from invwidgets.inversion.hardware.memory import (
     available_memory,
@@ -25,23 +28,83 @@ PHI = phi()
 CPU = torch.device("cpu")
 
 
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert resolve_device("auto") == resolve_device("cpu") == CPU
-    for name in ("cuda", "cuda:1", "mps"):
-        with pytest.raises(DeviceError, match=rf"{name}.*which has: cpu.*auto"):
+def accelerator(
+    monkeypatch: pytest.MonkeyPatch, kind: str | None, current: int = 0, count: int = 1
+) -> None:
+    """As torch answers on a machine with ``count`` accelerators of a kind, or none."""
+    found = None if kind is None else torch.device(kind)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: found is not None)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: found)
+    monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: current)
+    if kind is not None:
+        monkeypatch.setattr(getattr(torch, kind), "device_count", lambda: count)
+
+
+def test_without_an_accelerator_there_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    accelerator(monkeypatch, None)
+    assert resolve_device("auto") == resolve_device("cpu") == resolve_device("cpu:0") == CPU
+    for name in ("cuda", "cuda:1", "mps", "xpu"):
+        with pytest.raises(DeviceError, match=rf"{name}.*which has: cpu; use 'auto'"):
             resolve_device(name)
-    with pytest.raises(BadSettingError, match=r"'tpu'.*auto, cpu, cuda, mps"):
-        resolve_device("tpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert resolve_device("auto").type == "cuda"
-    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+def test_auto_is_the_current_accelerator(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    accelerator(monkeypatch, kind)
+    assert resolve_device("auto") == resolve_device(kind) == torch.device(kind, 0)
+    accelerator(monkeypatch, kind, current=1, count=2)
+    assert resolve_device("auto") == resolve_device(kind) == torch.device(kind, 1)
+    assert resolve_device(f"{kind}:0") == torch.device(kind, 0)
+    assert resolve_device("cpu") == CPU
+    with pytest.raises(DeviceError, match=rf"'{kind}:2' .* which has 2 of that kind.*use 'auto'"):
+        resolve_device(f"{kind}:2")
+    other = "xpu" if kind == "cuda" else "cuda"
+    with pytest.raises(DeviceError, match=rf"'{other}' .*which has: cpu, {kind}; use 'auto'"):
+        resolve_device(other)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu", None])
+def test_auto_under_a_torch_without_torch_accelerator(
+    monkeypatch: pytest.MonkeyPatch, kind: str | None
+) -> None:
+    monkeypatch.delattr(torch, "accelerator")
+    modules = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
+    for name, module in modules.items():
+        monkeypatch.setattr(module, "is_available", lambda name=name: name == kind)
+    assert resolve_device("auto") == (CPU if kind is None else torch.device(kind, 0))
+
+
+def test_memory_is_the_accelerators_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (torch.cuda, torch.xpu):
+        monkeypatch.setattr(module, "mem_get_info", lambda device: (1234, 5678))
+    assert [available_memory(torch.device(kind)) for kind in ("cuda", "xpu")] == [1234, 1234]
+    assert available_memory(torch.device("mps")) > 2**20  # shared with the machine
 
 
 def test_a_device_that_is_no_device() -> None:
-    with pytest.raises(BadSettingError, match="cpu:x"):
-        resolve_device("cpu:x")
+    for name in ("cpu:x", "tpu", "", "meta", 0, None):
+        with pytest.raises(BadSettingError, match=r"^device .*auto, cpu, cuda, mps, xpu"):
+            resolve_device(name)  # type: ignore[arg-type]
+
+
+def test_a_c_library_that_cannot_be_opened_ends_no_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    took_slower_path.cache_clear()
+    keep = resources.keep_freed_memory.__wrapped__  # not remembered from another test
+    with caplog.at_level("INFO"):
+        for error in (TypeError, OSError, AttributeError):
+            monkeypatch.setattr(ctypes, "CDLL", raising(error))
+            keep()
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+    assert "because the C library is not glibc" in caplog.text
+
+
+def raising(error: type[Exception]) -> Callable[[str | None], object]:
+    def open_library(name: str | None) -> object:
+        raise error
+
+    return open_library
 
 
 def test_threads_are_set_inside_and_put_back() -> None:

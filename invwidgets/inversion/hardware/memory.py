@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,11 +13,12 @@ import psutil
 import torch
 
 from ...errors import BadSettingError, DeviceError, OutOfMemoryError, shown
+from ...fallbacks import took_slower_path
 from ...representations.base import Representation
 from ...representations.caching import cached
 from ..settings import InversionSettings
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 _CANVASES = (
     8  # tensors of an iterate's size a seed needs: itself, gradient, optimiser, best, priors
 )
@@ -28,31 +29,54 @@ _SLACK = 1.3  # what operators take for themselves beside what they save
 
 
 def resolve_device(name: str) -> torch.device:
-    """``auto`` takes a GPU if there is one.
+    """A device by its name, with its index; ``auto`` takes torch's current accelerator, if any.
 
-    Raises ``DeviceError`` if the device asked for is not there.
+    >>> resolve_device("cpu")
+    device(type='cpu')
+
+    Raises ``DeviceError`` if the device is not on this machine, ``BadSettingError`` if there is no
+    such kind of device.
     """
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not isinstance(name, str):
-        raise BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}")
+    unknown = BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}")
+    current = current_accelerator()
     if name == "auto":
-        return torch.device("cuda" if there["cuda"] else "mps" if there["mps"] else "cpu")
-    kind = name.split(":")[0]
-    if kind not in there:
-        raise BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}")
-    if not there[kind]:
-        have = ", ".join(device for device, found in there.items() if found)
-        raise DeviceError(
-            f"device {shown(name)} is not on this machine, which has: {have}; use 'auto'"
-        )
+        return current or torch.device("cpu")
     try:
-        return torch.device(name)
-    except RuntimeError:
-        raise BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}") from None
+        wanted = torch.device(name)
+    except (RuntimeError, TypeError):
+        raise unknown from None
+    if wanted.type == "cpu":
+        return torch.device("cpu")
+    if current is not None and wanted.type == current.type:
+        count = device_count(current)
+        if (wanted.index or 0) < count:
+            return wanted if wanted.index is not None else current
+        raise DeviceError(
+            f"device {shown(name)} is not on this machine, which has {count} of that kind, counted "
+            "from 0; use 'auto'"
+        )
+    if wanted.type not in DEVICES:
+        raise unknown
+    have = "cpu" if current is None else f"cpu, {current.type}"
+    raise DeviceError(f"device {shown(name)} is not on this machine, which has: {have}; use 'auto'")
+
+
+def current_accelerator() -> torch.device | None:
+    """The accelerator that torch would take, with its index; None where there is none."""
+    if not hasattr(torch, "accelerator"):  # before torch 2.6
+        kinds = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
+        found = next((kind for kind, module in kinds.items() if module.is_available()), None)
+        return None if found is None else torch.device(found, 0)
+    if not torch.accelerator.is_available():
+        return None
+    device = torch.accelerator.current_accelerator()
+    return device and torch.device(device.type, torch.accelerator.current_device_index())
+
+
+def device_count(device: torch.device) -> int:
+    """How many of a kind there are."""
+    count: int = torch.get_device_module(device).device_count()
+    return count
 
 
 @contextmanager
@@ -75,17 +99,19 @@ def keep_freed_memory() -> None:
     By default it hands activations back to the system at every step and fetches them anew, page
     by page: a fifth of an EfficientNet-Lite0 step. At most 128 MiB are kept so.
     """
-    with suppress(OSError, AttributeError):
+    try:
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version  # noqa: B018  # others' mallopt counts differently
         library.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
         library.mallopt(_M_TRIM_THRESHOLD, 128 * 2**20)
+    except (OSError, AttributeError, TypeError):  # the last on Windows, which has no such library
+        took_slower_path("memory is fetched anew at every step", "the C library is not glibc")
 
 
 def available_memory(device: torch.device) -> int:
     """Bytes that can still be had: of the accelerator, or of the machine and its container."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+    if hasattr(module := torch.get_device_module(device), "mem_get_info"):  # CUDA, XPU
+        return int(module.mem_get_info(device)[0])
     limits = [int(psutil.virtual_memory().available)]
     folder = Path("/sys/fs/cgroup")  # a container's own limit, which psutil does not read
     for ceiling, used in (

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...errors import BadSettingError, DeviceError, unknown_name
+from ...fallbacks import took_slower_path
 from ...representations.base import Representation
 from ...representations.caching import cached
 from ..settings import PRECISIONS
@@ -54,7 +55,12 @@ def resolve_precision(
             )
     if wanted != "auto":
         return cast(Precision, wanted)
-    if representation.handcrafted or not has_bfloat16(device):
+    if representation.handcrafted:
+        return "float32"
+    if not has_bfloat16(device):
+        took_slower_path(
+            "networks run in float32", f"this {device.type} has no bfloat16 arithmetic"
+        )
         return "float32"
     key = ("precision", size, torch.get_num_threads())
     return cached(representation, key, lambda: _faster(representation, size))
@@ -64,7 +70,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether the hardware multiplies in bfloat16: AVX512-BF16 or AMX, or a GPU that does."""
     if device.type == "cpu":
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    supported = getattr(torch.get_device_module(device), "is_bf16_supported", None)
+    return supported is not None and bool(supported(including_emulation=False))
 
 
 def _faster(representation: Representation, size: tuple[int, int]) -> Precision:
