@@ -179,7 +179,7 @@ def test_files_that_are_no_weights(state: dict[str, Tensor], tmp_path: Path) -> 
     torch.save([1, 2], tmp_path / "list.pth")
     refused("squeezenet1_1", tmp_path / "list.pth", "holds a list")
     torch.save({k: v for k, v in state.items() if "bias" not in k}, tmp_path / "part.pth")
-    refused("squeezenet1_1", tmp_path / "part.pth", "do not fit", "Missing key")
+    refused("squeezenet1_1", tmp_path / "part.pth", "do not fit", "missing: ", ".bias")
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
     refused("resnet18", tmp_path / "other.pth", "do not fit")
 
