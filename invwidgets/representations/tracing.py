@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InvwidgetsError, RepresentationError, own_words
+from ..models.refusals import words_of_failures
 from .base import Layer, Region
 from .receptive_fields.boxes import EMPTY, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
@@ -111,7 +111,8 @@ def trace_layers(
     that hands on its last child's output lends that layer an alias. Names count the calls of a
     module called again.
 
-    Raises ``RepresentationError``, in the network's own words, if it fails on such an image.
+    Raises ``RepresentationError``, in the network's own words and with the remedy for the cause,
+    if it fails on such an image.
     """
     boxes = BoxTracer()
     names = CallNames(module)
@@ -147,17 +148,9 @@ def trace_layers(
         for name, layer in module.named_modules():
             if name:
                 stack.callback(layer.register_forward_hook(hook(name)).remove)
-        try:
-            with torch.no_grad(), boxes:
-                returned = module((image - mean[:, None, None]) / std[:, None, None])
-        except InvwidgetsError:
-            raise
-        except Exception as error:
-            raise RepresentationError(
-                f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
-                f"{own_words(error)}; if it takes other sizes only, larger for most networks, "
-                "give one with size=(HEIGHT, WIDTH)"
-            ) from error
+        stack.enter_context(words_of_failures(module, size))
+        with torch.no_grad(), boxes:
+            returned = module((image - mean[:, None, None]) / std[:, None, None])
     beyond = _no_features(returned)
     return tuple(
         TracedLayer(
