@@ -179,7 +179,7 @@ def test_files_that_are_no_weights(state: dict[str, Tensor], tmp_path: Path) -> 
     torch.save([1, 2], tmp_path / "list.pth")
     refused("squeezenet1_1", tmp_path / "list.pth", "holds a list")
     torch.save({k: v for k, v in state.items() if "bias" not in k}, tmp_path / "part.pth")
-    refused("squeezenet1_1", tmp_path / "part.pth", "do not fit", "Missing key")
+    refused("squeezenet1_1", tmp_path / "part.pth", "do not fit", "missing: ", ".bias")
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
     refused("resnet18", tmp_path / "other.pth", "do not fit")
 
@@ -257,6 +257,46 @@ def test_your_own_module_needs_its_preprocessing() -> None:
     with pytest.raises(BadSettingError, match="belong to your own module"):
         load_network("alexnet", "random", mean=HALF, std=HALF)
     assert load_network(small(), mean=HALF, std=HALF).weights == "as given"
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "words"),
+    [
+        ((0.485, 0.456, 406), HALF, ["mean (0.485, 0.456, 406)", "decimal point"]),
+        ((-0.485, 0.456, 0.406), HALF, ["mean", "sign"]),
+        ((123.7, 116.3, 103.5), HALF, ["by 255: ", "mean=(0.485, 0.456, 0.406)"]),
+        (HALF, (58.4, 57.1, 57.4), ["by 255: ", "std=(0.229, 0.224, 0.225)"]),
+        ((0, 0, 0), (255, 255, 255), ["std (255, 255, 255)", "std=(1, 1, 1)"]),
+        (HALF, (0.229, 0.224, 0.000225), ["std", "1.02e+03 times the smallest"]),
+        (HALF, (0.2, 0.2, 300), ["std", "decimal point"]),
+        (HALF, (0.2, 0.2, -0.2), ["above 0"]),
+        ((0.5, 0.5, float("nan")), HALF, ["three finite numbers"]),
+    ],
+)
+def test_a_mean_or_std_that_cannot_be_meant_is_refused(
+    mean: tuple[float, ...], std: tuple[float, ...], words: list[str]
+) -> None:
+    with pytest.raises(BadSettingError) as caught:
+        load_network(small(), mean=mean, std=std)  # type: ignore[arg-type]
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ((0, 0, 0), (1, 1, 1)),
+        ((1, 1, 1), (1, 1, 1)),
+        ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        ((0.4816, 0.4575, 0.4078), (1 / 255, 1 / 255, 1 / 255)),  # takes 0–255
+        ((0, 0, 0), (1 / 65535, 1 / 65535, 1 / 65535)),
+        ((0.5, 0.5, 0.5), (2, 2, 2)),
+    ],
+)
+def test_the_preprocessings_there_are_stay_possible(
+    mean: tuple[float, float, float], std: tuple[float, float, float]
+) -> None:
+    network = load_network(small(), mean=mean, std=std)
+    assert (network.mean, network.std) == (mean, std)
 
 
 def test_a_module_that_cannot_be_copied() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import types
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,97 @@ from ..errors import WeightsError, own_words, shown_path
 from .caffenet import read_matconvnet
 from .isolate import LIBRARIES
 
+WRAPPERS = ("_orig_mod", "module", "model", "net", "backbone", "encoder")
+"""Attributes that training scripts, torch.compile and DataParallel keep a network under."""
+
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict into a network, without the prefixes that its wrappers gave every name.
+
+    >>> fit(nn.Linear(2, 1), {"module.weight": torch.ones(1, 2), "module.bias": torch.ones(1)}, "w")
+
+    A prefix is left out if all names share it, if it is made of ``WRAPPERS``, and if more names
+    fit without it.
+
+    Raises ``WeightsError``, naming ``source`` and the prefix or the tensors that do not fit.
+    """
+    names = module.state_dict().keys()
+    inner = {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
+    if len(names & inner.keys()) > len(names & state.keys()):  # a part of the network was compiled
+        state = inner
+    fitting = {p: len(names & _without(p, state).keys()) for p in ("", *_shared_prefixes(state))}
+    prefix = max(fitting, key=lambda p: fitting[p])  # of equal ones the first, which is none
+    if all(part in WRAPPERS for part in prefix.split(".")[:-1]):
+        state = _without(prefix, state)
     try:
         module.load_state_dict(state)
     except (RuntimeError, AttributeError, TypeError) as error:
+        reason = _other_prefix(names, state) or _differences(module, state)
         raise WeightsError(
-            f"{source} do not fit {type(module).__name__}: {str(error)[:600]}; "
-            "give the state dict of this very architecture"
+            f"{source} do not fit {type(module).__name__}: {reason or own_words(error)}"
         ) from None
+
+
+def _shared_prefixes(names: Collection[str]) -> list[str]:
+    """The prefixes up to a dot that all names share, the shortest first."""
+    parts = next(iter(names), "").split(".")
+    prefixes = ["".join(f"{part}." for part in parts[:n]) for n in range(1, len(parts))]
+    return [prefix for prefix in prefixes if all(name.startswith(prefix) for name in names)]
+
+
+def _without(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+
+
+def _other_prefix(names: Collection[str], state: Mapping[str, Tensor]) -> str:
+    """The prefix that keeps names apart, in words; empty if it is not a prefix.
+
+    Looked for: one of the file's names, of all or of some, and one of the network's names.
+    """
+    ends = Counter(
+        name[:dot]
+        for name in state
+        for dot in (m.end() for m in re.finditer(r"\.", name))
+        if name[dot:] in names
+    )
+    fit_now = sum(name in names for name in state)
+    if ends and ends.most_common(1)[0][1] > fit_now:
+        prefix, count = ends.most_common(1)[0]
+        others = [name for name in state if not name.startswith(prefix)]
+        beside = f"; {_listed(others)} belong to something else" if others else ""
+        return (
+            f"without the prefix {prefix!r}, {count} of its {len(state)} names fit the "
+            f"network's{beside}; save the network's alone, "
+            f"{{k.removeprefix({prefix!r}): v for k, v in state.items() "
+            f"if k.startswith({prefix!r})}}"
+        )
+    for prefix in _shared_prefixes(names):
+        if sum(f"{prefix}{name}" in names for name in state) > fit_now:
+            return (
+                f"with the prefix {prefix!r}, its names fit the network's; give the inner network, "
+                "or save them as "
+                f"{{{prefix!r} + k: v for k, v in state.items()}}"
+            )
+    return ""
+
+
+def _differences(module: nn.Module, state: Mapping[str, Tensor]) -> str:
+    wanted = module.state_dict()
+    missing = [name for name in wanted if name not in state]
+    unknown = [name for name in state if name not in wanted]
+    other = [
+        f"{name} {tuple(state[name].shape)} for {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in state and isinstance(tensor, Tensor) and state[name].shape != tensor.shape
+    ]
+    found = [("missing", missing), ("not in the network", unknown), ("of another shape", other)]
+    told = [f"{what}: {_listed(names)}" for what, names in found if names]
+    return f"{'; '.join(told)}; give the state dict of this very architecture" if told else ""
+
+
+def _listed(names: list[str], most: int = 3) -> str:
+    more = f", … ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
@@ -56,10 +140,13 @@ def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
             "holds tensors only: save one with torch.save(model.state_dict(), …) or as safetensors"
         ) from None
     state = unwrapped(state)
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()
+    ):
+        held = f" of {_listed([str(key)[:40] for key in state])}" if isinstance(state, dict) else ""
         raise WeightsError(
-            f"weights file {shown_path(path)} holds a {type(state).__name__}, not a state dict of "
-            f"tensors for {model}"
+            f"weights file {shown_path(path)} holds a {type(state).__name__}{held}, not a state "
+            f"dict of tensors for {model}"
         )
     for name, tensor in state.items():
         if tensor.is_complex():
@@ -72,19 +159,12 @@ def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
 def unwrapped(state: Any) -> Any:
     """The state dict within what training scripts save around it.
 
-    >>> unwrapped({"epoch": 3, "state_dict": {"module.fc.bias": torch.zeros(2)}}).keys()
+    >>> unwrapped({"epoch": 3, "state_dict": {"fc.bias": torch.zeros(2)}}).keys()
     dict_keys(['fc.bias'])
-
-    Taken off: ``state_dict``, ``model_state_dict`` and ``model`` around it, and the prefix
-    ``module.`` that DataParallel gives every name.
     """
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             return unwrapped(state[wrapper])
-    if not isinstance(state, Mapping) or not state:
-        return state
-    if all(isinstance(name, str) and name.startswith("module.") for name in state):
-        return {name.removeprefix("module."): tensor for name, tensor in state.items()}
     return state
 
 

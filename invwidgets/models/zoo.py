@@ -32,6 +32,7 @@ from .weights import digest, fit, read_weights
 
 RANDOM_SEED = 0  # of random weights
 KEPT_BYTES = 2**30  # of named networks that nobody holds
+_LARGEST_STD, _UNEVEN_STD = 10.0, 30.0  # of images in [0, 1]; 1/255 is one that takes 0–255
 ZOO: dict[str, ModelSpec] = {spec.name: spec for spec in SPECS}
 DEFAULT_MODEL = SPECS[0].name
 
@@ -186,12 +187,32 @@ def preprocessing(mean: Any, std: Any) -> tuple[Triple, Triple]:
     """
     means, stds = triple(mean, "mean"), triple(std, "std")
     if not all(map(math.isfinite, means)):
-        raise BadSettingError(f"mean {shown(mean)}: three finite numbers, one a colour")
+        raise BadSettingError(f"mean {shown(mean)}: three finite numbers, one a color")
     if not all(math.isfinite(value) and value > 0 for value in stds):
         raise BadSettingError(
             f"std {shown(std)}: three finite numbers above 0, which (x - mean) is divided by"
         )
+    _check_range("mean", mean, means, 1)
+    _check_range("std", std, stds, _LARGEST_STD)
+    if max(stds) > _UNEVEN_STD * min(stds):
+        raise BadSettingError(
+            f"std {shown(std)}: the largest is {max(stds) / min(stds):.3g} times the smallest, but "
+            "the colors of photos vary about alike; a decimal point may be wrong"
+        )
     return means, stds
+
+
+def _check_range(name: str, given: Any, values: Triple, most: float) -> None:
+    if min(values) >= 0 and max(values) <= most:
+        return
+    remedy = "a decimal point or a sign may be wrong"
+    if min(values) >= 1 and max(values) <= 255:
+        divided = ", ".join(f"{value / 255:.3g}" for value in values)
+        remedy = f"divide both the mean and the std of images in 0–255 by 255: {name}=({divided})"
+    raise BadSettingError(
+        f"{name} {shown(given)}: images are in [0, 1], so that a color's {name} is "
+        f"{'too' if name == 'mean' else 'about 0.2, or 1 for none'}; {remedy}"
+    )
 
 
 _held: weakref.WeakValueDictionary[tuple[str, str, int | None], Network] = (

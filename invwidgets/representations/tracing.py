@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import InvwidgetsError, RepresentationError, own_words
+from ..models.refusals import words_of_failures
 from .base import Layer, Region
 from .receptive_fields.boxes import EMPTY, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
+
+_REGISTERS = 16  # tokens beside the patches, however few these are
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,53 @@ class Layout:
             return captured.permute(0, 3, 1, 2)
         if self.kind == "vector":
             return captured.flatten(1)
+        return self.arrange_tokens(captured.transpose(1, 2), 0.0)
+
+    def arrange_tokens(self, tokens: Tensor, blank: float) -> Tensor:
+        """Tokens (…, prefix + rows · columns) as a map: the grid, below it the prefix tokens in as
+        many rows as they need, ``blank`` beyond them."""
         assert self.tokens is not None
         prefix, rows, columns = self.tokens
-        tokens = captured.transpose(1, 2)
-        grid: Tensor = tokens[..., prefix:].unflatten(2, (rows, columns))
+        grid: Tensor = tokens[..., prefix:].unflatten(-1, (rows, columns))
         if not prefix:
             return grid
-        rest = torch.nn.functional.pad(tokens[..., :prefix], (0, columns - prefix))
-        return torch.cat([grid, rest[:, :, None]], 2)
+        below = nn.functional.pad(tokens[..., :prefix], (0, -prefix % columns), value=blank)
+        return torch.cat([grid, below.unflatten(-1, (-1, columns))], -2)
+
+
+class CallNames:
+    """The names of the calls of a network's modules: a path, and of later calls a number with it.
+
+    >>> names = CallNames(nn.ModuleDict({"conv": nn.Identity(), "conv_1": nn.Identity()}))
+    >>> [names.of_next(path) for path in ("conv", "conv_1", "conv", "conv")]
+    ['conv', 'conv_1', 'conv_2', 'conv_3']
+    >>> names.find("conv_2")
+    ('conv', 2)
+
+    Numbers begin at 1; those are left out with which a name would be another module's path.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._paths = {path for path, _ in network.named_modules()}
+        self._last: dict[str, int] = {}
+
+    def of_next(self, path: str) -> str:
+        """The name of the next call of the module at ``path``."""
+        if path not in self._last:
+            self._last[path] = 0
+            return path
+        self._last[path] = next(n for n in count(self._last[path] + 1) if self._free(path, n))
+        return f"{path}_{self._last[path]}"
+
+    def find(self, name: str) -> tuple[str, int]:
+        """The path of a call's module, and which of its calls it is, from 1."""
+        if name in self._paths:
+            return name, 1
+        path, _, number = name.rpartition("_")
+        return path, 1 + sum(self._free(path, n) for n in range(1, int(number) + 1))
+
+    def _free(self, path: str, number: int) -> bool:
+        return f"{path}_{number}" not in self._paths
 
 
 @dataclass(frozen=True)
@@ -70,10 +111,11 @@ def trace_layers(
     that hands on its last child's output lends that layer an alias. Names count the calls of a
     module called again.
 
-    Raises ``RepresentationError``, in the network's own words, if it fails on such an image.
+    Raises ``RepresentationError``, in the network's own words and with the remedy for the cause,
+    if it fails on such an image.
     """
     boxes = BoxTracer()
-    calls: Counter[str] = Counter()
+    names = CallNames(module)
     found: list[tuple[str, str, Tensor, int]] = []
     aliases: dict[int, list[str]] = {}
     seen: dict[tuple[int, int], int] = {}
@@ -82,8 +124,7 @@ def trace_layers(
 
     def hook(name: str) -> Any:
         def record(layer: nn.Module, _: Any, output: Any) -> None:
-            calls[name] += 1
-            called = name if calls[name] == 1 else f"{name}_{calls[name] - 1}"
+            called = names.of_next(name)
             if _no_features(output):
                 return
             key = (id(output), output._version)
@@ -107,17 +148,9 @@ def trace_layers(
         for name, layer in module.named_modules():
             if name:
                 stack.callback(layer.register_forward_hook(hook(name)).remove)
-        try:
-            with torch.no_grad(), boxes:
-                returned = module((image - mean[:, None, None]) / std[:, None, None])
-        except InvwidgetsError:
-            raise
-        except Exception as error:
-            raise RepresentationError(
-                f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
-                f"{own_words(error)}; if it takes other sizes only, larger for most networks, "
-                "give one with size=(HEIGHT, WIDTH)"
-            ) from error
+        stack.enter_context(words_of_failures(module, size))
+        with torch.no_grad(), boxes:
+            returned = module((image - mean[:, None, None]) / std[:, None, None])
     beyond = _no_features(returned)
     return tuple(
         TracedLayer(
@@ -215,9 +248,12 @@ def _layout(
             return Layout("channels_last")
         return Layout("map")
     if output.ndim == 3:
-        for rows, columns in reversed(grids):
-            prefix = output.shape[1] - rows * columns
-            if 0 <= prefix <= columns:
+        tokens = output.shape[1]
+        fitting = [grid for grid in reversed(grids) if math.prod(grid) <= tokens]
+        if fitting:
+            rows, columns = max(fitting, key=math.prod)
+            prefix = tokens - rows * columns
+            if prefix <= max(rows * columns, _REGISTERS):
                 return Layout("tokens", (prefix, rows, columns))
     return Layout("vector")
 
@@ -225,12 +261,8 @@ def _layout(
 def _arrange_boxes(layout: Layout, values: Tensor) -> Tensor:
     """(2, 4, 1, *shape) as (2, 4, C, h, w) or (2, 4, D)."""
     flat = values.flatten(0, 1)[:, 0]  # the eight numbers take the batch's place
-    if layout.kind == "tokens" and layout.tokens and layout.tokens[0]:
-        prefix, rows, columns = layout.tokens
-        tokens = flat.transpose(1, 2)
-        grid = tokens[..., prefix:].unflatten(2, (rows, columns))
-        rest = torch.nn.functional.pad(tokens[..., :prefix], (0, columns - prefix), value=EMPTY)
-        flat = torch.cat([grid, rest[:, :, None]], 2)
+    if layout.kind == "tokens":
+        flat = layout.arrange_tokens(flat.transpose(1, 2), EMPTY)
     else:
         flat = layout.arrange(flat)
     arranged: Tensor = flat.unflatten(0, (2, 4))

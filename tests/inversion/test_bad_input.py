@@ -23,7 +23,7 @@ from invwidgets.errors import (
     WeightsError,
 )
 from invwidgets.inversion.hardware.memory import seed_bytes
-from invwidgets.models.weights import read_weights, unwrapped
+from invwidgets.models.weights import read_weights
 
 OWN: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": 32, "seeds": 1, "steps": 2}
 STEM: dict[str, Any] = {"layer": "conv_stem", "size": 32, "seeds": 1, "steps": 2}
@@ -257,15 +257,6 @@ def test_what_a_huge_image_needs_is_reckoned_without_running_it(
 def saved(content: Any, path: Path) -> Path:
     torch.save(content, path)
     return path
-
-
-@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model"])
-def test_checkpoints_are_unwrapped(wrapper: str, tmp_path: Path) -> None:
-    state = Ending().state_dict()
-    parallel = {f"module.{name}": tensor for name, tensor in state.items()}
-    path = saved({"epoch": 3, wrapper: parallel}, tmp_path / "checkpoint.pt")
-    assert read_weights(path, "mine").keys() == state.keys()
-    assert unwrapped(state) is state
 
 
 def test_weights_files_that_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from invwidgets.errors import RepresentationError
 from invwidgets.models.zoo import ZOO, load_network
 from invwidgets.representations.network import NetworkRepresentation
 from invwidgets.representations.registry import representation, representations
-from invwidgets.representations.tracing import Layout
+from invwidgets.representations.tracing import CallNames, Layout
 from tests.small_networks import Small, cut, filled, hooked, phi, picture
 
 QUICK = ("efficientnet_lite0", "squeezenet1_1", "resnet18", "hog", "hogb", "dsift")
@@ -157,13 +157,13 @@ def test_the_aliases_of_vgg_name_the_right_kinds() -> None:
 class Tokens(nn.Module):
     """A little ViT: patches, a class token, attention, a channels-last stage before."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: int = 1) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 6, 1)
         self.norm = nn.LayerNorm(6)
         self.mlp = nn.Linear(6, 6)
         self.patch = nn.Conv2d(6, 8, 4, stride=4)
-        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.token = nn.Parameter(torch.zeros(1, tokens, 8))
         self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
         self.head = nn.Linear(8, 3)
 
@@ -199,6 +199,75 @@ def test_tokens_are_a_map_beside_the_class_token() -> None:
     torch.testing.assert_close(features[0, :, :6], tokens[0, 1:].T.reshape(8, 6, 7))
     torch.testing.assert_close(features[0, :, 6, 0], tokens[0, 0])
     assert not bool(features[0, :, 6, 1:].any())
+
+
+@pytest.mark.parametrize(
+    ("tokens", "size", "grid"),
+    [(5, (32, 16), (8, 4)), (9, (32, 16), (8, 4)), (4, (32, 16), (8, 4)), (5, (8, 8), (2, 2))],
+)
+def test_registers_more_than_the_grid_is_wide_fill_rows_below_it(
+    tokens: int, size: tuple[int, int], grid: tuple[int, int]
+) -> None:
+    module = filled(Tokens(tokens).eval())
+    own = cut(module, "block", size)
+    rows, columns = grid
+    extra = -(-tokens // columns)
+    assert own.layer_info().tokens == (tokens, rows, columns)
+    assert own.layer_info().shape == (8, rows + extra, columns)
+    image = picture(size)[None]
+    expected = hooked(module, "block", (image - 0.5) / 0.5)[0]
+    features = own(image)[0]
+    torch.testing.assert_close(features[:, :rows], expected[tokens:].T.reshape(8, rows, columns))
+    below = features[:, rows:].flatten(1)
+    torch.testing.assert_close(below[:, :tokens], expected[:tokens].T)
+    assert not bool(below[:, tokens:].any())
+    corner = (rows + extra - 1, rows + extra, columns - 1, columns)
+    sees = own.receptive_field(corner).clipped
+    assert (sees == (0, 0, *size)) == (tokens % columns == 0), "blank cells see nothing"
+
+
+def test_a_sequence_far_from_any_grid_is_a_vector() -> None:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patch = nn.Conv2d(3, 4, 8, 8)
+            self.mix = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.patch(x).flatten(2).transpose(1, 2)
+            y: Tensor = self.mix(torch.cat([x] * 10, 1))
+            return y
+
+    assert cut(Listed(), "mix").layer_info().shape == (10 * 9 * 4,)
+
+
+def test_the_nearest_grid_is_that_of_the_tokens() -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patch = nn.Conv2d(3, 4, 4, 4)
+            self.pool = nn.AdaptiveAvgPool2d(6)
+            self.mix = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.patch(x)
+            self.pool(x)
+            y: Tensor = self.mix(x.flatten(2).transpose(1, 2))
+            return y
+
+    assert cut(Pooled(), "mix").layer_info().tokens == (0, 6, 7)
+
+
+def test_calls_have_names_of_their_own() -> None:
+    modules = {name: nn.Identity() for name in ("conv", "conv_1", "conv_3", "x_1_1")}
+    names = CallNames(nn.ModuleDict(modules))
+    paths = ["conv", "conv", "conv_1", "conv", "conv_1", "conv", "x_1_1"]
+    called = [names.of_next(path) for path in paths]
+    assert called == ["conv", "conv_2", "conv_1", "conv_4", "conv_1_1", "conv_5", "x_1_1"]
+    assert [names.find(name) for name in called] == [
+        ("conv", 1), ("conv", 2), ("conv_1", 1), ("conv", 3), ("conv_1", 2), ("conv", 4),
+        ("x_1_1", 1),
+    ]  # fmt: skip
 
 
 def test_layouts_are_differentiable_and_lose_nothing() -> None:

@@ -1,0 +1,195 @@
+"""Modules that cannot be run, and passes that fail: the cause in words, and the remedy for it.
+
+>>> check_module(nn.Conv2d(3, 8, 3))
+>>> with words_of_failures(module, (32, 32)):
+...     module(torch.rand(1, 3, 32, 32))
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InvwidgetsError, RepresentationError, own_words
+
+_CLIPS = (
+    "it takes clips (N, 3, frames, H, W), not images: give a module that makes a clip of each "
+    "image, such as one that calls it on images[:, :, None].expand(-1, -1, 16, -1, -1)"
+)
+_QUANTIZED = "its layers are quantized, and have no gradient: give the float network of before"
+_ONE_SIZE = (
+    "it takes images of certain sizes only, the one it was made for or multiples of its stride: "
+    "give one with size=(HEIGHT, WIDTH)"
+)
+
+_REMEDIES = (
+    (r"missing the required \"forward\"", "it has no forward: give a module that can be called"),
+    (r"weight of size \[\d+(, \d+){4}\]|conv3d|[Ee]xpected 5D", _CLIPS),
+    (
+        r"conv1d|2D or 3D|unbatched 2D",
+        "it takes sequences, not images: give a module that makes a sequence of each image",
+    ),
+    (
+        r"'indices'|tensors used as indices must be",
+        "it takes whole numbers, such as the ids of tokens, not images: give the part of it that "
+        "takes images",
+    ),
+    (
+        r"expected input\[\d+, 3, .* to have (\d+) channels|should contain 3 elements not (\d+)",
+        "it takes images of {} channels, photos have 3: put a module before it that makes them, "
+        "such as one whose forward gives images.mean(1, keepdim=True).expand(-1, {}, -1, -1)",
+    ),
+    (
+        r"'Tensor' object has no attribute|too many indices|only integers, slices",
+        "its forward may take something else than a tensor of images, such as a dict: give a "
+        "module whose forward takes (N, 3, H, W) and makes that of it",
+    ),
+    (
+        r"[Kk]ernel size can't be greater|[Oo]utput size is too small|[Pp]adding size should be"
+        r"|more than 1 spatial element|sizes should be greater than 0|smaller than kernel",
+        "the image is too small for it: give a larger one with size=(HEIGHT, WIDTH)",
+    ),
+    (
+        r"cannot be multiplied|invalid for input of size|must match|match model|[Ww]rong image"
+        r"|normalized_shape|divisible|don't multiply|does not broadcast|elements not \d+",
+        _ONE_SIZE,
+    ),
+    (
+        r"[Ii]nference ?[Tt]ensor|InferenceMode|inference_mode",
+        "it holds or makes tensors under torch.inference_mode(), which no gradient goes through: "
+        "make them under torch.no_grad()",
+    ),
+    (r"[Qq]uantized|QUInt8|QInt8", _QUANTIZED),
+    (
+        r"dtype|scalar type|should be the same",
+        "it is run in float32, and a tensor in it that is no parameter and no buffer has another "
+        "type: make it a buffer with register_buffer, or of its input's type with dtype=x.dtype",
+    ),
+    (
+        r"same device|expected device|on device",
+        "a tensor in it that is no parameter and no buffer is on another device: make it a buffer "
+        "with register_buffer, or on its input's device with device=x.device",
+    ),
+    (
+        r"not enough memory|out of memory|allocate memory",
+        "the image is too large for this machine: give a smaller one with size=(HEIGHT, WIDTH)",
+    ),
+    (
+        r"when training",
+        "it switches to training mode when called: leave self.train() out of its forward",
+    ),
+)  # by what an error says; the first that is found in it
+
+
+def check_module(module: nn.Module) -> None:
+    """Refuse a module that nothing can be searched for whatever the image.
+
+    Raises ``RepresentationError`` for TorchScript, for quantized modules, for modules without
+    numbers (on the meta device), and where ``forward`` takes no image or needs more than that.
+    """
+    name = type(module).__name__
+    for part in module.modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise RepresentationError(
+                f"{name} is TorchScript, whose layers cannot be seen: give the Python module that "
+                "torch.jit made it of"
+            )
+        if ".quantized" in type(part).__module__ and type(part).__module__.startswith("torch."):
+            raise RepresentationError(f"{name}: {_QUANTIZED}")
+    for path, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_quantized:
+            raise RepresentationError(f"{name}: {_QUANTIZED}")
+        if tensor.is_meta:
+            raise RepresentationError(
+                f"{name}: {path} is on the meta device and has no numbers: build the network "
+                "outside of torch.device('meta'), and load its weights"
+            )
+    if wrong := _arguments(module):
+        raise RepresentationError(f"{name}: {wrong}")
+
+
+@contextmanager
+def words_of_failures(module: nn.Module, size: tuple[int, int]) -> Iterator[None]:
+    """Turn what a pass of ``module`` raises inside the block into a ``RepresentationError``.
+
+    It quotes the error, names the layer that it came from, and tells the remedy for its cause.
+    ``module`` has hooks meanwhile, so that nobody else may run it; ``size`` is (height, width).
+    """
+    running: list[tuple[str, nn.Module, tuple[int, ...]]] = []
+
+    def enter(path: str) -> Any:
+        def record(part: nn.Module, args: tuple[Any, ...]) -> None:
+            shape = tuple(args[0].shape) if args and isinstance(args[0], Tensor) else ()
+            running.append((path, part, shape))
+            theirs = type(part).__module__.startswith("torch.nn.")
+            if theirs and type(part).__name__.endswith("3d") and len(shape) == 4:
+                raise RepresentationError(f"{type(module).__name__}: {_CLIPS}")  # it might run
+
+        return record
+
+    def leave(part: nn.Module, _: Any, __: Any) -> None:
+        while running and running.pop()[1] is not part:
+            pass
+
+    with ExitStack() as stack:
+        for path, part in module.named_modules():
+            if path:
+                stack.callback(part.register_forward_pre_hook(enter(path)).remove)
+                stack.callback(part.register_forward_hook(leave).remove)
+        try:
+            yield
+        except InvwidgetsError:
+            raise
+        except Exception as error:
+            path, part, shape = running[-1] if running else ("", module, ())
+            place = f"in layer {path} ({type(part).__name__}), " if path else ""
+            if isinstance(part, nn.Linear) and len(shape) == 4 and "multiplied" in str(error):
+                remedy = f"{path} takes vectors and is given a map: put nn.Flatten() before it"
+            else:
+                remedy = _remedy(str(error)) or (
+                    f"it fails outside of this package too, as a call of it on "
+                    f"torch.rand(1, 3, {size[0]}, {size[1]}) shows"
+                )
+            raise RepresentationError(
+                f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
+                f"{place}{own_words(error)}; {remedy}"
+            ) from error
+
+
+def _remedy(said: str) -> str:
+    for pattern, remedy in _REMEDIES:
+        if found := re.search(pattern, said):
+            number = next((group for group in found.groups() if group), "")
+            return remedy.format(number, number) if "{}" in remedy else remedy
+    return ""
+
+
+def _arguments(module: nn.Module) -> str:
+    """What a module's ``forward`` wants beside images, in words; empty if nothing."""
+    try:
+        signature = inspect.signature(module.forward)
+    except (TypeError, ValueError):  # written in C
+        return ""
+    try:
+        signature.bind(None)
+    except TypeError:
+        more = [
+            p.name
+            for p in signature.parameters.values()
+            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
+        positional = [p for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        more = more[1:] if positional else more
+        if not positional:
+            return "its forward takes no image: give a module whose forward takes (N, 3, H, W)"
+        return (
+            f"its forward needs {' and '.join(more)} beside images: give a module that calls it "
+            f"with {'it' if len(more) == 1 else 'them'}, whose forward takes images alone"
+        )
+    return ""

@@ -1,0 +1,101 @@
+"""Every module of the collection runs as its owner knows it, untouched, or is refused in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import invwidgets as iw
+from invwidgets.errors import InvwidgetsError
+from tests.foreign_modules import FOREIGN, SIZE, Foreign
+from tests.small_networks import HALF, picture
+
+RUN = [name for name, entry in FOREIGN.items() if not entry.refused]
+REFUSED = [name for name, entry in FOREIGN.items() if entry.refused]
+
+
+def own(entry: Foreign, module: nn.Module) -> iw.Representation:
+    return iw.representation(module, entry.layer, mean=HALF, std=HALF, size=SIZE)
+
+
+def state(module: nn.Module) -> list[Any]:
+    """All that a run could change of a module and of the process's random numbers."""
+    tensors = [(n, t.detach().clone()) for n, t in named(module)]
+    flags = [
+        (p.training, len(p._forward_hooks), len(p._forward_pre_hooks), len(p._backward_hooks))
+        for p in module.modules()
+    ]
+    grads = [parameter.requires_grad for parameter in module.parameters()]
+    return [tensors, flags, grads, torch.get_rng_state()]
+
+
+def named(module: nn.Module) -> list[tuple[str, Tensor]]:
+    both = [*module.named_parameters(), *module.named_buffers()]
+    return [(name, tensor) for name, tensor in both if not torch.nn.parameter.is_lazy(tensor)]
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_it_runs_as_its_owner_knows_it(name: str) -> None:
+    entry = FOREIGN[name]
+    module = entry.make()
+    before = state(module)
+    phi = own(entry, module)
+    images = torch.stack([picture(SIZE)])
+    features = phi(images)
+    assert same(state(module), before), "the module of the user was changed"
+    if entry.own is None:
+        assert features.shape == (1, *phi.layer_info().shape)
+        return
+    expected = entry.own(entry.make(), (images - 0.5) / 0.5)
+    if (told := phi.layer_info().tokens) is None:
+        torch.testing.assert_close(features, expected, rtol=1e-5, atol=1e-5)
+    else:
+        prefix = told[0]
+        tokens = features.flatten(2).transpose(1, 2)[:, : expected.shape[1]]
+        expected = torch.cat([expected[:, prefix:], expected[:, :prefix]], 1)
+        torch.testing.assert_close(tokens, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_it_is_inverted(name: str) -> None:
+    entry = FOREIGN[name]
+    module = entry.make()
+    before = state(module)
+    result = iw.invert("coffee", own(entry, module), seeds=2, steps=2, threads=1)
+    assert bool(torch.isfinite(result.images).all())
+    assert same(state(module), before), "the module of the user was changed"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_it_is_refused_in_words_before_the_run(name: str) -> None:
+    entry = FOREIGN[name]
+    with pytest.raises(InvwidgetsError) as caught:
+        iw.prepare("coffee", own(entry, entry.make()), seeds=2, steps=2, threads=1)
+    assert re.search(entry.refused, str(caught.value)), caught.value
+
+
+def test_there_are_enough() -> None:
+    assert len(RUN) >= 40
+    assert len(REFUSED) >= 15
+
+
+def test_hooks_that_look_are_not_called() -> None:
+    entry = FOREIGN["hooks that look"]
+    module = entry.make()
+    phi = own(entry, module)
+    assert isinstance(module.kept, list)
+    module.kept.clear()
+    phi(torch.stack([picture(SIZE)]))
+    assert module.kept == []
