@@ -39,7 +39,7 @@ def print_result(result: Reconstruction, *written: Path | None) -> None:
     if result.straggler_note:
         print(result.straggler_note)
     stopped = ", stopped early" if result.stopped else ""
-    weights = f", {result.weights_note}" if result.weights_note else ""
+    weights = f", {result.note}" if result.note else ""
     print(
         f"{result.model}{weights}, {result.layer}: {result.steps} step{'s' * (result.steps != 1)} "
         f"in {result.seconds:.1f} s{stopped}"

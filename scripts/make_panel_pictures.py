@@ -68,7 +68,7 @@ def states(page: Any) -> None:
     keep(page, "not-converged")
     menus.nth(0).select_option("squeezenet1_1 (no weights)")
     press(page, "Use random weights")
-    status(page, "Mind: random weights")
+    status(page, "Note: random weights")
     press(page, "Start")  # the run before was stopped
     status(page, "Done")
     keep(page, "random-weights")

@@ -32,7 +32,7 @@ def save_animation(
     frames = result.frames.movedim(2, -1).numpy()
     shown = [_shown(frame, result.handcrafted) for frame in frames]
     pictures = [Image.fromarray(_side_by_side(frame)) for frame in shown]
-    words = " · ".join(filter(None, (result.weights_note, said)))
+    words = " · ".join(filter(None, (result.note, said)))
     if words:
         pictures = [_said(picture, words) for picture in pictures]
     each = max(20, round(1000 * seconds / len(pictures)))

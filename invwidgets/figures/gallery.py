@@ -195,8 +195,8 @@ def title_of(result: Reconstruction) -> str:
 def note_of(result: Reconstruction) -> str:
     """With what it was done, in one line; random weights are always named."""
     parts = [result.model]
-    if result.weights_note:
-        parts.append(result.weights_note)
+    if result.note:
+        parts.append(result.note)
     if result.selection.in_words():
         parts.append(result.selection.in_words())
     parts.append(steps_in_words(result.steps))

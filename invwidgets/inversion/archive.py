@@ -32,7 +32,9 @@ _KIND, _VERSION = "invwidgets.reconstruction", 2
 _ARRAYS = ("images", "photo", "frames")
 _PER_SEED = ("scores", "relative_error", "raw_relative_error", "psnr", "ssim", "outside_variance")
 _KINDS: dict[str, Any] = {
-    **dict.fromkeys(("photo_name", "model", "weights", "layer", "digest", "scored_on"), str),
+    **dict.fromkeys(
+        ("photo_name", "model", "weights", "layer", "digest", "scored_on", "feature_note"), str
+    ),
     **dict.fromkeys(("stopped", "handcrafted"), bool),
     "steps": int,
     "seconds": (int, float),
@@ -95,6 +97,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
             raise TypeError(f"its header is a {type(header).__name__}")
         if _format_of(header.pop("format", None), name) == 1:
             header = _upgraded(header, tensors)
+        header = {"feature_note": "", **header}  # files of before have none
         return kind(**_fields(header, tensors, {field.name for field in fields(kind)}))
     except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         if isinstance(error, OutputError):

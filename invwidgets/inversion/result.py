@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..energy.objectives import Objective, objective_of
+from ..representations.base import note_of
 from ..representations.descriptors.named import layer_in_words
 from ..representations.receptive_fields.tracer import Box, ReceptiveField
 from ..selection import Selection
@@ -102,6 +103,8 @@ class Reconstruction:
         ``"whole image"`` or ``"receptive field"``, and ``", grey values"`` where Φ sees only those.
     handcrafted : bool
         Φ is HOG or SIFT: figures stretch the images' contrast.
+    feature_note : str
+        What a picture must say of the features, such as that they are random.
 
     References
     ----------
@@ -136,6 +139,7 @@ class Reconstruction:
     outside_variance: tuple[float, ...] | None = None
     scored_on: str = WHOLE
     handcrafted: bool = False
+    feature_note: str = ""
 
     def __eq__(self, other: object) -> bool:
         """Whether every field is the same, bit by bit; NaN is like NaN."""
@@ -186,9 +190,9 @@ class Reconstruction:
         )
 
     @property
-    def weights_note(self) -> str:
-        """What a picture must say of the weights, empty if they are pretrained."""
-        return "" if self.weights in ("pretrained", "as given", "hand-built") else self.weights
+    def note(self) -> str:
+        """What a picture must say of the weights and the features; empty if that is nothing."""
+        return note_of(self.weights, self.feature_note)
 
     @property
     def layer_in_words(self) -> str:
@@ -200,8 +204,8 @@ class Reconstruction:
             self.objective.title(self.layer_in_words, self.photo_name, self._channel),
             self.model,
         ]
-        if self.weights_note:
-            said.append(self.weights_note)
+        if self.note:
+            said.append(self.note)
         count = len(self.images)
         said.append(f"{count} image{'s' * (count != 1)} after {steps_in_words(self.steps)}")
         if self.scores:
@@ -230,6 +234,7 @@ class Reconstruction:
             "photo": self.photo_name,
             "model": self.model,
             "weights": self.weights,
+            "note": self.note,
             "layer": self.layer,
             "selection": {
                 "region": self.selection.region,

@@ -279,6 +279,7 @@ class Run:
             frame_steps=tuple(record.frame_steps),
             receptive_field=field,
             handcrafted=phi.handcrafted,
+            feature_note="; ".join(phi.notes),
         )
 
     # ----

@@ -215,10 +215,10 @@ def _check_range(name: str, given: Any, values: Triple, most: float) -> None:
     )
 
 
-_held: weakref.WeakValueDictionary[tuple[str, str, int | None], Network] = (
+networks_held: weakref.WeakValueDictionary[tuple[str, str, int | None], Network] = (
     weakref.WeakValueDictionary()
 )
-_kept: OrderedDict[tuple[str, str, int | None], Network] = OrderedDict()
+networks_kept: OrderedDict[tuple[str, str, int | None], Network] = OrderedDict()
 _keeping = threading.Lock()
 
 
@@ -229,15 +229,18 @@ def load_named(name: str, weights: str, stamp: int | None) -> Network:
     """
     key = (name, weights, stamp)
     with _keeping:
-        network = _held.get(key)
+        network = networks_held.get(key)
     if network is None:
         network = build_named(name, weights)  # not under the lock: it may be a download
     with _keeping:
-        network = _held.setdefault(key, network)
-        _kept[key] = network
-        _kept.move_to_end(key)
-        while len(_kept) > 1 and sum(kept.nbytes for kept in _kept.values()) > KEPT_BYTES:
-            _kept.popitem(last=False)
+        network = networks_held.setdefault(key, network)
+        networks_kept[key] = network
+        networks_kept.move_to_end(key)
+        while (
+            len(networks_kept) > 1
+            and sum(kept.nbytes for kept in networks_kept.values()) > KEPT_BYTES
+        ):
+            networks_kept.popitem(last=False)
     return network
 
 

@@ -87,6 +87,16 @@ def _is_list(name: str, names: list[str]) -> bool:
     return any(child.split(".")[0][-1:].isdigit() for child in children)
 
 
+def note_of(weights: str, *notes: str) -> str:
+    """What a picture must say of weights and features, in one line.
+
+    >>> note_of("pretrained"), note_of("random weights", "random features")
+    ('', 'random weights; random features')
+    """
+    said = () if weights in ("pretrained", "as given", "hand-built") else (weights,)
+    return "; ".join(filter(None, (*said, *notes)))
+
+
 class Representation(nn.Module, ABC):
     """A differentiable map Φ from images (N, 3, H, W), RGB in [0, 1], to features.
 
@@ -206,6 +216,11 @@ class Representation(nn.Module, ABC):
     def thread_safe(self) -> bool:
         """Whether several threads may call it at once."""
         return False
+
+    @property
+    def note(self) -> str:
+        """What every picture must say of the weights and the features; empty if that is nothing."""
+        return note_of(self.weights, *self.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -53,8 +53,8 @@ class HistoryEntry:
             lines.insert(0, result.objective.name)
         if not converged(result):
             lines.append("did not come near")
-        if result.weights_note:
-            lines.append(result.weights_note)
+        if result.note:
+            lines.append(result.note)
         if result.selection.in_words():
             lines.append(result.selection.in_words())
         knobs = {name: self.settings[name] for name in KNOBS if name in self.overridden}
@@ -149,7 +149,7 @@ def side_by_side(first: HistoryEntry, second: HistoryEntry, theme: Theme) -> byt
         result = entry.result
         best = best_seed(result)
         score = "" if result.scores is None else result.objective.score_text(result.scores[best])
-        said = " · ".join(part for part in (score, result.weights_note) if part)
+        said = " · ".join(part for part in (score, result.note) if part)
         sheet.show(place, padded(pixels, shape, theme.face), title_of(result), said)
     return sheet.jpeg()
 

@@ -177,8 +177,8 @@ class LayerStrip(w.VBox):
         self._network_name = loaded.representation.name
         self.view.lay_out(loaded.photo, photo_name(self._photo), layers)
         self.title.value = f"{self.title.value}, by {self._network_name}"
-        if loaded.representation.weights == "random weights":
-            self.title.value = f"{self.title.value}, random weights"
+        if loaded.representation.note:
+            self.title.value = f"{self.title.value}, {loaded.representation.note}"
         self.status.value = "Ready. Press Start: each layer in turn shows what it still knows."
 
     def _load_failed(self, words: str) -> None:

@@ -15,14 +15,14 @@ from ..representations.descriptors.named import model_title
 from .run_controls import in_words
 
 
-def caveats(random: bool, overridden: str) -> str:
-    """What must be said of weights and knobs, to be added to a sentence; empty without either.
+def caveats(note: str, overridden: str) -> str:
+    """What must be said of network and knobs, to be added to a sentence; empty without either.
 
-    >>> caveats(True, "Smoothness 1.0")
-    ' Mind: random weights. Moved: Smoothness 1.0.'
+    >>> caveats("random weights", "Smoothness 1.0")
+    ' Note: random weights. Moved: Smoothness 1.0.'
     """
-    mind = " Mind: random weights." if random else ""
-    return f"{mind} Moved: {overridden}." if overridden else mind
+    noted = f" Note: {note}." if note else ""
+    return f"{noted} Moved: {overridden}." if overridden else noted
 
 
 def ready(caveats: str, kept: bool = False) -> str:

@@ -142,8 +142,8 @@ class PanelStatus:
     def _caveats(self) -> str:
         """What must be said of the weights and the knobs."""
         loaded = self._models.loaded
-        random = loaded is not None and loaded.representation.weights == "random weights"
-        return sentences.caveats(random, overridden_in_words(self._options))
+        note = "" if loaded is None else loaded.representation.note
+        return sentences.caveats(note, overridden_in_words(self._options))
 
     def _in_words(self, knobs: set[str]) -> str:
         values = {name: getattr(self._options, name) for name in KNOBS if name in knobs}

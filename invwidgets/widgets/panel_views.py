@@ -37,9 +37,8 @@ def _joined(*parts: str) -> str:
 
 
 def _said(loaded: LoadedModel, options: PanelOptions) -> str:
-    random = loaded.representation.weights == "random weights"
     overridden = overridden_in_words(options)
-    return _joined("random weights" if random else "", _overridden_note(overridden))
+    return _joined(loaded.representation.note, _overridden_note(overridden))
 
 
 def _overridden_note(words: str) -> str:
@@ -102,7 +101,7 @@ class PanelViews(w.VBox):
     ) -> None:
         """A run's end: measured captions, and files; ``photo`` is Python that names its photo,
         ``upload`` the file of one that came from the page, ``overridden`` the knobs moved."""
-        self.gallery.say(_joined(result.weights_note, _overridden_note(overridden)))
+        self.gallery.say(_joined(result.note, _overridden_note(overridden)))
         captions = [caption(result, index) for index in range(len(result.seeds))]
         self.gallery.show(last_frame(result), captions)
         self.export.theme, self.history.theme = self.gallery.colors, self.gallery.figure_theme
@@ -123,7 +122,7 @@ class PanelViews(w.VBox):
             result.seeds,
             result.field_box,
             result.handcrafted,
-            _joined(result.weights_note, _overridden_note(overridden)),
+            _joined(result.note, _overridden_note(overridden)),
         )
         self.legend.layout.display = None if result.objective.measures_error else "none"
         self.classes.rows = []

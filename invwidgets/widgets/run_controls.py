@@ -133,8 +133,8 @@ def outcome(result: Reconstruction, photo: str) -> str:
     part = result.selection.in_words()
     if part and result.objective.measures_error:
         said.append(f"Only {part} counted.")
-    if result.weights_note:
-        said.append(f"Mind: {result.weights_note}.")
+    if result.note:
+        said.append(f"Note: {result.note}.")
     notes = [convergence_note(result), result.straggler_note]
     said += [f"{note[0].upper()}{note[1:]}." for note in notes if note]
     return " ".join(said)

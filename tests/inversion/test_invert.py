@@ -324,7 +324,7 @@ def test_whole_settings_instead_of_a_preset() -> None:
 
 def test_your_own_module_by_one_call() -> None:
     result = invert(PHOTO, small(), "conv1", mean=HALF, std=HALF, size=(24, 28), steps=2, frames=0)
-    assert (result.model, result.weights_note) == ("Small", "")
+    assert (result.model, result.note) == ("Small", "")
     assert list(run(PHI, PHI.target(PHOTO), Selection(), result.settings, origin=PHOTO))
 
 

@@ -1,4 +1,4 @@
-"""A representation is a value: nothing of the user's reaches it, and it reaches nothing of theirs."""
+"""A representation is a value: nothing of a user's reaches it, and it reaches nothing of theirs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 import invwidgets as iw
 from invwidgets.errors import RepresentationError
+from invwidgets.figures.gallery import note_of as title_note
 from invwidgets.models.zoo import KEPT_BYTES, load_network
 from invwidgets.representations.base import Representation
 from invwidgets.representations.caching import cached, cached_target
@@ -325,7 +326,7 @@ def test_named_networks_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.Mon
 # --- the state of the process --------------------------------------------------------------------
 
 
-class double_default:  # noqa: N801
+class double_default:
     """Float64 as the type of new tensors."""
 
     def __enter__(self) -> None:
@@ -372,8 +373,8 @@ def test_a_run_is_the_same_in_any_state(
 def test_a_named_network_first_made_in_any_state_is_the_same(
     process: Callable[[], AbstractContextManager[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("invwidgets.models.zoo._held", weakref.WeakValueDictionary())
-    monkeypatch.setattr("invwidgets.models.zoo._kept", OrderedDict())
+    monkeypatch.setattr("invwidgets.models.zoo.networks_held", weakref.WeakValueDictionary())
+    monkeypatch.setattr("invwidgets.models.zoo.networks_kept", OrderedDict())
     with process():
         made = representation("timm/test_resnet", "layer1", "random")
         mode = torch.is_grad_enabled(), torch.get_default_dtype(), torch.is_autocast_enabled("cpu")
@@ -471,7 +472,10 @@ def test_random_features_are_held_at_one_draw_and_said() -> None:
     assert max(results[0].relative_error) < 0.5  # of a fresh draw at each step, 0.76
     assert torch.equal(torch.get_rng_state(), generator)
     assert made.notes == ("random features: one draw is kept",)
-    assert "random features" in made._repr_html_()
+    assert results[0].note == made.note == "random features: one draw is kept"
+    assert results[0].summary()["note"] == made.note
+    assert made.note in title_note(results[0])
+    assert made.note in made._repr_html_()
     assert own(small()).notes == ()
 
 

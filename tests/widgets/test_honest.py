@@ -54,7 +54,7 @@ async def test_random_weights_are_named_wherever_they_are_shown(panel: iw.Invers
     assert "random weights" in panel.controls.status.value
     result = await panel.start()
     await until(lambda: panel.controls.status.value.startswith("Done"))
-    assert "Mind: random weights" in panel.controls.status.value
+    assert "Note: random weights" in panel.controls.status.value
     assert "(random weights)" in panel.gallery.describes
     assert "random weights" in panel.history.tiles.captions[0]
     assert "random weights" in repr(result)
