@@ -325,7 +325,7 @@ def test_named_networks_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.Mon
 # --- the state of the process --------------------------------------------------------------------
 
 
-class double_default:  # noqa: N801
+class double_default:
     """Float64 as the type of new tensors."""
 
     def __enter__(self) -> None:
