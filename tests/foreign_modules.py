@@ -172,12 +172,6 @@ def plain_of(module: Any) -> nn.Module:
     return nn.Sequential(module.stem, module.end)
 
 
-@foreign("eval is overridden", own=lambda m, x: called(plain_of(m), x))
-class NoEval(Around):
-    def eval(self) -> Any:
-        raise RuntimeError("use freeze()")
-
-
 # --- weights that are computed ------------------------------------------------------------------
 
 
@@ -333,7 +327,7 @@ def _edited_before() -> nn.Module:
 def _patched() -> nn.Module:
     module = plain()
     before = module.forward
-    module.forward = lambda images: before(images) * 3  # type: ignore[method-assign]
+    module.forward = lambda images: before(images * 3)  # type: ignore[method-assign]
     return module
 
 
@@ -342,7 +336,7 @@ def _patched_method() -> nn.Module:
     module = plain()
 
     def doubled(self: nn.Sequential, images: Tensor) -> Tensor:
-        y: Tensor = self.end(self.second(self.act(self.norm(self.first(images))))) * 2  # type: ignore[operator]
+        y: Tensor = self.end(2 - self.second(self.act(self.norm(self.first(images)))))  # type: ignore[operator]
         return y
 
     module.forward = types.MethodType(doubled, module)  # type: ignore[method-assign]
@@ -725,6 +719,12 @@ def _lock() -> nn.Module:
 class Selfish(Around):
     def __deepcopy__(self, memo: Any) -> Any:
         return self
+
+
+@foreign("an eval that fails", refused=r"eval\(\).*use freeze")
+class NoEval(Around):
+    def eval(self) -> Any:
+        raise RuntimeError("use freeze()")
 
 
 @foreign("complex weights", refused="complex")

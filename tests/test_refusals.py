@@ -153,12 +153,7 @@ def only(told: str, remedy: str) -> None:
     assert found == {remedy}, told
 
 
-FIVE = pytest.mark.xfail(reason="weights of five dimensions are re-laid", strict=True)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=FIVE if n in ("clips", "clips of one") else ()) for n in FAILING]
-)
+@pytest.mark.parametrize("name", FAILING)
 def test_a_pass_that_fails_is_quoted_with_the_remedy_for_its_cause(name: str) -> None:
     make, remedy, words = FAILING[name]
     with warnings.catch_warnings():
@@ -252,7 +247,6 @@ def test_modules_that_run_are_not_refused() -> None:
         check_module(module)
 
 
-@FIVE
 def test_a_network_that_makes_clips_of_its_images_runs() -> None:
     class Filming(nn.Module):
         def __init__(self) -> None:

@@ -22,6 +22,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from ..errors import RepresentationError, own_words
 from ..torch_state import own_random, own_state
+from .refusals import check_module, words_of_failures
 
 LIBRARIES = ("torch", "torchvision", "timm", "invwidgets")  # whose functions hold no user's state
 Memo = dict[int, Any]
@@ -42,9 +43,10 @@ def isolate(module: nn.Module, size: tuple[int, int]) -> nn.Module:
     pass of one image of ``size`` (height, width). Weights that a hook computes before each call
     (``weight_norm``, ``spectral_norm``, pruning) are computed once.
 
-    Raises ``RepresentationError`` for a module that cannot be copied.
+    Raises ``RepresentationError`` for a module that cannot be run or copied.
     """
     module = unwrapped(module)
+    check_module(module)
     with own_state():
         copied = _copied(module)
         for part in copied.modules():
@@ -65,8 +67,10 @@ def frozen(module: nn.Module) -> nn.Module:
     _set_eval(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    formed: nn.Module = nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return formed
+    for tensor in [*module.parameters(), *module.buffers()]:
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return module
 
 
 def module_copy(module: nn.Module, *, share: bool) -> nn.Module:
@@ -292,23 +296,23 @@ def _tensors_in(value: Any) -> list[Tensor]:
 
 def _set_eval(module: nn.Module) -> None:
     """Eval mode, whatever the module's own ``train`` does or gives."""
-    module.eval()
+    try:
+        module.eval()
+    except Exception as error:
+        raise RepresentationError(
+            f"{type(module).__name__} has an eval() or a train() of its own that fails "
+            f"({own_words(error)}); give a module that can be set to eval mode"
+        ) from error
     for part in module.modules():
         part.training = False
 
 
 def _try(module: nn.Module, size: tuple[int, int]) -> None:
-    """One pass of an image; where the module fails, tracing will say so in its words."""
+    """One pass of an image."""
     parameters = [p for p in module.parameters() if not torch.nn.parameter.is_lazy(p)]
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    try:
-        with torch.no_grad():
-            module(image.to(parameters[0]) if parameters else image)
-    except Exception as error:
-        raise RepresentationError(
-            f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
-            f"{own_words(error)}"
-        ) from error
+    with words_of_failures(module, size), torch.no_grad():
+        module(image.to(parameters[0]) if parameters else image)
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from ..torch_state import own_defaults, own_random, own_state
 from .base import Layer, Region, Representation
 from .fusion import drop_dead_code, fold_batch_norms, fuse_convolutions
 from .receptive_fields.tracer import ReceptiveField
-from .tracing import TracedLayer, trace_layers
+from .tracing import CallNames, TracedLayer, trace_layers
 
 _SAME = 1e-3  # relative difference up to which a rewritten network is the same network
 _EQUAL = 1e-4  # and up to which two passes of one image are, alone or beside others
@@ -359,10 +358,10 @@ class _LayerTracer(fx.Tracer):
     search under way, say) is none of the trace's business.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.thread = threading.get_ident()
-        self.calls: Counter[str] = Counter()
+        self.names = CallNames(module)
         self.ends: dict[str, fx.Node] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -377,9 +376,7 @@ class _LayerTracer(fx.Tracer):
         if threading.get_ident() != self.thread:
             return forward(*args, **kwargs)
         output = super().call_module(m, forward, args, kwargs)
-        name = self.path_of_module(m)
-        self.calls[name] += 1
-        called = name if self.calls[name] == 1 else f"{name}_{self.calls[name] - 1}"
+        called = self.names.of_next(self.path_of_module(m))
         if isinstance(output, fx.Proxy):
             self.ends[called] = output.node
         return output
@@ -392,7 +389,7 @@ class _LayerTracer(fx.Tracer):
 
 def _traced_graph(module: nn.Module, layer: str) -> fx.GraphModule:
     with _tracing:
-        tracer = _LayerTracer()
+        tracer = _LayerTracer(module)
         graph = tracer.trace(module)
     for node in graph.nodes:
         if node.op == "output":
@@ -424,12 +421,7 @@ class Hooked(nn.Module):
         super().__init__()
         self.module = module
         self.written = written
-        names = dict(module.named_modules())
-        path, _, count = layer.rpartition("_")
-        if layer in names:
-            self.path, self.call = layer, 1
-        else:
-            self.path, self.call = path, int(count) + 1
+        self.path, self.call = CallNames(module).find(layer)
 
     def forward(self, images: Tensor) -> Tensor:
         try:

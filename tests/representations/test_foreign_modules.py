@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import invwidgets as iw
-from invwidgets.errors import InvwidgetsError
+from invwidgets.errors import BadSettingError, InvwidgetsError
+from invwidgets.representations.network import Hooked
 from tests.foreign_modules import FOREIGN, SIZE, Foreign
 from tests.small_networks import HALF, picture
 
@@ -99,3 +100,34 @@ def test_hooks_that_look_are_not_called() -> None:
     module.kept.clear()
     phi(torch.stack([picture(SIZE)]))
     assert module.kept == []
+
+
+def test_bfloat16_is_left_to_networks_that_run_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from invwidgets.inversion.hardware import precision
+
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+    entry = FOREIGN["running statistics in eval"]
+    phi = own(entry, entry.make())
+    assert precision.resolve_precision("auto", phi, SIZE) == "float32"
+    with pytest.raises(BadSettingError, match=r"'bfloat16': layer end .*cannot run in it.*'auto'"):
+        precision.resolve_precision("bfloat16", phi, SIZE)
+
+
+def test_names_info_and_features_agree_beside_a_child_named_like_a_count() -> None:
+    entry = FOREIGN["names that look like counts"]
+    module = entry.make()
+    phi = own(entry, module)
+    assert [layer.name for layer in phi.layers()] == ["conv", "conv_2", "conv_1"]
+    images = torch.stack([picture(SIZE)])
+    normal = (images - 0.5) / 0.5
+    outputs: list[Tensor] = []
+    for part in (module.conv, module.conv_1):
+        assert isinstance(part, nn.Module)
+        part.register_forward_hook(lambda _, __, output: outputs.append(output.clone()))
+    module.eval()(normal)
+    for layer, expected in zip(phi.layers(), outputs, strict=True):
+        cut = phi.at(layer.name)
+        assert cut.layer_info() == layer
+        torch.testing.assert_close(cut(images), expected.detach(), rtol=1e-5, atol=1e-5)
+    hooked = Hooked(module, "conv_2")
+    torch.testing.assert_close(hooked(normal), outputs[1])

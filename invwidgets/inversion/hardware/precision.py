@@ -16,7 +16,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from ...errors import BadSettingError, DeviceError, unknown_name
+from ...errors import BadSettingError, DeviceError, own_words, unknown_name
 from ...fallbacks import took_slower_path
 from ...representations.base import Representation
 from ...representations.caching import cached
@@ -37,7 +37,8 @@ def resolve_precision(
     ``auto`` times a step of one seed in both, once for each layer, size and thread count.
 
     Raises ``UnknownNameError``; ``DeviceError`` for bfloat16 on hardware without it;
-    ``BadSettingError`` for bfloat16 with a descriptor made of comparisons.
+    ``BadSettingError`` for bfloat16 with a descriptor made of comparisons, or with a network that
+    does not run in it.
     """
     if wanted not in PRECISIONS:
         raise unknown_name("precision", wanted, PRECISIONS)
@@ -52,6 +53,11 @@ def resolve_precision(
             raise DeviceError(
                 f"precision 'bfloat16': this {device.type} has no bfloat16 arithmetic; use "
                 "'auto', which takes float32"
+            )
+        if reason := cached(representation, ("bf16", size), lambda: _fails(representation, size)):
+            raise BadSettingError(
+                f"precision 'bfloat16': layer {representation.layer} of {representation.name} "
+                f"cannot run in it ({reason}); use 'auto', which takes float32"
             )
     if wanted != "auto":
         return cast(Precision, wanted)
@@ -74,9 +80,24 @@ def has_bfloat16(device: torch.device) -> bool:
     return supported is not None and bool(supported(including_emulation=False))
 
 
-def _faster(representation: Representation, size: tuple[int, int]) -> Precision:
+def _image(representation: Representation, size: tuple[int, int]) -> Tensor:
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    image = image.to(representation.mean_color).contiguous(memory_format=torch.channels_last)
+    return image.to(representation.mean_color).contiguous(memory_format=torch.channels_last)
+
+
+def _fails(representation: Representation, size: tuple[int, int]) -> str:
+    """Why a network does not run in bfloat16, such as for tensors that it writes; else empty."""
+    try:
+        timed_step(representation, _image(representation, size), bf16=True)
+    except (RuntimeError, TypeError) as error:
+        return own_words(error)
+    return ""
+
+
+def _faster(representation: Representation, size: tuple[int, int]) -> Precision:
+    if _fails(representation, size):
+        return "float32"
+    image = _image(representation, size)
     exact, _ = timed_step(representation, image, bf16=False)
     rough, _ = timed_step(representation, image, bf16=True)  # both have now warmed up
     if not (rough - exact).norm() <= _CLOSE * exact.norm():
