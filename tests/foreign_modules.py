@@ -694,7 +694,7 @@ class Skipping(nn.Module):
 
 
 @foreign("instances normalized")
-def _instances() -> nn.Module:
+def instance_normalized() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 6, 3), nn.InstanceNorm2d(6), nn.PReLU(6))
 
 

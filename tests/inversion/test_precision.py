@@ -92,7 +92,7 @@ def test_the_last_steps_of_each_phase_are_in_float32() -> None:
         phases=(Phase(20, 2.0), Phase(5, 1.0), Phase(1, 1.0)), seeds=(0,), precision="bfloat16"
     )
     kinds: list[torch.dtype] = []
-    inner = next(m for m in full.modules() if isinstance(m, torch.nn.Conv2d))
+    inner = next(m for m in full.cache_key.modules() if isinstance(m, torch.nn.Conv2d))
     target = full.target(PHOTO)
     inner.register_forward_hook(lambda module, args, output: kinds.append(output.dtype))
     for step in run(full, target, Selection(), settings):

@@ -157,9 +157,27 @@ def test_a_forward_patched_on_the_instance_runs_the_copy() -> None:
     assert unchanged(module, before)
     assert module.training
     assert torch.equal(torch.get_rng_state(), generator)
-    plain = own(small())
-    torch.testing.assert_close(plain.at("head.2")(IMAGE), made.at("head.2")(IMAGE))
-    torch.testing.assert_close(features, 3 * plain(IMAGE), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(features, own(small())(IMAGE))  # what its last layer gives
+
+
+def test_a_layer_patched_on_the_instance_is_patched_in_the_copy() -> None:
+    module = small()
+    conv, calls = module.conv2, []
+    original = conv.forward
+
+    def wrapper(x: Tensor) -> Tensor:
+        calls.append(1)
+        return 3 * original(x)
+
+    conv.forward = wrapper  # type: ignore[method-assign]
+    made = own(module, "conv2")
+    assert calls == []
+    torch.testing.assert_close(made(IMAGE), 3 * own(small(), "conv2")(IMAGE), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        module.conv2.weight.zero_()
+    torch.testing.assert_close(
+        made.double()(IMAGE.double()).float(), made(IMAGE), rtol=1e-4, atol=1e-5
+    )
 
 
 seen_by_a_hook: list[Tensor] = []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from invwidgets.errors import RepresentationError
 from invwidgets.models.zoo import ZOO, load_network
+from invwidgets.representations.descriptors.named import named_network
 from invwidgets.representations.network import NetworkRepresentation
 from invwidgets.representations.registry import representation, representations
 from invwidgets.representations.tracing import CallNames, Layout
@@ -33,7 +34,7 @@ def test_every_layer_of_the_zoo_is_what_a_hook_sees(zoo_network: NetworkRepresen
     assert len(set(names)) == len(names)
     image = picture(zoo_network.size)[None]
     normal = image * zoo_network.scale + zoo_network.shift
-    everything = seen(zoo_network.network.module, normal)
+    everything = seen(module_of(zoo_network), normal)
     order = [name for name in everything if name in names]
     assert order == names  # execution order, nothing left out of it
     for layer in layers:
@@ -47,6 +48,13 @@ def test_every_layer_of_the_zoo_is_what_a_hook_sees(zoo_network: NetworkRepresen
         given = everything[layer.name]
         expected = own.traced_layer(own.size).layout.arrange(given)
         assert float((features - expected).norm()) <= 1e-3 * float(expected.norm()) + 1e-6
+
+
+def module_of(phi: NetworkRepresentation) -> nn.Module:
+    """The network itself, which is built once for each name."""
+    if phi.handcrafted:
+        return named_network(phi.name).module
+    return load_network(phi.name, phi.weights.split()[0]).module
 
 
 def seen(module: nn.Module, image: Tensor) -> dict[str, Tensor]:
