@@ -16,9 +16,6 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ..errors import InvwidgetsError
 from .engine import Step
 from .phase import Phase
@@ -29,7 +26,6 @@ from .run import Run
 from .settings import InversionSettings
 
 WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
-_PATIENCE = 0.2  # seconds a micro-batch may take, so that Stop is heard
 _ECHO_SECONDS = 0.2  # between two reports without a picture
 
 
@@ -72,8 +68,6 @@ class Task:
         if not self._gives_way():
             self._owner.tell(self, Progress(self.number, "preparing"))
             run = prepare(**self._arguments)
-            if self._arguments.get("micro_batch") is None:
-                _shorten_batches(run)
             self._steps = run.steps(lambda: self.knobs, self._ends)
             self.run = run
             self.drive()
@@ -181,22 +175,3 @@ def _warm_phase(settings: InversionSettings) -> Phase:
     last = settings.phases[-1]
     rate = last.rate if last.rate_end is None else max(last.rate / 3, last.rate_end)
     return replace(last, steps=WARM_STEPS, rate=rate, restart=True)
-
-
-def _shorten_batches(run: Run) -> None:
-    """Micro-batches short enough for Stop to be heard between them, by timing one seed."""
-    planned = run.settings.micro_batch or len(run.settings.seeds)
-    if planned == 1:
-        return
-    image = torch.rand(1, 3, *run.size).to(run.representation.mean_color.device)
-    with run.cpu_threads(), torch.no_grad():
-        forward = min(_seconds(run, image) for _ in range(2))  # a busy machine seems slow at times
-    most = min(planned, max(1, int(_PATIENCE / (3 * forward + 1e-6))))
-    batch = math.ceil(planned / math.ceil(planned / most))  # of equal size
-    run.settings = run.settings.replace(micro_batch=batch)
-
-
-def _seconds(run: Run, image: Tensor) -> float:
-    began = time.perf_counter()
-    run.representation(image)
-    return time.perf_counter() - began

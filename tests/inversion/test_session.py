@@ -21,6 +21,7 @@ from invwidgets.inversion.progress import Progress
 from invwidgets.inversion.replay import code_for, replay
 from invwidgets.inversion.session import Session
 from invwidgets.inversion.task import WARM_STEPS
+from tests.small_networks import Untraceable, phi, picture
 
 SMALL = {"layer": "blocks.0", "seeds": 2, "size": 64}
 
@@ -50,8 +51,8 @@ def done(session: Session, seconds: float = 600) -> iw.Reconstruction:
 
 
 def test_it_does_the_run_that_invert_does(session: Session, told: list[Progress]) -> None:
-    result = session.start("coffee", **SMALL, steps=12, micro_batch=2).result(60)
-    same = iw.invert("coffee", **SMALL, steps=12, micro_batch=2)
+    result = session.start("coffee", **SMALL, steps=12).result(60)
+    same = iw.invert("coffee", **SMALL, steps=12)
     assert torch.equal(result.images, same.images)
     states = list(dict.fromkeys(p.state for p in told))
     assert states == ["preparing", "running", "finished"]
@@ -100,6 +101,31 @@ def test_stop_is_heard_between_two_micro_batches(session: Session) -> None:
     session.start("coffee", **options, priors=[Counting()], steps=100_000)
     assert done(session).steps == 1  # the second step ended after its second seed
     assert parts == [1] * 5
+
+
+class Slow(Untraceable):
+    """A network that takes long, and runs its seeds together, as it cannot be traced."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.07)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("network", ["slow", "side by side"])
+def test_the_default_run_of_a_panel_is_a_script_s(session: Session, network: str) -> None:
+    """Also on several threads, and however long a micro-batch takes: no stopwatch decides."""
+    cut = phi("conv2", Slow()) if network == "slow" else phi()
+    options = {"threads": 2} if network == "slow" else {}  # else one may be measured as faster
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        result = session.start(picture(), cut, steps=2, **options).result(60)
+        same = iw.invert(picture(), cut, steps=2, **options)
+    finally:
+        torch.set_num_threads(before)
+    assert result.settings == same.settings
+    assert result.settings.micro_batch == (4 if network == "slow" else 2)
+    assert torch.equal(result.images, same.images)
 
 
 # --- the future ---------------------------------------------------------------------------------

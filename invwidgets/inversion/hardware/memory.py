@@ -22,7 +22,7 @@ _CANVASES = (
     8  # tensors of an iterate's size a seed needs: itself, gradient, optimiser, best, priors
 )
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-BATCH_BYTES = 2**31  # for the micro-batch under way, on a CPU
+BATCH_BYTES = 2**29  # for the micro-batch under way, on a CPU: Stop is heard between two of them
 _LARGE = 512  # pixels a side: what a larger image needs is reckoned from one of these
 _SLACK = 1.3  # what operators take for themselves beside what they save
 
