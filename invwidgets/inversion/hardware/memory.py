@@ -1,11 +1,10 @@
-"""Device, threads and memory, resolved before a run and recorded in its result."""
+"""Device and memory, resolved before a run and recorded in its result."""
 
 from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,19 +52,6 @@ def resolve_device(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError:
         raise BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}") from None
-
-
-@contextmanager
-def cpu_threads(threads: int | None) -> Iterator[int]:
-    """Torch with that many CPU threads inside the block; None leaves it as it is."""
-    before = torch.get_num_threads()
-    try:
-        if threads is not None and threads != before:
-            torch.set_num_threads(threads)
-        yield torch.get_num_threads()
-    finally:
-        if torch.get_num_threads() != before:
-            torch.set_num_threads(before)
 
 
 @lru_cache(maxsize=1)
