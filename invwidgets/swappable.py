@@ -10,12 +10,15 @@ says what was there and does nothing else: no run is repeated as something it wa
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from .errors import (
     BadSettingError,
@@ -27,6 +30,7 @@ from .errors import (
 )
 
 _LONGEST = 400  # characters of a saved part's words
+_LISTED = 16  # numbers of a tensor that are written out
 
 
 class Part(ABC):
@@ -44,7 +48,7 @@ class Part(ABC):
 
     def __repr__(self) -> str:
         given = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        words = ", ".join(f"{name}={in_full(value)}" for name, value in given.items())
         return f"{type(self).__name__}({words})"
 
     def __eq__(self, other: object) -> bool:
@@ -63,6 +67,48 @@ class SavedPart:
 
     def __str__(self) -> str:
         return self.text
+
+
+def in_full(value: Any) -> str:
+    """A value's ``repr`` in which tensors, arrays and modules that differ are written differently.
+
+    >>> in_full(torch.tensor([0.5, 1.0]))
+    'tensor([0.5, 1.0])'
+    >>> in_full({"basis": torch.zeros(64, 64)})
+    "{'basis': tensor(float32 (64, 64), digest 06b5e3d7b593)}"
+
+    Their own ``repr`` leaves out digits, most of a large one's numbers, and all of a module's.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return f"array{in_full(torch.from_numpy(np.ascontiguousarray(value)))[6:]}"
+    if isinstance(value, Tensor):
+        return _tensor_in_full(value)
+    if isinstance(value, nn.Module):
+        state = {**dict(value.named_parameters()), **dict(value.named_buffers())}
+        words = f"{value!r} { ({name: in_full(tensor) for name, tensor in state.items()}) }"
+        return f"{type(value).__name__}(digest {_digest(words.encode())})"
+    if type(value) in (list, tuple):
+        listed = ", ".join(map(in_full, value))
+        one = "," if len(value) == 1 else ""
+        return f"[{listed}]" if isinstance(value, list) else f"({listed}{one})"
+    if type(value) is dict:
+        return f"{{{', '.join(f'{in_full(k)}: {in_full(v)}' for k, v in value.items())}}}"
+    return repr(value)
+
+
+def _tensor_in_full(tensor: Tensor) -> str:
+    numbers = tensor.detach().cpu()
+    if numbers.layout != torch.strided or numbers.is_quantized:
+        numbers = numbers.dequantize() if numbers.is_quantized else numbers.to_dense()
+    kind = str(numbers.dtype).removeprefix("torch.")
+    if numbers.numel() <= _LISTED:
+        return f"tensor({numbers.tolist()}{'' if kind == 'float32' else f', {kind}'})"
+    content = numbers.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    return f"tensor({kind} {tuple(numbers.shape)}, digest {_digest(content)})"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def checked(given: Any, registry: Mapping[str, Any], base: Any) -> Any:
@@ -110,7 +156,11 @@ def to_plain(given: str | Part | SavedPart) -> str | dict[str, str]:
     """A part for JSON: its name, or what it is and its ``repr``."""
     if isinstance(given, str):
         return given
-    return {"own": given.kind, "repr": str(given)[:_LONGEST]}
+    words = str(given)
+    if len(words) > _LONGEST:  # two long ones may differ in their ends alone
+        digest = f"… (digest {_digest(words.encode())})"
+        words = words[: _LONGEST - len(digest)] + digest
+    return {"own": given.kind, "repr": words}
 
 
 def from_plain(plain: Any) -> Any:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from invwidgets.errors import (
 )
 from invwidgets.inversion.replay import code_for
 from invwidgets.search.parametrizations import Fourier, Pixels
+from invwidgets.swappable import in_full
+from invwidgets.sweeps.jobs import key_of
 
 HOW_TO = Path(__file__).parents[1] / "docs" / "own-parts.md"
 EXAMPLES = dict(re.findall(r"<!-- (\w+) -->\n```python\n(.*?)```", HOW_TO.read_text(), re.S))
@@ -320,3 +323,78 @@ def test_a_run_has_a_photo_of_its_own() -> None:
     assert torch.equal(run.photo, pixels)
     pixels.zero_()
     assert float(run.photo.mean()) > 0.1
+
+
+class Towards(iw.Prior):
+    """Pulls to something that it was given."""
+
+    def __init__(self, given: Any, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        self.given = given
+
+    def energy(self, z: Tensor) -> Tensor:
+        return z.square().flatten(1).mean(1)
+
+
+def other(tensor: Tensor) -> Tensor:
+    """The same but for one number in the middle, by very little."""
+    changed = tensor.clone()
+    place = changed.numel() // 2
+    changed.view(-1)[place] = torch.nextafter(changed.view(-1)[place], torch.tensor(9.0))
+    return changed
+
+
+def conv(weight: Tensor) -> torch.nn.Module:
+    layer = torch.nn.Conv2d(10, 16, 3, bias=False)
+    layer.weight.data = weight.view(16, 10, 3, 3)
+    return layer
+
+
+NUMBERS = torch.linspace(0.1, 1, 1440)
+KINDS: dict[str, Any] = {
+    "a tensor": lambda t: t,
+    "a small one": lambda t: t[718:723],
+    "an array": lambda t: t.numpy(),
+    "a list": lambda t: [1, t],
+    "a dict": lambda t: {"a": (t,)},
+    "a module": conv,
+    "long words": lambda t: " " * 500 + str(float(t[720])),
+    "a rule's option": lambda t: t,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_that_differ_in_one_number_of_many_are_not_equal(kind: str) -> None:
+    made = [KINDS[kind](t) for t in (NUMBERS, NUMBERS.clone(), other(NUMBERS))]
+    if kind == "a rule's option":
+        first, same, changed = (iw.TorchOptimizer(torch.optim.SGD, given=m) for m in made)
+        settings = [iw.InversionSettings(optimizer=rule) for rule in (first, same, changed)]
+    else:
+        first, same, changed = (Towards(m) for m in made)
+        settings = [iw.InversionSettings(priors=(prior,)) for prior in (first, same, changed)]
+    assert first == same
+    assert hash(first) == hash(same)
+    assert first != changed
+    plain = [s.to_dict() for s in settings]
+    assert plain[0] == plain[1] != plain[2]  # what a file keeps, and a job's key is made of
+    assert key_of(plain[0]) == key_of(plain[1]) != key_of(plain[2])
+    assert iw.InversionSettings.from_dict(plain[0]) != iw.InversionSettings.from_dict(plain[2])
+    assert len(str(plain[0]["priors"])) < 500
+
+
+def test_every_kind_of_number_is_written_in_full() -> None:
+    for numbers in (
+        torch.zeros(64, 64),
+        torch.zeros(()),
+        torch.zeros(0, 3),
+        torch.zeros(40, dtype=torch.bfloat16),
+        torch.zeros(40, dtype=torch.bool),
+        torch.zeros(40, dtype=torch.complex64),
+        torch.eye(20).to_sparse(),
+        torch.zeros(40).requires_grad_(True),
+    ):
+        assert in_full(numbers) == in_full(numbers.clone())
+        wider = torch.complex128 if numbers.is_complex() else torch.float64
+        assert in_full(numbers) != in_full(numbers.detach().to(wider))
+    assert in_full(np.zeros(40)) == in_full(np.zeros(40)) != in_full(torch.zeros(40).double())
+    assert in_full(np.array(["a"])) == repr(np.array(["a"]))

@@ -105,11 +105,10 @@ def measure(
     """Score what a search ended in, in float32: ``raw`` (S, 3, H, W) before it is clipped."""
     images = raw.clamp(0, 1)
     features = features_of(representation, images)
-    energy = bind(objective, target, selection)(features.float())
     errors = raw_errors = None
-    scores = to_floats(objective.score(energy))
+    scores = _scores(objective, features, target, selection)
     if objective.measures_error:
-        scores = errors = to_floats(relative_error(features, target, selection))
+        errors = scores
         raw_features = features_of(representation, raw)
         raw_errors = to_floats(relative_error(raw_features, target, selection))
     wanted = selection.of(target) if objective.needs_photo else target
@@ -129,6 +128,25 @@ def measure(
         },
         None if box is None else outside_variance(images, box),
     )
+
+
+def score(
+    representation: Representation,
+    objective: Objective,
+    target: Tensor,
+    selection: Selection,
+    images: Tensor,
+) -> tuple[float, ...]:
+    """What the objective tells of images (S, 3, H, W) in [0, 1], as ``measure`` does."""
+    return _scores(objective, features_of(representation, images), target, selection)
+
+
+def _scores(
+    objective: Objective, features: Tensor, target: Tensor, selection: Selection
+) -> tuple[float, ...]:
+    if objective.measures_error:
+        return to_floats(relative_error(features, target, selection))
+    return to_floats(objective.score(bind(objective, target, selection)(features.float())))
 
 
 def features_of(representation: Representation, images: Tensor) -> Tensor:

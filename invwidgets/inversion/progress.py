@@ -19,7 +19,7 @@ from torch import Tensor
 from ..energy.objectives import Objective
 from ..images import to_uint8
 from .engine import Step
-from .metrics import psnr, spread, to_floats
+from .metrics import psnr, score, spread
 from .result import Reconstruction
 from .run import Run
 
@@ -31,9 +31,9 @@ BUSY = ("preparing", "running", "paused")
 class Frame:
     """Every seed's image (S, H, W, 3) as uint8, copied, with its scores.
 
-    Of a run under way ``scores`` are the objective's, of the iterate before the update; of a result
-    they are the measured ones. ``psnr`` is of the images, to the photo, as the result's; None where
-    it has no meaning. ``handcrafted``: the pictures are to be shown with their contrast stretched.
+    ``scores`` and ``psnr`` are measured of these very images, as a result's are: a step's energies
+    are of the iterate before its update. ``psnr`` is to the photo, None where it has no meaning.
+    ``handcrafted``: the pictures are to be shown with their contrast stretched.
     ``spread`` (H, W) is ``metrics.spread`` of many seeds.
     """
 
@@ -59,12 +59,12 @@ class Frame:
 
 
 def frame_of(run: Run, step: Step) -> Frame:
-    """A step's images and scores, copied: later steps do not change them."""
+    """A step's images, copied, so that later steps do not change them, and their own scores."""
     images = step.images
     return Frame(
         index=step.index,
         images=to_uint8(images),
-        scores=to_floats(run.objective.score(step.energies["data"].cpu().double())),
+        scores=score(run.representation, run.objective, run.target, run.selection, images),
         objective=run.objective,
         psnr=None if run.yardstick is None else psnr(images, run.yardstick),
         handcrafted=run.representation.handcrafted,

@@ -24,6 +24,7 @@ from ..images import PhotoSource, read_photo
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from ..representations.registry import representation
+from ..torch_state import own_state
 from .result import Reconstruction
 
 EARLY = "blocks.1"  # cells of 4 pixels that see 19
@@ -77,6 +78,7 @@ class Recomposition:
         return float(self.likeness.mean())
 
 
+@own_state()
 def recomposition(
     result: Reconstruction,
     *,

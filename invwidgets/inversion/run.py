@@ -33,7 +33,8 @@ from ..torch_state import own_state
 from . import engine
 from .canvas import raw_images
 from .engine import Knobs, Step
-from .hardware.memory import cpu_threads, num_workers
+from .hardware.memory import num_workers
+from .hardware.threads import cpu_threads, set_own_threads
 from .metrics import Yardstick, measure, yardstick_of
 from .phase import Phase
 from .result import KnobChange, Reconstruction, no_frames
@@ -147,9 +148,7 @@ class Run:
             if self.workers > 1:
                 threads = (self.threads_per_batch or 1,)
                 pool = stack.enter_context(
-                    ThreadPoolExecutor(
-                        self.workers, "invwidgets-seeds", torch.set_num_threads, threads
-                    )
+                    ThreadPoolExecutor(self.workers, "invwidgets-seeds", set_own_threads, threads)
                 )
             search = engine.run(
                 self.representation,

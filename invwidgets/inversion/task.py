@@ -16,21 +16,18 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ..errors import InvwidgetsError
 from .engine import Step
 from .phase import Phase
 from .prepare import prepare
-from .progress import Progress, State, frame_of
+from .progress import Frame, Progress, State, frame_of
 from .result import Reconstruction
 from .run import Run
 from .settings import InversionSettings
 
 WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
-_PATIENCE = 0.2  # seconds a micro-batch may take, so that Stop is heard
 _ECHO_SECONDS = 0.2  # between two reports without a picture
+_PICTURE_SHARE = 0.1  # of the time, at most, is for pictures and their scores
 
 
 @dataclass(frozen=True)
@@ -65,15 +62,14 @@ class Task:
         self._arguments, self._owner = arguments, owner
         self._state: State = "idle"
         self._steps: Iterator[Step] = iter(())
-        self._last_picture = self._last_echo = 0.0
+        self._last_picture = self._last_echo = self._picture_seconds = 0.0
+        self._frame: Frame | None = None
 
     def begin(self) -> None:
         """Make the run ready, and drive it."""
         if not self._gives_way():
             self._owner.tell(self, Progress(self.number, "preparing"))
             run = prepare(**self._arguments)
-            if self._arguments.get("micro_batch") is None:
-                _shorten_batches(run)
             self._steps = run.steps(lambda: self.knobs, self._ends)
             self.run = run
             self.drive()
@@ -110,6 +106,7 @@ class Task:
         """Let go of what the search holds."""
         if self.run is not None:
             self._steps.close()  # type: ignore[attr-defined]
+        self._frame = None
 
     def _search(self, run: Run) -> bool:
         """Whether the run is over, by its end or a stop; False where it rests or gives way."""
@@ -129,7 +126,8 @@ class Task:
                 break
             now = time.perf_counter()
             soon = now + (run.seconds - before) / 2  # nearer than after another step
-            due = soon - self._last_picture >= self._owner.picture_pause()
+            pause = max(self._owner.picture_pause(), self._picture_seconds / _PICTURE_SHARE)
+            due = soon - self._last_picture >= pause
             if due or run.done == 1 or step.changes:
                 self._report(run, self._state, picture=True)
             elif now - self._last_echo >= _ECHO_SECONDS:
@@ -163,7 +161,10 @@ class Task:
         frame = None
         if picture and run.last is not None and math.isfinite(self._owner.picture_pause()):
             self._last_picture = self._last_echo
-            frame = frame_of(run, run.last)
+            if self._frame is None or self._frame.index != run.last.index:
+                self._frame = frame_of(run, run.last)
+                self._picture_seconds = time.perf_counter() - self._last_echo
+            frame = self._frame
         steps, seconds = run.settings.steps, run.seconds
         progress = Progress(self.number, state, run.done, steps, seconds, frame, result, run=run)
         self._owner.tell(self, progress)
@@ -181,22 +182,3 @@ def _warm_phase(settings: InversionSettings) -> Phase:
     last = settings.phases[-1]
     rate = last.rate if last.rate_end is None else max(last.rate / 3, last.rate_end)
     return replace(last, steps=WARM_STEPS, rate=rate, restart=True)
-
-
-def _shorten_batches(run: Run) -> None:
-    """Micro-batches short enough for Stop to be heard between them, by timing one seed."""
-    planned = run.settings.micro_batch or len(run.settings.seeds)
-    if planned == 1:
-        return
-    image = torch.rand(1, 3, *run.size).to(run.representation.mean_color.device)
-    with run.cpu_threads(), torch.no_grad():
-        forward = min(_seconds(run, image) for _ in range(2))  # a busy machine seems slow at times
-    most = min(planned, max(1, int(_PATIENCE / (3 * forward + 1e-6))))
-    batch = math.ceil(planned / math.ceil(planned / most))  # of equal size
-    run.settings = run.settings.replace(micro_batch=batch)
-
-
-def _seconds(run: Run, image: Tensor) -> float:
-    began = time.perf_counter()
-    run.representation(image)
-    return time.perf_counter() - began

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..arguments import whole_number
 from ..errors import BadSettingError, shown
 from ..representations.base import Representation
+from ..torch_state import own_state
 from .metrics import relative_error, to_floats
 from .phase import Phase
 from .prepare import prepare
@@ -52,6 +53,7 @@ class Walk:
         return to_floats(self.images.diff(dim=0).square().flatten(1).mean(1).sqrt())
 
 
+@own_state()
 def walk(
     result: Reconstruction,
     representation: Representation,

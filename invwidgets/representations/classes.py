@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..models.torchvision_import import import_torchvision
+from ..torch_state import own_state
 from .base import Representation
 from .registry import REGISTRY
 
@@ -33,6 +34,7 @@ def class_names(representation: Representation) -> tuple[str, ...]:
     return _imagenet() if shape[0] == IMAGENET and set(shape[1:]) <= {1} else ()
 
 
+@own_state()
 def likeliest(
     representation: Representation, images: Tensor, count: int = 5
 ) -> list[list[tuple[str, float]]]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..arguments import whole_number
 from ..errors import SelectionError
 from ..images import PhotoSource, photos, read_photo
+from ..torch_state import own_state
 from .base import Region, Representation
 from .network import check_region
 from .receptive_fields.tracer import Box
@@ -47,6 +48,7 @@ class EffectiveField:
         return float((self.weight > HEEDED).sum()) / (self.box.height * self.box.width)
 
 
+@own_state()
 def effective_field(
     representation: Representation,
     sources: Sequence[PhotoSource] | None = None,

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..arguments import whole_number
 from ..errors import SelectionError
 from ..images import PhotoSource, photo_name, photos, read_photo
+from ..torch_state import own_state
 from .base import Representation
 from .receptive_fields.tracer import Box
 
@@ -23,6 +24,7 @@ class Patch(NamedTuple):
     response: float
 
 
+@own_state()
 def exciting_patches(
     representation: Representation,
     channel: int,

@@ -24,7 +24,7 @@ from torch.optim.adam import adam
 
 from ..errors import OwnPartError, shown
 from ..representations.receptive_fields.tracer import Box
-from ..swappable import Part, SavedPart, asked, chosen, is_own
+from ..swappable import Part, SavedPart, asked, chosen, in_full, is_own
 from .colors import color_basis, mixed
 from .pyramid import pyramid, upsample
 from .starts import cvpr2015_energy
@@ -261,7 +261,7 @@ class TorchOptimizer(Optimizer):
         self.rule, self.options = rule, options
 
     def __repr__(self) -> str:
-        options = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        options = "".join(f", {name}={in_full(value)}" for name, value in self.options.items())
         return f"TorchOptimizer({self.rule.__module__}.{self.rule.__qualname__}{options})"
 
     def start(self, parameters: Tensor, steps: int) -> None:

@@ -13,7 +13,8 @@ from statistics import median
 from typing import Any
 
 from ..errors import InvwidgetsError
-from ..inversion.hardware.memory import cpu_threads, seed_bytes
+from ..inversion.hardware.memory import seed_bytes
+from ..inversion.hardware.threads import cpu_threads
 from ..inversion.prepare import prepare
 from ..inversion.settings import InversionSettings
 from .jobs import Job

@@ -16,7 +16,7 @@ import torch
 
 from ..errors import InvwidgetsError, OutputError, own_words
 from ..images import photo_name
-from ..inversion.hardware.memory import cpu_threads
+from ..inversion.hardware.threads import cpu_threads
 from ..inversion.invert import invert
 from ..inversion.result import Reconstruction
 from ..inversion.settings import InversionSettings

@@ -26,6 +26,7 @@ PHOTO = picture()
 def capable(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine with bfloat16 arithmetic: torch emulates it anywhere."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(precision, "measured_precisions", {})
 
 
 def timed(monkeypatch: pytest.MonkeyPatch, exact: float, fast: float, error: float = 0.0) -> None:
@@ -61,6 +62,7 @@ def test_it_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_precision("auto", full, SIZE) == "bfloat16"
     timed(monkeypatch, 0.5, 1.0)
     assert resolve_precision("auto", full, SIZE) == "bfloat16"
+    assert resolve_precision("auto", phi(), SIZE) == "bfloat16"  # a copy of the network
     assert resolve_precision("auto", full, (48, 48)) == "float32"  # another size is another thing
 
 

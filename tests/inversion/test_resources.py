@@ -15,11 +15,11 @@ from invwidgets.fallbacks import took_slower_path
 from invwidgets.inversion.hardware import memory as resources
 from invwidgets.inversion.hardware.memory import (
     available_memory,
-    cpu_threads,
     plan_memory,
     resolve_device,
     seed_bytes,
 )
+from invwidgets.inversion.hardware.threads import cpu_threads
 from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.settings import InversionSettings
 from tests.small_networks import SIZE, phi, picture

@@ -10,17 +10,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, wait
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import invwidgets as iw
 from invwidgets.energy.priors import Prior
 from invwidgets.errors import BadSettingError, InvwidgetsError, OwnPartError, UnknownNameError
-from invwidgets.inversion.progress import Progress
+from invwidgets.images import to_uint8
+from invwidgets.inversion.metrics import psnr, score
+from invwidgets.inversion.prepare import prepare
+from invwidgets.inversion.progress import Frame, Progress
 from invwidgets.inversion.replay import code_for, replay
+from invwidgets.inversion.run import Run
 from invwidgets.inversion.session import Session
 from invwidgets.inversion.task import WARM_STEPS
+from tests.small_networks import Untraceable, phi, picture
 
 SMALL = {"layer": "blocks.0", "seeds": 2, "size": 64}
 
@@ -34,6 +43,11 @@ def told() -> list[Progress]:
 def session(told: list[Progress]) -> Iterator[Session]:
     with Session(told.append) as session:
         yield session
+
+
+class Farther(iw.Objective):
+    def energy(self, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (features - 2 * target).square().flatten(1).mean(1)
 
 
 def until(condition: Callable[[], object], seconds: float = 600) -> None:
@@ -50,8 +64,8 @@ def done(session: Session, seconds: float = 600) -> iw.Reconstruction:
 
 
 def test_it_does_the_run_that_invert_does(session: Session, told: list[Progress]) -> None:
-    result = session.start("coffee", **SMALL, steps=12, micro_batch=2).result(60)
-    same = iw.invert("coffee", **SMALL, steps=12, micro_batch=2)
+    result = session.start("coffee", **SMALL, steps=12).result(60)
+    same = iw.invert("coffee", **SMALL, steps=12)
     assert torch.equal(result.images, same.images)
     states = list(dict.fromkeys(p.state for p in told))
     assert states == ["preparing", "running", "finished"]
@@ -100,6 +114,94 @@ def test_stop_is_heard_between_two_micro_batches(session: Session) -> None:
     session.start("coffee", **options, priors=[Counting()], steps=100_000)
     assert done(session).steps == 1  # the second step ended after its second seed
     assert parts == [1] * 5
+
+
+class Slow(Untraceable):
+    """A network that takes long, and runs its seeds together, as it cannot be traced."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.07)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("network", ["slow", "side by side"])
+def test_the_default_run_of_a_panel_is_a_script_s(session: Session, network: str) -> None:
+    """Also on several threads, and however long a micro-batch takes: no stopwatch decides."""
+    cut = phi("conv2", Slow()) if network == "slow" else phi()
+    options = {"threads": 2} if network == "slow" else {}  # else one may be measured as faster
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        result = session.start(picture(), cut, steps=2, **options).result(60)
+        same = iw.invert(picture(), cut, steps=2, **options)
+    finally:
+        torch.set_num_threads(before)
+    assert result.settings == same.settings
+    assert result.settings.micro_batch == (4 if network == "slow" else 2)
+    assert torch.equal(result.images, same.images)
+
+
+SHOWN: dict[str, dict[str, Any]] = {
+    "inversion": {},
+    "jitter": {"phases": [iw.Phase(8, 6.0, jitter=6)], "bound": None},
+    "region": {"region": "2:6,3:9"},
+    "maximise": {"unit": "relu_1:3", "phases": [iw.Phase(8, 6.0, jitter=2)]},
+    "own": {"objective": Farther()},
+}
+
+
+def check_frames(frames: list[tuple[Frame, torch.Tensor]], run: Run) -> None:
+    """Under every picture stand the numbers of that picture; and none is another's."""
+    for frame, images in frames:
+        assert np.array_equal(frame.images, to_uint8(images))
+        found = score(run.representation, run.objective, run.target, run.selection, images)
+        assert frame.scores == pytest.approx(found, rel=1e-3)
+        if run.yardstick is not None:
+            assert frame.psnr == pytest.approx(psnr(images, run.yardstick), rel=1e-3)
+    scores = [frame.scores for frame, _ in frames]
+    assert len(set(scores)) == len({frame.index for frame, _ in frames})
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_under_a_live_picture_stand_its_own_numbers(name: str) -> None:
+    """Running, paused, after a step, stopped and at the end."""
+    frames: list[tuple[Frame, torch.Tensor]] = []
+    states: list[str] = []
+
+    def listen(progress: Progress) -> None:
+        if progress.frame is not None:
+            assert progress.run is not None
+            assert progress.run.last is not None
+            frames.append((progress.frame, progress.run.last.images))
+            states.append(progress.state)
+
+    photo = None if "unit" in SHOWN[name] else picture()
+    options = {"seeds": 2, "threads": 1, "frames": 0, "phases": [iw.Phase(8, 6.0)]} | SHOWN[name]
+    with Session(listen) as session:
+        session.frame_seconds = 0.0
+        session.start(photo, phi(), paused=True, **options)
+        for step in range(3):
+            session.step()
+            until(lambda step=step: session.steps_done == step + 1 and session.state == "paused")
+        session.stop()
+        stopped = done(session)
+        run = prepare(photo, phi(), **options)
+        check_frames(frames, run)
+        assert [frame.index for frame, _ in frames][-1] == 2
+        assert frames[-1][0].scores == pytest.approx(stopped.scores, rel=1e-5)
+        assert {"paused", "stopped"} < set(states)
+        del frames[:]
+        session.start(photo, phi(), **options)
+        whole = done(session)
+        check_frames(frames, run)
+        assert {"running", "finished"} < set(states)
+        assert frames[-1][0].scores == pytest.approx(whole.scores, rel=1e-5)
+        late = [
+            (replace(frame, scores=before.scores), images)
+            for (before, _), (frame, images) in pairwise(frames[:2])
+        ]
+        with pytest.raises(AssertionError):
+            check_frames(late, run)  # the numbers of a picture before
 
 
 # --- the future ---------------------------------------------------------------------------------

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
 
 from invwidgets.inversion.hardware import threads
-from invwidgets.inversion.hardware.memory import cpu_threads
+from invwidgets.inversion.hardware.threads import cpu_threads
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.prepare import prepare
+from invwidgets.inversion.session import Session
 from invwidgets.representations.registry import representation
 from tests.small_networks import Untraceable, phi, picture
 
@@ -65,6 +68,71 @@ def test_a_lone_seed_uses_it_unless_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert prepare(picture(), phi(), seeds=1, steps=1, threads=1).settings.threads == 1
     with cpu_threads(2):  # seeds side by side need no measurement
         assert prepare(picture(), phi(), seeds=2, steps=1).settings.threads == 2
+
+
+def in_new_thread(call: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_thread_that_begins_beside_a_run_has_the_process_s_threads() -> None:
+    def found() -> tuple[int, int | None]:
+        run = prepare(picture(), phi(), seeds=2, steps=1)
+        return torch.get_num_threads(), run.settings.threads
+
+    with cpu_threads(1):
+        assert torch.get_num_threads() == 1
+        assert in_new_thread(found) == (3, 3)
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == in_new_thread(torch.get_num_threads) == 3
+    torch.set_num_threads(2)  # what a user sets, new threads have
+    assert in_new_thread(found) == (2, 2)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_blocks_that_cross_leave_the_process_s_threads_alone() -> None:
+    entered, left = threading.Event(), threading.Event()
+
+    def other() -> int:
+        with cpu_threads(2):
+            entered.set()
+            left.wait(60)
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        with cpu_threads(1):
+            future = pool.submit(other)
+            entered.wait(60)
+        left.set()
+        assert future.result() == 3
+    assert in_new_thread(torch.get_num_threads) == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_run_whose_seeds_go_side_by_side_leaves_them_too() -> None:
+    run = prepare(picture(), phi(), seeds=2, steps=2, threads=2, micro_batch=1)
+    with run.cpu_threads():
+        for _ in run.steps():
+            assert in_new_thread(torch.get_num_threads) == 3
+            assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_session_beside_a_run_of_one_thread_has_all() -> None:
+    run = prepare(picture(), phi(), seeds=1, steps=4, threads=1)
+    with run.cpu_threads(), Session() as session:
+        for _ in run.steps():
+            result = session.start(picture(), phi(), seeds=2, steps=1).result(60)
+            assert result.settings.threads == 3
 
 
 def test_seeds_side_by_side_are_the_seeds_one_by_one() -> None:

@@ -1,11 +1,9 @@
-"""Device, threads and memory, resolved before a run and recorded in its result."""
+"""Device and memory, resolved before a run and recorded in its result."""
 
 from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,7 +21,7 @@ _CANVASES = (
     8  # tensors of an iterate's size a seed needs: itself, gradient, optimiser, best, priors
 )
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-BATCH_BYTES = 2**31  # for the micro-batch under way, on a CPU
+BATCH_BYTES = 2**29  # for the micro-batch under way, on a CPU: Stop is heard between two of them
 _LARGE = 512  # pixels a side: what a larger image needs is reckoned from one of these
 _SLACK = 1.3  # what operators take for themselves beside what they save
 
@@ -77,19 +75,6 @@ def device_count(device: torch.device) -> int:
     """How many of a kind there are."""
     count: int = torch.get_device_module(device).device_count()
     return count
-
-
-@contextmanager
-def cpu_threads(threads: int | None) -> Iterator[int]:
-    """Torch with that many CPU threads inside the block; None leaves it as it is."""
-    before = torch.get_num_threads()
-    try:
-        if threads is not None and threads != before:
-            torch.set_num_threads(threads)
-        yield torch.get_num_threads()
-    finally:
-        if torch.get_num_threads() != before:
-            torch.set_num_threads(before)
 
 
 @lru_cache(maxsize=1)

@@ -27,6 +27,7 @@ Precision = Literal["float32", "bfloat16"]
 _GAIN = 0.8  # bfloat16 must take at most this share of float32's time
 _CLOSE = 0.05  # and its features be at most this far off, relatively
 _QUICK = 0.1  # seconds; faster steps are timed several times
+measured_precisions: dict[tuple[object, ...], Precision] = {}
 
 
 def resolve_precision(
@@ -34,7 +35,8 @@ def resolve_precision(
 ) -> Precision:
     """What ``wanted`` means for a representation at ``size`` (height, width) on this machine.
 
-    ``auto`` times a step of one seed in both, once for each layer, size and thread count.
+    ``auto`` times a step of one seed in both, once a process for each network, layer, size and
+    thread count: a panel and a script have the same, also of two copies of a network.
 
     Raises ``UnknownNameError``; ``DeviceError`` for bfloat16 on hardware without it;
     ``BadSettingError`` for bfloat16 with a descriptor made of comparisons, or with a network that
@@ -69,7 +71,16 @@ def resolve_precision(
         )
         return "float32"
     key = ("precision", size, torch.get_num_threads())
-    return cached(representation, key, lambda: _faster(representation, size))
+    return cached(representation, key, lambda: _measured(representation, key))
+
+
+def _measured(representation: Representation, key: tuple[str, tuple[int, int], int]) -> Precision:
+    """What was measured first of a network with these weights, whichever copy of it this is."""
+    device = str(representation.mean_color.device)
+    content = (representation.name, representation.digest, representation.layer, device, *key)
+    if content not in measured_precisions:
+        measured_precisions.setdefault(content, _faster(representation, key[1]))
+    return measured_precisions[content]
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -1,4 +1,4 @@
-"""How many CPU threads are worth having: measured once, not assumed.
+"""CPU threads: how many torch has inside a block, and how many are worth having, by measurement.
 
 Threads that wait spin: beside other work on the machine, two can be slower than one.
 """
@@ -7,16 +7,56 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-from .memory import cpu_threads
-
 _GAIN = 0.9  # more threads must take at most this share of the time of fewer
 _ROUNDS = 5
-_lock = threading.Lock()
+_lock, _setting = threading.Lock(), threading.Lock()
 measured_threads: dict[int, int] = {}
+
+
+@contextmanager
+def cpu_threads(threads: int | None) -> Iterator[int]:
+    """Torch with that many CPU threads inside the block; None leaves it as it is.
+
+    Only the calling thread has them: others that begin meanwhile have what they would have had.
+    """
+    before = torch.get_num_threads()
+    try:
+        if threads is not None and threads != before:
+            set_own_threads(threads)
+        yield torch.get_num_threads()
+    finally:
+        if torch.get_num_threads() != before:
+            set_own_threads(before)
+
+
+def set_own_threads(threads: int) -> None:
+    """Give the calling thread so many of torch's CPU threads, and no other one.
+
+    ``torch.set_num_threads`` sets two numbers: the calling thread's, and the process's, which a new
+    thread takes at its first use of torch. So a new thread tells the second and puts it back.
+    """
+    with _setting:
+        process = _in_new_thread(torch.get_num_threads)
+        torch.set_num_threads(threads)
+        if process is not None:
+            _in_new_thread(lambda: torch.set_num_threads(process))
+
+
+def _in_new_thread(call: Callable[[], int | None]) -> int | None:
+    answers: list[int | None] = []
+    thread = threading.Thread(target=lambda: answers.append(call()), name="invwidgets-threads")
+    try:
+        thread.start()
+    except RuntimeError:  # no new thread begins as the program ends
+        return None
+    thread.join()
+    return answers[0]
 
 
 def fastest_threads() -> int:
