@@ -121,7 +121,6 @@ PATHS: dict[str, Callable[[Place], Any]] = {
     "momentum": lambda at: at.search(optimizer="momentum", preset="cvpr2015"),
     "adagrad-momentum": lambda at: at.search(optimizer="adagrad-momentum", preset="ijcv2016"),
     "start photo": lambda at: at.search(start="photo"),
-    "start linear": lambda at: at.search(start="linear"),
     "start ijcv2016": lambda at: at.search(start="ijcv2016"),
     "own prior": lambda at: at.search(priors=[Gray(weight=0.1)]),
     "own objective": lambda at: at.search(objective=Nearer()),

@@ -100,7 +100,8 @@ class InversionSettings:
     fit : str
         How a photo comes to that size: ``"crop"`` or ``"stretch"``.
     device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"xpu"``, with an index where there are several
+        (``"cuda:1"``), or ``"auto"``, torch's current accelerator if there is one.
     precision : str
         What the network computes in: ``"float32"``, ``"bfloat16"``, or ``"auto"``, the faster.
     threads : int, optional

@@ -51,7 +51,7 @@ def isolate(module: nn.Module, size: tuple[int, int]) -> nn.Module:
         copied = _copied(module)
         for part in copied.modules():
             _drop_backward_hooks(part)
-        with own_random(_device(copied)):
+        with own_random(device_of(copied)):
             _set_eval(copied)
             if any(isinstance(p, LazyModuleMixin) for p in copied.modules()):
                 _try(copied, size)
@@ -154,7 +154,8 @@ def _copy_tensors(value: Any, memo: Memo, seen: set[int]) -> None:
 
 def _copy_tensor(tensor: Tensor) -> Tensor:
     real = tensor.is_floating_point() and not tensor.is_quantized
-    plain = tensor.detach().to(torch.float32 if real else tensor.dtype, copy=True)
+    kind = torch.float32 if real else tensor.dtype
+    plain = tensor.detach().to("cpu", copy=True).to(kind)  # traced and rewritten there
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(plain, requires_grad=False)
     return plain
@@ -315,7 +316,8 @@ def _try(module: nn.Module, size: tuple[int, int]) -> None:
         module(image.to(parameters[0]) if parameters else image)
 
 
-def _device(module: nn.Module) -> torch.device:
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's first tensor lies."""
     for tensor in [*module.parameters(), *module.buffers()]:
         return tensor.device
     return torch.device("cpu")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from ..errors import UnknownNameError, shown, unknown_name
-from ..models.isolate import unwrapped
+from ..models.isolate import device_of, unwrapped
 from ..models.spec import IMAGENET_MEAN, ModelSpec
 from ..models.zoo import DEFAULT_MODEL, ZOO, load_network
 from .base import Representation
@@ -168,4 +168,5 @@ def representation(
             "of your own, or a representation"
         )
     network = load_network(model, weights, mean=mean, std=std, size=size)
-    return NetworkRepresentation(network, layer)
+    found = NetworkRepresentation(network, layer)
+    return found if isinstance(model, str) else found.on(device_of(model))

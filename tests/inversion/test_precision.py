@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ def test_the_last_steps_of_each_phase_are_in_float32() -> None:
 @pytest.mark.usefixtures("capable")
 def test_the_error_reported_is_float32s_own_and_about_the_same() -> None:
     results = {
-        name: invert("coffee", layer="blocks.1", seeds=2, steps=60, precision=name)
+        name: invert("coffee", layer="blocks.1", seeds=2, steps=60, precision=name, threads=1)
         for name in ("float32", "bfloat16")
     }
     full = representation("efficientnet_lite0", "blocks.1")
@@ -123,8 +124,22 @@ def test_the_error_reported_is_float32s_own_and_about_the_same() -> None:
     assert rough == pytest.approx(exact, rel=0.08)  # two searches part; the benchmark compares many
 
 
-def test_the_real_measurement_gives_an_answer() -> None:
-    assert resolve_precision("auto", phi(), (64, 64)) in ("float32", "bfloat16")
-    features, seconds = precision.timed_step(phi(), torch.rand(1, 3, *SIZE), bf16=True)
+@pytest.mark.parametrize(("bf16", "seconds"), [(False, 1.0), (True, 0.25)])
+def test_the_measurement_is_of_one_step(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, seconds: float
+) -> None:
+    """By a clock that only the network moves, less while it computes in bfloat16."""
+    now = 0.0
+    weight = torch.ones(4, 3, 3, 3)
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        nonlocal now
+        maps = torch.nn.functional.conv2d(images, weight)
+        now += 0.25 if maps.dtype == torch.bfloat16 else 1.0
+        return maps
+
+    monkeypatch.setattr(precision, "time", SimpleNamespace(perf_counter=lambda: now))
+    features, taken = precision.timed_step(network, torch.ones(1, 3, 8, 8), bf16)  # type: ignore[arg-type]
+    assert taken == seconds
+    assert torch.equal(features, torch.full((1, 4, 6, 6), 27.0))
     assert features.dtype == torch.float32
-    assert seconds > 0

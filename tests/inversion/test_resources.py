@@ -135,6 +135,14 @@ def test_available_memory_is_the_least_of_machine_and_container(
         assert available_memory(CPU) == 500 * 1024
         files["/sys/fs/cgroup/memory.max"] = ["50000"]
         assert available_memory(CPU) == 0
+        files["/sys/fs/cgroup/memory.stat"] = ["anon 20000", "inactive_file 70000"]
+        assert available_memory(CPU) == 20_000  # other work has filled it with files it read
+        files.clear()
+        files["/sys/fs/cgroup/memory/memory.limit_in_bytes"] = ["300000"]
+        files["/sys/fs/cgroup/memory/memory.usage_in_bytes"] = ["290000"]
+        assert available_memory(CPU) == 10_000
+        files["/sys/fs/cgroup/memory/memory.stat"] = ["inactive_file 1", "total_inactive_file 5000"]
+        assert available_memory(CPU) == 15_000
     files.clear()
     assert available_memory(CPU) > 2**20
 

@@ -94,18 +94,28 @@ def keep_freed_memory() -> None:
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes that can still be had: of the accelerator, or of the machine and its container."""
+    """Bytes that can still be had: of the accelerator, or of the machine and its container.
+
+    Files that a container has read lately count as used there; what of them the system drops when
+    memory is wanted counts as free here.
+    """
     if hasattr(module := torch.get_device_module(device), "mem_get_info"):  # CUDA, XPU
         return int(module.mem_get_info(device)[0])
     limits = [int(psutil.virtual_memory().available)]
     folder = Path("/sys/fs/cgroup")  # a container's own limit, which psutil does not read
-    for ceiling, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for ceiling, used, counts, files in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
     ):
         top, now = limit_lines(folder / ceiling), limit_lines(folder / used)
         if top and now and top[0].isdigit() and now[0].isdigit():
-            limits.append(int(top[0]) - int(now[0]))
+            kept = dict(line.split()[:2] for line in limit_lines(folder / counts) if " " in line)
+            limits.append(int(top[0]) - int(now[0]) + int(kept.get(files, 0)))
     return max(0, min(limits))
 
 
