@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import page, share
+import invwidgets as iw
+from benchmarks import judged, page, share
 from benchmarks.report import RESULTS
 from benchmarks.stopwatch import Marks, alternate, spread
 from invwidgets.inversion.prepare import prepare
@@ -58,3 +59,23 @@ def test_the_page_is_what_the_results_say(tmp_path: Path, monkeypatch: pytest.Mo
         rows = json.loads((RESULTS / f"{name}.json").read_text())["rows"]
         assert rows
         assert all(str(value) in written for row in rows for value in row.values())
+
+
+def test_crops_are_drawn_by_a_fixed_seed_where_the_judge_is_sure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judged, "DRAWS", 5)
+    judge = iw.representation("efficientnet_lite0")
+    found = list(judged.crops(("chelsea", "astronaut"), judge, 2))
+    assert [name for name, _ in found] == ["chelsea"] * 2, "astronaut is no class: it is left out"
+    for _, part in found:
+        assert judge(part[None]).softmax(1).max() >= judged.SURE
+    assert not torch.equal(found[0][1], found[1][1])
+    again = list(judged.crops(("chelsea",), judge, 1))
+    assert torch.equal(again[0][1], found[0][1])
+
+
+def test_no_photo_and_no_network_judges_what_was_chosen_or_searched_on_it() -> None:
+    assert not set(judged.CHOOSE) & set(judged.HOLD_OUT)
+    assert judged.JUDGE != judged.CHOSE_WITH
+    assert judged.JUDGE not in {model for model, _, _ in judged.CASES}

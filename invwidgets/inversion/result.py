@@ -21,6 +21,9 @@ from .settings import InversionSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..representations.base import Representation
+    from .judging import Judgment
+
 KnobChange = tuple[int, str, Any]  # step, name, value
 
 
@@ -283,6 +286,20 @@ class Reconstruction:
         from .archive import load
 
         return load(cls, path)
+
+    def judged_by(self, judge: str | Representation) -> Judgment:
+        """What another trained classifier says of the images, beside the photo.
+
+        >>> invert("coffee", layer="blocks.4").judged_by("efficientnet_lite1").feature_distance
+        (0.68, 0.70, 0.66, 0.71)
+
+        The search finds images that its own network takes for the photo; another network tells
+        whether they look like it. Raises ``BadSettingError`` for a result without a photo, for a
+        judge that is no trained classifier, and for the network that was searched on.
+        """
+        from .judging import judged_by
+
+        return judged_by(self, judge)
 
     def gallery(self, **options: Any) -> Figure:
         """The photo and every seed's image with its error, as a matplotlib figure."""
