@@ -12,6 +12,8 @@ from .canvas import COLORS, new_figure, set_title, show_image
 from .gallery import picture_note
 
 _SIDE, _GAP, _TITLE, _CAPTION = 3.3, 0.5, 0.7, 0.35
+_STAYS = "0.6"  # the color of a part in its place
+_MOVES = [color for color in COLORS if color != "#57606a"]  # that one is gray
 
 
 def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: int = 12) -> Figure:
@@ -20,10 +22,12 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
     >>> result = invert("coffee", layer="blocks.4", seeds=1)
     >>> arrows(result, recomposition(result)).savefig("arrows.png")
 
-    An arrow runs from a part of the photo to the patch of the image that it matches. Shown are the
-    matches that are most alike, spread over the image: not flat ones, and none at the image's
-    border, where all patches are alike in being beside nothing. A part of the photo that is used
-    more than once keeps its colour.
+    An arrow runs from a part of the photo to the patch of the image that it matches: in color where
+    the part has moved, in gray where it is in its place. There are as many of either kind as their
+    shares say; of the parts that have moved, those that moved furthest. Shown are matches that are
+    more alike than those with another photo, spread over the image: not flat ones, and none at the
+    image's border, where all patches are alike in being beside nothing. A part of the photo that is
+    used more than once keeps its color.
     """
     assert result.photo is not None
     height, width = found.size
@@ -33,11 +37,14 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
     figure = new_figure(figure_width, figure_height)
     title = f"Where the parts come from: {result.photo_name} after {result.layer_in_words}"
     set_title(figure, title, picture_note(result), figure_width, figure_height)
+    moved = found.moved[seed]
+    stay = 100 * float((moved == 0).float().mean())
+    words = f"parts moved by {moved.mean():.2f} of the side; {stay:.0f} % are in their place"
     sides = []
-    for column, (picture, words) in enumerate(
+    for column, (picture, caption) in enumerate(
         (
             (result.photo, "the photo"),
-            (result.images[seed], f"parts moved by {found.moved[seed].mean():.2f} of the side"),
+            (result.images[seed], words),
         )
     ):
         left = 0.15 + column * (across + _GAP)
@@ -45,12 +52,12 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
             (left / figure_width, _CAPTION / figure_height, across / figure_width,
              down / figure_height)
         )  # fmt: skip
-        show_image(axes, picture, words)
+        show_image(axes, picture, caption)
         sides.append(axes)
     columns = found.grid[1]
     for place in _spread_out(found, seed, count):
         source = int(found.matches[seed, place])
-        color = COLORS[source % len(COLORS)]
+        color = _MOVES[source % len(_MOVES)] if moved[place] else _STAYS
         ends = []
         for axes, cell in ((sides[0], source), (sides[1], place)):
             top, left = (cell // columns) * found.cell[0], (cell % columns) * found.cell[1]
@@ -69,26 +76,29 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
 
 
 def _spread_out(found: Recomposition, seed: int, count: int) -> list[int]:
-    """The patches with the likest matches, none beside another chosen; flat ones and those at the
-    border only where there is no other."""
+    """The patches to show, none beside another: first those that moved furthest, then those in
+    their place with the likest matches; flat ones and the border's only where there is no other."""
     rows, columns = found.grid
-    matches = found.matches[seed]
+    matches, moved, likeness = found.matches[seed], found.moved[seed], found.likeness[seed]
     inner = torch.zeros(found.grid, dtype=torch.bool)
     inner[1 : rows - 1, 1 : columns - 1] = True
     inner = inner.flatten()
-    flat = found.relief[matches] < found.relief.median()
-    last = flat | ~inner | ~inner[matches]
-    order = torch.argsort(found.likeness[seed] - 2 * last.float(), descending=True, stable=True)
+    shown = (found.relief[matches] >= found.relief.median()) & inner & inner[matches]
+    shown = shown & (likeness > found.elsewhere)
+    if not shown.any():
+        shown = torch.ones_like(shown)
+    movers = round(count * float((moved[shown] > 0).float().mean()))
     chosen: list[int] = []
-    for place in order.tolist():
-        if chosen and last[place]:
-            break
-        near = any(
-            abs(place // columns - c // columns) <= 1 and abs(place % columns - c % columns) <= 1
-            for c in chosen
-        )
-        if not near:
-            chosen.append(int(place))
-        if len(chosen) == count:
-            break
+    for group, rank, most in (
+        (shown & (moved > 0), moved, movers),
+        (shown & (moved == 0), likeness, count),
+    ):
+        for place in torch.argsort(rank, descending=True, stable=True).tolist():
+            near = any(
+                abs(place // columns - c // columns) <= 1
+                and abs(place % columns - c % columns) <= 1
+                for c in chosen
+            )
+            if group[place] and not near and len(chosen) < most:
+                chosen.append(int(place))
     return chosen
