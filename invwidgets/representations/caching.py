@@ -24,7 +24,7 @@ TARGETS = 4  # photos' features kept, of all networks together
 
 _facts: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, Any]] = weakref.WeakKeyDictionary()
 _targets: OrderedDict[tuple[weakref.ref[nn.Module], bytes], Tensor] = OrderedDict()
-_lock = threading.Lock()
+_lock = threading.RLock()  # a network may be collected, and its targets let go, within it
 
 
 def cached(representation: Representation, key: Hashable, find: Callable[[], T]) -> T:
@@ -39,6 +39,13 @@ def cached(representation: Representation, key: Hashable, find: Callable[[], T])
         return _own(facts.setdefault(key, found))  # type: ignore[no-any-return]
 
 
+def _forget_targets(of: weakref.ref[nn.Module]) -> None:
+    """Let go of the targets of a network that is gone."""
+    with _lock:
+        for key in [key for key in _targets if key[0] is of or key[0]() is None]:
+            del _targets[key]
+
+
 def _own(found: Any) -> Any:
     """What nobody else has: a tensor is copied, numbers and names cannot be changed."""
     return found.clone() if isinstance(found, Tensor) else found
@@ -48,7 +55,7 @@ def cached_target(representation: Representation, photo: Tensor) -> Tensor:
     """Φ₀ of a photo (3, H, W), (1, …), a copy; the last ``TARGETS`` of them are kept."""
     content = hashlib.blake2b(photo.cpu().contiguous().numpy().tobytes(), digest_size=16)
     content.update(repr(tuple(photo.shape)).encode())
-    key = (weakref.ref(representation.cache_key), content.digest())
+    key = (weakref.ref(representation.cache_key, _forget_targets), content.digest())
     with _lock:
         if key in _targets:
             _targets.move_to_end(key)
@@ -56,8 +63,6 @@ def cached_target(representation: Representation, photo: Tensor) -> Tensor:
     with own_state():
         target = representation.target(photo)
     with _lock:
-        for known in [known for known in _targets if known[0]() is None]:
-            del _targets[known]
         _targets[key] = target
         while len(_targets) > TARGETS:
             _targets.popitem(last=False)

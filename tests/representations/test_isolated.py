@@ -327,6 +327,41 @@ def test_networks_of_a_user_are_freed() -> None:
     assert not [o for o in gc.get_objects() if type(o) is Marked]
 
 
+def test_targets_go_with_their_network() -> None:
+    made = own(small())
+    target = weakref.ref(made.target(picture()).untyped_storage())
+    alive: list[weakref.ref[Any]] = []
+    original = type(made).target
+
+    def watched(self: Representation, photo: Tensor) -> Tensor:
+        found = original(self, photo)
+        alive.append(weakref.ref(found))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(made), "target", watched)
+        cached_target(made, picture(seed=8))
+    assert target() is None
+    assert alive[0]() is not None  # kept while the network is
+    del made
+    gc.collect()
+    assert alive[0]() is None
+
+
+def test_a_panel_lets_go_of_its_network() -> None:
+    class Marked(nn.Conv2d):
+        pass
+
+    module = nn.Sequential(Marked(3, 4, 3), nn.ReLU())
+    made = own(module, "1")
+    panel = iw.InversionPanel(picture(), model=made, layer="1")
+    alive = [weakref.ref(panel), weakref.ref(made), weakref.ref(made.cache_key)]
+    panel.close()
+    del panel, module, made
+    gc.collect()
+    assert [found for found in alive if found() is not None] == []
+
+
 def test_named_networks_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_network("squeezenet1_1", "random")
     size, key = first.nbytes, weakref.ref(first)
