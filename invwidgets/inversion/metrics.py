@@ -229,7 +229,9 @@ def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
     top, left, bottom, right = box
     inside = torch.zeros(images.shape[-2:], dtype=torch.bool, device=images.device)
     inside[top:bottom, left:right] = True
-    within, without = (images[..., part].var(-1).mean(-1) for part in (inside, ~inside))
+    within, without = (
+        images[..., part].var(-1, correction=0).mean(-1) for part in (inside, ~inside)
+    )
     return to_floats(without / within.clamp_min(1e-12))
 
 
