@@ -12,8 +12,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from .errors import OutputError, own_words, shown_path
+from .errors import OutputError, own_words, shown, shown_path
 
 
 @contextmanager
@@ -54,12 +55,28 @@ def written_whole(path: str | os.PathLike[str], lasting: bool = True) -> Iterato
         partial.unlink(missing_ok=True)
 
 
+def as_path(path: Any) -> str:
+    """A path as text.
+
+    Raises ``OutputError`` for what is no path.
+    """
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise OutputError(
+            f"{shown(path)} is no path: give a file's name, such as 'coffee.safetensors'"
+        ) from None
+
+
 def check_place(path: str | os.PathLike[str]) -> Path:
     """Where writing to ``path`` really writes, found out before there is anything to write.
 
     Raises ``OutputError`` for a folder, a device, a missing folder, a name too long, no permission.
     """
-    name = os.fspath(path)
+    name = as_path(path)
+    folder = os.path.dirname(name)
+    if folder and not os.path.isdir(folder):  # "missing/.." is none, and reading would not find it
+        raise OutputError(f"the folder {shown_path(folder)} does not exist: make it first")
     try:
         target = Path(os.path.realpath(name))
         found = target.stat() if target.exists() else None

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,3 +178,24 @@ def test_twenty_kills_while_saving(tmp_path: Path) -> None:
     assert found
     iw.Reconstruction.load(tmp_path / "old").save(target)
     assert sorted(os.listdir(tmp_path)) == ["kept", "new", "old"]
+
+
+@pytest.mark.parametrize("path", [None, 3.5, ["a"], b""])
+def test_what_is_no_path_is_refused(path: Any, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"is no path: give a file's name|is a folder"):
+        check_place(path)
+
+
+def test_a_way_through_a_missing_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading goes no such way; writing went on as if the folder were there."""
+    monkeypatch.chdir(tmp_path)
+    for path in ("missing/../b", str(tmp_path / "missing" / ".." / "b"), "a/b/../../c"):
+        with pytest.raises(OutputError, match=r"missing|a/b/"), written_whole(path) as partial:
+            partial.write_text("lost")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "there").mkdir()
+    with written_whole("there/../b") as partial:
+        partial.write_text("kept")
+    assert Path("there/../b").read_text() == (tmp_path / "b").read_text() == "kept"

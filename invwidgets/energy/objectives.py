@@ -196,7 +196,15 @@ class Maximise(_Response):
         return -features.flatten(1).mean(1) * target
 
     def reference(self, representation: Representation, selection: Selection) -> Tensor:
-        return largest_response(representation, selection)
+        largest = largest_response(representation, selection)
+        if not float(largest):
+            channel = (selection.channels or (0,))[0]
+            raise SelectionError(
+                f"channel {channel} of layer {representation.layer}: none of the bundled photos "
+                "excites it, so that there is nothing to compare a response with; choose another "
+                "channel, or the layer before its ReLU"
+            )
+        return largest
 
     def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
         if preset == "ijcv2016":

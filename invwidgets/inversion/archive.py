@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..energy.objectives import objective_of
 from ..errors import InvwidgetsError, OutputError, own_words, shown, shown_path
-from ..files import written_whole
+from ..files import as_path, written_whole
 from ..representations.receptive_fields.tracer import Box, ReceptiveField
 from ..selection import Selection
 from .metrics import WHOLE
@@ -84,7 +84,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
     """
     from safetensors import SafetensorError, safe_open
 
-    name = os.fspath(path)
+    name = as_path(path)
     try:
         if not Path(name).is_file():
             raise OutputError(
@@ -99,7 +99,15 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
             header = _upgraded(header, tensors)
         header = {"feature_note": "", **header}  # files of before have none
         return kind(**_fields(header, tensors, {field.name for field in fields(kind)}))
-    except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
+    except (
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        SafetensorError,
+    ) as error:
         if isinstance(error, OutputError):
             raise
         words = str(error) if isinstance(error, InvwidgetsError) else own_words(error)
@@ -155,6 +163,10 @@ def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str])
     for name in _PER_SEED:
         header[name] = _numbers(header[name], seeds, name)
     _an(tuple, header["scores"], "scores")
+    header["seconds"] = float(header["seconds"])
+    header["diversity"] = {
+        name: float(_an((int, float), value, name)) for name, value in header["diversity"].items()
+    }
     header["frame_steps"] = tuple(_an(int, s, "frame_steps") for s in header["frame_steps"])
     for name, length in (("knob_changes", 3), ("reverted", 2)):
         header[name] = tuple(_row(entry, length, name) for entry in _an(list, header[name], name))

@@ -203,11 +203,11 @@ def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Te
 
 
 def pairwise_distance(vectors: Tensor, norm: float | None = None) -> float:
-    """The mean distance between pairs of rows (S, D): root mean square, or by ``norm``."""
-    if len(vectors) < 2:
+    """The mean distance between pairs of rows (S, D): root mean square, or by ``norm`` if not 0."""
+    if len(vectors) < 2 or not vectors.shape[1]:
         return 0.0
     distances = torch.pdist(vectors.cpu().double())
-    scale = vectors.shape[1] ** 0.5 if norm is None else norm
+    scale = norm or vectors.shape[1] ** 0.5
     return float(distances.mean()) / scale
 
 
@@ -229,7 +229,9 @@ def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
     top, left, bottom, right = box
     inside = torch.zeros(images.shape[-2:], dtype=torch.bool, device=images.device)
     inside[top:bottom, left:right] = True
-    within, without = (images[..., part].var(-1).mean(-1) for part in (inside, ~inside))
+    within, without = (
+        images[..., part].var(-1, correction=0).mean(-1) for part in (inside, ~inside)
+    )
     return to_floats(without / within.clamp_min(1e-12))
 
 

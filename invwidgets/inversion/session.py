@@ -257,7 +257,7 @@ class Session:
         try:
             if on_progress is not None:
                 on_progress(progress)
-        except Exception:
+        except BaseException:  # SystemExit ends no program from this thread, and no run
             _log.exception("a session's on_progress failed; the run goes on")
         finally:
             self._telling = False

@@ -123,6 +123,7 @@ class _Crew:
         self._taking = threading.Lock()
         self._ended = threading.Event()
         self._pids: set[int] = set()
+        self._pids_lock = threading.Lock()
 
     def work(self) -> None:
         """Do job after job in a process of one's own; None says that there are no more."""
@@ -135,10 +136,11 @@ class _Crew:
 
     def end(self) -> None:
         """Let no job begin, and end those under way; what is stored is whole."""
-        self._ended.set()
-        for pid in self._pids:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGTERM)
+        with self._pids_lock:
+            self._ended.set()
+            begun = tuple(self._pids)
+        for pid in begun:
+            _end_process(pid)
 
     def _outcomes(self) -> Iterator[Outcome]:
         pool: ProcessPoolExecutor | None = None
@@ -169,8 +171,18 @@ class _Crew:
 
     def _pool(self) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(1, _context(), _begin_worker, (list(sys.path),))
-        self._pids.add(pool.submit(os.getpid).result())
+        pid = pool.submit(os.getpid).result()
+        with self._pids_lock:
+            self._pids.add(pid)
+            late = self._ended.is_set()
+        if late:
+            _end_process(pid)
         return pool
+
+
+def _end_process(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGTERM)
 
 
 def lost(task: dict[str, Any], url: str) -> Outcome:

@@ -104,7 +104,8 @@ class InversionPanel(w.VBox, PanelOptions):
     def start(self) -> asyncio.Task[Reconstruction]:
         """Begin a run; the task gives its result, also where it is stopped early.
 
-        Cancelling the task does not stop the run. Raises ``BadSettingError`` without a loop.
+        Cancelling the task does not stop the run. Raises ``BadSettingError`` without a loop, and
+        once the panel is closed.
         """
         task = self._run.task()
         self._changes.settle()

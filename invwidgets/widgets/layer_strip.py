@@ -14,7 +14,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from ..errors import BadSettingError, InvwidgetsError, unknown_name
+from ..errors import InvwidgetsError, unknown_name
 from ..figures.contrast import as_shown, stretched
 from ..figures.gallery import best_seed, caption
 from ..images import photo_name
@@ -96,11 +96,13 @@ class LayerStrip(w.VBox):
         )
 
     def start(self) -> asyncio.Task[dict[str, Reconstruction]]:
-        """Run layer by layer; the task gives the results by layer."""
-        if self.loop.loop is None:
-            raise BadSettingError("a strip runs in a notebook; in a script use iw.Session")
+        """Run layer by layer; the task gives the results by layer.
+
+        Raises ``BadSettingError`` without a loop, or once the strip is closed.
+        """
+        loop = self.loop.needed("strip", "iw.Session")
         if self._work is None or self._work.done():
-            self._work = self.loop.loop.create_task(self._run())
+            self._work = loop.create_task(self._run())
             self._work.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._work
 

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import InvwidgetsError
+from ..errors import BadSettingError, InvwidgetsError
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,18 @@ class Loop:
         self._lock = threading.Lock()  # of the two below; never held during a handler
         self._running: int | None = None  # the thread that runs handlers, without a loop
         self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+
+    def needed(self, what: str, instead: str) -> asyncio.AbstractEventLoop:
+        """The loop, for ``what`` is to be awaited.
+
+        Raises ``BadSettingError`` without a loop, naming what a script uses ``instead``, and once
+        it is closed: nothing would end what is awaited.
+        """
+        if self.closed:
+            raise BadSettingError(f"this {what} is closed: make a new one")
+        if self.loop is None:
+            raise BadSettingError(f"a {what} runs in a notebook; in a script use {instead}")
+        return self.loop
 
     def call(self, handler: Callable[..., Any], *args: Any) -> None:
         """Run a handler on the loop, soon; at once if this is its thread and no handler waits."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..errors import BadSettingError, InvwidgetsError
+from ..errors import InvwidgetsError
 from ..inversion.progress import Progress
 from ..inversion.result import Reconstruction
 from ..inversion.session import Session
@@ -37,14 +37,13 @@ class PanelRun:
     def task(self) -> asyncio.Task[Reconstruction]:
         """A task that ends with the next result; cancelling it does not stop the run.
 
-        Raises ``BadSettingError`` without a loop.
+        Raises ``BadSettingError`` without a loop, or once the panel is closed.
         """
-        if self._loop.loop is None:
-            raise BadSettingError("a panel runs in a notebook; in a script use iw.Session")
-        waiter: asyncio.Future[Reconstruction] = self._loop.loop.create_future()
+        loop = self._loop.needed("panel", "iw.Session")
+        waiter: asyncio.Future[Reconstruction] = loop.create_future()
         waiter.add_done_callback(_retrieve)
         self._waiters.append(waiter)
-        task = self._loop.loop.create_task(_shielded(waiter))
+        task = loop.create_task(_shielded(waiter))
         task.add_done_callback(_retrieve)
         return task
 

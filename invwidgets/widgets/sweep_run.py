@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import BadSettingError, InvwidgetsError, own_words
+from ..errors import InvwidgetsError, own_words
 from ..figures.sweep_grid import Cell, cell_of
 from ..sweeps.executors import Control
 from ..sweeps.sweep import Progress, Status, Sweep
@@ -89,13 +89,12 @@ class SweepRun:
     def task(self) -> asyncio.Task[Status]:
         """A task that ends with the run; cancelling it does not stop that.
 
-        Raises ``BadSettingError`` without a loop.
+        Raises ``BadSettingError`` without a loop, or once the panel is closed.
         """
-        if self._loop.loop is None:
-            raise BadSettingError("a panel runs in a notebook; in a script use Sweep.run")
-        waiter: asyncio.Future[Status] = self._loop.loop.create_future()
+        loop = self._loop.needed("panel", "Sweep.run")
+        waiter: asyncio.Future[Status] = loop.create_future()
         self._waiters.append(waiter)
-        task = self._loop.loop.create_task(_awaited(waiter))
+        task = loop.create_task(_awaited(waiter))
         task.add_done_callback(lambda t: t.cancelled() or t.exception())
         return task
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from invwidgets.energy.objectives import Objective
+from invwidgets.errors import InvwidgetsError, SelectionError
 from invwidgets.figures.gallery import best_seed
 from invwidgets.images import luminance, read_photo
 from invwidgets.inversion.engine import Step
@@ -18,6 +20,7 @@ from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import (
     Yardstick,
     chroma_error,
+    measure,
     pairwise_distance,
     psnr,
     ssim,
@@ -28,7 +31,10 @@ from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.progress import frame_of, last_frame
 from invwidgets.inversion.result import Reconstruction
 from invwidgets.inversion.run import Run
+from invwidgets.representations.base import Representation
 from invwidgets.representations.receptive_fields.tracer import Box
+from invwidgets.representations.registry import representation
+from invwidgets.selection import Selection
 from tests.small_networks import phi, picture
 
 PHOTO = picture()
@@ -173,3 +179,62 @@ def test_chroma_error_is_of_colours_alone() -> None:
     grey = luminance(photo)
     images = torch.stack([photo, grey, grey + 1.5 * (photo - grey), photo + 0.1])
     assert chroma_error(images, photo) == pytest.approx((0, 1, 0.5, 0), abs=1e-4)
+
+
+class Nothing(Objective):
+    """Asks for less of everything, without a photo; what it compares with is zero."""
+
+    needs_photo = False
+
+    def reference(self, representation: Any, selection: Any) -> torch.Tensor:
+        return torch.zeros(1)
+
+    def energy(self, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (features - target).square().flatten(1).mean(1)
+
+
+def test_features_compared_with_nothing_differ_by_their_root_mean_square() -> None:
+    run = prepare(None, phi(), objective=Nothing(), seeds=2, steps=2, frames=0, threads=1)
+    result = run.finish()
+    features = phi()(result.images)
+    apart = float((features[0] - features[1]).square().mean().sqrt())
+    assert apart > 0
+    assert result.diversity["features"] == pytest.approx(apart, rel=1e-3)
+
+
+class Brightness(Objective):
+    def energy(self, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return features.flatten(1).mean(1)
+
+
+def silent() -> Representation:
+    """Rectified features that photos do not excite, and only a little of noise."""
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.ReLU())
+    with torch.no_grad():
+        module[0].weight.fill_(-1.0)
+        module[0].bias.fill_(-0.1)
+    return representation(module, "1", mean=(0, 0, 0), std=(1, 1, 1), size=(16, 16))
+
+
+def test_a_photo_whose_features_are_zero_ends_in_numbers() -> None:
+    """Of an objective of one's own that may still mean something by it."""
+    with pytest.raises(InvwidgetsError):
+        invert(PHOTO, silent(), objective="inversion", size=16, steps=1)
+    pair = silent()
+    target = torch.zeros(1, 2, 16, 16)
+    images = torch.rand(2, 3, 16, 16)
+    scores = measure(pair, Brightness(), target, Selection(), None, images)
+    assert scores.diversity["features"] == 0
+    assert scores.diversity["pixels"] > 0
+
+
+def test_a_unit_that_no_photo_excites_is_refused_before_the_run() -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.ReLU())
+    with torch.no_grad():
+        module[0].weight.copy_(torch.tensor([1.0, -1.0])[:, None, None, None])
+        module[0].bias.copy_(torch.tensor([0.0, -0.1]))
+    cut = representation(module, "1", mean=(0, 0, 0), std=(1, 1, 1), size=(16, 16))
+    words = "channel 1 of layer 1: none of the bundled photos excites it.*choose another channel"
+    with pytest.raises(SelectionError, match=words):
+        prepare(None, cut, unit="1:1", steps=2)
+    assert prepare(None, cut, unit="1:0", steps=2, seeds=1).finish().scores[0] > 0

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from invwidgets.errors import OutputError
@@ -227,3 +228,34 @@ def test_animation(result: Reconstruction, tmp_path: Path) -> None:
     still = invert(PHOTO, phi(), steps=2, seeds=1, frames=0)
     with pytest.raises(OutputError, match="frames=24"):
         still.animation(path)
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a"]])
+def test_no_path_is_refused_by_save_and_load(result: Reconstruction, path: Any) -> None:
+    with pytest.raises(OutputError, match="is no path: give a file's name"):
+        result.save(path)
+    with pytest.raises(OutputError, match="is no path: give a file's name"):
+        Reconstruction.load(path)
+
+
+@pytest.mark.parametrize("name", ["seconds", "relative_error", "diversity", "steps", "settings"])
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_number_of_hundreds_of_digits_is_refused(
+    name: str, digits: int, result: Reconstruction, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.safetensors"
+    result.save(path)
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["invwidgets"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    huge = "DIGITS"
+    if name == "diversity":
+        header[name]["pixels"] = huge
+    elif name == "settings":
+        header[name]["tv_weight"] = huge
+    else:
+        header[name] = [huge] * 3 if name == "relative_error" else huge
+    text = json.dumps(header).replace('"DIGITS"', "1" * digits)
+    save_file(tensors, path, metadata={"invwidgets": text})
+    with pytest.raises(OutputError, match="is not a saved reconstruction"):
+        Reconstruction.load(path)

@@ -400,6 +400,24 @@ def test_a_listener_that_raises_loses_nothing(caplog: pytest.LogCaptureFixture) 
     assert "a listener's own" in caplog.text
 
 
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, KeyboardInterrupt])
+@pytest.mark.parametrize("photo", ["coffee", "nothing"])
+def test_a_listener_that_would_end_the_program_ends_no_run(
+    error: type[BaseException], photo: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ends(progress: Progress) -> None:
+        raise error
+
+    with Session(ends) as session:
+        future = session.start(photo, **SMALL, steps=2)
+        if photo == "coffee":
+            assert future.result(60).steps == 2
+        else:
+            with pytest.raises(InvwidgetsError, match="no photo"):
+                future.result(60)
+    assert error.__name__ in caplog.text
+
+
 @pytest.mark.parametrize("state", ["preparing", "running", "paused", "finished"])
 @pytest.mark.parametrize(
     "call",

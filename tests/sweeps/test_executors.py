@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -9,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ import pytest
 import invwidgets as iw
 from invwidgets.errors import InvwidgetsError
 from invwidgets.sweeps import cluster as dask
+from invwidgets.sweeps import executors
 from invwidgets.sweeps.estimate import process_bytes
 from invwidgets.sweeps.executors import Control, machine_workers
 from invwidgets.sweeps.sweep import Progress
@@ -258,3 +262,62 @@ def test_a_scheduler_out_of_reach_is_said_with_the_command_to_start_one(tiny: Ti
     assert "jobs" not in vars(sweep), "said before anything is planned"
     with pytest.raises(InvwidgetsError, match="scheduler 3: give an address"):
         sweep.run(scheduler=3)
+
+
+class Pools:
+    """Worker processes that are none: one does its first job, one begins late."""
+
+    def __init__(self) -> None:
+        self.late, self.busy = threading.Event(), threading.Event()
+        self.ended: list[int] = []
+        self.jobs: dict[int, Future[Any]] = {}
+        self._numbers = itertools.count(1)
+
+    def __call__(self, *_: Any) -> Any:
+        return Pool(self, next(self._numbers))
+
+    def kill(self, pid: int, _: int) -> None:
+        self.ended.append(pid)
+        self.late.set()  # the other begins while those that are there are gone through
+        self.busy.wait(60)
+        self.jobs[pid].set_exception(BrokenProcessPool())
+
+
+class Pool:
+    def __init__(self, pools: Pools, number: int) -> None:
+        self.pools, self.number = pools, number
+
+    def submit(self, call: Any, *_: Any) -> Future[Any]:
+        pools, answer = self.pools, Future[Any]()
+        if call is os.getpid:
+            if self.number == 2:
+                pools.late.wait(60)
+            answer.set_result(self.number)
+        elif self.number == 1 and 1 not in pools.jobs:
+            pools.jobs[1] = Future()
+            answer.set_result({"key": "a", "state": "stored"})
+        else:
+            pools.jobs[self.number] = answer
+            if self.number == 2:
+                pools.busy.set()
+        return answer
+
+    def shutdown(self, **_: Any) -> None:
+        pass
+
+
+def test_a_worker_that_begins_while_the_sweep_ends_is_ended_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pools = Pools()
+    monkeypatch.setattr(executors, "ProcessPoolExecutor", pools)
+    monkeypatch.setattr("os.kill", pools.kill)
+    tasks = iter([{"key": name} for name in "abcdef"])
+    before = threading.active_count()
+    outcomes = executors.Processes(2).run(tasks, "nowhere", Control())
+    assert next(outcomes)["key"] == "a"
+    outcomes.close()  # type: ignore[attr-defined]
+    end = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert sorted(pools.ended) == [1, 2]

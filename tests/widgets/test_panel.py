@@ -27,7 +27,7 @@ pytest.importorskip("ipywidgets")
 import ipywidgets
 
 import invwidgets as iw
-from invwidgets.errors import InvwidgetsError, UnknownNameError
+from invwidgets.errors import BadSettingError, InvwidgetsError, UnknownNameError
 
 SMALL: dict[str, Any] = {"layer": "blocks.0", "seeds": 2, "size": 64, "steps": 8}
 
@@ -454,3 +454,18 @@ def _resident() -> float:
         ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free already does not count
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def test_a_closed_panel_or_strip_is_not_begun() -> None:
+    """Nothing would ever end what is awaited."""
+
+    async def inner() -> None:
+        for closed in (
+            iw.InversionPanel("coffee", **SMALL),
+            iw.LayerStrip("coffee", layers=["blocks.0"], size=64, seeds=1, steps=2),
+        ):
+            closed.close()
+            with pytest.raises(BadSettingError, match="is closed: make a new one"):
+                await asyncio.wait_for(closed.start(), 60)
+
+    run(inner)
