@@ -136,6 +136,7 @@ PATHS: dict[str, Callable[[Place], Any]] = {
     "a photo on the device": lambda at: at.search(PHOTO.to(at.device)),
     "a module on the device": lambda at: on_device(at),
     "measuring": lambda at: measuring(at),
+    "a second run": lambda at: second(at),
     "knobs": lambda at: knobs(at),
     "session": lambda at: session(at),
     "walk": lambda at: walked(at),
@@ -250,6 +251,16 @@ def measuring(at: Place) -> None:
             run.result()
         counts.append(sum(places.values()))
     assert counts[0] == counts[1], f"waits of 2 and of 6 steps: {counts}"
+
+
+def second(at: Place) -> None:
+    """It asks the device less often than the first: what was measured of the network is kept."""
+    network, counts = phi(), []
+    for _ in range(2):
+        with at.counting() as places:
+            iw.prepare(PHOTO, network, seeds=1, device=str(at.device))
+        counts.append(sum(places.values()))
+    assert counts[1] < 0.6 * counts[0] or not counts[0], f"waits of two preparations: {counts}"
 
 
 def knobs(at: Place) -> None:

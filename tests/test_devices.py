@@ -95,11 +95,7 @@ def test_it_is_not_registered_in_this_process() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=pytest.mark.xfail(strict=True, reason="traced and folded there"))
-     if path == "a module on the device" else path for path in PATHS],
-)  # fmt: skip
+@pytest.mark.parametrize("path", PATHS)
 def test_every_path_runs_there_and_no_step_waits(rows: dict[str, Any], path: str) -> None:
     row = rows[path]
     assert row["ran"] == "yes"

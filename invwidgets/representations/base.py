@@ -209,7 +209,8 @@ class Representation(nn.Module, ABC):
 
     @property
     def cache_key(self) -> nn.Module:
-        """The module whose identity stands for this map; cuts at one layer may share it."""
+        """The module whose identity stands for this map; cuts at one layer may share it, and so
+        does the same map on another device or in another type."""
         return self
 
     @property

@@ -2,7 +2,8 @@
 
     >>> cached(phi, ("seed bytes", (224, 224)), lambda: measure(phi))
 
-Kept by the network's trunk, which all cuts at one layer share, and gone with it.
+Kept by the network's trunk, which all cuts at one layer share, and gone with it; for each device
+and type by itself, so that a run on a GPU, which moves the network there, need not measure again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from ..torch_state import own_state
@@ -29,6 +31,7 @@ _lock = threading.RLock()  # a network may be collected, and its targets let go,
 
 def cached(representation: Representation, key: Hashable, find: Callable[[], T]) -> T:
     """What ``find`` finds, found once for each key and trunk: a value that cannot be changed."""
+    key = (key, *_place(representation))
     with _lock:
         facts = _facts.setdefault(representation.cache_key, {})
         if key in facts:
@@ -46,6 +49,10 @@ def _forget_targets(of: weakref.ref[nn.Module]) -> None:
             del _targets[key]
 
 
+def _place(representation: Representation) -> tuple[torch.device, torch.dtype]:
+    return representation.mean_color.device, representation.mean_color.dtype
+
+
 def _own(found: Any) -> Any:
     """What nobody else has: a tensor is copied, numbers and names cannot be changed."""
     return found.clone() if isinstance(found, Tensor) else found
@@ -55,6 +62,7 @@ def cached_target(representation: Representation, photo: Tensor) -> Tensor:
     """Φ₀ of a photo (3, H, W), (1, …), a copy; the last ``TARGETS`` of them are kept."""
     content = hashlib.blake2b(photo.cpu().contiguous().numpy().tobytes(), digest_size=16)
     content.update(repr(tuple(photo.shape)).encode())
+    content.update(repr(_place(representation)).encode())
     key = (weakref.ref(representation.cache_key, _forget_targets), content.digest())
     with _lock:
         if key in _targets:

@@ -83,7 +83,7 @@ class NetworkRepresentation(Representation):
 
     @property
     def cache_key(self) -> nn.Module:
-        return self._trunk.module
+        return self._trunk.origin or self._trunk.module
 
     @property
     def thread_safe(self) -> bool:
@@ -114,7 +114,8 @@ class NetworkRepresentation(Representation):
 
     def _apply(self, fn: Any, recurse: bool = True) -> NetworkRepresentation:
         moved: NetworkRepresentation = super()._apply(fn, recurse)
-        trunk = replace(self._trunk, module=module_copy(self._trunk.module, share=False)._apply(fn))
+        module = module_copy(self._trunk.module, share=False)._apply(fn)
+        trunk = replace(self._trunk, module=module, origin=self.cache_key)
         moved.__dict__["_trunk"] = trunk
         return moved
 
@@ -249,13 +250,14 @@ class Trunk:
 
     ``random``: every call draws numbers, of which one draw is kept. ``unsteady``: two calls differ
     all the same. ``alone``: an image gets other features beside others, so that each is given by
-    itself.
+    itself. ``origin`` is the module that this one was moved from, to a device or a type.
     """
 
     module: nn.Module
     random: bool = False
     unsteady: bool = False
     alone: bool = False
+    origin: nn.Module | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:

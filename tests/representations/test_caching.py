@@ -22,6 +22,18 @@ def test_found_once_for_all_cuts_at_a_layer() -> None:
     assert cached(other, "test", lambda: 8) == 8
 
 
+def test_found_once_for_each_type_and_device() -> None:
+    full, calls = phi(), []
+    for number in range(3):
+        moved = full.double()
+        assert moved.cache_key is full.cache_key
+        assert cached(moved, "test", lambda: calls.append(1) or 7) == 7  # type: ignore[func-returns-value]
+        assert cached(full, "test", lambda: 8) == 8
+        assert cached_target(moved, picture()).dtype == torch.float64, number
+        assert cached_target(full, picture()).dtype == torch.float32
+    assert calls == [1]
+
+
 def test_targets_are_the_photos_own_and_few_are_kept() -> None:
     full, calls = phi(), []
     photos = [torch.rand(3, 24, 28) for _ in range(TARGETS + 2)]
