@@ -392,7 +392,7 @@ def _traced_graph(module: nn.Module, layer: str) -> fx.GraphModule:
         tracer = _LayerTracer(module)
         graph = tracer.trace(module)
     for node in graph.nodes:
-        if node.op == "output":
+        if node.op == "output" and layer != tracer.names.output:
             node.args = (tracer.ends[layer],)
     cut = fx.GraphModule(module, graph)
     drop_dead_code(cut)
