@@ -10,11 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from invwidgets.errors import RepresentationError
+from invwidgets.images import read_photo
 from invwidgets.models.zoo import ZOO, load_network
 from invwidgets.representations.descriptors.named import named_network
+from invwidgets.representations.effective import effective_field
 from invwidgets.representations.network import NetworkRepresentation
+from invwidgets.representations.patches import exciting_patches
 from invwidgets.representations.registry import representation, representations
 from invwidgets.representations.tracing import CallNames, Layout
+from invwidgets.selection import centre_region
+from invwidgets.widgets.layer_slider import describe
+from invwidgets.widgets.region_picker import RegionPicker
 from tests.small_networks import Small, cut, filled, hooked, phi, picture
 
 QUICK = ("efficientnet_lite0", "squeezenet1_1", "resnet18", "hog", "hogb", "dsift")
@@ -233,6 +239,22 @@ def test_registers_more_than_the_grid_is_wide_fill_rows_below_it(
     corner = (rows + extra - 1, rows + extra, columns - 1, columns)
     sees = own.receptive_field(corner).clipped
     assert (sees == (0, 0, *size)) == (tokens % columns == 0), "blank cells see nothing"
+
+
+def test_what_reads_tokens_leaves_the_rows_of_registers_out() -> None:
+    own = cut(filled(Tokens(9).eval()), "block", (32, 16))
+    layer = own.layer_info()
+    assert (layer.shape, layer.grid) == ((8, 11, 4), (8, 4))
+    assert centre_region(layer, 2) == (3, 5, 1, 3)
+    assert effective_field(own, ["coffee"], probes=1).region == (4, 5, 2, 3)
+    patches = exciting_patches(own, 0, ["coffee"])
+    assert patches[0].response == float(own.target(read_photo("coffee", own.size))[0, 0, :8].max())
+    picker = RegionPicker()
+    picker.show_layer(own, own.size)
+    assert (picker.canvas.rows, picker.canvas.columns) == (8, 4)
+    picker.close()
+    assert "8 × 4" in describe(layer)
+    assert cut(filled(Tokens().eval()), "head").layer_info().grid is None
 
 
 def test_a_sequence_far_from_any_grid_is_a_vector() -> None:
