@@ -133,10 +133,10 @@ def parse_region(spec: str | Region | None) -> Region | None:
 
 
 def centre_region(layer: Layer, cells: int = 5) -> Region:
-    """The square of ``cells`` cells in the middle of a map."""
-    if len(layer.shape) != 3:
+    """The square of ``cells`` cells in the middle of the image."""
+    if layer.grid is None:
         raise SelectionError(f"layer {layer.name} is a vector: it has no cells to take a region of")
-    rows, columns = layer.shape[1:]
+    rows, columns = layer.grid
     height, width = min(cells, rows), min(cells, columns)
     top, left = (rows - height) // 2, (columns - width) // 2
     return top, top + height, left, left + width

@@ -108,7 +108,7 @@ def small(seed: int = 0) -> nn.Module:
     return filled(Small(), seed)
 
 
-def phi(layer: str = "relu_1", module: nn.Module | None = None) -> Representation:
+def phi(layer: str | None = "relu_1", module: nn.Module | None = None) -> Representation:
     """A small representation of 24 × 28 pixels, cut at ``layer``."""
     module = small() if module is None else module
     return representation(module, layer, mean=HALF, std=HALF, size=SIZE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -297,6 +298,45 @@ def test_the_preprocessings_there_are_stay_possible(
 ) -> None:
     network = load_network(small(), mean=mean, std=std)
     assert (network.mean, network.std) == (mean, std)
+
+
+def test_a_file_gives_a_module_of_your_own_other_weights(tmp_path: Path) -> None:
+    module, other = small(0), small(1)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    torch.save({"state_dict": {f"module.{k}": v for k, v in other.state_dict().items()}},
+               tmp_path / "w.pt")  # fmt: skip
+    loaded = load_network(module, tmp_path / "w.pt", mean=HALF, std=HALF)
+    assert loaded.weights == "w.pt"
+    assert loaded.digest == load_network(other, mean=HALF, std=HALF).digest
+    assert loaded.digest != load_network(module, mean=HALF, std=HALF).digest
+    assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+
+
+def test_weights_that_are_computed_are_loaded_before_that(tmp_path: Path) -> None:
+    def normed(seed: int) -> nn.Module:
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.manual_seed(seed)
+            return nn.Sequential(torch.nn.utils.weight_norm(nn.Conv2d(3, 4, 3)))
+
+    torch.save(normed(1).state_dict(), tmp_path / "w.pt")
+    loaded = load_network(normed(0), tmp_path / "w.pt", mean=HALF, std=HALF)
+    assert torch.equal(loaded.module.state_dict()["0.weight"], normed(1)[0].weight)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("model", [small(), "squeezenet1_1"])
+def test_weights_that_are_not_there_or_do_not_fit_are_refused(model: Any, tmp_path: Path) -> None:
+    own = {} if isinstance(model, str) else {"mean": HALF, "std": HALF}
+    with pytest.raises(WeightsError, match=r"no weights file '.*none.pt'"):
+        load_network(model, tmp_path / "none.pt", **own)
+    torch.save({"a": torch.zeros(1)}, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=r"a.pt do not fit"):
+        load_network(model, tmp_path / "a.pt", **own)
+
+
+def test_random_weights_are_not_for_a_module_of_your_own() -> None:
+    with pytest.raises(WeightsError, match=r"'random' with your own Small: .*leave weights out"):
+        load_network(small(), "random", mean=HALF, std=HALF)
 
 
 def test_a_module_that_cannot_be_copied() -> None:

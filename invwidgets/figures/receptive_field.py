@@ -39,10 +39,10 @@ def receptive_field_figure(
         Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False,
                   edgecolor=ACCENT, linewidth=2)
     )  # fmt: skip
-    if region is not None and layer.stride is not None:
-        rows, columns = layer.shape[1:]
+    if region is not None and layer.grid is not None:
+        rows, columns = layer.grid
         step = (size[0] / rows, size[1] / columns)
-        for row in range(region[0], region[1]):
+        for row in range(region[0], min(region[1], rows)):
             for column in range(region[2], region[3]):
                 axes.add_patch(
                     Rectangle((column * step[1] - 0.5, row * step[0] - 0.5), step[1], step[0],

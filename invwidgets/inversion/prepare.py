@@ -178,7 +178,7 @@ def prepare(
     settings = settings.replace(device=str(device), threads=threads, micro_batch=batch)
     if part.needs_photo:
         picture = read_photo(_needed(photo, part), size, settings.fit).clone()
-        target = cached_target(phi, picture).clone()  # theirs who hold the run: they may write
+        target = cached_target(phi, picture)  # a copy, as the photo is: who holds the run may write
         check_target(phi, target)
     else:
         picture, target = None, part.reference(phi, selection)

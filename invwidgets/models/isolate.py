@@ -34,14 +34,17 @@ _HOOK_FLAGS = (
 _REPARAMETRIZED: tuple[Any, ...] = (WeightNorm, SpectralNorm, BasePruningMethod)
 
 
-def isolate(module: nn.Module, size: tuple[int, int]) -> nn.Module:
+def isolate(
+    module: nn.Module, size: tuple[int, int], load: Callable[[nn.Module], Any] | None = None
+) -> nn.Module:
     """A copy in eval mode with frozen float32 parameters that shares nothing with a module.
 
     What compiles a module or runs it on several devices is left out: the copy is of what is inside.
     A forward hook that changes what its module gives is copied with what it refers to; one that
     only looks on is left out, and so is every backward hook. Lazy parameters get their shapes by a
     pass of one image of ``size`` (height, width). Weights that a hook computes before each call
-    (``weight_norm``, ``spectral_norm``, pruning) are computed once.
+    (``weight_norm``, ``spectral_norm``, pruning) are computed once. ``load`` may give the copy
+    other weights before that.
 
     Raises ``RepresentationError`` for a module that cannot be run or copied.
     """
@@ -51,6 +54,8 @@ def isolate(module: nn.Module, size: tuple[int, int]) -> nn.Module:
         copied = _copied(module)
         for part in copied.modules():
             _drop_backward_hooks(part)
+        if load is not None:
+            load(copied)
         with own_random(device_of(copied)):
             _set_eval(copied)
             if any(isinstance(p, LazyModuleMixin) for p in copied.modules()):

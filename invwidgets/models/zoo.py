@@ -14,7 +14,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from torch import nn
 
 from ..errors import BadSettingError, WeightsError, shown, unknown_name
 from ..torch_state import own_random, own_state
-from .isolate import frozen, isolate
+from .isolate import frozen, isolate, unwrapped
 from .sources import SPECS, timm_spec
 from .spec import ModelSpec, Triple, triple
 from .weights import digest, fit, read_weights
@@ -120,7 +120,7 @@ def load_network(
     weights : str or path
         ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict (``.pt``, ``.pth``,
         ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own
-        weights.
+        weights, unless a path is given: its copy then gets those of the file.
     mean, std : (float, float, float), optional
         Of the preprocessing, for x in [0, 1]; needed with your own module.
     size : (int, int), optional
@@ -145,10 +145,19 @@ def load_network(
             )
         mean, std = preprocessing(mean, std)
         size = size or (224, 224)
-        module = isolate(model, size)
-        name = type(module).__name__
-        check_weights(module, f"your own {name}")
-        return Network(name, module, mean, std, size, "as given")
+        name = type(unwrapped(model)).__name__
+        if str(weights) == "random":
+            raise WeightsError(
+                f"weights 'random' with your own {name}: a module has the weights that it was "
+                "built with; leave weights out, or give the path of a state dict"
+            )
+        if str(weights) == "pretrained":
+            load, label = None, "as given"
+        else:
+            load, label = _loader(Path(weights), name), Path(weights).name
+        module = isolate(model, size, load)
+        check_weights(module, f"your own {name}" if load is None else label)
+        return Network(name, module, mean, std, size, label)
     if mean is not None or std is not None or size is not None:
         raise BadSettingError(
             f"mean, std and size belong to your own module; {model!r} has its own"
@@ -164,6 +173,11 @@ def model_spec(name: str) -> ModelSpec:
     if not isinstance(name, str) or name not in ZOO:
         raise unknown_name("model", name, [*ZOO, "timm/NAME"])
     return ZOO[name]
+
+
+def _loader(path: Path, name: str) -> Callable[[nn.Module], None]:
+    state = read_weights(path, name)
+    return lambda module: fit(module, state, path.name)
 
 
 def check_weights(module: nn.Module, source: str) -> None:

@@ -45,8 +45,9 @@ class Layer:
     aliases : tuple of str
         Other names for it, such as the papers'.
     tokens : (int, int, int) or None
-        A transformer's (prefix tokens, rows, columns), shown as a map of rows + 1 by columns whose
-        last row holds the prefix tokens (class token first), blank beyond them.
+        A transformer's (prefix tokens, rows, columns), shown as a map of that many columns. Below
+        the rows of patches the prefix tokens (class token first, then registers) fill as many
+        further rows as they need, blank beyond them.
     assumed : bool
         An operator on the way is unknown, so that the whole image was assumed to be seen.
     """
@@ -62,6 +63,14 @@ class Layer:
     aliases: tuple[str, ...] = ()
     tokens: tuple[int, int, int] | None = None
     assumed: bool = False
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """(rows, columns) of the cells that lie on the image, of tokens the patches alone; None
+        where the layer is a vector."""
+        if self.tokens is not None:
+            return self.tokens[1:]
+        return (self.shape[1], self.shape[2]) if len(self.shape) == 3 else None
 
     @property
     def short_name(self) -> str:

@@ -90,9 +90,10 @@ def effective_field(
     Neural Networks, NIPS 2016; the threshold is theirs.
     """
     layer = representation.layer_info()
-    if len(layer.shape) != 3:
+    if layer.grid is None:
         raise SelectionError(f"layer {layer.name} is a vector: none of its cells is in the middle")
-    channels, rows, columns = layer.shape
+    channels = layer.shape[0]
+    rows, columns = layer.grid
     if region is None:
         region = (rows // 2, rows // 2 + 1, columns // 2, columns // 2 + 1)
     check_region(region, layer)

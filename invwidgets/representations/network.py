@@ -33,6 +33,7 @@ from .tracing import CallNames, TracedLayer, trace_layers
 _SAME = 1e-3  # relative difference up to which a rewritten network is the same network
 _EQUAL = 1e-4  # and up to which two passes of one image are, alone or beside others
 _TRUNKS = 32  # kept for each network
+_FAINT = 0.01  # below it two images have about the same features
 _DRAW = 0  # seed of the one draw that a random network is held at
 _log = logging.getLogger(__name__)
 
@@ -250,21 +251,30 @@ class Trunk:
 
     ``random``: every call draws numbers, of which one draw is kept. ``unsteady``: two calls differ
     all the same. ``alone``: an image gets other features beside others, so that each is given by
-    itself. ``origin`` is the module that this one was moved from, to a device or a type.
+    itself. ``change``: how far the features of two very different images are apart, relatively.
+    ``origin`` is the module that this one was moved from, to a device or a type.
     """
 
     module: nn.Module
     random: bool = False
     unsteady: bool = False
     alone: bool = False
+    change: float = 1.0
     origin: nn.Module | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What every picture must say of its features."""
-        if self.unsteady:
-            return ("random features: each call gives others",)
-        return ("random features: one draw is kept",) if self.random else ()
+        notes = []
+        if self.random:
+            kept = "each call gives others" if self.unsteady else "one draw is kept"
+            notes.append(f"random features: {kept}")
+        if self.change < _FAINT:
+            notes.append(
+                f"features that hardly depend on the image: two differ by {self.change:.2g}"
+                " of their size, so that a small error says little"
+            )
+        return tuple(notes)
 
     def __call__(self, images: Tensor) -> Tensor:
         if not self.random:
@@ -287,7 +297,8 @@ def trunk_of(network: Network, layer: str) -> Trunk:
     found = network.found
     with found.lock:
         if layer not in found.trunks:
-            found.trunks[layer] = _made_trunk(network, layer)
+            made = _made_trunk(network, layer)
+            found.trunks[layer] = replace(made, change=_change(network, made))
             while len(found.trunks) > _TRUNKS:
                 found.trunks.popitem(last=False)
         found.trunks.move_to_end(layer)
@@ -318,6 +329,16 @@ def _made_trunk(network: Network, layer: str) -> Trunk:
     if why := why or "its graph gives other features":
         _log.info("%s after %s runs by hooks, which is slower: %s", network.name, layer, why)
     return Trunk(hooked, random, unsteady, alone)
+
+
+def _change(network: Network, trunk: Trunk) -> float:
+    """How far the features of two images, with the preprocessing, are apart: relatively."""
+    like = _like(network)
+    mean, std = (torch.tensor(v)[:, None, None].to(like) for v in (network.mean, network.std))
+    image = torch.rand(1, 3, *network.size, generator=torch.Generator().manual_seed(0)).to(like)
+    with torch.no_grad():
+        one, other = (trunk((x - mean) / std) for x in (image, 0.3 * image.flip(-1)))
+    return float((one - other).norm() / one.norm().clamp_min(1e-30))
 
 
 def _rewritten(network: Network, layer: str) -> tuple[nn.Module | None, str]:
@@ -394,7 +415,7 @@ def _traced_graph(module: nn.Module, layer: str) -> fx.GraphModule:
         tracer = _LayerTracer(module)
         graph = tracer.trace(module)
     for node in graph.nodes:
-        if node.op == "output":
+        if node.op == "output" and layer != tracer.names.output:
             node.args = (tracer.ends[layer],)
     cut = fx.GraphModule(module, graph)
     drop_dead_code(cut)

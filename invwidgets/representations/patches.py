@@ -61,13 +61,13 @@ def exciting_patches(
         Where it has no such channel.
     """
     layer = representation.layer_info()
-    if len(layer.shape) != 3:
+    if layer.grid is None:
         raise SelectionError(f"layer {layer.name} is a vector: it has no cells that see a part")
     number = whole_number(channel, "channel", 0, layer.shape[0] - 1)
     found = []
     for source in photos() if sources is None else sources:
         photo = read_photo(source, representation.size)
-        responses = representation.target(photo)[0, number]
+        responses = representation.target(photo)[0, number, : layer.grid[0]]  # patches alone
         row, column = divmod(int(responses.argmax()), responses.shape[1])
         box = representation.receptive_field((row, row + 1, column, column + 1)).clipped
         pixels = box.of(photo)

@@ -133,7 +133,8 @@ def representation(
         A layer's name, the papers' name for it, or the path of a module; the last by default.
     weights : str or path
         ``"pretrained"``, ``"random"`` (seeded), or a state dict (``.pt``, ``.pth``,
-        ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own.
+        ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own,
+        unless a path is given: its copy then gets those of the file.
     mean, std : (float, float, float), optional
         Of the preprocessing, for images in [0, 1]; needed with your own module.
     size : (int, int), optional

@@ -16,6 +16,7 @@ from .base import Layer, Region
 from .receptive_fields.boxes import EMPTY, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
+_OUTPUT = ("output", "returned", "network output")  # the first that is no module's name
 _REGISTERS = 16  # tokens beside the patches, however few these are
 
 
@@ -56,12 +57,14 @@ class CallNames:
     >>> names.find("conv_2")
     ('conv', 2)
 
-    Numbers begin at 1; those are left out with which a name would be another module's path.
+    Numbers begin at 1; those are left out with which a name would be another module's path. What
+    the network itself gives is its ``output``.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self._paths = {path for path, _ in network.named_modules()}
         self._last: dict[str, int] = {}
+        self.output = next(name for name in _OUTPUT if name not in self._paths)
 
     def of_next(self, path: str) -> str:
         """The name of the next call of the module at ``path``."""
@@ -73,6 +76,8 @@ class CallNames:
 
     def find(self, name: str) -> tuple[str, int]:
         """The path of a call's module, and which of its calls it is, from 1."""
+        if name == self.output:
+            return "", 1
         if name in self._paths:
             return name, 1
         path, _, number = name.rpartition("_")
@@ -109,14 +114,15 @@ def trace_layers(
 
     A layer is a module whose output, one for each image, no earlier one has given; a container
     that hands on its last child's output lends that layer an alias. Names count the calls of a
-    module called again.
+    module called again. What the network makes of the last one's features, more than a view of
+    them, is a layer of its own.
 
     Raises ``RepresentationError``, in the network's own words and with the remedy for the cause,
     if it fails on such an image.
     """
     boxes = BoxTracer()
     names = CallNames(module)
-    found: list[tuple[str, str, Tensor, int]] = []
+    found: list[tuple[Tensor, int]] = []  # kept alive, so that ids stay unique
     aliases: dict[int, list[str]] = {}
     seen: dict[tuple[int, int], int] = {}
     traced: list[TracedLayer] = []
@@ -136,9 +142,7 @@ def trace_layers(
             index = len(traced)
             seen[key] = index
             aliases[index] = []
-            found.append(
-                (called, type(layer).__name__, output, index)
-            )  # kept alive: ids stay unique
+            found.append((output, output._version))
             traced.append(_describe(index, called, layer, output, boxes, grids))
 
         return record
@@ -152,6 +156,10 @@ def trace_layers(
         with torch.no_grad(), boxes:
             returned = module((image - mean[:, None, None]) / std[:, None, None])
     beyond = _no_features(returned)
+    given = beyond or (id(returned), returned._version) in seen
+    if not given and not (found and _is_view(returned, *found[-1])):
+        traced.append(_describe(len(traced), names.output, module, returned, boxes, grids))
+        aliases[len(aliases)] = []
     return tuple(
         TracedLayer(
             Layer(**{**vars(t.info), "aliases": tuple(aliases[t.info.index])}),
@@ -161,6 +169,13 @@ def trace_layers(
         )
         for t in traced
     )
+
+
+def _is_view(output: Tensor, features: Tensor, version: int) -> bool:
+    """Whether an output is all the numbers that features had at a version, in another shape."""
+    where = features.untyped_storage().data_ptr()
+    same = output.untyped_storage().data_ptr() == where and output._version == version
+    return same and output.numel() == features.numel()
 
 
 def _no_features(output: Any) -> str:

@@ -192,12 +192,9 @@ class LayerSlider(w.VBox):
 
 def describe(layer: Layer, size: tuple[int, int] | None = None) -> Markup:
     """A layer's shape, and what each of its cells sees of a photo of ``size``, in words."""
-    if len(layer.shape) == 3:
-        channels, rows, columns = layer.shape
-        if layer.tokens is not None:
-            rows, columns = layer.tokens[1:]
+    if layer.grid is not None:
         words = Markup("<b>{}</b> channels of <b>{} × {}</b> cells{}")
-        given = [channels, rows, columns]
+        given = [layer.shape[0], *layer.grid]
     else:
         words, given = Markup("<b>{}</b> numbers{}"), [layer.shape[0]]
     return words.format(*given, _sees(layer, size))
@@ -234,7 +231,7 @@ def _column(layer: Layer, model: str) -> dict[str, Any]:
     name = layer.short_name
     title = layer_title(model, name)
     label = _label(name) if title == name else title
-    shape = layer.shape if layer.tokens is None else (layer.shape[0], *layer.tokens[1:])
+    shape = (layer.shape[0], *(layer.grid or ()))
     size = " × ".join(str(n) for n in shape[1:]) or "1"
     tip = f"{shape[0]} channels of {size} cells" if len(shape) == 3 else f"{shape[0]} numbers"
     return {

@@ -135,9 +135,7 @@ class RegionPicker(w.VBox):
         """The grid of the layer a representation is cut at; a region of another grid is dropped."""
         self._representation, self._size = representation, size
         info = representation.layer_info(size)
-        rows, columns = info.shape[1:] if len(info.shape) == 3 else (0, 0)
-        if info.tokens is not None:  # the last row holds the class token, which has no place
-            rows, columns = info.tokens[1:]
+        rows, columns = info.grid or (0, 0)
         if (rows, columns) != (self.canvas.rows, self.canvas.columns):
             self.value = None
         down: list[list[int]] = []

@@ -113,6 +113,28 @@ def test_bfloat16_is_left_to_networks_that_run_in_it(monkeypatch: pytest.MonkeyP
         precision.resolve_precision("bfloat16", phi, SIZE)
 
 
+class Faint(nn.Module):
+    """A constant, and a little of the image."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3)
+        self.share = share
+
+    def forward(self, images: Tensor) -> Tensor:
+        y: Tensor = 1 + self.share * self.first(images)
+        return y
+
+
+@pytest.mark.parametrize(("share", "said"), [(1e-3, True), (1.0, False), (0.05, False)])
+def test_features_that_hardly_depend_on_the_image_are_said_to(share: float, said: bool) -> None:
+    torch.manual_seed(0)
+    phi = iw.representation(Faint(share), mean=HALF, std=HALF, size=SIZE)
+    assert any("hardly depend on the image" in note for note in phi.notes) == said
+    result = iw.invert("coffee", phi, seeds=1, steps=2, threads=1)
+    assert ("hardly depend" in result.note) == said
+
+
 def test_names_info_and_features_agree_beside_a_child_named_like_a_count() -> None:
     entry = FOREIGN["names that look like counts"]
     module = entry.make()

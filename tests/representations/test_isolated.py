@@ -157,7 +157,9 @@ def test_a_forward_patched_on_the_instance_runs_the_copy() -> None:
     assert unchanged(module, before)
     assert module.training
     assert torch.equal(torch.get_rng_state(), generator)
-    torch.testing.assert_close(features, own(small())(IMAGE))  # what its last layer gives
+    plain = own(small())(IMAGE)
+    torch.testing.assert_close(made.at("head.2")(IMAGE), plain)
+    torch.testing.assert_close(features, 3 * plain, rtol=1e-4, atol=1e-5)
 
 
 def test_a_layer_patched_on_the_instance_is_patched_in_the_copy() -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from invwidgets.errors import RepresentationError
+from invwidgets.images import read_photo
 from invwidgets.models.zoo import ZOO, load_network
 from invwidgets.representations.descriptors.named import named_network
+from invwidgets.representations.effective import effective_field
 from invwidgets.representations.network import NetworkRepresentation
+from invwidgets.representations.patches import exciting_patches
 from invwidgets.representations.registry import representation, representations
 from invwidgets.representations.tracing import CallNames, Layout
+from invwidgets.selection import centre_region
+from invwidgets.widgets.layer_slider import describe
+from invwidgets.widgets.region_picker import RegionPicker
 from tests.small_networks import Small, cut, filled, hooked, phi, picture
 
 QUICK = ("efficientnet_lite0", "squeezenet1_1", "resnet18", "hog", "hogb", "dsift")
@@ -234,6 +241,22 @@ def test_registers_more_than_the_grid_is_wide_fill_rows_below_it(
     assert (sees == (0, 0, *size)) == (tokens % columns == 0), "blank cells see nothing"
 
 
+def test_what_reads_tokens_leaves_the_rows_of_registers_out() -> None:
+    own = cut(filled(Tokens(9).eval()), "block", (32, 16))
+    layer = own.layer_info()
+    assert (layer.shape, layer.grid) == ((8, 11, 4), (8, 4))
+    assert centre_region(layer, 2) == (3, 5, 1, 3)
+    assert effective_field(own, ["coffee"], probes=1).region == (4, 5, 2, 3)
+    patches = exciting_patches(own, 0, ["coffee"])
+    assert patches[0].response == float(own.target(read_photo("coffee", own.size))[0, 0, :8].max())
+    picker = RegionPicker()
+    picker.show_layer(own, own.size)
+    assert (picker.canvas.rows, picker.canvas.columns) == (8, 4)
+    picker.close()
+    assert "8 × 4" in describe(layer)
+    assert cut(filled(Tokens().eval()), "head").layer_info().grid is None
+
+
 def test_a_sequence_far_from_any_grid_is_a_vector() -> None:
     class Listed(nn.Module):
         def __init__(self) -> None:
@@ -308,13 +331,74 @@ def test_an_image_too_small_is_named() -> None:
         phi().layers((2, 2))
 
 
-def test_a_module_without_modules_is_refused() -> None:
+def ends(function: Callable[[Tensor], Tensor], name: str = "conv") -> nn.Module:
+    """One convolution, of which the network itself makes something else."""
+
+    class Ending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_module(name, nn.Conv2d(3, 4, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return function(self.get_submodule(name)(x))
+
+    return filled(Ending().eval())
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["graph", "hooks"])
+@pytest.mark.parametrize(
+    "function", [lambda x: 3 * x, lambda x: x.relu_(), lambda x: x.mean((2, 3))]
+)
+def test_what_the_network_itself_makes_is_its_last_layer(
+    function: Callable[[Tensor], Tensor], seen: bool
+) -> None:
+    def looked(x: Tensor) -> Tensor:
+        return function(x if x.sum() < 1e9 else -x)  # which a graph cannot follow
+
+    module = ends(looked if seen else function)
+    own = cut(module, "output")
+    assert [layer.name for layer in own.layers()] == ["conv", "output"]
+    image = picture()[None]
+    with torch.no_grad():
+        expected = module((image - 0.5) / 0.5)
+    assert tuple(expected.shape[1:]) == own.layer_info().shape
+    torch.testing.assert_close(own(image), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(own.at("conv")(image), hooked(module, "conv", (image - 0.5) / 0.5))
+    assert phi(None, module).layer == "output"
+
+
+def test_a_view_of_the_last_layer_is_no_other_layer() -> None:
+    names = [layer.name for layer in cut(ends(lambda x: x.flatten(1)), "conv").layers()]
+    assert names == ["conv"]
+    names = [layer.name for layer in cut(ends(lambda x: x[:, :2]), "conv").layers()]
+    assert names == ["conv", "output"]
+
+
+def test_the_output_gives_way_to_a_module_of_its_name() -> None:
+    own = cut(ends(lambda x: 2 * x, "output"), "returned")
+    assert [layer.name for layer in own.layers()] == ["output", "returned"]
+    image = picture()[None]
+    torch.testing.assert_close(own(image), 2 * own.at("output")(image))
+
+
+def test_a_module_without_modules_has_one_layer() -> None:
     class Bare(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x * 2
 
-    with pytest.raises(RepresentationError, match="Bare calls no module"):
-        phi("0", Bare())
+    own = phi(None, Bare())
+    assert [layer.name for layer in own.layers()] == ["output"]
+    image = picture()[None]
+    torch.testing.assert_close(own(image), 4 * image - 2)
+
+
+def test_a_module_without_any_features_is_refused() -> None:
+    class Empty(nn.Module):
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"x": x}
+
+    with pytest.raises(RepresentationError, match="Empty calls no module"):
+        phi("0", Empty())
 
 
 def test_ready_for_json() -> None:
