@@ -29,6 +29,7 @@ from invwidgets.inversion.progress import frame_of, last_frame
 from invwidgets.inversion.result import Reconstruction
 from invwidgets.inversion.run import Run
 from invwidgets.representations.receptive_fields.tracer import Box
+from tests.saboteurs import kept_colors
 from tests.small_networks import phi, picture
 
 PHOTO = picture()
@@ -168,6 +169,7 @@ def test_distance_of_one_is_none() -> None:
     assert pairwise_distance(torch.rand(1, 5)) == 0.0
 
 
+@pytest.mark.claim(saboteurs=[kept_colors])
 def test_chroma_error_is_of_colours_alone() -> None:
     photo = read_photo("flower", 32)
     grey = luminance(photo)
