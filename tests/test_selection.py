@@ -17,6 +17,7 @@ from invwidgets.selection import (
     parse_region,
     select,
 )
+from tests.saboteurs import kept_colors
 from tests.small_networks import phi
 
 PHI = phi("conv2")  # (8, 12, 14)
@@ -99,6 +100,7 @@ def test_a_vector_has_channels_but_no_regions() -> None:
         centre_region(vector.layer_info())
 
 
+@pytest.mark.claim(saboteurs=[kept_colors])
 def test_colourful_channels_are_those_that_need_colour() -> None:
     conv = nn.Conv2d(3, 4, 1, bias=False)
     with torch.no_grad():

@@ -23,6 +23,7 @@ from invwidgets.inversion.settings import OPTIMIZERS, InversionSettings
 from invwidgets.representations.base import Representation
 from invwidgets.search.optimizers import Adam
 from invwidgets.selection import Selection
+from tests.saboteurs import ignored_mask, no_step
 from tests.small_networks import phi, picture, small
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,7 @@ def last(settings: InversionSettings = SETTINGS, **options: Any) -> Tensor:
 RATES = {"multiscale-adam": 1.0, "adam": 2.0, "momentum": 1e-3, "adagrad-momentum": 5.0}
 
 
+@pytest.mark.claim(saboteurs=[no_step])
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_objective_decreases(optimizer: str, objective: str) -> None:
@@ -90,6 +92,7 @@ def test_priors_without_weight_are_not_computed() -> None:
     assert set(step.energies) == {"data", "total"}
 
 
+@pytest.mark.claim(saboteurs=[ignored_mask])
 def test_only_the_selection_is_inverted() -> None:
     region = Selection(region=(0, 2, 0, 2))
     box = PHI.receptive_field((0, 2, 0, 2)).clipped

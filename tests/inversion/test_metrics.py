@@ -35,6 +35,7 @@ from invwidgets.representations.base import Representation
 from invwidgets.representations.receptive_fields.tracer import Box
 from invwidgets.representations.registry import representation
 from invwidgets.selection import Selection
+from tests.saboteurs import kept_colors
 from tests.small_networks import phi, picture
 
 PHOTO = picture()
@@ -174,6 +175,7 @@ def test_distance_of_one_is_none() -> None:
     assert pairwise_distance(torch.rand(1, 5)) == 0.0
 
 
+@pytest.mark.claim(saboteurs=[kept_colors])
 def test_chroma_error_is_of_colours_alone() -> None:
     photo = read_photo("flower", 32)
     grey = luminance(photo)

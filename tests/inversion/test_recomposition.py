@@ -11,6 +11,7 @@ from torch import Tensor
 import invwidgets as iw
 from invwidgets.errors import BadSettingError
 from invwidgets.figures.recomposition import arrows
+from tests.saboteurs import parts_in_place, photo_itself, random_matches
 
 
 def tiles(images: Tensor) -> Tensor:
@@ -27,6 +28,7 @@ def measured(run: iw.Reconstruction, *images: Tensor, **options: object):  # typ
     return iw.recomposition(replace(run, images=torch.stack(images)), by=by, **options)
 
 
+@pytest.mark.claim(saboteurs=[random_matches])
 def test_the_photo_itself_is_in_its_place(run: iw.Reconstruction) -> None:
     found = measured(run, run.photo)
     assert found.grid == (8, 8)
@@ -38,6 +40,7 @@ def test_the_photo_itself_is_in_its_place(run: iw.Reconstruction) -> None:
     assert found.shuffled == pytest.approx(0.52, abs=0.08)  # of two random points of a square
 
 
+@pytest.mark.claim(saboteurs=[parts_in_place, random_matches])
 def test_parts_that_were_moved_are_found_where_they_were(run: iw.Reconstruction) -> None:
     rolled = run.photo.roll(16, -1)  # two patches to the right, a quarter of the side
     found = measured(run, rolled)
@@ -47,6 +50,7 @@ def test_parts_that_were_moved_are_found_where_they_were(run: iw.Reconstruction)
     assert found.reuse == 0
 
 
+@pytest.mark.claim(saboteurs=[parts_in_place, random_matches])
 def test_a_part_used_twice_is_counted(run: iw.Reconstruction) -> None:
     doubled = run.photo.clone()
     doubled[:, 32:] = doubled[:, :32]
@@ -75,6 +79,34 @@ def test_arrows_are_drawn_from_parts_to_places(run: iw.Reconstruction) -> None:
     assert figure._repr_png_()[0][1:4] == b"PNG"
 
 
+def test_arrows_of_parts_in_their_place_are_gray_and_as_many_as_those_are(
+    run: iw.Reconstruction,
+) -> None:
+    half = run.photo.clone()
+    half[:, :32] = half[:, :32].roll(16, -1)
+    found = measured(run, half)
+    figure = arrows(run, found, count=8)
+    drawn = [artist for artist in figure.artists if type(artist).__name__ == "ConnectionPatch"]
+    moved = [arrow for arrow in drawn if arrow.xy1 != arrow.xy2]
+    gray = [arrow for arrow in drawn if len(set(arrow.get_edgecolor()[:3])) == 1]
+    assert moved
+    assert all(arrow.xy1[1] < 32 for arrow in moved)
+    assert {id(arrow) for arrow in gray} == {id(arrow) for arrow in drawn if arrow not in moved}
+    assert abs(len(gray) - len(moved)) <= 2
+    assert "50 % are in their place" in figure.axes[1].get_xlabel()
+
+
+def test_arrows_are_of_the_parts_that_moved_furthest(run: iw.Reconstruction) -> None:
+    found = measured(run, run.photo)
+    places = found.matches.clone()
+    places[0, 18], places[0, 45] = 19, 9  # by one patch, and across half of the image
+    figure = arrows(run, replace(found, matches=places), count=30)
+    drawn = [artist for artist in figure.artists if type(artist).__name__ == "ConnectionPatch"]
+    assert drawn[0].xy2 == (44 - 0.5, 44 - 0.5)
+    assert drawn[0].xy1 == (12 - 0.5, 12 - 0.5)
+    assert drawn[1].xy2 == (20 - 0.5, 20 - 0.5)
+
+
 def test_an_arrow_leaves_the_border_alone_while_there_are_others(run: iw.Reconstruction) -> None:
     figure = arrows(run, measured(run, run.photo), count=4)
     drawn = [artist for artist in figure.artists if type(artist).__name__ == "ConnectionPatch"]
@@ -84,6 +116,7 @@ def test_an_arrow_leaves_the_border_alone_while_there_are_others(run: iw.Reconst
         assert max(*arrow.xy1, *arrow.xy2) < 56
 
 
+@pytest.mark.claim(saboteurs=[parts_in_place, random_matches, photo_itself])
 @pytest.mark.slow
 def test_parts_move_more_the_deeper_the_layer() -> None:
     moved = []

@@ -11,12 +11,14 @@ from invwidgets.inversion.invert import invert
 from invwidgets.inversion.prepare import prepare
 from invwidgets.representations.registry import representation
 from invwidgets.search.starts import jitter_generators, start_images
+from tests.saboteurs import equal_starts
 from tests.small_networks import phi, picture
 
 SHAPE = (3, 20, 30)
 KINDS = ("noise", "cvpr2015", "ijcv2016")
 
 
+@pytest.mark.claim(saboteurs=[equal_starts])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_alone_and_among_others(kind: str) -> None:
     many = start_images(kind, tuple(range(25)), SHAPE, None)

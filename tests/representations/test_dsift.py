@@ -16,6 +16,7 @@ from invwidgets.representations.descriptors.dsift import Dsift, dsift
 from scripts.make_vlfeat_golden import load_vlfeat, vl_dsift
 from tests.reference.plain_dsift import plain_dsift
 from tests.representations.photo_arrays import PHOTOS, photo
+from tests.saboteurs import constant_descriptor, shuffled_channels
 
 torch.set_num_threads(1)
 
@@ -30,6 +31,7 @@ def relative(ours: Tensor, theirs: np.ndarray) -> float:
 # --- equal to VLFeat ------------------------------------------------------------------------
 
 
+@pytest.mark.claim(saboteurs=[constant_descriptor, shuffled_channels])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("case", "module", "allowed"),
@@ -47,6 +49,7 @@ def test_equals_golden_vlfeat(case: str, module: Dsift, allowed: float, dtype: t
     assert relative(module(image), GOLDEN[case]) <= allowed
 
 
+@pytest.mark.claim(saboteurs=[constant_descriptor, shuffled_channels])
 @needs_vlfeat
 @pytest.mark.parametrize("name", PHOTOS)
 def test_equals_vlfeat_on_photos(name: str) -> None:

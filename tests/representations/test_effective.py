@@ -11,6 +11,7 @@ from torch import nn
 import invwidgets as iw
 from invwidgets.errors import SelectionError
 from invwidgets.figures.effective_field import effective_fields
+from tests.saboteurs import even_field, one_pixel
 
 
 def linear(layers: int) -> iw.Representation:
@@ -22,6 +23,7 @@ def linear(layers: int) -> iw.Representation:
     return iw.representation(nn.Sequential(*parts), mean=(0,) * 3, std=(1,) * 3, size=(16, 16))
 
 
+@pytest.mark.claim(saboteurs=[even_field, one_pixel])
 def test_convolutions_of_ones_make_a_binomial_field() -> None:
     phi = linear(2)
     field = iw.effective_field(phi, ["coffee"])
@@ -34,6 +36,7 @@ def test_convolutions_of_ones_make_a_binomial_field() -> None:
     assert field.coverage == 1
 
 
+@pytest.mark.claim(saboteurs=[even_field])
 def test_the_field_shrinks_in_its_box_as_layers_grow() -> None:
     few, many = (iw.effective_field(linear(layers), ["coffee"]) for layers in (2, 6))
     assert many.box.width == 13
@@ -41,6 +44,7 @@ def test_the_field_shrinks_in_its_box_as_layers_grow() -> None:
     assert many.coverage < few.coverage
 
 
+@pytest.mark.claim(saboteurs=[even_field, one_pixel])
 def test_nothing_outside_the_box_is_heeded() -> None:
     phi = iw.representation("efficientnet_lite0", "blocks.1")
     field = iw.effective_field(phi, ["chelsea"], region=(10, 12, 30, 31), probes=2)

@@ -19,6 +19,7 @@ from invwidgets.representations.descriptors.hog import Hog, hog, hogb
 from scripts.make_vlfeat_golden import load_vlfeat, vl_hog
 from tests.reference.plain_hog import plain_hog
 from tests.representations.photo_arrays import PHOTOS, photo
+from tests.saboteurs import constant_descriptor, shuffled_channels
 
 torch.set_num_threads(1)
 
@@ -42,6 +43,7 @@ def differences(ours: Tensor, theirs: np.ndarray) -> tuple[float, float]:
 # --- equal to VLFeat ------------------------------------------------------------------------
 
 
+@pytest.mark.claim(saboteurs=[constant_descriptor, shuffled_channels])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("case", "module"),
@@ -60,6 +62,7 @@ def test_equals_golden_vlfeat(case: str, module: Hog, dtype: torch.dtype) -> Non
     assert relative <= allowed[1]
 
 
+@pytest.mark.claim(saboteurs=[constant_descriptor, shuffled_channels])
 @needs_vlfeat
 @pytest.mark.parametrize("name", PHOTOS)
 def test_equals_vlfeat_on_photos(name: str) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 import invwidgets as iw
 from invwidgets.errors import BadSettingError, SelectionError
+from tests.saboteurs import faint_photos
 
 
 def reds() -> iw.Representation:
@@ -18,6 +19,7 @@ def reds() -> iw.Representation:
     return iw.representation(nn.Sequential(convolution), mean=(0,) * 3, std=(1,) * 3, size=(64, 64))
 
 
+@pytest.mark.claim(saboteurs=[faint_photos])
 def test_a_red_square_is_found_where_it_is() -> None:
     grey = torch.full((3, 64, 64), 0.5)
     photo = grey.clone()

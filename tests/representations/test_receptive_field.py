@@ -13,6 +13,7 @@ from torch import nn
 from benchmarks.random_networks import Overwritten, random_network
 from benchmarks.receptive_fields import ZOO_SIZES, as_box, check_module, check_zoo
 from invwidgets.representations.receptive_fields.tracer import Box, BoxTracer, ReceptiveField
+from tests.saboteurs import narrow_boxes
 from tests.small_networks import cut, phi
 
 QUICK = ("squeezenet1_1", "efficientnet_lite0")
@@ -27,6 +28,7 @@ def test_randomised_networks(rng: Random, depth: int) -> None:
         assert tried.ours == tried.autograd, (module, size, tried)
 
 
+@pytest.mark.claim(saboteurs=[narrow_boxes])
 @pytest.mark.parametrize(
     "layer",
     [
@@ -58,6 +60,7 @@ def test_each_kind_of_layer_between_convolutions(layer: nn.Module) -> None:
         assert tried.ours == tried.autograd, tried
 
 
+@pytest.mark.claim(saboteurs=[narrow_boxes])
 @pytest.mark.parametrize(
     "name",
     [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ZOO_SIZES],
