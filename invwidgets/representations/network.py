@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from ..errors import (
     shown,
     unknown_name,
 )
+from ..fallbacks import took_slower_path
 from ..models.isolate import module_copy, written_tensors
 from ..models.zoo import Network
 from ..torch_state import own_defaults, own_random, own_state
@@ -35,7 +35,6 @@ _EQUAL = 1e-4  # and up to which two passes of one image are, alone or beside ot
 _TRUNKS = 32  # kept for each network
 _FAINT = 0.01  # below it two images have about the same features
 _DRAW = 0  # seed of the one draw that a random network is held at
-_log = logging.getLogger(__name__)
 
 
 class NetworkRepresentation(Representation):
@@ -326,8 +325,9 @@ def _made_trunk(network: Network, layer: str) -> Trunk:
         alone = random or not _same(_first(beside), wanted, _EQUAL)
         if graph is not None and not random and _same(given, wanted, _SAME):
             return Trunk(graph, alone=alone)
-    if why := why or "its graph gives other features":
-        _log.info("%s after %s runs by hooks, which is slower: %s", network.name, layer, why)
+    took_slower_path(
+        f"{network.name} after {layer} runs by hooks", why or "its graph gives other features"
+    )
     return Trunk(hooked, random, unsteady, alone)
 
 
