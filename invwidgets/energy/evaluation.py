@@ -23,6 +23,7 @@ from ..representations.base import Representation
 from ..representations.checks import no_gradient
 from ..representations.receptive_fields.tracer import Box
 from .priors import Prior, crops
+from .waking import Waking
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Evaluation:
     all); ``cancelled`` is asked before each micro-batch; ``workers`` run them side by side.
     """
 
-    representation: Representation
+    representation: Representation | Waking
     energy: Callable[[Tensor], Tensor]
     centre: Tensor
     size: tuple[int, int]
@@ -97,7 +98,8 @@ class Evaluation:
             with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
                 features = self.representation(images)
             if not features.requires_grad:
-                raise no_gradient(self.representation)
+                phi = self.representation
+                raise no_gradient(phi.representation if isinstance(phi, Waking) else phi)
             energy = self.energy(features.float())
             (image_gradient,) = torch.autograd.grad(energy.sum(), images)
         if z.shape[1] == 1:  # a grey search: the three colours move as one

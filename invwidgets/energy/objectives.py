@@ -51,6 +51,8 @@ class Objective(Part):
         It is asked of one channel, in the cell in the middle if no region is named.
     measures_error : bool
         Its end is Φ = Φ₀, so that the relative error says how near an image came.
+    wakes_units : bool
+        A rectified unit that is silent is given the gradient of what is rectified.
     higher_is_better : bool
         A higher score is a better one.
     slow_phase : bool
@@ -73,6 +75,8 @@ class Objective(Part):
     """Whether it compares with a photo's features."""
     needs_unit: bool = False
     """Whether it is asked of one channel, in the cell in the middle if no region is named."""
+    wakes_units: bool = False
+    """Whether a rectified unit that is silent is given the gradient of what is rectified."""
     measures_error: bool = False
     """Whether its end is Φ = Φ₀, so that the relative error says how near an image came."""
     higher_is_better: bool = False
@@ -188,6 +192,7 @@ class Maximise(_Response):
     about = "Find images that excite one channel most. No photo is needed."
     needs_photo = False
     needs_unit = True
+    wakes_units = True
 
     def prepare(self, target: Tensor) -> Tensor:
         return 1 / target.flatten()[0].abs().clamp_min(1e-12)

@@ -20,6 +20,7 @@ from .sheet import Sheet
 _HEAD = 66
 _EDGE = 14  # a saved picture stands free
 _LETTER = 7  # pixels of a caption's letter, on average at most
+SILENT = " · silent"  # after a seed's response, see ``Reconstruction.silent``
 STRAGGLER = " · straggler"  # after a seed's error, see ``Reconstruction.stragglers``
 SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
 _SPREAD_SAYS = "dark where they agree · black 0.01 %, white 50 %"
@@ -222,6 +223,8 @@ def caption(result: Reconstruction, seed: int) -> tuple[str, str]:
     psnr = None if result.psnr is None else result.psnr[seed]
     ssim = None if result.ssim is None else result.ssim[seed]
     number = result.seeds[seed]
+    if number in result.silent:
+        score += SILENT
     return seed_caption(number, score, psnr, ssim, number in result.stragglers)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,7 +22,9 @@ from torch import Tensor
 
 from ..energy.binding import bind
 from ..energy.evaluation import Evaluation
+from ..energy.objectives import objective_of
 from ..energy.priors import AlphaNorm, Prior, TotalVariation
+from ..energy.waking import waking_of
 from ..representations.base import Representation
 from ..representations.receptive_fields.tracer import Box
 from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, update_own
@@ -198,6 +200,7 @@ def _search(
             return start(parameters)
         return SideBySide(start, parameters.split(settings.micro_batch or len(z)), workers)
 
+    may_sleep = objective_of(settings.objective).wakes_units
     margin = settings.jitter
     z = start_canvas(representation, settings, size, origin, centre)
     parameters = parameters_of(basis, z)
@@ -228,6 +231,14 @@ def _search(
         energies = evaluate(z, gradient, priors, values["data_weight"], shifts, bf16)
         if energies is None:
             return
+        if may_sleep and bool((energies["data"] == 0).any()):
+            may_sleep = False
+            seen = None if window is None else window.selection
+            if waking := waking_of(representation, selection, size, seen):
+                evaluate = replace(evaluate, representation=waking)
+                energies = evaluate(z, gradient, priors, values["data_weight"], shifts, bf16)
+                if energies is None:
+                    return
         if selection.channels is not None:  # all of them leave no colour free to run off
             free_gradient(gradient, z, values["bound"], centre)
         step_gradient = basis.pull_back(parameters, gradient)

@@ -193,6 +193,29 @@ class Reconstruction:
         )
 
     @property
+    def silent(self) -> tuple[int, ...]:
+        """The seeds that end without exciting their unit at all: a response of zero."""
+        if not self.objective.needs_unit:
+            return ()
+        return tuple(
+            seed for seed, score in zip(self.seeds, self.scores, strict=True) if score == 0
+        )
+
+    @property
+    def silent_note(self) -> str:
+        """What to say of seeds that do not excite their unit, and what to do; empty if all do."""
+        if not self.silent:
+            return ""
+        numbers = ", ".join(map(str, self.silent))
+        plural = len(self.silent) > 1
+        return (
+            f"{'seeds' if plural else 'seed'} {numbers} did not excite the unit: a rectified unit "
+            "that is silent has no gradient to follow, so that the prior alone made "
+            f"{'these images' if plural else 'this image'}; try other seeds, or the layer before "
+            "the ReLU"
+        )
+
+    @property
     def note(self) -> str:
         """What a picture must say of the weights and the features; empty if that is nothing."""
         return note_of(self.weights, self.feature_note)
@@ -253,6 +276,7 @@ class Reconstruction:
             "ssim": _listed(self.ssim),
             "scored_on": self.scored_on,
             "stragglers": list(self.stragglers),
+            "silent": list(self.silent),
             "diversity": self.diversity,
             "outside_variance": _listed(self.outside_variance),
             "receptive_field": None

@@ -135,7 +135,7 @@ def outcome(result: Reconstruction, photo: str) -> str:
         said.append(f"Only {part} counted.")
     if result.note:
         said.append(f"Note: {result.note}.")
-    notes = [convergence_note(result), result.straggler_note]
+    notes = [convergence_note(result), result.straggler_note, result.silent_note]
     said += [f"{note[0].upper()}{note[1:]}." for note in notes if note]
     return " ".join(said)
 

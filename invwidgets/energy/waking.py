@@ -1,0 +1,85 @@
+"""A gradient for a rectified unit that is silent: that of what is rectified.
+
+>>> waking = waking_of(representation("efficientnet_lite0", "blocks.5.1.bn2.act"), selection, size)
+>>> features = waking(images)      # the same numbers; of silent images with another gradient
+
+Where a ReLU gives zero its derivative is zero too, so that a search that begins there has nothing
+to follow. The layer before it has: the unit is max(0, a·x + b) of that layer's same channel x, by a
+BatchNorm or without one. a and b are found from the bundled photos that excite the unit, and taken
+only if they give its responses back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..images import photos, read_photo
+from ..representations.base import Representation
+from ..selection import Selection
+
+_BACK = 3  # layers before the unit's that are tried
+_NEAR = 1e-3  # of the largest response: how well a·x + b must give the responses back
+_FEWEST = 4  # cells that it is found from
+
+
+@dataclass(frozen=True)
+class Waking:
+    """Φ, with the gradient of ``slope · x + offset`` where all that is selected is zero."""
+
+    representation: Representation
+    before: Representation
+    slope: float
+    offset: float
+    selection: Selection
+
+    def __call__(self, images: Tensor) -> Tensor:
+        features: Tensor = self.representation(images)
+        selected = self.selection.of(features)
+        silent = (selected == 0).flatten(1).all(1)
+        if not bool(silent.any()):
+            return features
+        x = self.slope * self.before(images) + self.offset
+        x = x * silent.reshape(-1, *[1] * (x.ndim - 1))
+        features = features + (x - x.detach())
+        return features
+
+
+def waking_of(
+    representation: Representation,
+    selection: Selection,
+    size: tuple[int, int],
+    window_selection: Selection | None = None,
+) -> Waking | None:
+    """What wakes the unit of a selection of one channel; None where no layer before is its own."""
+    if len(selection.channels or ()) != 1:
+        return None
+    layer, layers = representation.layer_info(size), representation.layers(size)
+    place = next((k for k, known in enumerate(layers) if known.name == layer.name), 0)
+    channel = Selection(channels=selection.channels)
+    images = [read_photo(name, size) for name in photos()]
+    response = torch.cat([channel.of(representation.target(i)).flatten() for i in images])
+    for known in reversed(layers[max(0, place - _BACK) : place]):
+        if known.shape != layer.shape:
+            continue
+        before = representation.at(known.name).on(representation.mean_color.device)
+        x = torch.cat([channel.of(before.target(image)).flatten() for image in images])
+        if (fit := _fit(x.double().cpu(), response.double().cpu())) is not None:
+            return Waking(representation, before, *fit, window_selection or selection)
+    return None
+
+
+def _fit(x: Tensor, response: Tensor) -> tuple[float, float] | None:
+    """a and b of response = max(0, a·x + b), or capped; None where it is no such function."""
+    largest = response.max()
+    excited = (response > 0) & (response < 0.99 * largest)  # some ReLUs have a largest value
+    if int(excited.sum()) < _FEWEST:
+        return None
+    of = torch.stack([x[excited], torch.ones_like(x[excited])], 1)
+    slope, offset = torch.linalg.lstsq(of, response[excited, None]).solution.flatten().tolist()
+    found = (slope * x + offset).clamp(min=0)
+    close = (found - response).abs() <= _NEAR * largest
+    close |= (response >= 0.99 * largest) & (found >= 0.99 * largest)
+    return (slope, offset) if bool(close.all()) else None
