@@ -186,6 +186,7 @@ async def test_an_idle_session_ends_though_a_page_looks_at_it(
         ended.append(name)
 
     monkeypatch.setattr(sessions, "shutdown_kernel", end)
+    sessions._kernel_connections = {"one": 0}
     sessions.notify_connect("one")
     await sessions.cull_kernel_if_idle("one")
     assert ended == (["one"] if ends else [])
