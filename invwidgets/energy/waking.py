@@ -39,7 +39,7 @@ class Waking:
         features: Tensor = self.representation(images)
         selected = self.selection.of(features)
         silent = (selected == 0).flatten(1).all(1)
-        if not bool(silent.any()):
+        if silent.device.type == "cpu" and not bool(silent.any()):  # to ask a GPU is to wait for it
             return features
         x = self.slope * self.before(images) + self.offset
         x = x * silent.reshape(-1, *[1] * (x.ndim - 1))

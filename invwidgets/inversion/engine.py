@@ -231,7 +231,8 @@ def _search(
         energies = evaluate(z, gradient, priors, values["data_weight"], shifts, bf16)
         if energies is None:
             return
-        if may_sleep and bool((energies["data"] == 0).any()):
+        asks = may_sleep and (z.device.type == "cpu" or not index)  # to ask a GPU is to wait for it
+        if asks and bool((energies["data"] == 0).any()):
             may_sleep = False
             seen = None if window is None else window.selection
             if waking := waking_of(representation, selection, size, seen):
