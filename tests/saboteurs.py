@@ -253,7 +253,7 @@ def no_step(patch: Patch) -> None:
 
 def equal_starts(patch: Patch) -> None:
     """Every seed begins at the same noise."""
-    patch.setattr(starts, "_generator", lambda seed, stream: torch.Generator().manual_seed(0))
+    patch.setattr(starts, "seed_generator", lambda seed, stream: torch.Generator().manual_seed(0))
 
 
 def ignored_mask(patch: Patch) -> None:

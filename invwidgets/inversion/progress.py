@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..energy.objectives import Objective
 from ..images import to_uint8
+from ..torch_state import own_state
 from .engine import Step
 from .metrics import psnr, score, spread
 from .result import Reconstruction
@@ -58,6 +59,7 @@ class Frame:
         return self.scores if self.objective.measures_error else None
 
 
+@own_state()
 def frame_of(run: Run, step: Step) -> Frame:
     """A step's images, copied, so that later steps do not change them, and their own scores."""
     images = step.images

@@ -31,7 +31,7 @@ def start_images(
     """
     if kind != "photo":
         return torch.stack(
-            [_noise(kind, _generator(seed, _START), shape, energy) for seed in seeds]
+            [_noise(kind, seed_generator(seed, _START), shape, energy) for seed in seeds]
         )
     if origin is None:
         raise BadSettingError(f"start {kind!r} begins at an image: give its origin")
@@ -40,10 +40,10 @@ def start_images(
 
 def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
     """One source of shifts a seed."""
-    return [_generator(seed, _SHIFTS) for seed in seeds]
+    return [seed_generator(seed, _SHIFTS) for seed in seeds]
 
 
-def _generator(seed: int, stream: int) -> torch.Generator:
+def seed_generator(seed: int, stream: int) -> torch.Generator:
     """A seed's source of numbers, another one for each seed and stream, however large the seed."""
     number = seed * 2 + stream
     generator = torch.Generator().manual_seed(number % _SEEDED)
