@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 _CPU = torch.device("cpu")
+_generators = threading.RLock()
 
 
 @contextmanager
@@ -56,14 +58,15 @@ def accelerator_kind() -> str:
 def own_random(device: torch.device, seed: int | None = None) -> Iterator[None]:
     """Torch's global generators inside the block, seeded if ``seed`` is given, as before after it.
 
-    The generators belong to the whole process: what another thread draws meanwhile, it will draw
-    again.
+    The generators belong to the whole process: one such block is open at a time, and what a thread
+    of the user's draws meanwhile, it will draw again.
     """
     devices = [] if device.type in ("cpu", "meta") else [device]
     module = getattr(torch, device.type, None)
     if devices and not hasattr(module, "get_rng_state"):
         devices = []
-    with torch.random.fork_rng(devices=devices, device_type=device.type if devices else "cuda"):
+    kind = device.type if devices else "cuda"
+    with _generators, torch.random.fork_rng(devices=devices, device_type=kind):
         if seed is not None:
             torch.default_generator.manual_seed(seed)
             if devices and module is not None:

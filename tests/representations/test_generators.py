@@ -1,0 +1,90 @@
+"""The process's generators: a network is made without moving them, and made the same beside others.
+
+A module that holds a representation is called through the same locks, from within.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from weakref import WeakValueDictionary
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from invwidgets.models.sources import timm_spec
+from invwidgets.representations.registry import representation
+from invwidgets.torch_state import own_random
+from tests.small_networks import HALF, SIZE, Untraceable, filled, picture
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "random"])
+def test_a_network_by_name_moves_no_generator(
+    monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    monkeypatch.setattr("invwidgets.models.zoo.networks_held", WeakValueDictionary())
+    monkeypatch.setattr("invwidgets.models.zoo.networks_kept", OrderedDict())
+    before = torch.get_rng_state()
+    representation("efficientnet_lite0", "blocks.0", weights)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_timms_pretrained_networks_move_none_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = timm_spec("timm/test_resnet")
+    drawn = SimpleNamespace(state_dict=lambda: {"drawn": torch.rand(1)})
+    monkeypatch.setattr("timm.create_model", lambda *_, **__: drawn)
+    before = torch.get_rng_state()
+    assert spec.pretrained().keys() == {"drawn"}
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_numbers_of_a_seed_are_the_same_beside_another_block() -> None:
+    entered, leave, left = threading.Event(), threading.Event(), threading.Event()
+
+    def beside() -> None:
+        with own_random(CPU):
+            entered.set()
+            leave.wait(10)
+        left.set()
+
+    with own_random(CPU, 3):
+        wanted = [torch.rand(()) for _ in range(2)]
+    with ThreadPoolExecutor(1) as pool, own_random(CPU, 3):
+        pool.submit(beside)
+        entered.wait(0.2)  # it must not be entered
+        given = [torch.rand(())]
+        leave.set()
+        left.wait(0.2)
+        given.append(torch.rand(()))
+    assert given == wanted
+
+
+class Around(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.end = inner, nn.Conv2d(4, 4, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        y: Tensor = self.end(self.inner(images.clamp(0, 1)))
+        return y
+
+
+def test_a_module_with_a_hooked_representation_inside_runs() -> None:
+    inner = representation(filled(Untraceable()), "conv2", mean=HALF, std=HALF, size=SIZE)
+    module, images = Around(inner), torch.stack([picture()])
+    found: list[Tensor] = []
+
+    def run() -> None:
+        phi = representation(module, mean=HALF, std=HALF, size=SIZE)
+        found.append(phi(images))
+
+    thread = threading.Thread(target=run, daemon=True)  # if it hangs, the tests go on
+    thread.start()
+    thread.join(60)
+    assert found, "it hangs or fails"
+    torch.testing.assert_close(found[0], module((images - 0.5) / 0.5).detach())
