@@ -36,6 +36,7 @@ _HOME = {
     "exciting_patches": "representations.patches",
     "representation": "representations.registry",
     "from_callable": "representations.registry",
+    "check_representation": "representations.check",
     "hog": "representations.descriptors.hog",
     "hogb": "representations.descriptors.hog",
     "dsift": "representations.descriptors.dsift",

@@ -388,7 +388,7 @@ class Running(Around):
         return y
 
 
-@foreign("a codebook")
+@foreign("a codebook", fails=("gradient right",))
 class Codebook(Around):
     """Straight through to the nearest code; the codes move towards what they are used for."""
 
@@ -431,30 +431,30 @@ def _kept() -> nn.Module:
 # --- random, and mixing a batch -----------------------------------------------------------------
 
 
-@foreign("dropout left on", own=None, fails=("same twice",))
+@foreign("dropout left on", own=None)
 class Dropping(Around):
     def middle(self, x: Tensor) -> Tensor:
         return F.dropout(x, 0.3)
 
 
-@foreign("noise in forward", own=None, fails=("same twice",))
+@foreign("noise in forward", own=None)
 class Noisy(Around):
     def middle(self, x: Tensor) -> Tensor:
         return x + 0.1 * torch.randn_like(x)
 
 
-@foreign("BatchNorm without running statistics", fails=("same alone and in a batch",))
+@foreign("BatchNorm without running statistics")
 def _no_statistics() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6, track_running_stats=False))
 
 
-@foreign("divided by the batch's maximum", fails=("same alone and in a batch",))
+@foreign("divided by the batch's maximum")
 class ByMaximum(Around):
     def middle(self, x: Tensor) -> Tensor:
         return x / x.abs().max()
 
 
-@foreign("trained when called", fails=("same alone and in a batch",), own=None)
+@foreign("trained when called", own=None)
 class Training(Around):
     """Switches its own norm to training mode."""
 
@@ -651,7 +651,7 @@ class Owning(Around):
         self.optimizer = torch.optim.Adam(self.parameters())
 
 
-@foreign("autocast inside")
+@foreign("autocast inside", fails=("gradient right",))
 class Mixed(Around):
     def forward(self, images: Tensor) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -815,6 +815,19 @@ class Detached(Around):
 class Numpy(Around):
     def middle(self, x: Tensor) -> Tensor:
         return torch.from_numpy(x.detach().numpy() * 2)
+
+
+@foreign("through numpy, not detached", refused="without a gradient")
+class NumpyToo(Around):
+    def middle(self, x: Tensor) -> Tensor:
+        return torch.from_numpy(x.numpy() * 2)
+
+
+@foreign("checkpointed, reentrant, by its data", refused="no gradient that can be computed")
+class ReentrantByData(Around):
+    def middle(self, x: Tensor) -> Tensor:
+        y: Tensor = checkpoint(torch.tanh if x.sum() < 1e9 else torch.relu, x, use_reentrant=True)
+        return y
 
 
 @foreign("under inference mode", refused="inference_mode|without a gradient")

@@ -79,9 +79,15 @@ def frozen(module: nn.Module) -> nn.Module:
 
 
 def module_copy(module: nn.Module, *, share: bool) -> nn.Module:
-    """A copy of an isolated module; with ``share`` its parameters and buffers are the same."""
-    tensors = [*module.parameters(), *module.buffers()] if share else []
-    return _deepcopy(module, {id(tensor): tensor for tensor in tensors})
+    """A copy of a module, whose functions refer to the copy's parts.
+
+    With ``share`` its parameters and buffers are the same.
+    """
+    if share:
+        return _deepcopy(module, {id(t): t for t in [*module.parameters(), *module.buffers()]})
+    held = [value for part in module.modules() for value in vars(part).values()]
+    computed = [t for t in held if isinstance(t, Tensor) and not t.is_leaf]  # deepcopy refuses them
+    return _deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in computed})
 
 
 def unwrapped(module: nn.Module) -> nn.Module:

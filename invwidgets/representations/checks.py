@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import RepresentationError
+from ..errors import RepresentationError, own_words
 from .base import Representation
 from .caching import cached
 
@@ -56,11 +56,22 @@ def _wrong(representation: Representation, size: tuple[int, int]) -> str:
     noise = noise.to(representation.mean_color)
     with torch.enable_grad():
         image = noise.clone().requires_grad_(True)
-        features = representation(image)
+        try:
+            features = representation(image)
+        except RuntimeError as error:
+            if "numpy" in str(error):
+                return str(no_gradient(representation))
+            raise
         if not features.requires_grad:
             return str(no_gradient(representation))
         weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(1))
-        (gradient,) = torch.autograd.grad((features * weights.to(features)).sum(), image)
+        try:
+            (gradient,) = torch.autograd.grad((features * weights.to(features)).sum(), image)
+        except Exception as error:  # of a user's own functions, or a reentrant checkpoint
+            return (
+                f"{_place(representation)} has no gradient that can be computed "
+                f"({own_words(error)}); choose an earlier layer, or mend its backward pass"
+            )
     with torch.no_grad():
         pair = representation(torch.cat([noise, noise.flip(-1) * 0.8]))
     if pair.shape != (2, *features.shape[1:]):

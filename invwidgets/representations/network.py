@@ -110,7 +110,7 @@ class NetworkRepresentation(Representation):
 
     def __reduce__(self) -> tuple[Any, ...]:
         place = (self.mean_color.device, self.mean_color.dtype)
-        return _rebuilt, (self._network, self.layer, *place)
+        return _rebuilt, (type(self), self._network, self.layer, *place)
 
     def _apply(self, fn: Any, recurse: bool = True) -> NetworkRepresentation:
         moved: NetworkRepresentation = super()._apply(fn, recurse)
@@ -158,9 +158,13 @@ class NetworkRepresentation(Representation):
 
 
 def _rebuilt(
-    network: Network, layer: str, device: torch.device, dtype: torch.dtype
+    kind: type[NetworkRepresentation],
+    network: Network,
+    layer: str,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> NetworkRepresentation:
-    made = NetworkRepresentation(network, layer)
+    made = kind(network, layer)
     same = (made.mean_color.device, made.mean_color.dtype) == (device, dtype)
     return made if same else made.to(device, dtype)
 
@@ -316,6 +320,8 @@ def _made_trunk(network: Network, layer: str) -> Trunk:
         graph, why = None, "its forward pass writes to its own tensors"
         if not network.found.written:
             graph, why = _rewritten(network, layer)
+        if graph is not None and not _same_gradient(hooked, graph, image):
+            graph, why = None, "it has a gradient of its own, which its graph has not"
         given = _output(graph, image)
         beside = _output(hooked, torch.cat([image, other]))
         if graph is not None and _same(given, _first(beside), _EQUAL):
@@ -352,6 +358,42 @@ def _rewritten(network: Network, layer: str) -> tuple[nn.Module | None, str]:
     except Exception as error:  # whatever a foreign network does to symbolic tracing
         return None, own_words(error)
     return graph, ""
+
+
+def _same_gradient(hooked: nn.Module, graph: nn.Module, image: Tensor) -> bool:
+    """Whether a graph has the network's gradient: tracing goes through ``autograd.Function``s, so
+    that what they give back is lost."""
+    with torch.enable_grad():
+        leaf = image.clone().requires_grad_(True)
+        try:
+            features = hooked(leaf)
+        except Exception:  # it may have no gradient at all, which is found out later
+            return True
+        if not _own_function(features.grad_fn):
+            return True
+        weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(1))
+        try:
+            one, other = (
+                torch.autograd.grad((out * weights.to(out)).sum(), leaf, allow_unused=True)[0]
+                for out in (graph(leaf), features)
+            )
+        except Exception:  # such as a reentrant checkpoint, which a graph leaves out
+            return True
+    return _same(one, other, _SAME)
+
+
+def _own_function(node: Any) -> bool:
+    """Whether an ``autograd.Function`` is among what a gradient goes through."""
+    seen, ahead = set(), [node]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            return True
+        seen.add(node)
+        ahead.extend(following for following, _ in node.next_functions)
+    return False
 
 
 def _output(module: nn.Module | None, images: Tensor) -> Tensor | None:
