@@ -19,8 +19,7 @@ from invwidgets import selection
 from invwidgets.inversion import metrics
 from invwidgets.representations.descriptors.dsift import Dsift
 from invwidgets.representations.descriptors.hog import Hog
-from invwidgets.representations.network import NetworkRepresentation
-from invwidgets.representations.receptive_fields.tracer import Box, BoxTracer, ReceptiveField
+from invwidgets.representations.receptive_fields.tracer import BoxTracer
 from invwidgets.search import starts
 from invwidgets.search.optimizers import OPTIMIZERS
 from invwidgets.selection import Selection
@@ -285,12 +284,6 @@ def shuffled_channels(patch: Patch) -> None:
 def narrow_boxes(patch: Patch) -> None:
     """A receptive field is a pixel narrower on every side."""
     changed(patch, BoxTracer, "of", lambda boxes, *_: boxes + 1)
-
-    def change(field: ReceptiveField, *_: Any, **__: Any) -> ReceptiveField:
-        top, left, bottom, right = field.clipped
-        return replace(field, clipped=Box(top + 1, left + 1, bottom - 1, right - 1))
-
-    changed(patch, NetworkRepresentation, "receptive_field", change)
 
 
 # --- sweeps --------------------------------------------------------------------------------------

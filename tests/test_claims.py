@@ -75,7 +75,7 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
         "0.15 * found[3].shuffled < moved[3] < 0.7 * found[3].shuffled": (
             parts_in_place, random_matches, other_photo,
         ),
-        "found[3].similarity > found[3].elsewhere + 0.05": (other_photo, noise),
+        "found[3].similarity > found[3].elsewhere + 0.05": (other_photo,),
         "found[4].similarity < found[4].elsewhere + 0.03": (no_layer, photo_itself),
     },
     "03": {

@@ -22,7 +22,6 @@ from invwidgets.representations.registry import representation
 from invwidgets.search.optimizers import start_optimizer
 from invwidgets.search.starts import start_images
 from tests.reference.slow_priors import slow_cvpr2015_prior, slow_ijcv2016_prior
-from tests.saboteurs import no_step
 from tests.small_networks import phi
 
 PHI = phi("conv1")
@@ -201,7 +200,6 @@ def test_a_caricature_as_published_and_ours() -> None:
     assert [(p.steps, p.jitter) for p in theirs.phases] == [(300, 3)]
 
 
-@pytest.mark.claim(saboteurs=[no_step])
 def test_our_caricature_raises_what_the_photo_excites() -> None:
     result = invert("coffee", layer="blocks.4", objective="caricature", seeds=1, size=128, frames=0)
     curve = -result.energies["data"][:, 0]

@@ -60,7 +60,6 @@ def test_each_kind_of_layer_between_convolutions(layer: nn.Module) -> None:
         assert tried.ours == tried.autograd, tried
 
 
-@pytest.mark.claim(saboteurs=[narrow_boxes])
 @pytest.mark.parametrize(
     "name",
     [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ZOO_SIZES],
