@@ -10,7 +10,9 @@ from torch import Tensor
 
 import invwidgets as iw
 from invwidgets.errors import InvwidgetsError, RepresentationError
-from invwidgets.representations.base import Layer, Region, Representation
+from invwidgets.models import zoo
+from invwidgets.models.isolate import module_copy
+from invwidgets.representations.base import Layer, Region
 from invwidgets.representations.check import RepresentationCheck, check_representation
 from invwidgets.representations.network import NetworkRepresentation
 from invwidgets.representations.receptive_fields.tracer import Box, ReceptiveField
@@ -183,26 +185,23 @@ def test_each_saboteur_fails_its_row_alone(kind: type[NetworkRepresentation]) ->
 def test_a_representation_that_shares_the_modules_tensors_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from invwidgets.models import isolate
+    def sharing(module: nn.Module, *_: Any) -> nn.Module:
+        return module_copy(module, share=True).eval()
 
-    monkeypatch.setattr(isolate, "_copy_tensor", lambda tensor: tensor.detach())
-    module = small().to(memory_format=torch.channels_last)
-    found = check_representation(module, "conv2", mean=HALF, std=HALF, size=SIZE)
-    assert "isolated from your module" in found.failed, found
+    monkeypatch.setattr(zoo, "isolate", sharing)
+    found = check_representation(small(), "conv2", mean=HALF, std=HALF, size=SIZE)
+    assert found.failed == ("isolated from your module",), found
 
 
 def test_a_run_that_changes_the_module_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    from invwidgets.representations import check
+    module = small().eval()
+    real = NetworkRepresentation.forward
 
-    module = small()
-
-    def meddling(phi: Representation, images: Tensor) -> Tensor:
+    def meddling(self: NetworkRepresentation, images: Tensor) -> Tensor:
         module.train()
-        return real(phi, images)
+        return real(self, images)
 
-    real = check._features
-    monkeypatch.setattr(check, "_features", meddling)
-    module.eval()
+    monkeypatch.setattr(NetworkRepresentation, "forward", meddling)
     found = check_representation(module, "conv2", mean=HALF, std=HALF, size=SIZE)
     assert found.failed == ("leaves your module alone",), found
     assert "training has changed" in found.rows[-1].detail
