@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import invwidgets as iw
 from invwidgets.errors import InvwidgetsError, RepresentationError
