@@ -175,10 +175,13 @@ def from_plain(plain: Any) -> Any:
 def asked(part: Part, what: str, ask: Callable[[], Any]) -> Any:
     """What a user's own part answers; its own error in words that name it.
 
+    Whether gradients are on is afterwards as before.
+
     Raises ``OwnPartError``.
     """
     try:
-        return ask()
+        with torch.set_grad_enabled(torch.is_grad_enabled()):
+            return ask()
     except (InvwidgetsError, torch.OutOfMemoryError):
         raise
     except Exception as error:

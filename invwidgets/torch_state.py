@@ -90,15 +90,29 @@ class _Float32(TorchFunctionMode):
         output = func(*args, **kwargs)
         if given or type(output) is not Tensor or output.dtype is not default:
             return output
+        if func in _MADE_OF_NUMBERS:  # again: what a narrower type rounded stays rounded
+            output = func(*args, **kwargs | {"dtype": torch.float32})
+        elif any(isinstance(value, Tensor) and value.dtype in _WHOLE for value in values):
+            output = func(*map(_as_real, args), **{k: _as_real(v) for k, v in kwargs.items()})
         leaf = output.requires_grad and output.is_leaf
         return output.detach().float().requires_grad_() if leaf else output.float()
 
 
 _MADE_OF_REALS = {
     torch.empty, torch.zeros, torch.ones, torch.eye, torch.rand, torch.randn, torch.linspace,
-    torch.logspace,
+    torch.logspace, torch.fft.fftfreq, torch.fft.rfftfreq, torch.hann_window, torch.hamming_window,
+    torch.blackman_window, torch.bartlett_window, torch.kaiser_window,
 }  # fmt: skip
+_MADE_OF_NUMBERS = {
+    torch.tensor, torch.as_tensor, torch.asarray, torch.scalar_tensor, torch.full, torch.arange,
+}  # fmt: skip
+_WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 _TO_TYPE = {Tensor.double, Tensor.half, Tensor.bfloat16}
+
+
+def _as_real(value: Any) -> Any:
+    """Whole numbers as float32, so that an operator gives that instead of the default type."""
+    return value.float() if isinstance(value, Tensor) and value.dtype in _WHOLE else value
 
 
 def _has(value: Any, dtype: torch.dtype) -> bool:

@@ -75,6 +75,10 @@ def _own_energy(part: Objective, features: Tensor, target: Any) -> Tensor:
             f"objective {shown(part)} gives {given} for {len(features)} images: energy must be a "
             f"tensor of shape ({len(features)},), one number for each"
         )
+    if energy.is_complex():
+        raise OwnPartError(
+            f"objective {shown(part)} gives complex numbers: energy must be real, such as .abs()"
+        )
     if not energy.requires_grad and features.requires_grad:
         raise OwnPartError(
             f"objective {shown(part)} gives an energy without a gradient: compute it with torch, "

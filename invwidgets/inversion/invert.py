@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Unpack
 
@@ -74,10 +75,29 @@ def invert(
     ----------
     CVPR15, equation 1; IJCV16, sections 2 and 3.
     """
-    for name, given in (("callback", callback), ("knobs", knobs), ("on_ready", on_ready)):
-        if given is not None and not callable(given):
-            raise BadSettingError(f"{name} {shown(given)}: give a function, or None")
+    _check_function("callback", callback, "step")
+    _check_function("knobs", knobs)
+    _check_function("on_ready", on_ready, "steps")
     run = prepare(photo, model, layer, **options)
     if on_ready is not None:
         on_ready(run.settings.steps)
     return run.finish(callback, knobs)
+
+
+def _check_function(name: str, given: object, *arguments: str) -> None:
+    """Refuse what cannot be called with the arguments that it will be called with."""
+    if given is None:
+        return
+    if not callable(given):
+        raise BadSettingError(f"{name} {shown(given)}: give a function, or None")
+    try:
+        signature = inspect.signature(given)
+    except (TypeError, ValueError):  # some functions written in C do not say
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise BadSettingError(
+            f"{name} {shown(given)} is called as {name}({', '.join(arguments)}) and takes other "
+            f"arguments ({error}): give a function that can be called so"
+        ) from None

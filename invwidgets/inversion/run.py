@@ -26,7 +26,7 @@ from torch import Tensor
 from .. import __version__
 from ..arguments import is_flag
 from ..energy.objectives import Objective, objective_of
-from ..errors import BadSettingError, OutOfMemoryError, shown
+from ..errors import BadSettingError, OutOfMemoryError, OwnPartError, shown
 from ..representations.base import Representation
 from ..selection import Selection
 from ..torch_state import own_state
@@ -246,6 +246,11 @@ class Run:
         if step is None:
             raise BadSettingError("no step was run: there is no result")
         raw = raw_images(step.iterate, self.size, step.centre)
+        if not bool(raw.isfinite().all()):  # the search leaves none behind
+            raise OwnPartError(
+                "the images of the last step hold NaN or infinite values, which a callback or "
+                "another reader wrote into step.iterate: change a copy, step.iterate.clone()"
+            )
         scores = measure(phi, self.objective, self.target, self.selection, self.yardstick, raw)
         field = None
         if self.selection.region is not None:

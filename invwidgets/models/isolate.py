@@ -24,6 +24,7 @@ from ..errors import RepresentationError, own_words
 from ..torch_state import own_random, own_state
 from .refusals import check_module, words_of_failures
 
+_SEED = 0  # of what a module draws when it is made ready: a lazy one its weights
 LIBRARIES = ("torch", "torchvision", "timm", "invwidgets")  # whose functions hold no user's state
 Memo = dict[int, Any]
 _FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
@@ -41,10 +42,10 @@ def isolate(
 
     What compiles a module or runs it on several devices is left out: the copy is of what is inside.
     A forward hook that changes what its module gives is copied with what it refers to; one that
-    only looks on is left out, and so is every backward hook. Lazy parameters get their shapes by a
-    pass of one image of ``size`` (height, width). Weights that a hook computes before each call
-    (``weight_norm``, ``spectral_norm``, pruning) are computed once. ``load`` may give the copy
-    other weights before that.
+    only looks on is left out, and so is every backward hook. Lazy parameters get their shapes and
+    seeded values by a pass of one image of ``size`` (height, width). Weights that a hook computes
+    before each call (``weight_norm``, ``spectral_norm``, pruning) are computed once. ``load`` may
+    give the copy other weights before that.
 
     Raises ``RepresentationError`` for a module that cannot be run or copied.
     """
@@ -56,7 +57,7 @@ def isolate(
             _drop_backward_hooks(part)
         if load is not None:
             load(copied)
-        with own_random(device_of(copied)):
+        with own_random(device_of(copied), _SEED):
             _set_eval(copied)
             if any(isinstance(p, LazyModuleMixin) for p in copied.modules()):
                 _try(copied, size)

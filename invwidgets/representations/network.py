@@ -34,7 +34,7 @@ _SAME = 1e-3  # relative difference up to which a rewritten network is the same 
 _EQUAL = 1e-4  # and up to which two passes of one image are, alone or beside others
 _TRUNKS = 32  # kept for each network
 _FAINT = 0.01  # below it two images have about the same features
-_DRAW = 0  # seed of the one draw that a random network is held at
+_DRAW = 0  # seed of what a network draws: of the one draw that a random one is held at, too
 
 
 class NetworkRepresentation(Representation):
@@ -220,7 +220,7 @@ def _like(network: Network) -> Tensor:
 def _traced(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
     found = network.found
     if size not in found.traces:
-        with own_random(_like(network).device), found.lock:  # always in this order
+        with own_random(_like(network).device, _DRAW), found.lock:  # always in this order
             if size not in found.traces:
                 found.traces[size] = _trace(network, size)
     traced: tuple[TracedLayer, ...] = found.traces[size]
@@ -300,7 +300,7 @@ def trunk_of(network: Network, layer: str) -> Trunk:
             found.trunks.move_to_end(layer)
             kept: Trunk = found.trunks[layer]
             return kept
-    with own_random(_like(network).device), found.lock:  # always in this order
+    with own_random(_like(network).device, _DRAW), found.lock:  # always in this order
         if layer not in found.trunks:
             made = _made_trunk(network, layer)
             found.trunks[layer] = replace(made, change=_change(network, made))

@@ -142,6 +142,11 @@ def check_parametrization(part: Parametrization, z: Tensor) -> None:
     Raises ``OwnPartError``.
     """
     parameters = asked(part, "parameters", lambda: part.parameters(z))
+    if not isinstance(parameters, Tensor) or parameters.dtype != z.dtype:
+        raise OwnPartError(
+            f"parametrization {shown(part)} gives parameters that are {_kind(parameters)}: "
+            f"parameters(z) must be {_kind(z)}, as z is"
+        )
     with torch.enable_grad():
         at = parameters.detach().clone().requires_grad_(True)
         image = asked(part, "image", lambda: part.image(at))
@@ -152,6 +157,11 @@ def check_parametrization(part: Parametrization, z: Tensor) -> None:
             f"{tuple(parameters.shape)}, where {tuple(z.shape)} belong: image(parameters(z)) must "
             "have the shape of z"
         )
+    if image.dtype != z.dtype:
+        raise OwnPartError(
+            f"parametrization {shown(part)} makes images that are {_kind(image)}: "
+            f"image(parameters) must be {_kind(z)}, as the parameters are"
+        )
     if not image.requires_grad:
         raise OwnPartError(
             f"parametrization {shown(part)} makes images without a gradient: compute them with "
@@ -161,6 +171,13 @@ def check_parametrization(part: Parametrization, z: Tensor) -> None:
         raise OwnPartError(
             f"parametrization {shown(part)} makes images that hold NaN or infinite values"
         )
+
+
+def _kind(value: object) -> str:
+    """What a value is, in a message."""
+    if isinstance(value, Tensor):
+        return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
+    return f"no tensor but {shown(value)}"
 
 
 def _hartley(z: Tensor) -> Tensor:

@@ -88,3 +88,13 @@ def test_a_module_with_a_hooked_representation_inside_runs() -> None:
     thread.join(60)
     assert found, "it hangs or fails"
     torch.testing.assert_close(found[0], module((images - 0.5) / 0.5).detach())
+
+
+def test_a_lazy_module_has_the_same_weights_whatever_the_generator_is() -> None:
+    lazy = nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU())
+    digests = set()
+    for seed in (1, 2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            digests.add(representation(lazy, mean=HALF, std=HALF, size=SIZE).digest)
+    assert len(digests) == 1
