@@ -497,6 +497,18 @@ class Hooked(nn.Module):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._lock = threading.Lock()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hooked:
+        """Made between two passes: during one, the module may have other tensors."""
+        copied = self.__class__.__new__(self.__class__)
+        memo[id(self)] = copied
+        with self._lock:
+            copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return copied
+
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
+        with self._lock:  # as above
+            yield from [*super().named_parameters(*args, **kwargs)]
+
     def forward(self, images: Tensor) -> Tensor:
         try:
             with self._lock, self._hook():

@@ -1,6 +1,7 @@
 """The process's generators: a network is made without moving them, and made the same beside others.
 
-A module that holds a representation is called through the same locks, from within.
+A module that holds a representation is called through the same locks, from within; one is copied
+between two passes.
 """
 
 from __future__ import annotations
@@ -98,3 +99,45 @@ def test_a_lazy_module_has_the_same_weights_whatever_the_generator_is() -> None:
             torch.manual_seed(seed)
             digests.add(representation(lazy, mean=HALF, std=HALF, size=SIZE).digest)
     assert len(digests) == 1
+
+
+class Counts(nn.Module):
+    """Writes to a parameter, and runs what it is told while a pass is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.codes = nn.Conv2d(3, 4, 3), nn.Parameter(torch.ones(4, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.codes.data.add_(0.1)
+        between()
+        y: Tensor = self.conv(images) * self.codes
+        return y
+
+
+def between() -> None:
+    if pauses:
+        entered, go_on = pauses.pop()
+        entered.set()
+        go_on.wait(0.5)
+
+
+pauses: list[tuple[threading.Event, threading.Event]] = []
+
+
+def test_a_copy_made_during_a_pass_has_the_modules_own_tensors() -> None:
+    class Head(nn.Sequential):
+        pass
+
+    phi = representation(Head(filled(Counts()), nn.Softplus()), mean=HALF, std=HALF, size=SIZE)
+    images = torch.stack([picture()])
+    wanted, entered, go_on = phi(images), threading.Event(), threading.Event()
+    pauses.append((entered, go_on))
+    with ThreadPoolExecutor(1) as pool:
+        passing = pool.submit(phi, images)
+        assert entered.wait(10)
+        moved = phi.double()
+        go_on.set()
+        assert torch.equal(passing.result(), wanted)
+    torch.testing.assert_close(moved(images.double()).float(), wanted)
