@@ -218,12 +218,10 @@ def _images(phi: Representation) -> tuple[Tensor, Tensor]:
     """Two images, smaller than usual where the network takes such, and the first's features."""
     size = (min(phi.size[0], _SIDE), min(phi.size[1], _SIDE))
     try:
-        check_layer(phi, size)
-    except InvwidgetsError:
-        if size == phi.size:
-            raise
+        phi.layer_info(size)
+    except InvwidgetsError:  # it takes certain sizes only
         size = phi.size
-        check_layer(phi, size)
+    check_layer(phi, size)
     generator = torch.Generator().manual_seed(1)
     small = torch.rand(2, 3, 6, 6, generator=generator)
     smooth = nn.functional.interpolate(small, size, mode="bicubic").clamp(0, 1)
@@ -402,7 +400,7 @@ def _shapes(trial: _Trial) -> str:
     layers = phi.layers(trial.size)
     for layer in {layers[0], layers[len(layers) // 2], layers[-1]}:
         _same_shape(phi.at(layer.name), trial.images[:1])
-    return f"{len(sizes)} sizes, layers {layers[0].name} … {layers[-1].name}"
+    return f"{len(sizes)} size{'s' * (len(sizes) > 1)}, layers {layers[0].name} … {layers[-1].name}"
 
 
 def _same_shape(phi: Representation, image: Tensor) -> None:
