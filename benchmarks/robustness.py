@@ -1,12 +1,16 @@
 """Inputs nobody would think of, by the hundred: does each end in a result or in plain words?
 
-    python -m benchmarks.robustness            # 300 to the shell, 300 to Python, from one seed
-    python -m benchmarks.robustness 40 7       # 40 of each, from another
+    python -m benchmarks.robustness            # 300 to the shell, 300 to Python, 300 combinations
+    python -m benchmarks.robustness 40 7       # 40 of each, from another seed
 
-Each input is a good one with one to three of its values exchanged for hostile ones. It is answered
-in a process of its own kind, ended when it does not answer (a hang). An error that is none of ours
-is a traceback. A file is lost if it was there before and is not, or is not whole, after a run that
-failed; or if the run said 0 and the file it was asked for is not there, whole.
+Each input to the shell and to Python is a good one with one to three of its values exchanged for
+hostile ones. A combination is a module, a part, a state of the process and what other threads do;
+of its kind (modules, parts, states, threads) it goes through every entry, the others are drawn
+(``benchmarks/combinations.py``). An input is answered in a process of its own kind, ended when it
+does not answer (a hang). An error or a warning that is not in words of our own is raw. A file is
+lost if it was there before and is not, or is not whole, after a run that failed; or if the run said
+0 and the file it was asked for is not there, whole. A difference is silent if a combination ends
+otherwise than the same case run plainly, or leaves the module or the process changed.
 """
 
 from __future__ import annotations
@@ -27,7 +31,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from .report import table
+
 PATIENCE = 300.0  # seconds for one input, on any machine
+COMBINED = ("modules", "parts", "states", "threads")
+COUNTED = ("raw errors", "silent differences", "hangs", "files lost")
 TEXTS = (
     "", " ", "0", "-1", "1", "3", "nan", "inf", "-inf", "1e308", "1e-308", "9" * 400, "0x10", "²",
     "１２", "é", "日本", "a\nb", "\x00", "\x1b[31m", "%s%n", "{}", "../..", "/", "/dev/null", ".",
@@ -173,7 +181,7 @@ def python_values(folder: Path) -> list[Callable[[], Any]]:
 
 @dataclass
 class Answer:
-    """What became of one input: ``problems`` are tracebacks and lost files, in words."""
+    """What became of one input; each problem begins with what it counts as, in ``_COUNTS``."""
 
     ended: str
     problems: list[str] = field(default_factory=list)
@@ -190,19 +198,19 @@ def ask_shell(arguments: list[str], folder: Path) -> Answer:
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 2
     except BaseException as error:
-        return Answer("traceback", [f"{type(error).__name__}: {error}"])
+        return Answer("problem", [f"raw: {type(error).__name__}: {error}"])
     answer = Answer(f"exit {code}")
     if "INVWIDGETS_TRACEBACK=1" in err.getvalue() or "Traceback" in err.getvalue():
         answer.problems.append(f"raw: {err.getvalue().strip()[-300:]}")
     if code and not err.getvalue().strip():
-        answer.problems.append("no words on stderr")
+        answer.problems.append("raw: no words on stderr")
     asked = _asked(arguments, folder)
     for path, content in before.items():
         kept = path.exists() and path.read_bytes() == content
         if not kept and (path not in asked or not _whole(path)):
             answer.problems.append(f"lost: {path.name}")
     if code == 0:
-        answer.problems += [f"not whole: {path.name}" for path in asked if not _whole(path)]
+        answer.problems += [f"lost: {path.name} is not whole" for path in asked if not _whole(path)]
     return answer
 
 
@@ -248,16 +256,24 @@ def ask_python(names: dict[str, tuple[str, int]], folder: Path) -> Answer:
         with contextlib.redirect_stderr(io.StringIO()):
             result = iw.invert(photo, **options)
     except InvwidgetsError as error:
-        return Answer("refused", [] if len(str(error)) < 2000 else ["words without end"])
+        return Answer("refused", [] if len(str(error)) < 2000 else ["raw: words without end"])
     except TypeError as error:
         raw = "unexpected keyword" not in str(error)
         return Answer("refused", [f"raw TypeError: {error}"] if raw else [])
     except ZeroDivisionError:  # the caller's own callback, which is theirs to hear of
         return Answer("refused", [] if "callback" in names or "model" in names else ["raw"])
     except BaseException as error:
-        return Answer("traceback", [f"{type(error).__name__}: {error}"])
+        return Answer("problem", [f"raw: {type(error).__name__}: {error}"])
     finite = bool(result.images.isfinite().all())
-    return Answer("result", [] if finite else ["images that are no numbers"])
+    return Answer("result", [] if finite else ["raw: images that are no numbers"])
+
+
+def ask_combination(what: tuple[Any, str], _: Path) -> Answer:
+    from .combinations import ask, undone
+
+    case, part = what
+    with undone(part):
+        return Answer(*ask(case))
 
 
 def _answerer(pipe: Connection) -> None:
@@ -269,8 +285,8 @@ def _answerer(pipe: Connection) -> None:
         except EOFError:  # nobody asks any more
             return
         os.chdir(folder)  # a relative name is a file there
-        ask: Callable[..., Answer] = ask_shell if kind == "shell" else ask_python
-        pipe.send(ask(what, folder))
+        asks: dict[str, Callable[..., Answer]] = {"shell": ask_shell, "python": ask_python}
+        pipe.send(asks.get(kind, ask_combination)(what, folder))
 
 
 class Answerer:
@@ -291,14 +307,19 @@ class Answerer:
         try:
             if self._pipe.poll(PATIENCE):
                 answer: Answer = self._pipe.recv()
-                return answer
-            found = Answer("hang", ["hang"])
+                if kind not in COMBINED or not answer.problems:
+                    return answer
+            else:
+                answer = Answer("problem", ["hang"])
         except EOFError:
-            found = Answer("ended", ["the process ended"])
+            answer = Answer("problem", ["raw: the process ended"])
+        self.end()
+        self._begin()  # what a combination may have left behind is no other one's business
+        return answer
+
+    def end(self) -> None:
         self._process.kill()
         self._process.join()
-        self._begin()
-        return found
 
 
 def make_folder(folder: Path) -> None:
@@ -319,43 +340,59 @@ def make_folder(folder: Path) -> None:
     (folder / "words.json").write_text(json.dumps({"a": [1, None]}))
 
 
-def measure(many: int = 300, seed: int = 0) -> dict[str, Any]:
-    """The counts, and every problem with the input that has it."""
-    rng = random.Random(seed)
+def measure(
+    many: int = 300,
+    seed: int = 0,
+    kinds: tuple[str, ...] = ("shell", "python", *COMBINED),
+    undone: str = "",
+) -> dict[str, Any]:
+    """The counts, by kind too, and every problem with the input that has it.
+
+    ``many`` are asked of the shell, as many of Python, and as many in all of combinations.
+    ``undone`` names a guard of the package that is taken away, so that there must be problems.
+    """
+    from .combinations import draw
+
     answerer = Answerer()
-    counts: Counter[str] = Counter()
-    found = []
-    with tempfile.TemporaryDirectory() as place:
-        for index in range(2 * many):
-            folder = Path(place, str(index))
-            folder.mkdir()
-            make_folder(folder)
-            kind = "shell" if index % 2 else "python"
-            shell = kind == "shell"
-            what: Any = shell_input(rng, folder) if shell else python_input(rng)
-            answer = answerer.ask(kind, what, folder)
-            counts[f"{kind}: {answer.ended}"] += 1
+    rows, found = [], []
+    for kind in kinds:
+        rng = random.Random(f"{kind} {seed}")
+        counts: Counter[str] = Counter()
+        for index in range(-(-many // len(COMBINED)) if kind in COMBINED else many):
+            with tempfile.TemporaryDirectory() as place:
+                what: Any = (draw(kind, index, rng), undone) if kind in COMBINED else None
+                if what is None:
+                    make_folder(Path(place))
+                    what = (shell_input(rng, Path(place)) if kind == "shell"
+                            else python_input(rng))  # fmt: skip
+                answer = answerer.ask(kind, what, Path(place))
+            counts["tried"] += 1
+            counts[answer.ended] += 1
+            for problem in answer.problems:
+                counts[_COUNTS[problem.partition(":")[0]]] += 1
             if answer.problems:
-                row = {"kind": kind, "input": repr(what)[:400], "problems": answer.problems}
+                row = {"kind": kind, "input": repr(what)[:600], "problems": answer.problems}
                 found.append(row)
                 print(row, flush=True)
+        ended = ", ".join(f"{how} {counts[how]}" for how in sorted(counts) if how not in _ALL)
+        rows.append({"kind": kind, **{name: counts[name] for name in _ALL}, "ended": ended})
+    answerer.end()
     return {
-        "tried": 2 * many,
-        "tracebacks": sum(
-            "lost" not in p and p != "hang" for row in found for p in row["problems"]
-        ),
-        "hangs": counts["shell: hang"] + counts["python: hang"],
-        "files lost": sum("lost" in p or "whole" in p for row in found for p in row["problems"]),
-        "ended": dict(sorted(counts.items())),
+        **{name: sum(row[name] for row in rows) for name in _ALL},
+        "kinds": rows,
         "problems": found,
     }
 
 
-if __name__ == "__main__":
+_COUNTS = dict(zip(("raw", "differs", "hang", "lost"), COUNTED, strict=True))
+_ALL = ("tried", *COUNTED)
+
+
+def main() -> None:
     measured = measure(*map(int, sys.argv[1:3]))
-    print(
-        ", ".join(
-            f"{name} {measured[name]}" for name in ("tried", "tracebacks", "hangs", "files lost")
-        )
-    )
-    print(measured["ended"])
+    print(table(measured["kinds"]))
+    print(", ".join(f"{name} {measured[name]}" for name in _ALL))
+
+
+if __name__ == "__main__":
+    main()
