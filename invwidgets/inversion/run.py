@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -150,6 +151,8 @@ class Run:
                 pool = stack.enter_context(
                     ThreadPoolExecutor(self.workers, "invwidgets-seeds", set_own_threads, threads)
                 )
+                gate = threading.Barrier(self.workers)  # all have begun before the first step
+                list(pool.map(lambda _: gate.wait(), range(self.workers)))
             search = engine.run(
                 self.representation,
                 self.target,

@@ -106,6 +106,11 @@ async def test_ten_knob_changes_a_second_all_act(panel: iw.InversionPanel) -> No
     for place in range(10):
         panel.tv_weight = 0.1 * (place + 1)
         await asyncio.sleep(0.1)
+
+    def last() -> float | None:
+        return next((v for _, n, v in panel.session.curves()[1][::-1] if n == "tv_weight"), None)
+
+    await until(lambda: last() == 1.0)  # a step may take longer than the pause above
     panel.stop()
     result = await task
     assert result.stopped
