@@ -195,7 +195,7 @@ def test_no_permission_is_said(tmp_path: Path, result: iw.Reconstruction) -> Non
     root = os.geteuid() == 0
     for parent in tmp_path.parents:
         if root and parent.is_relative_to(tmp_path.parents[2]):
-            parent.chmod(0o755)
+            parent.chmod(parent.stat().st_mode | 0o055)  # and what else it may do stays
     if root:  # whom nothing is forbidden
         os.seteuid(65534)
     try:
