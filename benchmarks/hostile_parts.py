@@ -255,7 +255,7 @@ PRIORS: dict[str, Callable[[], Any]] = {
     "a prior of infinite weight": lambda: Weighted(float("inf")),
     "a prior of large weight": lambda: Weighted(1e30),
     "a prior of negative weight": lambda: Weighted(-1.0),
-    "a prior of a tensor's weight": lambda: Weighted(torch.tensor(0.5)),  # type: ignore[arg-type]
+    "a prior of a tensor's weight": lambda: Weighted(torch.tensor(0.5, device="cpu")),  # type: ignore[arg-type]
     "a prior of NaN late": LatePrior,
     "a prior that raises late": LatePriorError,
     "a prior by its state": Growing,
@@ -408,7 +408,7 @@ CALLBACKS: dict[str, Callable[..., Any]] = {
     "a callback that raises": fails,
     "a callback of words": lambda at: "on",
     "a callback of a tensor": lambda at: at.images,
-    "a callback of one tensor": lambda at: torch.tensor(False),
+    "a callback of one tensor": lambda at: torch.tensor(False, device="cpu"),
     "a callback of NaN": lambda at: NAN,
     "a callback of many arguments": lambda at, more: None,
     "a callback that writes into the step": spoils_step,
@@ -424,7 +424,7 @@ KNOBS: dict[str, Callable[[], Any]] = {
     "knobs of numbers for names": lambda: {1: 1},
     "knobs of nothing": lambda: None,
     "knobs of pairs": lambda: [("tv_weight", 0.1)],
-    "knobs of a tensor": lambda: {"tv_weight": torch.tensor(0.1)},
+    "knobs of a tensor": lambda: {"tv_weight": torch.tensor(0.1, device="cpu")},
     "knobs of a large jitter": lambda: {"jitter": 10**6},
     "knobs of an infinite bound": lambda: {"bound": float("inf")},
     "knobs that raise": fails,

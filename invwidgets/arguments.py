@@ -15,10 +15,13 @@ import math
 import operator
 from collections.abc import Collection, Iterable
 from decimal import Decimal
+from itertools import islice
 from numbers import Real
 from typing import Any
 
 from .errors import BadSettingError, InvwidgetsError, shown, unknown_name
+
+_LONGEST = 1_000_000  # of a list that is taken
 
 
 def whole_number(
@@ -76,15 +79,20 @@ def whole_numbers(
 
 
 def items(values: Any) -> list[Any] | None:
-    """What a list or an array of one axis holds, in plain Python; None where it is no such."""
+    """What a list or an array of one axis holds, in plain Python; None where it is no such.
+
+    What is longer than a million, such as ``range(10**9)``, is no list of anything that is taken.
+    """
     if isinstance(values, str | bytes | bytearray | memoryview | dict):
         return None
     if getattr(values, "ndim", 1) != 1 or not isinstance(values, Iterable):
         return None
     try:
-        return list(values.tolist() if hasattr(values, "tolist") else values)
+        listed = values.tolist() if hasattr(values, "tolist") else values
+        found = list(islice(listed, _LONGEST + 1))
     except Exception:  # whatever a foreign object does when it is walked
         return None
+    return found if len(found) <= _LONGEST else None
 
 
 def one_of(value: Any, kind: str, known: Collection[str]) -> str:

@@ -74,6 +74,17 @@ def own_random(device: torch.device, seed: int | None = None) -> Iterator[None]:
         yield
 
 
+class OneAttention(TorchFunctionMode):
+    """Torch's attention as it is computed with gradients, also without them.
+
+    Without gradients torch takes a fused way, which rounds otherwise, but not under any mode: the
+    default device and dtype of the caller would decide which.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
 class _Float32(TorchFunctionMode):
     """Float32 as the default type of new tensors, for this thread.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 from fractions import Fraction
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from invwidgets.arguments import one_of, real_number, whole_number, whole_numbers
+from invwidgets.arguments import items, one_of, real_number, whole_number, whole_numbers
 from invwidgets.errors import BadSettingError, SelectionError, UnknownNameError, shown, unknown_name
 
 FIVES = [
@@ -107,3 +108,10 @@ def test_what_is_repeated_is_short_and_on_one_line() -> None:
             raise RuntimeError
 
     assert shown(Mute()) == "<Mute>"
+
+
+def test_a_list_without_end_is_no_list() -> None:
+    assert items(range(10**6)) == list(range(10**6))
+    assert items(range(10**6 + 1)) is None
+    assert items(range(10**18)) is None
+    assert items(itertools.count()) is None

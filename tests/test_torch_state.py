@@ -1,4 +1,7 @@
-"""New tensors are float32 and exactly what they would be, whatever the default type is."""
+"""New tensors are float32 and exactly what they would be, whatever the default type is.
+
+Attention too is computed in one way.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from invwidgets.representations.registry import representation
 from invwidgets.torch_state import own_defaults
+from tests.foreign_modules import FOREIGN, SIZE
+from tests.small_networks import HALF, picture
 
 MADE: dict[str, Callable[[], Tensor]] = {
     "tensor": lambda: torch.tensor([0.1, 1 / 3]),
@@ -54,3 +60,21 @@ def test_what_is_asked_for_is_given() -> None:
         asked = torch.get_default_dtype()
         assert torch.tensor([0.1], dtype=asked).dtype == asked
         assert (torch.ones(2, dtype=asked) * torch.arange(2)).dtype == asked
+
+
+def test_attention_is_the_same_with_and_without_gradients_and_in_any_state() -> None:
+    entry = FOREIGN["a ViT with registers"]
+    phi = representation(entry.make(), entry.layer, mean=HALF, std=HALF, size=SIZE)
+    images = torch.stack([picture()])
+    wanted = phi(images.clone().requires_grad_(True)).detach()
+    with torch.no_grad():
+        assert torch.equal(phi(images), wanted)
+        with torch.device("meta"):
+            assert torch.equal(phi(images), wanted)
+    block = entry.make().eval().requires_grad_(False).get_submodule("block")
+    x = torch.rand(1, 9, 8)
+    assert isinstance(block, nn.TransformerEncoderLayer)
+    with torch.no_grad():
+        fused = block(x)
+        with torch.device("cpu"):
+            assert not torch.equal(block(x), fused)  # by itself torch takes two ways

@@ -138,7 +138,8 @@ def prepare(
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
     if unit is not None:
         layer, channels = _unit(unit, layer, channels)
-    objective = objective or ("inversion" if unit is None else "maximise")
+    if objective is None:
+        objective = "inversion" if unit is None else "maximise"
     part = _part(objective, unit, photo)
     given = None if settings is None else settings.size
     given = given if size is None else parse_size(size)
@@ -243,7 +244,7 @@ def _settled(
         ("preset", None if preset == "default" else preset, settings.preset),
         ("objective", objective, settings.objective),
     ):
-        if given is not None and given != has:
+        if given is not None and not (isinstance(given, type(has)) and given == has):
             raise BadSettingError(
                 f"{name} {shown(given)} beside settings that have {shown(has)}: leave one of them "
                 f"out, or give settings.replace({name}=…)"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from ..errors import (
 from ..fallbacks import took_slower_path
 from ..models.isolate import module_copy, written_tensors
 from ..models.zoo import Network
-from ..torch_state import own_defaults, own_random, own_state
+from ..torch_state import OneAttention, own_defaults, own_random, own_state
 from .base import Layer, Region, Representation
 from .fusion import drop_dead_code, fold_batch_norms, fuse_convolutions
 from .receptive_fields.tracer import ReceptiveField
@@ -279,12 +280,18 @@ class Trunk:
             )
         return tuple(notes)
 
+    @cached_property
+    def attends(self) -> bool:
+        """Whether it has attention of torch's own, which runs in two ways."""
+        return any(isinstance(part, nn.MultiheadAttention) for part in self.module.modules())
+
     def __call__(self, images: Tensor) -> Tensor:
-        if not self.random:
+        with ExitStack() as stack:
+            if self.attends:
+                stack.enter_context(OneAttention())
+            if self.random:
+                stack.enter_context(own_random(images.device, _DRAW))
             features: Tensor = self.module(images)
-            return features
-        with own_random(images.device, _DRAW):
-            features = self.module(images)
         return features
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import invwidgets as iw
-from invwidgets.errors import BadSettingError, OwnPartError
+from invwidgets.errors import BadSettingError, InvwidgetsError, OwnPartError
 from tests.small_networks import phi, picture
 
 OPTIONS: dict[str, Any] = {"seeds": 2, "steps": 3, "threads": 1, "frames": 0}
@@ -108,3 +109,12 @@ def test_nan_written_into_the_iterate_is_no_result(step: int) -> None:
         return
     with pytest.raises(OwnPartError, match=r"NaN.*step\.iterate\.clone\(\)"):
         iw.invert(picture(), phi(), callback=spoil, **OPTIONS)
+
+
+@pytest.mark.parametrize("objective", [np.zeros(3), np.array(["inversion", ""]), "", 0, []])
+def test_what_is_no_objective_is_refused(objective: Any) -> None:
+    with pytest.raises(InvwidgetsError, match="no objective"):
+        iw.invert(picture(), phi(), objective=objective, **OPTIONS)
+    settings = iw.InversionSettings()
+    with pytest.raises(BadSettingError, match="beside settings"):
+        iw.invert(picture(), phi(), objective=objective, settings=settings)

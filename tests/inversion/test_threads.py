@@ -70,6 +70,14 @@ def test_a_lone_seed_uses_it_unless_told(monkeypatch: pytest.MonkeyPatch) -> Non
         assert prepare(picture(), phi(), seeds=2, steps=1).settings.threads == 2
 
 
+def test_a_measurement_moves_no_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock(monkeypatch, dict.fromkeys((1, 2, 4), 1.0))
+    before = torch.get_rng_state()
+    with cpu_threads(4):
+        threads.fastest_threads()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def in_new_thread(call: Callable[[], Any]) -> Any:
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result()
