@@ -82,6 +82,8 @@ def draw(kind: str, index: int, rng: random.Random) -> Case:
         "preset": rng.choice(("default", "default", "cvpr2015", "ijcv2016")),
         "frames": rng.choice((0, 2)),
     }
+    if PARTS[chosen["part"]].counts:
+        options["threads"] = 1
     if rng.random() < 0.15:
         options["region"] = rng.choice(("0:1,0:1", "0:2,1:2"))
     if rng.random() < 0.15:

@@ -26,10 +26,14 @@ class Theirs(Exception):
 
 @dataclass(frozen=True)
 class Own:
-    """``random``: two runs with it differ, and it moves the process's generators."""
+    """``random``: two runs with it differ, and it moves the process's generators.
+
+    ``counts``: it goes by how often it was asked, so that seeds side by side depend on each other.
+    """
 
     make: Callable[[], dict[str, Any]]
     random: bool = False
+    counts: bool = False
 
 
 PARTS: dict[str, Own] = {"nothing of one's own": Own(dict)}
@@ -176,11 +180,11 @@ PARTS |= {
 }
 PARTS |= {
     "caricature": Own(lambda: {"objective": "caricature"}),
-    "an objective by its state": Own(lambda: {"objective": ByState()}),
-    "an objective that keeps all": Own(lambda: {"objective": KeepsAll()}),
-    "an objective of NaN late": Own(lambda: {"objective": LateNaN()}),
-    "an objective that raises late": Own(lambda: {"objective": LateError()}),
-    "an objective of one number late": Own(lambda: {"objective": LateShape()}),
+    "an objective by its state": Own(lambda: {"objective": ByState()}, counts=True),
+    "an objective that keeps all": Own(lambda: {"objective": KeepsAll()}, counts=True),
+    "an objective of NaN late": Own(lambda: {"objective": LateNaN()}, counts=True),
+    "an objective that raises late": Own(lambda: {"objective": LateError()}, counts=True),
+    "an objective of one number late": Own(lambda: {"objective": LateShape()}, counts=True),
     "an objective that writes in prepare": Own(
         lambda: {
             "objective": part(
@@ -272,7 +276,11 @@ PRIORS: dict[str, Callable[[], Any]] = {
     ),
     "a prior that raises": lambda: part(iw.Prior, energy=fails),
 }
-PARTS |= {name: Own(lambda make=make: {"priors": [make()]}) for name, make in PRIORS.items()}
+COUNTING = (LatePrior, LatePriorError, Growing)
+PARTS |= {
+    name: Own(lambda make=make: {"priors": [make()]}, counts=make in COUNTING)
+    for name, make in PRIORS.items()
+}
 PARTS["a prior that is random"] = Own(
     lambda: {"priors": [part(iw.Prior, energy=lambda s, z: norm(z) * torch.rand(len(z)))]},
     random=True,
