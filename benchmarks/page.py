@@ -27,8 +27,9 @@ PARTS = {
         "in float32; the default was chosen on others, but that HOG's short runs lean on the "
         "prior, which was found here. Seconds are the processor's, of one thread: what else the "
         "machine did is not counted. A dash: no number of steps up to 400 had both, on one of the "
-        "photos (ours is then the other's) or on both. The last column takes the preset's steps as "
-        "the plain loop of the table above instead (a measured step times their number). "
+        "photos (ours is then the other's) or on both. Rows that are missing were not measured in "
+        "this version, which begins from noise at any length. The last column takes the preset's "
+        "steps as the plain loop of the table above instead (a measured step times their number). "
         "AlexNet and VGG-16 have random weights.",
     ),
     "searches": (
@@ -39,7 +40,8 @@ PARTS = {
         "basis, pixels, an image pyramid or Fourier coefficients weighed by 1 / frequency, each "
         "with and without decorrelated colours, and the rule. Adam on another basis than "
         "ours is at the better, by the error, of our rate and twice that. Gauss-Newton takes a "
-        "fifth of the steps, with four conjugate gradients each.",
+        "fifth of the steps, with four conjugate gradients each. Shorter runs are left out until "
+        "they are measured again: they began from an estimate of the image, which is gone.",
     ),
     "precisions": (
         "bfloat16 or float32",
