@@ -28,6 +28,7 @@ import ipywidgets
 
 import invwidgets as iw
 from invwidgets.errors import BadSettingError, InvwidgetsError, UnknownNameError
+from invwidgets.search.colors import color_basis
 
 SMALL: dict[str, Any] = {"layer": "blocks.0", "seeds": 2, "size": 64, "steps": 8}
 
@@ -442,6 +443,7 @@ def open_and_close_two_hundred() -> None:
         for place in range(count):
             await _open_and_close(place % 10 == 0)
 
+    color_basis(torch.zeros(()))  # kept once a process; a panel closed at once may not have asked
     run(lambda: many(30))
     tensors, threads, before = _tensors(), threading.active_count(), _resident()
     run(lambda: many(200))
