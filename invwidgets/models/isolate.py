@@ -273,7 +273,8 @@ def _drop_onlookers(module: nn.Module, size: tuple[int, int]) -> None:
         def watch(of: nn.Module, *args: Any, **kwargs: Any) -> Any:
             before = [t._version for t in _tensors_in(args)]
             given = hook(of, *args, **kwargs)
-            if given is not None or before != [t._version for t in _tensors_in(args)]:
+            same = given is None or given is args[-1]  # the output, where it hands that on
+            if not same or before != [t._version for t in _tensors_in(args)]:
                 changing.add(key)
             return given
 

@@ -45,7 +45,7 @@ def test_the_field_shrinks_in_its_box_as_layers_grow() -> None:
 
 
 @pytest.mark.claim(saboteurs=[even_field, one_pixel])
-def test_nothing_outside_the_box_is_heeded() -> None:
+def test_nothing_outside_the_box_has_weight() -> None:
     phi = iw.representation("efficientnet_lite0", "blocks.1")
     field = iw.effective_field(phi, ["chelsea"], region=(10, 12, 30, 31), probes=2)
     top, left, bottom, right = field.box

@@ -195,13 +195,19 @@ def test_hooks_that_only_look_are_not_called() -> None:
     module.conv1.register_forward_hook(lambda m, a, o: seen.append(o))
     module.conv2.register_forward_hook(keep_globally)
     module.conv2.register_forward_pre_hook(lambda m, a: seen.append(a[0]))
+
+    def hand_on(m: nn.Module, args: Any, output: Tensor) -> Tensor:
+        seen.append(output)
+        return output
+
+    module.conv3.register_forward_hook(hand_on)
     module.conv1.register_full_backward_hook(lambda m, i, o: seen.append(o[0]))
     made = own(module, "relu_1")
     iw.invert(picture(), made, **QUICK)
     assert seen == seen_by_a_hook == []
     torch.testing.assert_close(made(IMAGE), own(small(), "relu_1")(IMAGE))
     module(IMAGE)  # the user's own still hears them
-    assert len(seen) == 2
+    assert len(seen) == 3
     assert len(seen_by_a_hook) == 1
     seen_by_a_hook.clear()
 
@@ -576,6 +582,11 @@ def test_the_digest_is_of_what_is_computed() -> None:
     assert own(copy.deepcopy(base)).digest == digests[0]
     one, other, same = (own(m).digest for m in scaled)
     assert one == same != other
+    hooked = copy.deepcopy(base)
+    hooked[0].register_forward_hook(lambda m, a, o: 2 * o)
+    hooked_otherwise = copy.deepcopy(base)
+    hooked_otherwise[0].register_forward_hook(lambda m, a, o: 3 * o)
+    assert len({*digests[:1], own(hooked).digest, own(hooked_otherwise).digest}) == 3
     shifted = representation(base, mean=(0.4,) * 3, std=HALF, size=SIZE)
     assert shifted.digest != digests[0]
     functions = [
@@ -587,11 +598,18 @@ def test_the_digest_is_of_what_is_computed() -> None:
 class Scaled(nn.Module):
     def __init__(self, by: float) -> None:
         super().__init__()
-        self.by, self.pool = by, nn.AvgPool2d(2)
+        self._by, self.pool = by, nn.AvgPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.pool(x) * self.by
+        y: Tensor = self.pool(x) * self._by
         return y
+
+
+def test_the_digest_of_a_function_that_refers_to_itself() -> None:
+    def halved(images: Tensor, times: int = 2) -> Tensor:
+        return halved(F.avg_pool2d(images, 2), times - 1) if times else images
+
+    assert iw.from_callable(halved, size=SIZE).digest == iw.from_callable(halved, size=SIZE).digest
 
 
 def pool(side: int) -> Callable[[Tensor], Tensor]:
