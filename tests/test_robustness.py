@@ -80,7 +80,10 @@ def test_a_guard_taken_away_is_noticed(guard: str, case: Case, words: Any, tmp_p
     answerer = Answerer()
     try:
         assert answerer.ask("states", (case, ""), tmp_path).problems == []
-        problems = answerer.ask("states", (case, guard), tmp_path).problems
+        for _ in range(20):  # two runs at once meet where the machine lets them
+            problems = answerer.ask("states", (case, guard), tmp_path).problems
+            if problems:
+                break
     finally:
         answerer.end()
     assert any(problem.startswith(words) for problem in problems), problems
