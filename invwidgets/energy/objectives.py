@@ -97,7 +97,7 @@ class Objective(Part):
         return target
 
     def reference(self, representation: Representation, selection: Selection) -> Tensor:
-        """What stands for the photo's features where none is needed."""
+        """What stands for the target features where none is needed."""
         return torch.ones(1)
 
     def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Inversion(Objective):
         _check_finite(norm)
         if not norm > 0:
             raise SelectionError(
-                "the photo's features are all zero: nothing to invert; choose another region, "
+                "the target features are all zero: nothing to invert; choose another region, "
                 "other channels or another layer"
             )
         return target, 1 / norm
@@ -159,12 +159,18 @@ class Inversion(Objective):
         return f"error {100 * score:.1f} %"
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
+        if not photo:
+            return f"Images whose features at {layer} equal the target"
         return f"What {layer} still knows of {photo}"
 
     def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
+        if not photo:
+            return f"At {layer}, the best image and the target differ by {100 * score:.1f} %."
         return f"As {layer} sees them, the best image and {photo} differ by {100 * score:.1f} %."
 
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
+        if not photo:
+            return f"Searching for images whose features at {layer} equal the target …"
         return f"Searching for images that {layer} cannot tell from {photo} …"
 
 
@@ -257,7 +263,7 @@ class Caricature(_Response):
         _check_finite(norm)
         if not norm > 0:
             raise SelectionError(
-                "the photo excites nothing: there is nothing to caricature; choose another "
+                "the target excites nothing: there is nothing to caricature; choose another "
                 "region, other channels or another layer"
             )
         return excited / norm
@@ -283,13 +289,14 @@ class Caricature(_Response):
         }
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
-        return f"What {layer} sees in {photo}, raised"
+        return f"What {layer} sees in {photo or 'the target'}, raised"
 
     def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
+        photo = photo or "the target"
         return f"The best image excites {layer} {score:.2f} times as much as {photo} does."
 
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
-        return f"Raising what {layer} sees in {photo} …"
+        return f"Raising what {layer} sees in {photo or 'the target'} …"
 
 
 OBJECTIVES: Mapping[str, type[Objective]] = {
@@ -340,7 +347,7 @@ def largest_response(representation: Representation, selection: Selection) -> Te
 def _check_finite(norm: Tensor) -> None:
     if not bool(torch.isfinite(norm)):
         raise SelectionError(
-            "the photo's features are too large: the sum of their squares is no finite number; "
+            "the target features are too large: the sum of their squares is no finite number; "
             "scale the network's weights down, or choose an earlier layer"
         )
 

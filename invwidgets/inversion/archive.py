@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .result import Reconstruction
 
 _KIND, _VERSION = "invwidgets.reconstruction", 2
-_ARRAYS = ("images", "photo", "frames")
+_ARRAYS = ("images", "photo", "target", "frames")
 _PER_SEED = ("scores", "relative_error", "raw_relative_error", "psnr", "ssim", "outside_variance")
 _KINDS: dict[str, Any] = {
     **dict.fromkeys(
@@ -176,8 +176,11 @@ def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str])
     images = _images(tensors, seeds)
     height, width = images.shape[-2:]
     photo, frames = tensors.pop("photo", None), tensors.pop("frames", None)
+    target = tensors.pop("target", None)
     if photo is not None:
         _shaped(photo, (3, height, width), "photo")
+    if target is not None:
+        _target(target, photo)
     if frames is None or frames.dtype != torch.uint8 or len(frames) != len(header["frame_steps"]):
         raise ValueError("its frames are missing or do not fit their steps")
     energies = {}
@@ -193,6 +196,7 @@ def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str])
         "receptive_field": _field(header["receptive_field"]),
         "images": images,
         "photo": photo,
+        "target": target,
         "frames": frames,
         "energies": energies,
     }
@@ -239,9 +243,17 @@ def _images(tensors: dict[str, Tensor], seeds: int) -> Tensor:
     return _shaped(images, (seeds, 3, *images.shape[-2:]), "images")
 
 
+def _target(target: Tensor, photo: Tensor | None) -> None:
+    if photo is not None:
+        raise ValueError("it holds a photo and a target")
+    if target.ndim not in (2, 4):
+        raise ValueError(f"target of shape {tuple(target.shape)}")
+    _shaped(target, (1, *target.shape[1:]), "target")
+
+
 def _shaped(tensor: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     if tuple(tensor.shape) != shape or not tensor.is_floating_point():
         raise ValueError(f"{name} of shape {tuple(tensor.shape)} where {shape} belongs")
-    if name in ("images", "photo") and not bool(torch.isfinite(tensor).all()):
+    if name in ("images", "photo", "target") and not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{name} holds NaN or infinite values")
     return tensor

@@ -36,7 +36,7 @@ def invert(
     Parameters
     ----------
     photo : str, path, bytes, PIL.Image.Image, numpy.ndarray or torch.Tensor, optional
-        Anything ``read_photo`` takes; not needed to maximise a unit.
+        Anything ``read_photo`` takes; not needed with a ``target``, nor to maximise a unit.
     model : str, torch.nn.Module or Representation
         A name of ``list_models()``, ``"timm/NAME"``, a module of your own (with ``mean`` and
         ``std``), or what ``representation`` returns.
@@ -51,8 +51,11 @@ def invert(
     on_ready : callable, optional
         Called once with the number of steps, when all is loaded and the search begins.
     **options
-        What and where: ``weights``, ``mean`` and ``std`` as ``representation`` takes them;
-        ``region`` and ``channels`` as ``select`` takes them, or ``selection``, as it returns it;
+        What and where: ``target``, the features to be found, instead of a photo: a tensor, an
+        array or a file (.npy, .safetensors) of the layer's own shape, with or without a batch of
+        one, of a transformer also tokens (N, D); ``weights``, ``mean`` and ``std`` as
+        ``representation`` takes them; ``region`` and ``channels`` as ``select`` takes them, or
+        ``selection``, as it returns it;
         ``unit="LAYER:CHANNEL"``, to maximise. How: ``seeds`` (how many, or a list of them),
         ``steps`` in all, ``size`` in pixels (a side or (height, width); the network's own by
         default), ``fit`` (``"crop"`` or ``"stretch"``), ``preset`` (``"default"``,

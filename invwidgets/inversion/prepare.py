@@ -24,6 +24,7 @@ from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
 from ..representations.stages import good_layer
+from ..representations.targets import TargetSource, fit_features, read_features
 from ..selection import ChannelSpec, Selection, centre_region, select
 from ..swappable import chosen, is_own
 from ..torch_state import own_state
@@ -44,6 +45,7 @@ Seeds = int | list[int] | tuple[int, ...] | range
 class RunOptions(SettingChanges, total=False):
     """All that ``invert`` takes by keyword, besides what watches the run."""
 
+    target: TargetSource | None
     weights: str | os.PathLike[str]
     region: str | Region | None
     channels: ChannelSpec
@@ -66,6 +68,7 @@ def prepare(
     model: str | nn.Module | Representation = DEFAULT_MODEL,
     layer: str | None = None,
     *,
+    target: TargetSource | None = None,
     weights: str | os.PathLike[str] = "pretrained",
     region: str | Region | None = None,
     channels: ChannelSpec = None,
@@ -91,6 +94,8 @@ def prepare(
     ----------
     photo, model, layer
         As ``invert`` takes them.
+    target : torch.Tensor, numpy.ndarray, str or path, optional
+        Φ₀ itself instead of a photo, as ``invert`` takes it.
     weights
         As ``representation`` takes them.
     region, channels, selection
@@ -141,6 +146,7 @@ def prepare(
     if objective is None:
         objective = "inversion" if unit is None else "maximise"
     part = _part(objective, unit, photo)
+    features = None if target is None else read_features(_wanted(target, photo, part))
     given = None if settings is None else settings.size
     given = given if size is None else parse_size(size)
     own = isinstance(model, nn.Module) and not isinstance(model, Representation)
@@ -171,25 +177,32 @@ def prepare(
     check_layer(phi, size)
     if missing := start_needs(settings.start, part):
         raise BadSettingError(f"start {shown(settings.start)} {missing}; choose start='noise'")
+    if features is not None and settings.start == "photo":
+        raise BadSettingError(
+            "start 'photo' with a target: features have no photo to begin at; choose start='noise'"
+        )
     check_own_parts(settings, phi, size)
     window = find_window(phi, selection, size)
     threads = _threads(phi, settings)
     window_size = size if window is None else (window.box.height, window.box.width)
     batch = plan_memory(phi, settings, size, threads, window_size)
     settings = settings.replace(device=str(device), threads=threads, micro_batch=batch)
-    if part.needs_photo:
+    picture = None
+    if features is not None:
+        wanted = fit_features(features, phi, size)
+    elif part.needs_photo:
         picture = read_photo(_needed(photo, part), size, settings.fit).clone()
-        target = cached_target(phi, picture)  # a copy, as the photo is: who holds the run may write
-        check_target(phi, target)
+        wanted = cached_target(phi, picture)  # a copy, as the photo is: who holds the run may write
+        check_target(phi, wanted)
     else:
-        picture, target = None, part.reference(phi, selection)
+        wanted = part.reference(phi, selection)
     if is_own(part, OBJECTIVES):
-        check_own_objective(part, target, selection)
+        check_own_objective(part, wanted, selection)
     run = Run(
         representation=phi,
         photo=picture,
         photo_name="" if picture is None or photo is None else photo_name(photo),
-        target=target,
+        target=wanted,
         selection=selection,
         window=window,
         settings=settings,
@@ -219,8 +232,25 @@ def _part(objective: str | Objective, unit: str | None, photo: PhotoSource | Non
 
 def _needed(photo: PhotoSource | None, part: Objective) -> PhotoSource:
     if photo is None:
-        raise BadSettingError(f"{part.name} needs a photo: one of {', '.join(photos())}")
+        raise BadSettingError(
+            f"{part.name} needs a photo: one of {', '.join(photos())}, or a file; or the features "
+            "themselves, as target="
+        )
     return photo
+
+
+def _wanted(target: TargetSource, photo: PhotoSource | None, part: Objective) -> TargetSource:
+    """The target, where nothing else says what is searched for."""
+    if photo is not None:
+        raise BadSettingError(
+            f"photo {shown(photo)} beside a target: the target is what the photo's features would "
+            "be; leave one of them out"
+        )
+    if not part.needs_photo:
+        raise BadSettingError(
+            f"{part.name} beside a target: it compares with no features; leave one of them out"
+        )
+    return target
 
 
 def _threads(representation: Representation, settings: InversionSettings) -> int | None:

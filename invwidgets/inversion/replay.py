@@ -70,17 +70,20 @@ def _move(change: Any) -> tuple[int, str, Any]:
 def code_for(result: Reconstruction, photo: str | None = None) -> str:
     """The Python that does a result's run again.
 
-    ``photo`` is the expression for it; by default the bundled photo's or the file's name.
+    ``photo`` is the expression for it; by default the bundled photo's or the file's name. A target
+    that was given instead of a photo is read from ``result.safetensors``, the result's own file.
     """
     settings = result.settings
     arguments = [repr(result.model), repr(result.layer)]
     objective = objective_of(settings.objective)
-    if objective.needs_photo:
+    if objective.needs_photo and result.target is None:
         arguments.insert(0, photo or repr(result.photo_name))
     else:
         arguments = [
             f"{name}={text}" for name, text in zip(("model", "layer"), arguments, strict=False)
         ]
+    if result.target is not None:
+        arguments.append(f"target={photo or repr('result.safetensors')}")
     if objective.needs_unit:
         channel = (result.selection.channels or (0,))[0]
         arguments[1] = f"unit={f'{result.layer}:{channel}'!r}"

@@ -108,6 +108,8 @@ class Reconstruction:
         Φ is HOG or SIFT: figures stretch the images' contrast.
     feature_note : str
         What a picture must say of the features, such as that they are random.
+    target : torch.Tensor or None
+        Φ₀, (1, C, h, w) or (1, D), where it was given instead of a photo; None otherwise.
 
     References
     ----------
@@ -143,6 +145,7 @@ class Reconstruction:
     scored_on: str = WHOLE
     handcrafted: bool = False
     feature_note: str = ""
+    target: Tensor | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether every field is the same, bit by bit; NaN is like NaN."""

@@ -76,7 +76,7 @@ class Run:
     representation : Representation
         Φ, on the run's device.
     photo : torch.Tensor or None
-        (3, H, W) in [0, 1]; None where the objective needs none.
+        (3, H, W) in [0, 1]; None where the objective needs none, or the target was given.
     photo_name : str
         What figures call it.
     target : torch.Tensor
@@ -112,6 +112,10 @@ class Run:
     def yardstick(self) -> Yardstick | None:
         """What PSNR and SSIM compare the images with."""
         return yardstick_of(self.representation, self.photo, self.selection, self.size)
+
+    @property
+    def _target_given(self) -> bool:
+        return self.photo is None and self.objective.needs_photo
 
     @property
     def workers(self) -> int:
@@ -287,6 +291,7 @@ class Run:
             receptive_field=field,
             handcrafted=phi.handcrafted,
             feature_note="; ".join(phi.notes),
+            target=self.target.cpu() if self._target_given else None,
         )
 
     # ----

@@ -1,0 +1,136 @@
+"""Target features that a user gives in place of a photo: read, checked, and fitted to a layer.
+
+>>> given = read_features("code.npy")
+>>> fit_features(given, phi, (224, 224)).shape
+torch.Size([1, 40, 28, 28])
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import BadSettingError, own_words, shown, shown_path
+from .base import Layer, Representation
+from .tracing import Layout
+
+TargetSource = str | os.PathLike[str] | np.ndarray[Any, Any] | Tensor
+KEY = "target"  # the tensor that is read of a file of several
+_REMEDY = "a tensor, a numpy array, or the path of a file .npy or .safetensors"
+
+
+def read_features(given: TargetSource) -> Tensor:
+    """Features as a tensor of real numbers: a copy, detached, on the CPU.
+
+    Of a safetensors file of several tensors, such as a saved result, the one named ``target``.
+
+    Raises ``BadSettingError``.
+    """
+    if isinstance(given, str | os.PathLike):
+        values, name = _read(Path(given)), f"target {shown_path(given)}"
+    elif isinstance(given, np.ndarray | Tensor):
+        values, name = given, f"target of shape {tuple(given.shape)}"
+    else:
+        raise BadSettingError(f"target {shown(given)}: give {_REMEDY}")
+    try:
+        kept: Tensor = torch.as_tensor(values).detach().cpu().clone()
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise BadSettingError(f"{name} is not made of numbers ({own_words(error)})") from None
+    if kept.is_complex() or kept.dtype == torch.bool or kept.layout != torch.strided:
+        raise BadSettingError(
+            f"{name} is {'sparse' if kept.layout != torch.strided else kept.dtype}: give dense "
+            "real numbers, such as .abs(), .float() or .to_dense()"
+        )
+    return kept
+
+
+def fit_features(given: Tensor, representation: Representation, size: tuple[int, int]) -> Tensor:
+    """Features as the layer gives them for one image of ``size`` (height, width), (1, …).
+
+    They may have a batch of one or none; a transformer's may be tokens (N, D), the prefix tokens
+    first. On the representation's device and of its type.
+
+    Raises ``BadSettingError`` for another shape, and for NaN and infinity.
+    """
+    layer = representation.layer_info(size)
+    features = _arranged(given, layer)
+    if features is None:
+        raise BadSettingError(_misfit(given, layer, representation, size))
+    features = features.to(representation.mean_color)
+    wrong = int((~torch.isfinite(features)).sum())
+    if wrong:
+        raise BadSettingError(
+            f"target of shape {tuple(given.shape)}: {wrong} of its {features.numel()} numbers are "
+            f"NaN, infinite or too large for {str(features.dtype).removeprefix('torch.')}; give "
+            "finite features, such as torch.nan_to_num(target)"
+        )
+    blank = representation.mean_color[:, None, None].expand(3, *size)
+    like = representation.target(blank)  # in its memory layout sums round as those of a photo's
+    return torch.empty_like(like).copy_(features)
+
+
+def _arranged(given: Tensor, layer: Layer) -> Tensor | None:
+    """The features with a batch of one; None where they do not fit the layer."""
+    for batch in (given[None], given):
+        if batch.shape == (1, *layer.shape):
+            return batch
+        if layer.tokens is not None and batch.shape == (1, _count(layer), layer.shape[0]):
+            return Layout("tokens", layer.tokens).arrange(batch)
+    return None
+
+
+def _count(layer: Layer) -> int:
+    """How many tokens a transformer's layer has."""
+    assert layer.tokens is not None
+    prefix, rows, columns = layer.tokens
+    return prefix + rows * columns
+
+
+def _misfit(
+    given: Tensor, layer: Layer, representation: Representation, size: tuple[int, int]
+) -> str:
+    gives = str(layer.shape)
+    if layer.tokens is not None:
+        gives += f", or tokens ({_count(layer)}, {layer.shape[0]})"
+    fitting = [one.short_name for one in representation.layers(size) if _arranged(given, one)
+               is not None]  # fmt: skip
+    remedy = "give the size of the image that they were made of as size=, or their own layer"
+    if fitting:
+        remedy = f"layer {' or '.join(fitting[-2:])} gives this shape"
+    return (
+        f"target of shape {tuple(given.shape)}: layer {layer.short_name} of "
+        f"{representation.name} gives {gives} for one image of {size[0]}x{size[1]} pixels; {remedy}"
+    )
+
+
+def _read(path: Path) -> Any:
+    """What a file holds, without executing anything in it."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix.lower() not in (".npy", ".safetensors"):
+        raise BadSettingError(f"target {shown_path(path)}: give {_REMEDY}")
+    if not path.is_file():
+        raise BadSettingError(f"target {shown_path(path)}: there is no such file; give {_REMEDY}")
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.load(path, allow_pickle=False)
+        with safe_open(path, "pt") as file:
+            names = list(file.keys())
+            wanted = names[0] if len(names) == 1 else KEY
+            if wanted in names:
+                return file.get_tensor(wanted)
+    except (OSError, ValueError, EOFError, MemoryError, SafetensorError) as error:
+        raise BadSettingError(
+            f"target {shown_path(path)} cannot be read ({own_words(error)}); save it with "
+            "numpy.save, or with safetensors.torch.save_file"
+        ) from None
+    listed = ", ".join(names[:5]) + (" …" if len(names) > 5 else "") if names else "none"
+    raise BadSettingError(
+        f"target {shown_path(path)} holds {len(names)} tensors ({listed}): give a file of one "
+        f"tensor, or name the one that is meant {KEY!r}"
+    )
