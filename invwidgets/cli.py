@@ -117,8 +117,12 @@ def _simple(
 def _invert_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
-        "photo", nargs="?", help="a file, or a name of 'invwidgets photos'; none to maximise a unit"
+        "photo",
+        nargs="?",
+        help="a file, or a name of 'invwidgets photos'; none with --target or --unit",
     )
+    words = "features instead of a photo, as the layer gives them (.npy, .safetensors)"
+    add("--target", metavar="FILE", help=words)
     add("--model", default="efficientnet_lite0", help="default: %(default)s")
     add("--weights", default="pretrained", help="pretrained (default), random, or a file's PATH")
     add(
@@ -212,6 +216,7 @@ def _invert(options: argparse.Namespace) -> int:
         options.photo,
         options.model,
         options.layer,
+        target=options.target,
         weights=options.weights,
         region=options.region,
         channels=options.channels,
@@ -270,7 +275,8 @@ def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
                 f"--out {shown(given)}: give a file that ends in {', '.join(_PICTURES)}"
             )
         check_place(path)
-        for name, read in (("photo", options.photo), ("weights", options.weights)):
+        for name in ("photo", "target", "weights"):
+            read = getattr(options, name)
             if read is not None and same_file(path, read):
                 raise OutputError(
                     f"{flag} {shown(given)} is the {name} that is read: give another name"

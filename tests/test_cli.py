@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from invwidgets.cli import main
-from invwidgets.images import photos
+from invwidgets.images import photos, read_photo
 from invwidgets.inversion.hardware import memory as resources
 from invwidgets.inversion.result import Reconstruction
+from invwidgets.representations.registry import representation
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("--model", "squeezenet1_1", "--weights", "random", "--layer", "features.1",
@@ -218,6 +220,76 @@ def test_help_and_version_load_no_torch() -> None:
         )
         assert done.returncode == 0, done.stderr
         assert "invwidgets" in done.stdout
+
+
+# --- a target in the photo's place --------------------------------------------------------------
+
+LAYER_GIVES = ("squeezenet1_1", "features.1", "(64, 19, 19)", "40x40")
+
+
+@pytest.fixture
+def code() -> torch.Tensor:
+    phi = representation("squeezenet1_1", "features.1", weights="random")
+    return phi.target(read_photo("coffee", (40, 40))).contiguous()
+
+
+def test_a_target_gives_what_its_photo_gives(
+    shell: Shell, tmp_path: Path, code: torch.Tensor
+) -> None:
+    kept, picture = tmp_path / "kept.safetensors", tmp_path / "a.png"
+    np.save(tmp_path / "code.npy", code[0].numpy())
+    save_file({"code": code}, tmp_path / "code.safetensors")
+    photo = json.loads(shell("invert", "coffee", *QUICK, "--json")[1])
+    for name in ("code.npy", "code.safetensors"):
+        status, out, err = shell(
+            "invert",
+            "--target",
+            tmp_path / name,
+            *QUICK,
+            "--json",
+            "--save",
+            kept,
+            "--out",
+            picture,
+        )
+        assert status == 0, err
+        found = json.loads(out)
+        assert found["relative_error"] == photo["relative_error"]
+        assert (found["photo"], found["psnr"], found["ssim"]) == ("", None, None)
+    assert torch.equal(Reconstruction.load(kept).target, code)  # type: ignore[arg-type]
+    with Image.open(picture) as drawn:
+        assert min(drawn.size) > 100
+    _, out, _ = shell("invert", "--target", tmp_path / "code.npy", *QUICK)
+    assert "relative error" in out
+    assert "PSNR" not in out
+    assert "PSNR" in shell("invert", "coffee", *QUICK)[1]
+
+
+def test_bad_targets(shell: Shell, tmp_path: Path, code: torch.Tensor) -> None:
+    values = code[0].numpy()
+    path = tmp_path / "code.npy"
+    np.save(path, values)
+    np.save(tmp_path / "wrong.npy", values[:5])
+    np.save(tmp_path / "nan.npy", values * np.nan)
+    np.save(tmp_path / "evil.npy", np.array([Evil(tmp_path / "ran")], object), allow_pickle=True)
+    save_file({"x": code, "y": code * 2}, tmp_path / "two.safetensors")
+    for given, words in (
+        ("wrong.npy", ("(5, 19, 19)", *LAYER_GIVES)),
+        ("nan.npy", ("NaN", "finite")),
+        ("evil.npy", ("evil.npy", "cannot be read")),
+        ("two.safetensors", ("2 tensors (x, y)",)),
+        ("none.npy", ("none.npy", "no such file")),
+        ("code.pt", ("code.pt", ".npy or .safetensors")),
+    ):
+        refused(shell, "invert", "--target", tmp_path / given, *QUICK, words=words)
+    assert not (tmp_path / "ran").exists()
+    asked = ("--target", path, *QUICK)
+    refused(shell, "invert", "coffee", *asked, words=("photo 'coffee' beside a target",))
+    unit = ("--target", path, *QUICK[:4], "--unit", "features.1:3")
+    refused(shell, "invert", *unit, words=("maximise beside a target", "leave one of them out"))
+    refused(shell, "invert", *asked, "--size", "64", words=("(64, 19, 19)", "(64, 31, 31)", "size"))
+    refused(shell, "invert", *asked, "--save", path, words=("is the target that is read",))
+    assert np.array_equal(np.load(path), values)
 
 
 # --- bad input: what was given, what there is, what to do; code 2 -------------------------------

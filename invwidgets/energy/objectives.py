@@ -159,18 +159,12 @@ class Inversion(Objective):
         return f"error {100 * score:.1f} %"
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
-        if not photo:
-            return f"Images whose features at {layer} equal the target"
         return f"What {layer} still knows of {photo}"
 
     def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
-        if not photo:
-            return f"At {layer}, the best image and the target differ by {100 * score:.1f} %."
         return f"As {layer} sees them, the best image and {photo} differ by {100 * score:.1f} %."
 
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
-        if not photo:
-            return f"Searching for images whose features at {layer} equal the target …"
         return f"Searching for images that {layer} cannot tell from {photo} …"
 
 
@@ -289,14 +283,13 @@ class Caricature(_Response):
         }
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
-        return f"What {layer} sees in {photo or 'the target'}, raised"
+        return f"What {layer} sees in {photo}, raised"
 
     def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
-        photo = photo or "the target"
         return f"The best image excites {layer} {score:.2f} times as much as {photo} does."
 
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
-        return f"Raising what {layer} sees in {photo or 'the target'} …"
+        return f"Raising what {layer} sees in {photo} …"
 
 
 OBJECTIVES: Mapping[str, type[Objective]] = {

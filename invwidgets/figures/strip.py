@@ -75,8 +75,6 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
 
 def _title(result: Reconstruction) -> str:
     if result.objective.measures_error:
-        if not result.photo_name:
-            return "Images whose features equal the target"
         return f"What is still known of {result.photo_name}"
     of = f" of {result.photo_name}" if result.photo_name else ""
     return f"{result.objective.name.capitalize()}{of}"

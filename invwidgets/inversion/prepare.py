@@ -201,7 +201,7 @@ def prepare(
     run = Run(
         representation=phi,
         photo=picture,
-        photo_name="" if picture is None or photo is None else photo_name(photo),
+        photo_name=_name(None if picture is None else photo, target),
         target=wanted,
         selection=selection,
         window=window,
@@ -228,6 +228,13 @@ def _part(objective: str | Objective, unit: str | None, photo: PhotoSource | Non
             "photo; leave one of them out"
         )
     return part
+
+
+def _name(photo: PhotoSource | None, target: TargetSource | None) -> str:
+    """What figures call what is searched for."""
+    if target is not None:
+        return "the target"
+    return "" if photo is None else photo_name(photo)
 
 
 def _needed(photo: PhotoSource | None, part: Objective) -> PhotoSource:

@@ -60,7 +60,8 @@ class Reconstruction:
     photo : torch.Tensor or None
         (3, H, W) in [0, 1]; None where there was none.
     photo_name, model, weights, layer : str
-        What it was made of; ``weights`` is what a picture must say of them.
+        What it was made of; ``photo_name`` is "the target" where features were given, and
+        ``weights`` is what a picture must say of the weights.
     selection : Selection
         The region and channels that were looked at.
     settings : InversionSettings
@@ -260,7 +261,7 @@ class Reconstruction:
     def summary(self) -> dict[str, Any]:
         """The numbers and settings, ready for JSON."""
         return {
-            "photo": self.photo_name,
+            "photo": self.photo_name if self.target is None else "",
             "model": self.model,
             "weights": self.weights,
             "note": self.note,

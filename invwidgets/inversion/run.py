@@ -78,7 +78,7 @@ class Run:
     photo : torch.Tensor or None
         (3, H, W) in [0, 1]; None where the objective needs none, or the target was given.
     photo_name : str
-        What figures call it.
+        What figures call it; "the target" where features were given.
     target : torch.Tensor
         Φ₀, (1, C, h, w) or (1, D), or the objective's reference.
     selection : Selection

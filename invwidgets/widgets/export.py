@@ -131,9 +131,7 @@ class Export(anywidget.AnyWidget):
 
     def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
         """The name and the bytes of a file; a picture names the knobs moved, ``overridden``."""
-        name = file_name(
-            result.photo_name or ("unit" if result.target is None else "target"), result.layer, kind
-        )
+        name = file_name(result.photo_name or "unit", result.layer, kind)
         return name, file_of(result, kind, self.theme, overridden)
 
 
