@@ -5,16 +5,20 @@ Each is a run of the package with its default settings, so that anybody gets the
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 import invwidgets as iw
+from invwidgets.figures.canvas import new_figure, show_image
 from invwidgets.figures.comparison import comparison
 from invwidgets.figures.receptive_field import receptive_field_figure
 from invwidgets.figures.strip import strip
@@ -86,6 +90,25 @@ def panel() -> None:
             in_few_colours(shot).save(TARGET / f"panel-{look}.png", optimize=True)
 
 
+def edits() -> None:
+    """What docs/edit-a-code.md makes, by its own code: one image of each target."""
+    text = (TARGET.parent / "edit-a-code.md").read_text()
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.S | re.M))
+    made: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        exec(code, made)
+    shown = {
+        "the code": "original", "half-way to the cat's": "half", "channel 15 at zero": "pale",
+        "8 bits": "eight", "2 bits": "two",
+    }  # fmt: skip
+    figure = new_figure(8.6, 2.05)
+    for axes, (words, name) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):
+        show_image(axes, made[name].images[0], f"error {100 * made[name].relative_error[0]:.0f} %")
+        axes.set_title(words, fontsize=9)
+    figure.subplots_adjust(0.01, 0.1, 0.99, 0.88, 0.05)
+    figure.savefig(TARGET / "edits.png")
+
+
 def in_few_colours(shot: Image.Image) -> Image.Image:
     """Dithered, on a page that stays white."""
     few = shot.quantize(palette=shot.quantize(128))
@@ -95,7 +118,8 @@ def in_few_colours(shot: Image.Image) -> Image.Image:
     return few
 
 
-PICTURES = {f.__name__: f for f in (coffee, hero, layers, region, channels, descriptors, panel)}
+DRAWN = (coffee, hero, layers, region, channels, descriptors, edits, panel)
+PICTURES = {f.__name__: f for f in DRAWN}
 
 if __name__ == "__main__":
     TARGET.mkdir(parents=True, exist_ok=True)
