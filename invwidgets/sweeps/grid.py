@@ -27,7 +27,7 @@ PINNED = ("threads", "micro_batch")  # a job runs on one thread, so that it is t
 _OBJECTS = ("phases", "priors")
 _SINGLE = [n for n in SettingChanges.__annotations__ if n not in (*PINNED, *_OBJECTS)]
 SETTINGS = ("preset", "steps", "objective", *_SINGLE)
-AXES = ("photos", "models", "layers", "regions", "channels", "settings", "seeds",
+AXES = ("photos", "targets", "models", "layers", "regions", "channels", "settings", "seeds",
         "weights", "size", "fit")  # fmt: skip
 MAX_JOBS = 1_000_000
 
@@ -43,6 +43,7 @@ class Point:
     settings: tuple[tuple[str, Any], ...]
     seeds: tuple[int, ...]
     photo: str | None
+    target: str | None = None
 
     def value(self, axis: str) -> Any:
         """Where it stands on an axis of ``Grid.axes``."""
@@ -55,6 +56,7 @@ class Grid:
     """The axes, checked; ``layers`` and ``weights`` are kept for each model."""
 
     photos: tuple[str, ...]
+    targets: tuple[str, ...]
     models: tuple[str, ...]
     layers: dict[str, tuple[str | None, ...]]
     regions: tuple[tuple[int, ...] | None, ...]
@@ -80,8 +82,16 @@ class Grid:
         fit = given.get("fit", "crop")
         if fit not in ("crop", "stretch"):
             raise BadSettingError(f"fit={shown(fit)}: it is 'crop' or 'stretch'")
+        photos = _texts("photos", given.get("photos", ()), _PHOTO_WORDS, empty=True)
+        targets = _texts("targets", given.get("targets", ()), _TARGET_WORDS, empty=True)
+        if photos and targets:
+            raise BadSettingError(
+                f"photos {shown(photos)} beside targets {shown(targets)}: a job searches for the "
+                "features of one; make two sweeps, into one store"
+            )
         return cls(
-            photos=_texts("photos", given.get("photos", ()), _PHOTO_WORDS, empty=True),
+            photos=photos,
+            targets=targets,
             models=models,
             layers=_by_model("layers", given.get("layers"), models),
             regions=_regions(given.get("regions")),
@@ -105,18 +115,23 @@ class Grid:
         changes = [tuple(zip(names, v, strict=True))
                    for v in itertools.product(*self.settings.values())]  # fmt: skip
         return [
-            Point(model, layer, region, channels, changed, seeds, photo)
+            Point(model, layer, region, channels, changed, seeds, photo, target)
             for model in self.models
             for layer in self.layers[model]
-            for region, channels, changed, seeds, photo in itertools.product(
-                self.regions, self.channels, changes, self.seeds, self.photos or (None,)
+            for region, channels, changed, seeds, photo, target in itertools.product(
+                self.regions,
+                self.channels,
+                changes,
+                self.seeds,
+                self.photos or (None,),
+                self.targets or (None,),
             )
         ]
 
     def __len__(self) -> int:
         count = sum(len(self.layers[model]) for model in self.models)
         for axis in (self.regions, self.channels, self.seeds, self.photos or (None,),
-                     *self.settings.values()):  # fmt: skip
+                     self.targets or (None,), *self.settings.values()):  # fmt: skip
             count *= len(axis)
         return count
 
@@ -124,15 +139,16 @@ class Grid:
         """The axes that have more than one value, by the name they have in a ``Point``."""
         layers = tuple(dict.fromkeys(itertools.chain.from_iterable(self.layers.values())))
         every: dict[str, tuple[Any, ...]] = {
-            "photo": self.photos, "model": self.models, "layer": layers, "region": self.regions,
-            "channels": self.channels, "seeds": self.seeds, **self.settings,
+            "photo": self.photos, "target": self.targets, "model": self.models, "layer": layers,
+            "region": self.regions, "channels": self.channels, "seeds": self.seeds, **self.settings,
         }  # fmt: skip
         return {name: values for name, values in every.items() if len(values) > 1}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; ``Grid.of`` takes them back."""
+        sources = {"photos": list(self.photos), "targets": list(self.targets)}
         return {
-            "photos": list(self.photos),
+            **{axis: values for axis, values in sources.items() if values},
             "models": list(self.models),
             "layers": {m: [n or "" for n in names] for m, names in self.layers.items()},
             "regions": [None if r is None else list(r) for r in self.regions],
@@ -159,9 +175,10 @@ def read_plan(path: str | os.PathLike[str]) -> Grid:
             f"plan {shown_path(path)} cannot be read: {words}; give a TOML file with photos, "
             "layers, seeds …"
         ) from None
-    if "photos" in plan:
-        listed = _texts("photos", plan["photos"], _PHOTO_WORDS)
-        plan["photos"] = [p for name in listed for p in _beside(name, file.parent)]
+    for axis, about in (("photos", _PHOTO_WORDS), ("targets", _TARGET_WORDS)):
+        if axis in plan:
+            listed = _texts(axis, plan[axis], about)
+            plan[axis] = [p for name in listed for p in _beside(name, file.parent, axis)]
     return Grid.of(**plan)
 
 
@@ -169,13 +186,14 @@ _MODEL_WORDS = (
     "a name of 'invwidgets models', timm/NAME, or a function of your own as package.module:function"
 )
 _PHOTO_WORDS = "a file's path or a bundled photo's name"
+_TARGET_WORDS = "the path of a file of features, .npy or .safetensors"
 
 
-def _beside(name: str, folder: Path) -> list[str]:
+def _beside(name: str, folder: Path, axis: str) -> list[str]:
     if any(letter in name for letter in "*?["):
         found = sorted(glob.glob(str(folder / name), recursive=True))
         if not found:
-            raise BadSettingError(f"photos {shown(name)}: no file in {shown_path(folder)} fits")
+            raise BadSettingError(f"{axis} {shown(name)}: no file in {shown_path(folder)} fits")
         return found
     there = folder / name
     return [str(there)] if there.exists() else [name]
@@ -300,7 +318,7 @@ def words_of(axis: str, value: Any) -> str:
         return {"region": "everything", "channels": "all", "layer": "the last"}.get(axis, "none")
     if axis == "region":
         return "{}:{},{}:{}".format(*value)
-    if axis == "photo":
+    if axis in ("photo", "target"):
         return Path(value).stem
     if isinstance(value, float):
         return f"{value:g}"

@@ -15,6 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from .. import __version__
 from ..energy.objectives import objective_of
 from ..errors import BadSettingError, InvwidgetsError, SelectionError
@@ -23,6 +26,7 @@ from ..inversion.hardware.memory import resolve_device
 from ..inversion.presets import preset, region_coverage, start_needs
 from ..inversion.settings import InversionSettings
 from ..representations.base import Representation
+from ..representations.targets import fit_features, read_features
 from ..selection import Selection, select
 from .grid import Grid, Point
 from .models import code_digest, cut
@@ -57,7 +61,7 @@ def resolve(grid: Grid) -> list[Job]:
     every: dict[Any, _Asked | str] = {}
     jobs = []
     for point in grid.points():
-        asked_of = replace(point, photo=None)
+        asked_of = replace(point, photo=None, target=None)
         if asked_of not in every:
             every[asked_of] = _resolve(grid, point)
         jobs.append(_job(grid, point, every[asked_of]))
@@ -85,9 +89,10 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
     objective = changes.pop("objective", None)
     steps = changes.pop("steps", None)
     part = objective_of(objective or "inversion")
-    if part.needs_photo and not grid.photos:
+    if part.needs_photo and not grid.photos and not grid.targets:
         raise BadSettingError(
-            f"axis photos is missing: give one of {', '.join(photos())}, or files"
+            f"axis photos is missing: give one of {', '.join(photos())}, or files; or features' "
+            "files as targets"
         )
     try:
         selection = select(phi, point.region, point.channels, size)  # type: ignore[arg-type]
@@ -124,18 +129,24 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
 def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
     if isinstance(asked, str):
         return _impossible(grid, point, asked)
-    pixels = ""
-    if asked.needs_photo:
-        assert point.photo is not None
-        try:
-            pixels = pixel_digest(point.photo)
-        except InvwidgetsError as error:
-            return _impossible(grid, point, str(error))
-    key = key_of(asked.content | {"pixels": pixels})
+    photo, target = (point.photo, point.target) if asked.needs_photo else (None, None)
+    pixels, source = "", {}
+    try:
+        if photo is not None:
+            pixels = pixel_digest(photo)
+        if target is not None:
+            features = read_features(target)
+            fit_features(features, asked.representation, asked.settings.size)  # type: ignore[arg-type]
+            source = {"target": feature_digest(features)}
+    except InvwidgetsError as error:
+        return _impossible(grid, point, str(error))
+    key = key_of(asked.content | {"pixels": pixels} | source)
     task = {
         "key": key,
-        "photo": _absolute(point.photo) if asked.needs_photo else None,
+        "photo": _absolute(photo),
         "pixels": pixels,
+        "target": None if target is None else str(Path(target).resolve()),
+        "features": source.get("target", ""),
         "model": point.model,
         "weights": grid.weights[point.model],
         "digest": asked.content["digest"],
@@ -172,6 +183,13 @@ def pixel_digest(photo: str) -> str:
     except (OSError, ValueError):
         stamp = (0, 0)
     return _pixel_digest(photo, stamp)
+
+
+def feature_digest(features: Tensor) -> str:
+    """A digest of a target's numbers, their type and shape."""
+    hasher = hashlib.blake2b(repr((features.dtype, features.shape)).encode(), digest_size=16)
+    hasher.update(features.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()
 
 
 @lru_cache(maxsize=4096)

@@ -94,6 +94,8 @@ class Sweep:
     ----------
     photos
         Files or bundled photos' names; left out where the objective needs none.
+    targets
+        Files of features (.npy, .safetensors) in place of photos, as ``invert`` takes a ``target``.
     models
         Names that ``representation`` takes, or ``package.module:function`` of your own that returns
         a representation and that every worker can import.
@@ -127,6 +129,7 @@ class Sweep:
         models: Any = None,
         layers: Any = None,
         *,
+        targets: Any = (),
         regions: Any = None,
         channels: Any = None,
         settings: Any = None,
@@ -137,8 +140,9 @@ class Sweep:
         store: Any = None,
         **misspelt: Any,
     ) -> None:
-        given = {"photos": photos, "layers": layers, "regions": regions, "channels": channels,
-                 "seeds": seeds, "weights": weights, "size": size, "fit": fit}  # fmt: skip
+        given = {"photos": photos, "targets": targets, "layers": layers, "regions": regions,
+                 "channels": channels, "seeds": seeds, "weights": weights, "size": size,
+                 "fit": fit}  # fmt: skip
         given |= {} if models is None else {"models": models}
         given |= {} if settings is None else {"settings": settings}
         self.grid = Grid.of(**given, **misspelt)

@@ -30,6 +30,8 @@ def rows(sweep: Sweep) -> list[dict[str, Any]]:
         outcome = found[key]["outcome"]
         row: dict[str, Any] = {axis: words_of(axis, getattr(point, axis)) for axis in _AXES}
         row["photo"] = point.photo or ""
+        if sweep.grid.targets:
+            row["target"] = point.target
         row["layer"] = point.layer or outcome["layer"]
         row |= dict(point.settings)
         row["seeds"] = words_of("seeds", point.seeds)

@@ -20,7 +20,8 @@ from ..inversion.hardware.threads import cpu_threads
 from ..inversion.invert import invert
 from ..inversion.result import Reconstruction
 from ..inversion.settings import InversionSettings
-from .jobs import pixel_digest
+from ..representations.targets import read_features
+from .jobs import feature_digest, pixel_digest
 from .models import cut
 from .store import Store
 
@@ -73,11 +74,18 @@ def inverted(task: dict[str, Any]) -> Reconstruction:
             f"{task['model']} has other weights here than where the sweep was planned: use the "
             "same weights and version of it everywhere"
         )
-    photo, options = task["photo"], {"region": task["region"], "channels": task["channels"]}
+    photo, target = task["photo"], task["target"]
+    options: dict[str, Any] = {"region": task["region"], "channels": task["channels"]}
     if photo is not None and pixel_digest(photo) != task["pixels"]:
         raise InvwidgetsError(
             f"photo {photo!r} has changed since the sweep was planned: run it again"
         )
+    if target is not None:
+        options["target"] = read_features(target)
+        if feature_digest(options["target"]) != task["features"]:
+            raise InvwidgetsError(
+                f"target {target!r} has changed since the sweep was planned: run it again"
+            )
     if task["unit"]:
         options = {"region": task["region"], "unit": f"{task['layer']}:{task['channels'][0]}"}
     settings = InversionSettings.from_dict(task["settings"])
@@ -85,4 +93,5 @@ def inverted(task: dict[str, Any]) -> Reconstruction:
         result = invert(
             photo, phi, settings=settings, **options,
         )  # fmt: skip
-    return replace(result, photo_name=photo_name(photo) if photo else "")
+    name = target or photo
+    return replace(result, photo_name=photo_name(name) if name else "")

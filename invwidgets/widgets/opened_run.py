@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import BadSettingError, shown
 from ..inversion.result import Reconstruction
 from ..sweeps.models import cut
 from ..sweeps.sweep import Sweep
@@ -19,6 +20,11 @@ def opened_run(sweep: Sweep, place: int) -> InversionPanel:
     """
     result = sweep.result(place)
     job = sweep.store.record(sweep.keys[place])["job"]
+    if result.target is not None:
+        raise BadSettingError(
+            f"job {place} searched for the target {shown(result.photo_name)}, and a panel searches "
+            f"for photos only: look at sweep.result({place}).gallery()"
+        )
     changed = {n: v for n, v in sweep.points[place].settings if n in OPTIONS}
     model, weights = job["model"], job["weights"]
     options: dict[str, Any] = {
