@@ -97,11 +97,10 @@ def _misfit(
     gives = str(layer.shape)
     if layer.tokens is not None:
         gives += f", or tokens ({_count(layer)}, {layer.shape[0]})"
-    fitting = [one.short_name for one in representation.layers(size) if _arranged(given, one)
-               is not None]  # fmt: skip
+    fitting = [one for one in representation.layers(size) if _arranged(given, one) is not None]
     remedy = "give the size of the image that they were made of as size=, or their own layer"
     if fitting:
-        remedy = f"layer {' or '.join(fitting[-2:])} gives this shape"
+        remedy = f"layer {fitting[-1].short_name} gives this shape"
     return (
         f"target of shape {tuple(given.shape)}: layer {layer.short_name} of "
         f"{representation.name} gives {gives} for one image of {size[0]}x{size[1]} pixels; {remedy}"
