@@ -586,7 +586,7 @@ class GivesDict(Around):
         return {"logits": y, "loss": y.mean()}
 
 
-@foreign("gives a dict, no layer named", refused="returns a dict, not one tensor.*name a layer")
+@foreign("gives a dict, no layer named", own=lambda m, x: m.eval()(x)["logits"].detach())
 def _gives_dict() -> nn.Module:
     return GivesDict()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import operator
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,8 +30,9 @@ from ..models.zoo import Network
 from ..torch_state import OneAttention, own_defaults, own_random, own_state
 from .base import Layer, Region, Representation
 from .fusion import drop_dead_code, fold_batch_norms, fuse_convolutions
+from .outputs import Place, in_name, spellings
 from .receptive_fields.tracer import ReceptiveField
-from .tracing import CallNames, TracedLayer, trace_layers
+from .tracing import CallNames, Trace, TracedLayer, trace_layers
 
 _SAME = 1e-3  # relative difference up to which a rewritten network is the same network
 _EQUAL = 1e-4  # and up to which two passes of one image are, alone or beside others
@@ -65,17 +68,18 @@ class NetworkRepresentation(Representation):
         self.register_buffer("shift", -mean / std)
         color = torch.tensor(network.mean_color or network.mean)
         self.register_buffer("mean_color", color.to(like))
-        traced = _traced(network, network.size)
-        if layer is None and traced[-1].beyond:
+        trace = _trace_of(network, network.size)
+        traced = trace.layers
+        if layer is None and trace.beyond:
             raise RepresentationError(
-                f"{network.name} returns {traced[-1].beyond}, not one tensor of features: name a "
+                f"{network.name} returns {trace.beyond}, not one tensor of features: name a "
                 f"layer; it has {traced[0].info.name} … {traced[-1].info.name}"
             )
-        self.layer = traced[-1].info.name if layer is None else layer
-        self._index = find_layer(self.layer, network, traced).info.index
+        self.layer = traced[trace.last].info.name if layer is None else layer
+        self._index = find_layer(self.layer, network, trace).info.index
         # neither is listed among the modules: what many share, nobody reaches by its parts
         self.__dict__["_network"] = network
-        self.__dict__["_trunk"] = trunk_of(network, traced[self._index].info.name)
+        self.__dict__["_trunk"] = trunk_of(network, traced[self._index])
         self.eval()
 
     @property
@@ -170,17 +174,30 @@ def _rebuilt(
     return made if same else made.to(device, dtype)
 
 
-def find_layer(name: str, network: Network, traced: tuple[TracedLayer, ...]) -> TracedLayer:
-    """A layer by its name, a container that ends in it, or the papers' name."""
+def find_layer(name: str, network: Network, trace: Trace) -> TracedLayer:
+    """A layer by its name, a container that ends in it, or the papers' name.
+
+    Raises ``RepresentationError`` for what is there and is no layer, with the reason, and
+    ``UnknownNameError`` for what is not there.
+    """
+    traced = trace.layers
     if not isinstance(name, str) or not name:
         first, last = traced[0].info.name, traced[-1].info.name
         raise UnknownNameError(
             f"layer {shown(name)}: give a layer's name; {network.name} has {first} … {last}"
         )
     wanted = network.aliases.get(name, name)
-    for layer in traced:
-        if wanted == layer.info.name or wanted in layer.info.aliases:
-            return layer
+    for written in spellings(wanted):
+        for layer in traced:
+            if written == layer.info.name or written in layer.info.aliases:
+                return layer
+        counted = re.sub(r"_\d+$", "_", written)
+        if reason := trace.refused.get(written) or trace.refused.get(counted):
+            subject = "it" if written in trace.refused else counted[:-1]
+            raise RepresentationError(
+                f"layer {shown(name)} of {network.name} cannot be inverted: {subject} {reason}; "
+                f"its layers are {traced[0].info.name} … {traced[-1].info.name} ({len(traced)})"
+            )
     names = [t.info.name for t in traced]
     others = [*network.aliases, *(a for t in traced for a in t.info.aliases)]
     error = unknown_name("layer", name, names, network.name)
@@ -217,36 +234,40 @@ def _like(network: Network) -> Tensor:
     return found.new_empty(0)
 
 
-@own_state()
 def _traced(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
+    return _trace_of(network, size).layers
+
+
+@own_state()
+def _trace_of(network: Network, size: tuple[int, int]) -> Trace:
     found = network.found
     if size not in found.traces:
         with own_random(_like(network).device, _DRAW), found.lock:  # always in this order
             if size not in found.traces:
                 found.traces[size] = _trace(network, size)
-    traced: tuple[TracedLayer, ...] = found.traces[size]
-    return traced
+    trace: Trace = found.traces[size]
+    return trace
 
 
-def _trace(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
+def _trace(network: Network, size: tuple[int, int]) -> Trace:
     """All layers at ``size``, and what a forward pass writes to, by one pass of a copy."""
     found, like = network.found, _like(network)
     mean, std = (torch.tensor(v).to(like) for v in (network.mean, network.std))
     module = module_copy(network.module, share=found.written == ())
-    traced: list[TracedLayer] = []
+    traces: list[Trace] = []
 
     def run() -> None:
-        traced.extend(trace_layers(module, mean, std, size))
+        traces.append(trace_layers(module, mean, std, size))
 
     written = written_tensors(module, run)
     if found.written is None:
         found.written = written
-    if not traced:
+    if not traces[0].layers:
         raise RepresentationError(
             f"{network.name} calls no module inside it, so that it has no layers; "
             "give a module made of modules"
         )
-    return tuple(traced)
+    return traces[0]
 
 
 @dataclass(frozen=True)
@@ -296,12 +317,12 @@ class Trunk:
 
 
 @own_state()
-def trunk_of(network: Network, layer: str) -> Trunk:
+def trunk_of(network: Network, traced: TracedLayer) -> Trunk:
     """The network up to a layer: rewritten if that is the same function, hooked else.
 
     It is made once for each layer, and tried on images alone and beside each other.
     """
-    found = network.found
+    found, layer = network.found, traced.info.name
     with found.lock:
         if layer in found.trunks:
             found.trunks.move_to_end(layer)
@@ -309,7 +330,7 @@ def trunk_of(network: Network, layer: str) -> Trunk:
             return kept
     with own_random(_like(network).device, _DRAW), found.lock:  # always in this order
         if layer not in found.trunks:
-            made = _made_trunk(network, layer)
+            made = _made_trunk(network, traced.place)
             found.trunks[layer] = replace(made, change=_change(network, made))
             while len(found.trunks) > _TRUNKS:
                 found.trunks.popitem(last=False)
@@ -318,15 +339,15 @@ def trunk_of(network: Network, layer: str) -> Trunk:
         return trunk
 
 
-def _made_trunk(network: Network, layer: str) -> Trunk:
+def _made_trunk(network: Network, place: Place) -> Trunk:
     like = _like(network)
-    hooked = Hooked(module_copy(network.module, share=True), layer, network.found.written or ())
+    hooked = Hooked(module_copy(network.module, share=True), place, network.found.written or ())
     image = torch.rand(1, 3, *network.size, generator=torch.Generator().manual_seed(0)).to(like)
     other = 3 * image.flip(-1) - 1  # of a larger range
     with torch.no_grad():
         graph, why = None, "its forward pass writes to its own tensors"
         if not network.found.written:
-            graph, why = _rewritten(network, layer)
+            graph, why = _rewritten(network, place)
         if graph is not None and not _same_gradient(hooked, graph, image):
             graph, why = None, "it has a gradient of its own, which its graph has not"
         given = _output(graph, image)
@@ -341,7 +362,8 @@ def _made_trunk(network: Network, layer: str) -> Trunk:
         if graph is not None and not random and _same(given, wanted, _SAME):
             return Trunk(graph, alone=alone)
     took_slower_path(
-        f"{network.name} after {layer} runs by hooks", why or "its graph gives other features"
+        f"{network.name} after {place.call}{in_name(place.path)} runs by hooks",
+        why or "its graph gives other features",
     )
     return Trunk(hooked, random, unsteady, alone)
 
@@ -356,10 +378,10 @@ def _change(network: Network, trunk: Trunk) -> float:
     return float((one - other).norm() / one.norm().clamp_min(1e-30))
 
 
-def _rewritten(network: Network, layer: str) -> tuple[nn.Module | None, str]:
+def _rewritten(network: Network, place: Place) -> tuple[nn.Module | None, str]:
     """The network's graph up to a layer, fused; or None and the reason."""
     try:
-        graph = _traced_graph(module_copy(network.module, share=True), layer)
+        graph = _traced_graph(module_copy(network.module, share=True), place)
         fold_batch_norms(graph)
         fuse_convolutions(graph)
     except Exception as error:  # whatever a foreign network does to symbolic tracing
@@ -436,7 +458,7 @@ class _LayerTracer(fx.Tracer):
         super().__init__()
         self.thread = threading.get_ident()
         self.names = CallNames(module)
-        self.ends: dict[str, fx.Node] = {}
+        self.ends: dict[str, Any] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         ours = type(m).__module__.startswith(
@@ -451,8 +473,7 @@ class _LayerTracer(fx.Tracer):
             return forward(*args, **kwargs)
         output = super().call_module(m, forward, args, kwargs)
         called = self.names.of_next(self.path_of_module(m))
-        if isinstance(output, fx.Proxy):
-            self.ends[called] = output.node
+        self.ends[called] = fx.node.map_aggregate(output, _node_of)
         return output
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
@@ -461,13 +482,26 @@ class _LayerTracer(fx.Tracer):
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
-def _traced_graph(module: nn.Module, layer: str) -> fx.GraphModule:
+def _node_of(value: Any) -> Any:
+    return value.node if isinstance(value, fx.Proxy) else value
+
+
+def _traced_graph(module: nn.Module, place: Place) -> fx.GraphModule:
     with _tracing:
         tracer = _LayerTracer(module)
         graph = tracer.trace(module)
-    for node in graph.nodes:
-        if node.op == "output" and layer != tracer.names.output:
-            node.args = (tracer.ends[layer],)
+    end = next(node for node in graph.nodes if node.op == "output")
+    wanted = end.args[0] if place.call == tracer.names.output else tracer.ends[place.call]
+    with graph.inserting_before(end):
+        for step in place.path:
+            if isinstance(wanted, fx.Node):
+                take = getattr if step.attribute else operator.getitem
+                wanted = graph.call_function(take, (wanted, step.key))
+            else:
+                wanted = step.take(wanted)
+        if place.batch_second:
+            wanted = graph.call_method("transpose", (wanted, 0, 1))
+    end.args = (wanted,)
     cut = fx.GraphModule(module, graph)
     drop_dead_code(cut)
     return cut.eval()
@@ -490,11 +524,14 @@ class Hooked(nn.Module):
 
     _lock: Any
 
-    def __init__(self, module: nn.Module, layer: str, written: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, module: nn.Module, layer: str | Place, written: tuple[str, ...] = ()
+    ) -> None:
         super().__init__()
         self.module = module
         self.written = written
-        self.path, self.call = CallNames(module).find(layer)
+        self.place = Place(layer) if isinstance(layer, str) else layer
+        self.path, self.call = CallNames(module).find(self.place.call)
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -543,7 +580,7 @@ class Hooked(nn.Module):
             nonlocal calls
             calls += 1
             if calls == self.call:
-                raise _Reached(output)
+                raise _Reached(self.place.take(output))
 
         handle = self.module.get_submodule(self.path).register_forward_hook(stop)
         try:

@@ -19,6 +19,7 @@ from .base import Layer
 
 MOST_STAGES = 14
 _MINOR = re.compile(r"(bn|norm|act|relu|drop|dropout|flatten)\d*")  # says what a block ends with
+_SECOND = re.compile(r"\[(?!0\])[^]]*\]$")  # a part of an output that is not its first
 _BEGIN = 0.3  # of the depth
 
 
@@ -44,6 +45,7 @@ def stages(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[Layer, ...
     if not blocks and len(layers) <= most:
         return tuple(layers)
     plain = [layer for layer in layers if layer not in blocks and _dots(layer) <= 1]
+    plain = [layer for layer in plain if not _SECOND.search(layer.short_name)]
     if blocks:
         inner = {name for block in blocks for name in (block.name, block.short_name)}
         plain = [layer for layer in plain if not inner & set(_prefixes(layer.name))]
@@ -97,7 +99,7 @@ def _blocks(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     numbered = [
         layer
         for layer in layers
-        if (name := layer.short_name) in modules
+        if (name := layer.short_name.removesuffix("[0]")) in modules
         and name[-1].isdigit()
         and not _MINOR.fullmatch(name.rpartition(".")[2])
     ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from ..models.refusals import words_of_failures
 from .base import Layer, Region
+from .outputs import Path, Place, in_name, in_words, leaves
 from .receptive_fields.boxes import EMPTY, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
@@ -89,15 +92,13 @@ class CallNames:
 
 @dataclass(frozen=True)
 class TracedLayer:
-    """A layer, its layout, and its cells' boxes (2, 4, h, w), of a vector (2, 4), see ``boxes``.
-
-    ``beyond``: at the last one, what the network itself returns where that is no features.
-    """
+    """A layer, its layout, its cells' boxes (2, 4, h, w), of a vector (2, 4), see ``boxes``, and
+    the place where it comes about."""
 
     info: Layer
     layout: Layout
     boxes: Tensor
-    beyond: str = ""
+    place: Place
 
     def receptive_field(self, region: Region | None) -> ReceptiveField:
         boxes = self.boxes
@@ -107,68 +108,205 @@ class TracedLayer:
         return ReceptiveField(_box(endless), _box(within), self.info.assumed)
 
 
-def trace_layers(
-    module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, int]
-) -> tuple[TracedLayer, ...]:
+@dataclass(frozen=True)
+class Trace:
+    """All layers of a network at one size of image.
+
+    ``last`` is the index of the layer that a network is cut at by default. ``refused`` says of
+    what is there and is no layer why it is none. ``beyond`` is what the network itself returns
+    where that holds no features.
+    """
+
+    layers: tuple[TracedLayer, ...]
+    last: int
+    refused: Mapping[str, str]
+    beyond: str
+
+
+def trace_layers(module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, int]) -> Trace:
     """Every layer of ``module`` at ``size`` of input; a copy nobody else has, for it is hooked.
 
-    A layer is a module whose output, one for each image, no earlier one has given; a container
-    that hands on its last child's output lends that layer an alias. Names count the calls of a
-    module called again. What the network makes of the last one's features, more than a view of
-    them, is a layer of its own.
+    A layer is a tensor, with a row for each image, that a module returns, itself or within a tuple,
+    a list, a dict or a dataclass, and that no earlier one has returned; a container that hands on
+    its last child's output lends that layer an alias. Names count the calls of a module called
+    again. What the network makes of the last one's features, more than a view of them, is a layer
+    of its own. Tokens (L, N, D) are told from rows that are no images by a pass of two images.
 
     Raises ``RepresentationError``, in the network's own words and with the remedy for the cause,
     if it fails on such an image.
     """
-    boxes = BoxTracer()
-    names = CallNames(module)
-    found: list[tuple[Tensor, int]] = []  # kept alive, so that ids stay unique
-    aliases: dict[int, list[str]] = {}
-    seen: dict[tuple[int, int], int] = {}
-    traced: list[TracedLayer] = []
-    grids: list[tuple[int, int]] = []
+    with words_of_failures(module, size):
+        pass_ = _Pass(module, size)
+        pass_.run(mean, std)
+        if pass_.unclear:
+            second = _batch_second(module, mean, std, size, pass_.unclear)
+            if second:
+                pass_ = _Pass(module, size, second)
+                pass_.run(mean, std)
+    return pass_.trace()
 
-    def hook(name: str) -> Any:
+
+class _Pass:
+    """One pass of an image, and the layers that it shows."""
+
+    def __init__(
+        self, module: nn.Module, size: tuple[int, int], second: Collection[str] = ()
+    ) -> None:
+        self.module, self.size, self.second = module, size, second
+        self.unclear: dict[str, tuple[int, ...]] = {}
+        self.boxes = BoxTracer()
+        self.names = CallNames(module)
+        self.found: list[tuple[Tensor, int]] = []  # kept alive, so that ids stay unique
+        self.seen: dict[tuple[int, int], int] = {}
+        self.layers: list[TracedLayer] = []
+        self.aliases: list[list[str]] = []
+        self.grids: list[tuple[int, int]] = []
+        self.paths = {path for path, _ in module.named_modules()}
+        self.called: dict[str, list[str]] = {}
+        self.refused: dict[str, str] = {}
+        self.last, self.beyond = -1, ""
+
+    def run(self, mean: Tensor, std: Tensor) -> None:
+        image = self.boxes.image(*self.size, like=mean)
+        with ExitStack() as stack:
+            for name, layer in self.module.named_modules():
+                if name:
+                    stack.callback(layer.register_forward_hook(self._hook(name)).remove)
+            with torch.no_grad(), self.boxes:
+                returned = self.module((image - mean[:, None, None]) / std[:, None, None])
+                self._ends(returned)
+
+    def trace(self) -> Trace:
+        layers = tuple(
+            replace(t, info=replace(t.info, aliases=tuple(aliases)))
+            for t, aliases in zip(self.layers, self.aliases, strict=True)
+        )
+        return Trace(layers, self.last, self._reasons(), self.beyond)
+
+    def _hook(self, name: str) -> Any:
         def record(layer: nn.Module, _: Any, output: Any) -> None:
-            called = names.of_next(name)
-            if _no_features(output):
-                return
-            key = (id(output), output._version)
-            if key in seen:
-                aliases[seen[key]].append(called)
-                return
-            if isinstance(layer, nn.Identity):
-                return  # a place holder: the module around it gives this output its name
-            index = len(traced)
-            seen[key] = index
-            aliases[index] = []
-            found.append((output, output._version))
-            traced.append(_describe(index, called, layer, output, boxes, grids))
+            called = self.names.of_next(name)
+            self.called.setdefault(name, []).append(called)
+            self._record(called, layer, output)
 
         return record
 
-    image = boxes.image(*size, like=mean)
-    with ExitStack() as stack:
-        for name, layer in module.named_modules():
-            if name:
-                stack.callback(layer.register_forward_hook(hook(name)).remove)
-        stack.enter_context(words_of_failures(module, size))
-        with torch.no_grad(), boxes:
-            returned = module((image - mean[:, None, None]) / std[:, None, None])
-    beyond = _no_features(returned)
-    given = beyond or (id(returned), returned._version) in seen
-    if not given and not (found and _is_view(returned, *found[-1])):
-        traced.append(_describe(len(traced), names.output, module, returned, boxes, grids))
-        aliases[len(aliases)] = []
-    return tuple(
-        TracedLayer(
-            Layer(**{**vars(t.info), "aliases": tuple(aliases[t.info.index])}),
-            t.layout,
-            t.boxes,
-            beyond if t is traced[-1] else "",
-        )
-        for t in traced
-    )
+    def _record(self, called: str, layer: nn.Module, output: Any, end: bool = False) -> list[int]:
+        """Enter the layers of what a call returned; their indices."""
+        parts = [(path, value, self._written(called, path)) for path, value in leaves(output)]
+        fitting = []
+        for path, value, name in parts:
+            second = name in self.second
+            features = value.transpose(0, 1) if second else value
+            if wrong := _no_features(features):
+                self.refused[name] = f"is {wrong}"
+                if isinstance(value, Tensor) and value.ndim == 3 and value.shape[1] == 1:
+                    self.unclear[name] = tuple(value.shape)
+                continue
+            index = self._enter(name, Place(called, path, second), layer, value, features, end)
+            if index >= 0:
+                fitting.append((name, index))
+        if len(fitting) == 1 and fitting[0][0] != called:
+            self.aliases[fitting[0][1]].append(called)
+        elif output is None or not (isinstance(output, Tensor) or fitting):
+            self.refused[called] = f"returns {in_words(output)}, in which there are no features"
+        elif len(fitting) > 1:
+            names = ", ".join(name for name, _ in fitting[:3])
+            more = " …" if len(fitting) > 3 else ""
+            self.refused[called] = f"returns {in_words(output)}: name one of {names}{more}"
+        return [index for _, index in fitting]
+
+    def _enter(
+        self, name: str, place: Place, layer: nn.Module, value: Tensor, features: Tensor, end: bool
+    ) -> int:
+        key = (id(value), value._version)
+        if key in self.seen:
+            if not end or place.path:
+                self.aliases[self.seen[key]].append(name)
+            return self.seen[key]
+        if end and self.found and _is_view(value, *self.found[-1]):
+            if place.path:
+                self.aliases[-1].append(name)
+            return len(self.layers) - 1
+        if isinstance(layer, nn.Identity) and not end:
+            self.refused[name] = (
+                "is an nn.Identity, which only hands on what the module around it computes: name "
+                "that module"
+            )
+            return -1  # the module around it gives this output its name
+        index = self.seen[key] = len(self.layers)
+        self.found.append((value, value._version))
+        made = _describe(index, name, layer, features, self.boxes, self.grids)
+        self.layers.append(replace(made, place=place))
+        self.aliases.append([])
+        return index
+
+    def _ends(self, returned: Any) -> None:
+        """Enter what the network itself returns."""
+        indices = self._record(self.names.output, self.module, returned, end=True)
+        self.last = len(self.layers) - 1
+        if not indices:
+            wrong = _no_features(returned) if isinstance(returned, Tensor) else in_words(returned)
+            self.beyond = wrong
+        elif not isinstance(returned, Tensor):
+            self.last = indices[0]
+
+    def _written(self, called: str, path: Path) -> str:
+        """The name of a place; ``['key']`` where ``.key`` would be the name of another module."""
+        name = called
+        for step in path:
+            plain = f"{name}{step}"
+            name = f"{name}[{step.key!r}]" if plain in self.paths else plain
+        return name
+
+    def _reasons(self) -> dict[str, str]:
+        """Why what is there is no layer, by its name."""
+        reasons = dict(self.refused)
+        for path, part in self.module.named_modules():
+            if path and path not in self.called:
+                reasons.setdefault(path, self._uncalled(path, part))
+        for path, _ in [*self.module.named_parameters(), *self.module.named_buffers()]:
+            reasons.setdefault(path, "is a parameter or a buffer, the same for every image")
+        for path, calls in self.called.items():
+            times = "once" if len(calls) == 1 else f"{len(calls)} times"
+            listed = ", ".join(calls[:3]) + (" …" if len(calls) > 3 else "")
+            reasons[f"{path}_"] = f"is called {times}: {listed}"
+        return reasons
+
+    def _uncalled(self, path: str, part: nn.Module) -> str:
+        inner = [name for name in self.called if name.startswith(f"{path}.")]
+        if not inner:
+            return f"(a {type(part).__name__}) is never called in the forward pass"
+        direct = [name for name in inner if "." not in name[len(path) + 1 :]] or inner
+        ends = direct[0] if len(direct) == 1 else f"{direct[0]} … {direct[-1]}"
+        return f"is a {type(part).__name__}, which is not called itself: name one in it, {ends}"
+
+
+def _batch_second(
+    module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, int],
+    unclear: Mapping[str, tuple[int, ...]],
+) -> set[str]:  # fmt: skip
+    """Of tensors (L, 1, D) of one image those that are (L, 2, D) of two."""
+    names, found = CallNames(module), set()
+
+    def look(called: str, output: Any) -> None:
+        for path, value in leaves(output):
+            name = f"{called}{in_name(path)}"
+            one = unclear.get(name)
+            if one and isinstance(value, Tensor) and value.shape == (one[0], 2, one[2]):
+                found.add(name)
+
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(mean)
+    with ExitStack() as stack, torch.no_grad():
+        for path, part in module.named_modules():
+            if path:
+                hook = partial(lambda path, _, __, output: look(names.of_next(path), output), path)
+                stack.callback(part.register_forward_hook(hook).remove)
+        try:
+            look(names.output, module((images - mean[:, None, None]) / std[:, None, None]))
+        except Exception:  # it takes one image at a time
+            return set()
+    return found
 
 
 def _is_view(output: Tensor, features: Tensor, version: int) -> bool:
@@ -181,7 +319,7 @@ def _is_view(output: Tensor, features: Tensor, version: int) -> bool:
 def _no_features(output: Any) -> str:
     """What an output of one image is if it is no features; empty if it is."""
     if not isinstance(output, Tensor):
-        return f"a {type(output).__name__}"
+        return in_words(output)
     if output.layout != torch.strided:
         return "a sparse tensor"
     if not output.is_floating_point():
@@ -189,7 +327,9 @@ def _no_features(output: Any) -> str:
     if not output.ndim:
         return "a single number"
     if output.shape[0] != 1:  # windows or tokens of one image beside each other
-        return f"{output.shape[0]} rows for one image"
+        return (
+            f"a tensor of {output.shape[0]} rows for one image, such as windows beside each other"
+        )
     return ""
 
 
@@ -237,7 +377,7 @@ def _describe(
         tokens=layout.tokens,
         assumed=tracer.assumed(output),
     )
-    return TracedLayer(info, layout, cells.to(torch.float32).contiguous())
+    return TracedLayer(info, layout, cells.to(torch.float32).contiguous(), Place(name))
 
 
 def _stride(near: Tensor, jump: float, even: float) -> float:

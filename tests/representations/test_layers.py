@@ -73,9 +73,12 @@ def seen(module: nn.Module, image: Tensor) -> dict[str, Tensor]:
     def keep(name: str):  # type: ignore[no-untyped-def]
         def hook(_: nn.Module, __: object, output: object) -> None:
             count = calls[name] = calls.get(name, 0) + 1
-            if isinstance(output, Tensor):
-                called = name if count == 1 else f"{name}_{count - 1}"
-                found[called] = output.detach().clone()
+            called = name if count == 1 else f"{name}_{count - 1}"
+            parts = output if isinstance(output, tuple) else (output,)
+            for place, part in enumerate(parts):
+                if isinstance(part, Tensor):
+                    written = f"{called}[{place}]" if isinstance(output, tuple) else called
+                    found[written] = part.detach().clone()
 
         return hook
 
@@ -395,7 +398,7 @@ def test_a_module_without_modules_has_one_layer() -> None:
 def test_a_module_without_any_features_is_refused() -> None:
     class Empty(nn.Module):
         def forward(self, x: Tensor) -> dict[str, Tensor]:
-            return {"x": x}
+            return {"x": x.int()}
 
     with pytest.raises(RepresentationError, match="Empty calls no module"):
         phi("0", Empty())

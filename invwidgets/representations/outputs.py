@@ -1,0 +1,119 @@
+"""The tensors within what a module returns, by path: of tuples, lists, dicts, dataclasses.
+
+>>> [(in_name(path), tuple(t.shape)) for path, t in leaves({"a": [torch.ones(1, 2)], "b c": None})]
+[('.a[0]', (1, 2))]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+_DEEPEST = 6  # containers within containers
+_MOST = 3  # items that are told
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a path into a container: an item, or an attribute."""
+
+    key: str | int
+    attribute: bool = False
+
+    def take(self, value: Any) -> Any:
+        return getattr(value, str(self.key)) if self.attribute else value[self.key]
+
+    def __str__(self) -> str:
+        plain = isinstance(self.key, str) and self.key.isidentifier()
+        return f".{self.key}" if plain else f"[{self.key!r}]"
+
+
+Path = tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where features come about: the name of a call, the path in what it returns.
+
+    ``batch_second``: its axes are (L, N, D), and are moved to (N, L, D).
+    """
+
+    call: str
+    path: Path = ()
+    batch_second: bool = False
+
+    def take(self, returned: Any) -> Tensor:
+        for step in self.path:
+            returned = step.take(returned)
+        features: Tensor = returned.transpose(0, 1) if self.batch_second else returned
+        return features
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """What is within a value and is no container itself, None left out, in its order."""
+    found = _items(value) if len(path) < _DEEPEST else None
+    if found is None:
+        yield path, value
+        return
+    for step, item in found:
+        if item is not None:
+            yield from leaves(item, (*path, step))
+
+
+def in_name(path: Path) -> str:
+    """A path as it is written after a layer's name."""
+    return "".join(map(str, path))
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """A layer's name as it was given, and as this package writes it."""
+    single = name.replace('"', "'")
+    return name, single, re.sub(r"\['([^\W\d]\w*)'\]", r".\1", single)
+
+
+def in_words(value: Any) -> str:
+    """What a module returned, shortly.
+
+    >>> in_words((torch.ones(1, 4), 2)), in_words([])
+    ('a tuple of a tensor (1, 4) and an int', 'an empty list')
+    """
+    if isinstance(value, Tensor):
+        return f"a tensor {tuple(value.shape)}"
+    kind = type(value).__name__
+    found = _items(value)
+    if value is None or found is None:
+        return "None" if value is None else _a(kind)
+    if not found:
+        return f"an empty {kind}"
+    told = [
+        f"a tensor {tuple(v.shape)}"
+        if isinstance(v, Tensor)
+        else ("None" if v is None else _a(type(v).__name__))
+        for _, v in found[:_MOST]
+    ]
+    if len(found) > _MOST:
+        return f"{_a(kind)} of {', '.join(told)} and {len(found) - _MOST} more"
+    return f"{_a(kind)} of {' and '.join(filter(None, (', '.join(told[:-1]), told[-1])))}"
+
+
+def _a(kind: str) -> str:
+    return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
+
+
+def _items(value: Any) -> list[tuple[Step, Any]] | None:
+    """The items of a container; None for what is none."""
+    if isinstance(value, Mapping):
+        return [(Step(key), item) for key, item in value.items() if isinstance(key, str | int)]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return [(Step(name, True), getattr(value, name)) for name in value._fields]
+    if isinstance(value, list | tuple):
+        return [(Step(place), item) for place, item in enumerate(value)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [f.name for f in dataclasses.fields(value)]
+        return [(Step(name, True), getattr(value, name, None)) for name in names]
+    return None
