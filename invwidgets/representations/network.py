@@ -191,12 +191,15 @@ def find_layer(name: str, network: Network, trace: Trace) -> TracedLayer:
         for layer in traced:
             if written == layer.info.name or written in layer.info.aliases:
                 return layer
-        counted = re.sub(r"_\d+$", "_", written)
-        if reason := trace.refused.get(written) or trace.refused.get(counted):
-            subject = "it" if written in trace.refused else counted[:-1]
+        ends = f"its layers are {traced[0].info.name} … {traced[-1].info.name} ({len(traced)})"
+        if reason := trace.refused.get(written):
             raise RepresentationError(
-                f"layer {shown(name)} of {network.name} cannot be inverted: {subject} {reason}; "
-                f"its layers are {traced[0].info.name} … {traced[-1].info.name} ({len(traced)})"
+                f"layer {shown(name)} of {network.name} cannot be inverted: it {reason}; {ends}"
+            )
+        counted = re.sub(r"_\d+$", "_", written)
+        if reason := trace.refused.get(counted):
+            raise UnknownNameError(
+                f"no layer {shown(name)} in {network.name}: {counted[:-1]} {reason}; {ends}"
             )
     names = [t.info.name for t in traced]
     others = [*network.aliases, *(a for t in traced for a in t.info.aliases)]

@@ -148,7 +148,6 @@ def test_of_several_parts_one_must_be_named() -> None:
         ("windows", "is a tensor of 6 rows for one image"),
         ("blocks", r"is a ModuleList, which is not called itself: name one in it, blocks.0 … bl"),
         ("scale", "is a parameter or a buffer"),
-        ("patch_3", "patch is called once: patch"),
     ],
 )
 def test_what_is_there_and_no_layer_says_why(layer: str, reason: str) -> None:
@@ -161,6 +160,10 @@ def test_what_is_not_there_is_still_no_layer() -> None:
     for layer in ("blocks.9", "blocks.0[7]", "output.nothing"):
         with pytest.raises(UnknownNameError, match="no layer"):
             phi(layer, library())
+    with pytest.raises(
+        UnknownNameError, match=r"no layer 'patch_3' .*: patch is called once: patch"
+    ):
+        phi("patch_3", library())
 
 
 def test_an_output_without_features_is_said() -> None:
@@ -216,7 +219,6 @@ def test_sequence_first_tokens_are_moved_batch_first() -> None:
     torch.testing.assert_close(tokens(features)[:, :42], expected[:, 1:], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(features[:, :, 6, 0], expected[:, 0], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(own(images[1:]), features[1:], rtol=1e-4, atol=1e-4)
-    assert not own._trunk.alone
     result = iw.invert("coffee", own, region="1:3,1:3", seeds=2, steps=3)
     assert result.relative_error is not None
 
