@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 import invwidgets as iw
+from tests.test_site import examples
 
 PAGE = Path(__file__).parents[1] / "docs" / "edit-a-code.md"
 Found = dict[str, Any]
@@ -27,7 +27,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
         def invert(self, **options: Any) -> iw.Reconstruction:
             return iw.invert(**options | {"seeds": 1, "steps": 40, "threads": 1, "frames": 0})
 
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.S | re.M))
+    code = "\n".join(examples(PAGE))
     known: Found = {"iw": Short()}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("page"))

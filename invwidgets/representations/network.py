@@ -131,7 +131,7 @@ class NetworkRepresentation(Representation):
         return other if same else other.to(*place)
 
     def layers(self, size: tuple[int, int] | None = None) -> tuple[Layer, ...]:
-        return tuple(t.info for t in _traced(self._network, size or self.size))
+        return tuple(t.info for t in _trace_of(self._network, size or self.size).layers)
 
     def layer_info(self, size: tuple[int, int] | None = None) -> Layer:
         return self.traced_layer(size or self.size).info
@@ -159,7 +159,7 @@ class NetworkRepresentation(Representation):
         return layout.arrange(features)
 
     def traced_layer(self, size: tuple[int, int]) -> TracedLayer:
-        return _traced(self._network, size)[self._index]
+        return _trace_of(self._network, size).layers[self._index]
 
 
 def _rebuilt(
@@ -187,11 +187,11 @@ def find_layer(name: str, network: Network, trace: Trace) -> TracedLayer:
             f"layer {shown(name)}: give a layer's name; {network.name} has {first} … {last}"
         )
     wanted = network.aliases.get(name, name)
+    ends = f"its layers are {traced[0].info.name} … {traced[-1].info.name} ({len(traced)})"
     for written in spellings(wanted):
         for layer in traced:
             if written == layer.info.name or written in layer.info.aliases:
                 return layer
-        ends = f"its layers are {traced[0].info.name} … {traced[-1].info.name} ({len(traced)})"
         if reason := trace.refused.get(written):
             raise RepresentationError(
                 f"layer {shown(name)} of {network.name} cannot be inverted: it {reason}; {ends}"
@@ -235,10 +235,6 @@ def _like(network: Network) -> Tensor:
     tensors = [*network.module.parameters(), *network.module.buffers()]
     found = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
     return found.new_empty(0)
-
-
-def _traced(network: Network, size: tuple[int, int]) -> tuple[TracedLayer, ...]:
-    return _trace_of(network, size).layers
 
 
 @own_state()

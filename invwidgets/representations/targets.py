@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import BadSettingError, own_words, shown, shown_path
 from .base import Layer, Representation
+from .caching import cached_target
 from .tracing import Layout
 
 TargetSource = str | os.PathLike[str] | np.ndarray[Any, Any] | Tensor
@@ -39,7 +40,7 @@ def read_features(given: TargetSource) -> Tensor:
         raise BadSettingError(f"target {shown(given)}: give {_REMEDY}")
     try:
         kept: Tensor = torch.as_tensor(values).detach().cpu().clone()
-    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise BadSettingError(f"{name} is not made of numbers ({own_words(error)})") from None
     if kept.is_complex() or kept.dtype == torch.bool or kept.layout != torch.strided:
         raise BadSettingError(
@@ -69,8 +70,10 @@ def fit_features(given: Tensor, representation: Representation, size: tuple[int,
             f"NaN, infinite or too large for {str(features.dtype).removeprefix('torch.')}; give "
             "finite features, such as torch.nan_to_num(target)"
         )
-    blank = representation.mean_color[:, None, None].expand(3, *size)
-    like = representation.target(blank)  # in its memory layout sums round as those of a photo's
+    blank = representation.mean_color[:, None, None].float().expand(3, *size)
+    like = cached_target(
+        representation, blank
+    )  # in its memory layout sums round as those of a photo's
     return torch.empty_like(like).copy_(features)
 
 

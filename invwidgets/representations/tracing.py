@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..models.refusals import words_of_failures
 from .base import Layer, Region
-from .outputs import Path, Place, in_name, in_words, leaves
+from .outputs import Path, Place, in_words, leaves
 from .receptive_fields.boxes import EMPTY, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
@@ -139,7 +139,7 @@ def trace_layers(module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, 
         pass_ = _Pass(module, size)
         pass_.run(mean, std)
         if pass_.unclear:
-            second = _batch_second(module, mean, std, size, pass_.unclear)
+            second = pass_.batch_second(mean, std)
             if second:
                 pass_ = _Pass(module, size, second)
                 pass_.run(mean, std)
@@ -168,13 +168,28 @@ class _Pass:
 
     def run(self, mean: Tensor, std: Tensor) -> None:
         image = self.boxes.image(*self.size, like=mean)
-        with ExitStack() as stack:
-            for name, layer in self.module.named_modules():
-                if name:
-                    stack.callback(layer.register_forward_hook(self._hook(name)).remove)
-            with torch.no_grad(), self.boxes:
-                returned = self.module((image - mean[:, None, None]) / std[:, None, None])
-                self._ends(returned)
+        with _hearing(self.module, self._heard), torch.no_grad(), self.boxes:
+            self._ends(self.module((image - mean[:, None, None]) / std[:, None, None]))
+
+    def batch_second(self, mean: Tensor, std: Tensor) -> set[str]:
+        """Of tensors (L, 1, D) of one image those that are (L, 2, D) of two."""
+        names, found = CallNames(self.module), set()
+
+        def look(called: str, output: Any) -> None:
+            for path, value in leaves(output):
+                name = self._written(called, path)
+                one = self.unclear.get(name)
+                if one and isinstance(value, Tensor) and value.shape == (one[0], 2, one[2]):
+                    found.add(name)
+
+        images = torch.rand(2, 3, *self.size, generator=torch.Generator().manual_seed(0)).to(mean)
+        hearing = _hearing(self.module, lambda path, _, output: look(names.of_next(path), output))
+        with hearing, torch.no_grad():
+            try:
+                look(names.output, self.module((images - mean[:, None, None]) / std[:, None, None]))
+            except Exception:  # it takes one image at a time
+                return set()
+        return found
 
     def trace(self) -> Trace:
         layers = tuple(
@@ -183,13 +198,10 @@ class _Pass:
         )
         return Trace(layers, self.last, self._reasons(), self.beyond)
 
-    def _hook(self, name: str) -> Any:
-        def record(layer: nn.Module, _: Any, output: Any) -> None:
-            called = self.names.of_next(name)
-            self.called.setdefault(name, []).append(called)
-            self._record(called, layer, output)
-
-        return record
+    def _heard(self, path: str, layer: nn.Module, output: Any) -> None:
+        called = self.names.of_next(path)
+        self.called.setdefault(path, []).append(called)
+        self._record(called, layer, output)
 
     def _record(self, called: str, layer: nn.Module, output: Any, end: bool = False) -> list[int]:
         """Enter the layers of what a call returned; their indices."""
@@ -282,31 +294,15 @@ class _Pass:
         return f"is a {type(part).__name__}, which is not called itself: name one in it, {ends}"
 
 
-def _batch_second(
-    module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, int],
-    unclear: Mapping[str, tuple[int, ...]],
-) -> set[str]:  # fmt: skip
-    """Of tensors (L, 1, D) of one image those that are (L, 2, D) of two."""
-    names, found = CallNames(module), set()
-
-    def look(called: str, output: Any) -> None:
-        for path, value in leaves(output):
-            name = f"{called}{in_name(path)}"
-            one = unclear.get(name)
-            if one and isinstance(value, Tensor) and value.shape == (one[0], 2, one[2]):
-                found.add(name)
-
-    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(mean)
-    with ExitStack() as stack, torch.no_grad():
+@contextmanager
+def _hearing(module: nn.Module, hear: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
+    """Tell ``hear`` of every call inside a module: its path, the part, what it returned."""
+    with ExitStack() as stack:
         for path, part in module.named_modules():
             if path:
-                hook = partial(lambda path, _, __, output: look(names.of_next(path), output), path)
+                hook = partial(lambda path, part, _, output: hear(path, part, output), path)
                 stack.callback(part.register_forward_hook(hook).remove)
-        try:
-            look(names.output, module((images - mean[:, None, None]) / std[:, None, None]))
-        except Exception:  # it takes one image at a time
-            return set()
-    return found
+        yield
 
 
 def _is_view(output: Tensor, features: Tensor, version: int) -> bool:
