@@ -71,9 +71,7 @@ def fit_features(given: Tensor, representation: Representation, size: tuple[int,
             "finite features, such as torch.nan_to_num(target)"
         )
     blank = representation.mean_color[:, None, None].float().expand(3, *size)
-    like = cached_target(
-        representation, blank
-    )  # in its memory layout sums round as those of a photo's
+    like = cached_target(representation, blank)  # in its layout sums round as those of a photo's
     return torch.empty_like(like).copy_(features)
 
 
