@@ -15,7 +15,7 @@ from PIL import Image
 
 import invwidgets as iw
 
-CHOSEN_ON = ("coffee", "chelsea", "astronaut")
+CHOSEN_ON = ("coffee", "chelsea", "astronaut", "hopper", "camera")
 NOT_BUNDLED = {
     "motorcycle": ("skimage.data", "motorcycle_left.png"),
     "hubble": ("skimage.data", "hubble_deep_field.jpg"),

@@ -218,7 +218,7 @@ def _search(
             best_energy.fill_(torch.inf)  # energies of other weights do not compare
         if phase.restart and phase_step == 0:
             optimizer.forget()
-        jitter = phase.jitter if values["jitter"] is None else values["jitter"]
+        jitter = phase.jitter_at(phase_step) if values["jitter"] is None else values["jitter"]
         if jitter > margin:
             room = jitter - margin + (jitter - margin) % 2  # even: the middle stays where it is
             z, margin = grown(z, room), margin + room

@@ -1,4 +1,4 @@
-"""A stretch of a run: so many steps, at a rate that stays or glides.
+"""A stretch of a run: so many steps, at a rate and a jitter that stay or glide.
 
 >>> Phase(100, 8.0, 0.5).rate_at(50)
 4.25
@@ -33,7 +33,10 @@ class Phase:
     rate_end : float, optional
         The rate at the end; by default it stays.
     jitter : int
-        The largest shift of the image, in pixels.
+        The range of the image's random shifts, in pixels.
+    jitter_end : int, optional
+        The jitter of the last quarter, to which it falls or rises evenly, in even numbers; by
+        default it stays.
     restart : bool
         Begin with the optimiser's momentum forgotten.
 
@@ -48,6 +51,7 @@ class Phase:
     rate_end: float | None = None
     jitter: int = 0
     restart: bool = False
+    jitter_end: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -59,6 +63,9 @@ class Phase:
         if self.rate_end is not None:
             end = real_number(self.rate_end, "rate_end", 0, MAX_RATE)
             object.__setattr__(self, "rate_end", end)
+        if self.jitter_end is not None:
+            last = whole_number(self.jitter_end, "jitter_end", 0, MAX_SIDE)
+            object.__setattr__(self, "jitter_end", last)
 
     def bf16_at(self, step: int) -> bool:
         """Whether a step may be computed in bfloat16: all but the last tenth, at least one."""
@@ -70,6 +77,18 @@ class Phase:
             return self.rate
         turn = (1 + math.cos(math.pi * step / self.steps)) / 2
         return self.rate_end + (self.rate - self.rate_end) * turn
+
+    def jitter_at(self, step: int) -> int:
+        """The jitter at a step of this phase, from 0.
+
+        >>> phase = Phase(100, 8.0, 0.5, jitter=16, jitter_end=0)
+        >>> phase.jitter_at(0), phase.jitter_at(50), phase.jitter_at(75)
+        (16, 6, 0)
+        """
+        if self.jitter_end is None:
+            return self.jitter
+        left = max(0.0, 1 - step / (0.75 * self.steps))
+        return 2 * round((self.jitter_end + (self.jitter - self.jitter_end) * left) / 2)
 
 
 def checked_phases(given: Any) -> tuple[Phase, ...]:

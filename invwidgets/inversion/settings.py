@@ -168,7 +168,7 @@ class InversionSettings:
     @property
     def jitter(self) -> int:
         """The largest shift of any phase, in pixels: the canvas is that much larger."""
-        return max(phase.jitter for phase in self.phases)
+        return max(max(phase.jitter, phase.jitter_end or 0) for phase in self.phases)
 
     def __post_init__(self) -> None:
         for name in _REALS:

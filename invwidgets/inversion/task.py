@@ -181,4 +181,5 @@ def _warm_phase(settings: InversionSettings) -> Phase:
     """The steps a finished run goes on for: as its last phase, at a third of that one's rate."""
     last = settings.phases[-1]
     rate = last.rate if last.rate_end is None else max(last.rate / 3, last.rate_end)
-    return replace(last, steps=WARM_STEPS, rate=rate, restart=True)
+    jitter = last.jitter if last.jitter_end is None else last.jitter_end
+    return replace(last, steps=WARM_STEPS, rate=rate, jitter=jitter, jitter_end=None, restart=True)

@@ -179,7 +179,9 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
             arguments[name] = getattr(options, name)
     if "jitter" in options.overridden:
         settings = _preset(options, representation)
-        arguments["phases"] = tuple(replace(p, jitter=options.jitter) for p in settings.phases)
+        arguments["phases"] = tuple(
+            replace(p, jitter=options.jitter, jitter_end=None) for p in settings.phases
+        )
     return arguments
 
 

@@ -129,6 +129,21 @@ def test_jitter_has_a_larger_canvas_and_the_same_picture() -> None:
     assert torch.equal(step.images, middle.clamp(0, 1))
 
 
+def test_a_jitter_that_glides_to_none_ends_at_the_image_itself() -> None:
+    """At rate 0 from the photo, an error is that of the shift alone."""
+    at_photo = SETTINGS.replace(start="photo", bound=None)
+    gliding, staying = (
+        [
+            step.energies["data"].max()
+            for step, _ in search(at_photo.replace(phases=(Phase(12, 0.0, None, 4, False, end),)))
+        ]
+        for end in (0, None)
+    )
+    assert max(gliding[:6]) > 1e-3
+    assert max(gliding[-2:]) < 1e-8
+    assert max(staying[-2:]) > 1e-3
+
+
 def test_caricature_starts_from_the_photo() -> None:
     settings = SETTINGS.replace(objective="caricature", start="photo", phases=(Phase(1, 0.0),))
     step = search(settings)[0][0]

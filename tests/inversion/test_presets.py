@@ -128,6 +128,46 @@ def test_a_short_run_gains_by_its_own_rate(model: str, layer: str, weights: str)
     assert ours.ssim[0] > other.ssim[0]
 
 
+def test_ours_shifts_images_where_cells_are_far_apart_and_nowhere_else() -> None:
+    lite = representation("efficientnet_lite0", weights="random")
+    for layer, wanted in (("blocks.2", 0), ("blocks.4", 16), ("blocks.6", 16), ("classifier", 0)):
+        settings = preset("default", lite.at(layer))
+        assert settings.jitter == wanted, layer
+        assert settings.phases[-1].jitter_at(settings.steps - 1) == 0
+        assert settings.steps == (200 if wanted else 150)
+    deep = lite.at("blocks.4")
+    assert preset("default", deep, size=(64, 96)).jitter == 4, "a 14th of the shorter side"
+    assert preset("default", deep, coverage=0.9).jitter == 0, "a region that sees a part"
+    short = preset("default", deep, steps=50)
+    assert (short.steps, short.jitter) == (50, 16)
+    whole = preset("default", deep)
+    for step in (0, 25, 44):  # λ_V falls as in the whole run, in a quarter of its steps
+        assert short.tv_factor(step) == pytest.approx(whole.tv_factor(4 * step))
+    assert short.tv_factor(45) == 1
+    own = preset("default", deep, phases=(Phase(40, 5.0),))
+    assert own.jitter == 0
+    assert own.tv_factor(19) > 1 == own.tv_factor(20), "λ_V falls over half of one's own steps"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("photo", ["rocket", "flower"])
+def test_another_network_believes_our_deep_images_more_than_unshifted_ones(photo: str) -> None:
+    """On photos on which nothing was chosen, beside the search of before, without shifts."""
+    judge = representation("efficientnet_lite2")
+    searched = representation("efficientnet_lite0", "blocks.4")
+    still = {"phases": (Phase(150, 9.0, 0.05),), "tv_boost": 4.0}
+    ours, other = (
+        invert(photo, searched, seeds=1, frames=0, precision="float32", **changes)
+        for changes in ({}, still)
+    )
+    mine, theirs = ours.judged_by(judge), other.judged_by(judge)
+    assert mine.feature_distance[0] < 0.95 * theirs.feature_distance[0]
+    assert mine.color is not None
+    assert theirs.color is not None
+    assert abs(1 - mine.color[0]) < abs(1 - theirs.color[0])
+    assert ours.relative_error[0] < 1.3 * other.relative_error[0]
+
+
 CAFFENET = load_network("caffenet", "random")
 TABLES = Path("docs/papers.md").read_text()
 LAYERS = [

@@ -303,6 +303,18 @@ def test_a_knob_after_the_end_goes_on_warm_and_the_code_replays(session: Session
     assert torch.equal(again.images, second.images)
 
 
+def test_a_finished_run_goes_on_with_the_jitter_it_ended_with(session: Session) -> None:
+    for phase, wanted in (
+        (iw.Phase(5, 4.0, 0.5, jitter=4, jitter_end=0), 0),
+        (iw.Phase(5, 4.0, 0.5, jitter=4), 4),
+    ):
+        session.start("coffee", **SMALL, phases=[phase], threads=1)
+        done(session)
+        session.set_knobs(tv_weight=1.0)
+        last = done(session).settings.phases[-1]
+        assert [last.jitter_at(step) for step in range(last.steps)] == [wanted] * WARM_STEPS
+
+
 def test_jitter_acts_while_it_runs_and_replays(session: Session, told: list[Progress]) -> None:
     session.start("coffee", **SMALL, steps=20, micro_batch=2, paused=True)
     for turn, knob in enumerate(({"jitter": 6}, {"jitter": 3}, {"jitter": None}), 1):

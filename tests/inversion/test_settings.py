@@ -153,9 +153,21 @@ def test_seeds() -> None:
         ({"steps": 5, "rate": -1.0}, "rate -1"),
         ({"steps": 5, "rate": 1.0, "rate_end": math.nan}, "rate_end nan"),
         ({"steps": 5, "rate": 1.0, "jitter": -1}, "jitter -1"),
+        ({"steps": 5, "rate": 1.0, "jitter_end": -1}, "jitter_end -1"),
+        ({"steps": 5, "rate": 1.0, "jitter_end": 0.5}, "jitter_end 0.5"),
         ({"steps": 5, "rate": 1e308}, "rate 1e[+]308.*at most"),
     ],
 )
 def test_phases_out_of_range(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(BadSettingError, match=words):
         Phase(**arguments)
+
+
+def test_a_jitter_stays_or_glides_in_even_numbers() -> None:
+    assert [Phase(4, 1.0, jitter=3).jitter_at(step) for step in range(4)] == [3] * 4
+    down = [Phase(100, 1.0, jitter=16, jitter_end=0).jitter_at(step) for step in range(100)]
+    assert (down[0], down[50], down[74:]) == (16, 6, [0] * 26)
+    assert down == sorted(down, reverse=True)
+    assert set(down) == set(range(0, 17, 2))
+    up = InversionSettings(phases=(Phase(9, 1.0, jitter=2, jitter_end=6),))
+    assert up.jitter == 6, "the canvas has room for the largest shift"

@@ -83,7 +83,7 @@ def test_nothing_is_computed_beyond_the_cut_nor_for_the_weights(lite: Counter) -
 
 @pytest.mark.parametrize(
     ("options", "limit"),
-    [(LITE, 0.8), (ALEXNET, 1.06)],  # 0.65 and 1.02: gradients masked in place, BatchNorm folded
+    [(LITE, 0.8), (ALEXNET, 1.1)],  # 0.65 and 1.07: BatchNorm folded, a canvas wider by the jitter
     ids=["efficientnet_lite0", "alexnet"],
 )
 def test_a_step_writes_less_than_the_plain_loop(options: dict[str, Any], limit: float) -> None:
