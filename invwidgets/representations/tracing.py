@@ -147,12 +147,12 @@ def trace_layers(
 
         return record
 
-    image = boxes.image(*size, like=mean)
+    image = boxes.image(*size, like=mean, channels=len(mean))
     with ExitStack() as stack:
         for name, layer in module.named_modules():
             if name:
                 stack.callback(layer.register_forward_hook(hook(name)).remove)
-        stack.enter_context(words_of_failures(module, size))
+        stack.enter_context(words_of_failures(module, size, len(mean)))
         with torch.no_grad(), boxes:
             returned = module((image - mean[:, None, None]) / std[:, None, None])
     beyond = _no_features(returned)
