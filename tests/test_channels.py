@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -354,3 +355,25 @@ def test_another_network_judges_only_images_that_it_takes() -> None:
     ):
         with pytest.raises(InvwidgetsError, match=r"takes images of 3 channels and these have 1"):
             call()
+
+
+# ---- a network of digits, as docs/channels.md has it
+
+
+def test_deeper_layers_of_a_network_of_digits_keep_less() -> None:
+    pytest.importorskip("sklearn")
+    page = (Path(__file__).parents[1] / "docs" / "channels.md").read_text()
+    known: dict[str, Any] = {}
+    training = re.search(r"^```python\n(.*?)^```", page, re.S | re.M)
+    assert training is not None
+    exec(compile(training[1], "docs/channels.md", "exec"), known)
+    net, digit, labels = known["net"], known["images"][1600], known["labels"]
+    with torch.no_grad():
+        said = net((known["images"] - known["mean"]) / known["std"])[1500:].argmax(1)
+    assert 0.85 < float((said == labels[1500:]).float().mean()) < 1
+    many = {"mean": known["mean"], "std": known["std"], "size": 8, "tv_weight": 0, "seeds": 2}
+    first, middle, last = (iw.invert(digit, net, layer, **many) for layer in ("1", "6", "8"))
+    assert max(error for r in (first, middle, last) for error in r.relative_error) < 0.05
+    assert min(first.psnr) > 40 > 32 > max(middle.psnr) > max(last.psnr) + 10
+    assert first.diversity["pixels"] < 0.001 < 0.01 < middle.diversity["pixels"]
+    assert middle.diversity["pixels"] < last.diversity["pixels"]
