@@ -54,7 +54,7 @@ def real_number(
 
     Raises ``error``.
     """
-    number = _as_real(value)
+    number = as_real(value)
     if number is None or not _within(number, low, high):
         raise error(_refusal(value, name, "a finite number", low, high, remedy))
     return number
@@ -117,7 +117,8 @@ def is_flag(value: Any) -> bool:
     return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
 
 
-def _as_real(value: Any) -> float | None:
+def as_real(value: Any) -> float | None:
+    """A finite real number; None where it is none."""
     whole = as_whole(value)
     if whole is not None:
         return whole if abs(whole) < 2**1023 else None

@@ -4,7 +4,8 @@
     >>> photo.shape, photo.min() >= 0, photo.max() <= 1
     (torch.Size([3, 224, 224]), tensor(True), tensor(True))
 
-A photo is a float32 tensor (3, H, W), RGB, in [0, 1].
+A photo is a float32 tensor (3, H, W), RGB, in [0, 1]; an image for a network that takes another
+number of channels C is (C, H, W).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -25,7 +26,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from .arguments import as_whole, items, real_number
+from .arguments import as_whole, items, real_number, whole_number, whole_numbers
 from .errors import (
     BadImageError,
     BadSettingError,
@@ -63,9 +64,13 @@ def photo_name(source: PhotoSource) -> str:
 
 
 def read_photo(
-    source: PhotoSource, size: Size | None = None, fit: str = "crop", at: float = 0.5
+    source: PhotoSource,
+    size: Size | None = None,
+    fit: str = "crop",
+    at: float = 0.5,
+    channels: int = 3,
 ) -> Tensor:
-    """Read any photo as a float32 tensor (3, H, W), RGB, in [0, 1].
+    """Read any photo as a float32 tensor (3, H, W), RGB, in [0, 1], or another image (C, H, W).
 
     >>> read_photo("chelsea", size=(120, 160)).shape
     torch.Size([3, 120, 160])
@@ -84,11 +89,16 @@ def read_photo(
         ``"crop"`` cuts the photo to the wanted shape before resizing, ``"stretch"`` does not.
     at : float
         Where the cut lies: 0 the top or the left, 0.5 the centre, 1 the bottom or the right.
+    channels : int
+        C, how many channels the image shall have: 3 are RGB. For 1, photos become gray (ITU-R
+        BT.601 weights), and an array or tensor of one channel is taken as it is. For any other
+        number, give an array or a tensor (C, H, W) or (H, W, C) of the types above; one that could
+        be both is refused.
 
     Returns
     -------
     torch.Tensor
-        (3, H, W).
+        (C, H, W).
 
     Raises
     ------
@@ -98,7 +108,16 @@ def read_photo(
         For a name that is no bundled photo.
     """
     check_fit(fit)
-    if isinstance(source, Tensor):
+    channels = whole_number(channels, "channels", 1)
+    if channels != 3 and isinstance(source, Tensor | np.ndarray):
+        image = _of_channels(source, channels)
+    elif channels not in (1, 3):
+        what = source if isinstance(source, str | os.PathLike) else type(source).__name__
+        raise BadImageError(
+            f"photo {shown(what)} has 3 channels, and {channels} are needed: give an array or a "
+            f"tensor ({channels}, H, W)"
+        )
+    elif isinstance(source, Tensor):
         image = _from_tensor(source)
     elif isinstance(source, np.ndarray):
         image = _from_array(source)
@@ -116,6 +135,8 @@ def read_photo(
         )
     if image.shape[-1] < 1 or image.shape[-2] < 1:
         raise BadImageError(f"an image of shape {tuple(image.shape)} has no pixels")
+    if channels == 1:
+        image = luminance(image)[:1] if len(image) == 3 else image
     return image if size is None else resize(image, parse_size(size), fit, at)
 
 
@@ -156,21 +177,75 @@ def resize(image: Tensor, size: tuple[int, int], fit: str = "crop", at: float = 
     return resized[0].clamp_(0, 1)
 
 
-def to_uint8(images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Images (..., 3, H, W) in [0, 1] as uint8 pixels (..., H, W, 3), clipped and rounded."""
-    pixels = images.detach().clamp(0, 1).mul(255).round().to(torch.uint8)
+def in_rgb(images: Tensor, rgb: Sequence[int] | None = None) -> Tensor:
+    """Images (..., C, H, W) as they are drawn, (..., 3, H, W): one channel as gray, of others the
+    channels ``rgb`` as red, green and blue, by default the first three; of two, blue is black.
+
+    >>> in_rgb(torch.rand(7, 8, 8), (6, 3, 0)).shape
+    torch.Size([3, 8, 8])
+
+    Raises ``BadSettingError`` for channels that are not there.
+    """
+    channels = images.shape[-3]
+    if rgb is None:
+        if channels < 3:
+            missing = images if channels == 1 else torch.zeros_like(images[..., :1, :, :])
+            return torch.cat([images, *[missing] * (3 - channels)], -3)
+        return images[..., :3, :, :]
+    chosen = whole_numbers(rgb, "rgb")
+    if len(chosen) != 3 or not all(0 <= channel < channels for channel in chosen):
+        raise BadSettingError(
+            f"rgb {shown(rgb)}: give the three channels drawn as red, green and blue, of "
+            f"0 … {channels - 1}"
+        )
+    return images[..., chosen, :, :]
+
+
+def rgb_note(channels: int, rgb: Sequence[int] | None = None) -> str:
+    """What a picture says of the channels it is drawn of; empty where they are gray or RGB.
+
+    >>> rgb_note(7), rgb_note(3)
+    ('channels 0, 1, 2 of 7 as red, green, blue', '')
+    """
+    if rgb is None and channels in (1, 3):
+        return ""
+    drawn = [*range(min(channels, 3))] if rgb is None else list(rgb)
+    colors = ("red", "green", "blue")[: len(drawn)]
+    return f"channels {', '.join(map(str, drawn))} of {channels} as {', '.join(colors)}"
+
+
+def to_uint8(
+    images: Tensor, rgb: Sequence[int] | None = None
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Images (..., C, H, W) in [0, 1] as uint8 pixels (..., H, W, 3): clipped, ``in_rgb``."""
+    pixels = in_rgb(images, rgb).detach().clamp(0, 1).mul(255).round().to(torch.uint8)
     return pixels.movedim(-3, -1).cpu().numpy()
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """One image (3, H, W) in [0, 1] as a PIL picture."""
-    return Image.fromarray(to_uint8(image))
+    """One image (C, H, W) in [0, 1] as a PIL picture: gray of one channel, of others ``in_rgb``."""
+    pixels = to_uint8(image)
+    return Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels)
 
 
 def luminance(photo: Tensor) -> Tensor:
     """Photos (…, 3, H, W) without their colour (ITU-R BT.601 weights), still of three channels."""
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=photo.dtype, device=photo.device)
     return (photo * weights[:, None, None]).sum(-3, keepdim=True).expand_as(photo)
+
+
+def sample_images(size: tuple[int, int], channels: int = 3) -> list[Tensor]:
+    """Images (C, H, W) of ordinary content: the bundled photos, in gray for one channel.
+
+    For another number than 1 and 3 each channel is another photo's gray.
+    """
+    if channels in (1, 3):
+        return [read_photo(name, size, channels=channels) for name in photos()]
+    gray = [read_photo(name, size, channels=1) for name in photos()]
+    return [
+        torch.cat([gray[(first + channel) % len(gray)] for channel in range(channels)])
+        for first in range(len(gray))
+    ]
 
 
 def _crop(image: Tensor, aspect: float, at: float) -> Tensor:
@@ -267,16 +342,24 @@ def _from_deep_grey(grey: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
-    if array.dtype == np.longdouble:
-        array = array.astype(np.float64)
-    if not array.dtype.isnative:  # big-endian, as some scanners write: torch takes the machine's
-        array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
         raise BadImageError(
             f"an array of shape {array.shape} is not one image: give (H, W), (H, W, 3) or (H, W, 4)"
         )
+    image = _as_tensor(array).movedim(-1, 0)
+    if image.shape[0] == 4:
+        image = image[:3] * image[3:] + (1 - image[3:])
+    return _checked(image)
+
+
+def _as_tensor(array: np.ndarray[Any, Any]) -> Tensor:
+    """An array of any shape as float32."""
+    if array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    if not array.dtype.isnative:  # big-endian, as some scanners write: torch takes the machine's
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind not in "buif":
         raise BadImageError(f"an array of {array.dtype} is not an image: give uint8, or floats")
     array = np.ascontiguousarray(array)
@@ -284,13 +367,10 @@ def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
         array = array.copy()
     if array.dtype == np.uint16:
         array = array.astype(np.float32) / 65535
-    image = _unit_range(torch.from_numpy(array)).movedim(-1, 0)
-    if image.shape[0] == 4:
-        image = image[:3] * image[3:] + (1 - image[3:])
-    return _checked(image)
+    return _unit_range(torch.from_numpy(array))
 
 
-def _from_tensor(tensor: Tensor) -> Tensor:
+def _check_dense(tensor: Tensor) -> None:
     if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
         kind = "meta" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
         kind = str(tensor.dtype).removeprefix("torch.") if tensor.is_complex() else kind
@@ -298,6 +378,10 @@ def _from_tensor(tensor: Tensor) -> Tensor:
             f"a tensor of {kind} numbers is not an image: give a dense one of uint8, uint16, or "
             "floats in [0, 1]"
         )
+
+
+def _from_tensor(tensor: Tensor) -> Tensor:
+    _check_dense(tensor)
     image = tensor.detach().cpu()
     if image.ndim == 4 and image.shape[0] == 1:
         image = image[0]
@@ -308,6 +392,48 @@ def _from_tensor(tensor: Tensor) -> Tensor:
             f"a tensor of shape {tuple(tensor.shape)} is not one image: give (3, H, W) or (1, H, W)"
         )
     return _checked(_unit_range(image))
+
+
+def _of_channels(given: Tensor | np.ndarray[Any, Any], channels: int) -> Tensor:
+    """An array or a tensor as (C, H, W) of another number of channels than 3.
+
+    For one channel it may also be a photo, which is returned with its colors.
+    """
+    shape = tuple(given.shape)
+    if isinstance(given, Tensor) and len(shape) == 4 and shape[0] == 1:
+        given, shape = given[0], shape[1:]
+    ways = {}
+    if len(shape) == 2 and channels == 1:
+        ways["H, W"] = given
+    if len(shape) == 3 and shape[0] == channels:
+        ways[f"{channels}, H, W"] = given
+    if len(shape) == 3 and shape[2] == channels:
+        ways[f"H, W, {channels}"] = given
+    if len(shape) == 3 and channels == 1:
+        if isinstance(given, Tensor) and shape[0] == 3:
+            ways["3, H, W"] = given
+        elif isinstance(given, np.ndarray) and shape[2] in (3, 4):
+            ways[f"H, W, {shape[2]}"] = given
+    kind = "a tensor" if isinstance(given, Tensor) else "an array"
+    if len(ways) != 1:
+        known = [f"({channels}, H, W)", f"(H, W, {channels})"]
+        known += ["(H, W)", "a photo"] if channels == 1 else []
+        said = " and ".join(f"({way})" for way in ways)
+        why = f"can be read as {said}: transpose it" if ways else "is not one image: give"
+        rest = "so that one is left" if ways else f"{', '.join(known[:-1])} or {known[-1]}"
+        raise BadImageError(
+            f"{kind} of shape {shape} for {channels} channel{'s' * (channels != 1)} {why} {rest}"
+        )
+    (way,) = ways
+    if way == "3, H, W" or (channels == 1 and way.endswith((" 3", " 4"))):
+        return _from_tensor(given) if isinstance(given, Tensor) else _from_array(given)
+    if isinstance(given, np.ndarray):
+        image = _as_tensor(given)
+    else:
+        _check_dense(given)
+        image = _unit_range(given.detach().cpu())
+    image = image[None] if image.ndim == 2 else image
+    return _in_range(image.movedim(-1, 0) if way == f"H, W, {channels}" else image)
 
 
 def _unit_range(image: Tensor) -> Tensor:
@@ -322,6 +448,11 @@ def _unit_range(image: Tensor) -> Tensor:
 
 def _checked(image: Tensor) -> Tensor:
     """(1|3, H, W) floats as (3, H, W), refused where they are not in [0, 1]."""
+    return _in_range(image).expand(3, *image.shape[-2:]).contiguous()
+
+
+def _in_range(image: Tensor) -> Tensor:
+    """Floats, refused where they are not in [0, 1]."""
     if image.numel():
         low, high = float(image.min()), float(image.max())
         if not bool(torch.isfinite(image).all()):
@@ -331,4 +462,4 @@ def _checked(image: Tensor) -> Tensor:
                 f"float values from {low:.4g} to {high:.4g}: floats are in [0, 1]; "
                 "give uint8 for 0 to 255"
             )
-    return image.clamp(0, 1).expand(3, *image.shape[-2:]).contiguous()
+    return image.clamp(0, 1).contiguous()

@@ -280,6 +280,12 @@ def _by_color(spec: str, representation: Representation) -> list[int]:
         raise SelectionError(
             f"channels {shown(spec)}: write color:top or color:bottom, with /K for one K-th of them"
         )
+    if representation.channels != 3:
+        raise SelectionError(
+            f"channels {shown(spec)}: {representation.name} takes images of "
+            f"{representation.channels} channel{'s' * (representation.channels != 1)}, which have "
+            "no colors; give channels by index or by group"
+        )
     order = colorfulness(representation).argsort(descending=found[1] == "top", stable=True)
     return [int(c) for c in order[: max(1, len(order) // int(found[2] or 2))]]
 

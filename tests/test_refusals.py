@@ -18,7 +18,7 @@ HALF: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 REMEDIES = {
     "size": "size=(HEIGHT, WIDTH)",
     "arguments": "takes images alone",
-    "channels": "photos have 3",
+    "channels": "mean and std have a number for each of 3",
     "clips": "takes clips",
     "sequences": "takes sequences",
     "ids": "ids of tokens",

@@ -30,7 +30,7 @@ from .waking import Waking
 class Evaluation:
     """What a run evaluates at every step.
 
-    ``energy`` is the objective's, (S,) of features. ``centre`` (3,) is the colour where z is zero;
+    ``energy`` is the objective's, (S,) of features. ``centre`` (C,) is the colour where z is zero;
     ``size`` (height, width) is the images';
     ``box`` what of them to compute, all by default; ``micro_batch`` how many seeds at once (None:
     all); ``cancelled`` is asked before each micro-batch; ``workers`` run them side by side.
@@ -89,7 +89,7 @@ class Evaluation:
     ) -> Tensor:
         seen, moved = self._seen(z, shifts), self._seen(gradient, shifts)
         centre = self.centre[:, None, None]
-        shape = (len(z), 3, *seen[0].shape[-2:])
+        shape = (len(z), len(self.centre), *seen[0].shape[-2:])
         images = z.new_empty(shape)
         for image, pixels in zip(images, seen, strict=True):
             torch.add(centre, pixels, alpha=1 / 255, out=image)
@@ -102,7 +102,7 @@ class Evaluation:
                 raise no_gradient(phi.representation if isinstance(phi, Waking) else phi)
             energy = self.energy(features.float())
             (image_gradient,) = torch.autograd.grad(energy.sum(), images)
-        if z.shape[1] == 1:  # a grey search: the three colours move as one
+        if z.shape[1] < len(centre):  # a grey search: the three colours move as one
             image_gradient = image_gradient.sum(1, keepdim=True)
         for pixels, change in zip(moved, image_gradient, strict=True):
             pixels.add_(change, alpha=weight / 255)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OwnPartError, SelectionError
-from ..images import photos, read_photo
+from ..images import sample_images
 from ..representations.base import Layer, Representation
 from ..representations.caching import cached
 from ..selection import Selection
@@ -324,13 +324,14 @@ def largest_response(representation: Representation, selection: Selection) -> Te
 
     It stands for IJCV16's Z, the largest over 1281 photos of ImageNet: eight photos hold less of
     what a unit looks for, so that "× 3" here means three times the most that these eight excite.
+    Where images have neither 1 nor 3 channels, ``sample_images`` makes them of the photos.
     """
     channels = Selection(channels=selection.channels)
 
     def find() -> Tensor:
         responses = [
-            channels.of(representation.target(read_photo(name, representation.size))).max()
-            for name in photos()
+            channels.of(representation.target(image)).max()
+            for image in sample_images(representation.size, representation.channels)
         ]
         return torch.stack(responses).max().reshape(1)
 

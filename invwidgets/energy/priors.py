@@ -1,6 +1,6 @@
 """The natural image prior: α-norm, total variation V^β, the bound, the jitter; and one's own.
 
-All act on the iterate z = 255·(x − centre), (S, 3, H, W), and give one number per seed. Ours
+All act on the iterate z = 255·(x − centre), (S, C, H, W), and give one number per seed. Ours
 are normalised as in IJCV16 (per pixel, by the image range), so that a weight means the same at
 every image size, and give energy and gradient in one pass, without autograd. An own one says its
 energy, and autograd does the rest:
@@ -37,7 +37,7 @@ class Prior(Part):
     >>> invert("coffee", layer="blocks.5", priors=[Gray(weight=0.1)])
 
     ``energy`` must be written; its gradient comes from autograd, unless ``add_gradient`` has a
-    closed form. z are iterates (S, 3, H, W), in 0-255 units from the run's centre, with one
+    closed form. z are iterates (S, C, H, W), in 0-255 units from the run's centre, with one
     channel where Φ sees only grey values.
 
     Parameters
@@ -64,7 +64,7 @@ class Prior(Part):
 
     @abstractmethod
     def energy(self, z: Tensor) -> Tensor:
-        """(S,), differentiable, of iterates z (S, 3, H, W), in 0-255 units from the centre."""
+        """(S,), differentiable, of iterates z (S, C, H, W), in 0-255 units from the centre."""
 
     def add_gradient(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:
         """The energy (S,), without a gradient; weight · ∂R/∂z is added to ``gradient`` in place.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..images import photos, read_photo
+from ..images import sample_images
 from ..representations.base import Representation
 from ..selection import Selection
 
@@ -59,7 +59,7 @@ def waking_of(
     layer, layers = representation.layer_info(size), representation.layers(size)
     place = next((k for k, known in enumerate(layers) if known.name == layer.name), 0)
     channel = Selection(channels=selection.channels)
-    images = [read_photo(name, size) for name in photos()]
+    images = sample_images(size, representation.channels)
     response = torch.cat([channel.of(representation.target(i)).flatten() for i in images])
     for known in reversed(layers[max(0, place - _BACK) : place]):
         if known.shape != layer.shape:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from ..errors import OutputError
 from ..files import written_whole
+from ..images import in_rgb, rgb_note
 from ..inversion.result import Reconstruction
 from .canvas import INK
 from .contrast import stretched
@@ -29,10 +30,10 @@ def save_animation(
     """
     if not len(result.frames):
         raise OutputError("no pictures of the run were kept: run again with frames=24")
-    frames = result.frames.movedim(2, -1).numpy()
+    frames = in_rgb(result.frames).movedim(2, -1).numpy()
     shown = [_shown(frame, result.handcrafted) for frame in frames]
     pictures = [Image.fromarray(_side_by_side(frame)) for frame in shown]
-    words = " · ".join(filter(None, (result.note, said)))
+    words = " · ".join(filter(None, (result.note, rgb_note(result.images.shape[1]), said)))
     if words:
         pictures = [_said(picture, words) for picture in pictures]
     each = max(20, round(1000 * seconds / len(pictures)))

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..images import to_uint8
+from ..images import rgb_note, to_uint8
 from ..inversion.progress import last_frame
 from ..inversion.result import Reconstruction, steps_in_words
 from .canvas import LIGHT, Theme
@@ -133,15 +133,18 @@ def gallery(
     limit: int = 64,
     theme: Theme = LIGHT,
     width: int | None = None,
+    rgb: Sequence[int] | None = None,
 ) -> Figure:
     """Draw a result: the photo first, then up to ``limit`` seeds, their mean and their spread.
 
     >>> gallery(invert("coffee", layer="blocks.2")).savefig("coffee.png")
 
     The best seed is framed, and a region's receptive field on the photo; weights that are not
-    pretrained are named.
+    pretrained are named. Images of one channel are drawn in gray. Of images that have neither one
+    nor three channels, the channels ``rgb`` are drawn as red, green and blue, by default the first
+    three; the heading says which.
     """
-    return gallery_of(result, columns, limit, theme, width).sheet.figure
+    return gallery_of(result, columns, limit, theme, width, rgb=rgb).sheet.figure
 
 
 def gallery_of(
@@ -152,9 +155,10 @@ def gallery_of(
     width: int | None = None,
     scale: float = 1.25,
     said: str = "",
+    rgb: Sequence[int] | None = None,
 ) -> Gallery:
     """The gallery of a result, ready to be drawn or saved; ``said`` is added to its heading."""
-    frame = last_frame(result)
+    frame = last_frame(result, rgb)
     images = frame.images
     count = min(limit, len(images))
     cells = count + (result.photo is not None) + (2 if count > 1 else 0)
@@ -169,11 +173,11 @@ def gallery_of(
         theme=theme,
         scale=scale,
         columns=columns,
-        heading=(title_of(result), " · ".join(filter(None, (picture_note(result), said)))),
+        heading=(title_of(result), " · ".join(filter(None, (picture_note(result, rgb), said)))),
         stretch=result.handcrafted,
     )
     if result.photo is not None:
-        drawn.show_photo(to_uint8(result.photo), result.photo_name, result.field_box)
+        drawn.show_photo(to_uint8(result.photo, rgb), result.photo_name, result.field_box)
     captions = [caption(result, index) for index in range(count)]
     drawn.show_seeds(images, captions, best_seed(result), frame.spread)
     return drawn
@@ -206,9 +210,11 @@ def note_of(result: Reconstruction) -> str:
     return " · ".join(parts)
 
 
-def picture_note(result: Reconstruction) -> str:
+def picture_note(result: Reconstruction, rgb: Sequence[int] | None = None) -> str:
     """The same, and how the pictures are shown where that is not as they are."""
-    return note_of(result) + (f" · {STRETCHED}" if result.handcrafted else "")
+    stretch = STRETCHED if result.handcrafted else ""
+    drawn = rgb_note(result.images.shape[1], rgb)
+    return " · ".join(filter(None, (note_of(result), stretch, drawn)))
 
 
 def best_seed(result: Reconstruction) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,11 +175,10 @@ def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str])
     if selection["region"] is not None and len(selection["region"]) != 4:
         raise ValueError(f"region is {shown(selection['region'])}")
     images = _images(tensors, seeds)
-    height, width = images.shape[-2:]
     photo, frames = tensors.pop("photo", None), tensors.pop("frames", None)
     target = tensors.pop("target", None)
     if photo is not None:
-        _shaped(photo, (3, height, width), "photo")
+        _shaped(photo, images.shape[1:], "photo")
     if target is not None:
         _target(target, photo)
     if frames is None or frames.dtype != torch.uint8 or len(frames) != len(header["frame_steps"]):
@@ -240,7 +240,7 @@ def _images(tensors: dict[str, Tensor], seeds: int) -> Tensor:
     images = tensors.pop("images")
     if images.ndim != 4:
         raise ValueError(f"images of shape {tuple(images.shape)}")
-    return _shaped(images, (seeds, 3, *images.shape[-2:]), "images")
+    return _shaped(images, (seeds, max(1, images.shape[1]), *images.shape[-2:]), "images")
 
 
 def _target(target: Tensor, photo: Tensor | None) -> None:
@@ -251,9 +251,9 @@ def _target(target: Tensor, photo: Tensor | None) -> None:
     _shaped(target, (1, *target.shape[1:]), "target")
 
 
-def _shaped(tensor: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
-    if tuple(tensor.shape) != shape or not tensor.is_floating_point():
-        raise ValueError(f"{name} of shape {tuple(tensor.shape)} where {shape} belongs")
+def _shaped(tensor: Tensor, shape: Sequence[int], name: str) -> Tensor:
+    if tuple(tensor.shape) != tuple(shape) or not tensor.is_floating_point():
+        raise ValueError(f"{name} of shape {tuple(tensor.shape)} where {tuple(shape)} belongs")
     if name in ("images", "photo", "target") and not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{name} holds NaN or infinite values")
     return tensor

@@ -38,9 +38,9 @@ def start_canvas(
 ) -> Tensor:
     """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey.
 
-    ``origin`` (3, H, W) is the image that the start ``photo`` begins at.
+    ``origin`` (C, H, W) is the image that the start ``photo`` begins at.
     """
-    colors = 1 if representation.grayscale else 3
+    colors = 1 if representation.grayscale else representation.channels
     if origin is not None:
         origin = to_iterate(grown(origin.to(centre)[None], settings.jitter), centre)
         if representation.grayscale:
@@ -51,7 +51,7 @@ def start_canvas(
 
 
 def centre_of(representation: Representation, settings: InversionSettings) -> Tensor:
-    """The colour (3,) where the iterate is zero."""
+    """The colour (C,) where the iterate is zero."""
     mean = representation.mean_color
     return mean if settings.centre is None else torch.tensor(settings.centre).to(mean)
 
@@ -91,11 +91,11 @@ def free_gradient(gradient: Tensor, z: Tensor, limit: float | str | None, centre
 
 
 def _black(z: Tensor, centre: Tensor) -> Tensor:
-    return to_iterate(torch.zeros(3, 1, 1, device=centre.device), centre)[: z.shape[1]]
+    return to_iterate(torch.zeros(len(centre), 1, 1, device=centre.device), centre)[: z.shape[1]]
 
 
 def grown(images: Tensor, margin: int) -> Tensor:
-    """Images (S, 3, H, W) continued by their border, to (S, 3, H + margin, W + margin)."""
+    """Images (S, C, H, W) continued by their border, to (S, C, H + margin, W + margin)."""
     before = margin // 2
     pads = (before, margin - before, before, margin - before)
     return torch.nn.functional.pad(images, pads, mode="replicate")

@@ -78,7 +78,7 @@ class Step:
     size : (int, int)
         (height, width) of the images.
     centre : torch.Tensor
-        (3,) in [0, 1], the colour of an iterate of zeros.
+        (C,) in [0, 1], the colour of an iterate of zeros.
     """
 
     index: int
@@ -92,7 +92,7 @@ class Step:
 
     @property
     def images(self) -> Tensor:
-        """The pictures (S, 3, H, W) in [0, 1], clipped: a copy made when it is asked for."""
+        """The pictures (S, C, H, W) in [0, 1], clipped: a copy made when it is asked for."""
         return raw_images(self.iterate, self.size, self.centre).clamp_(0, 1)
 
 
@@ -129,7 +129,7 @@ def run(
     size : (int, int), optional
         (height, width) of the images, the representation's own by default.
     origin : torch.Tensor, optional
-        (3, H, W) in [0, 1], where the start ``photo`` begins.
+        (C, H, W) in [0, 1], where the start ``photo`` begins.
     window : Window, optional
         What of the images to compute; all of it by default.
     workers : concurrent.futures.ThreadPoolExecutor, optional

@@ -81,6 +81,11 @@ def judged_by(result: Reconstruction, judge: str | Representation) -> Judgment:
             "nothing to compare them with; judge the result of an inversion"
         )
     phi = representation(judge)
+    if phi.channels != len(result.photo):
+        raise BadSettingError(
+            f"judge {phi.name!r} takes images of {phi.channels} channels and these have "
+            f"{len(result.photo)}: give a trained classifier of such images"
+        )
     if phi.digest == result.digest:
         raise BadSettingError(
             f"judge {phi.name!r}: the images were searched on this network, which reads patterns "
@@ -131,6 +136,8 @@ def judgment(judge: Representation, images: Tensor, photo: Tensor) -> Judgment:
 
 def _chroma(images: Tensor) -> Tensor:
     """The root mean square of what is not gray in images (S, 3, H, W), (S,)."""
+    if images.shape[1] != 3:  # no colors
+        return images.new_zeros(len(images))
     return (images - luminance(images)).square().mean((1, 2, 3)).sqrt()
 
 

@@ -33,7 +33,7 @@ _CHUNK = 8  # images whose features are taken together, where no gradient is nee
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What images are compared with: ``photo`` (3, H, W), within ``box``, all of it if None.
+    """What images are compared with: ``photo`` (C, H, W), within ``box``, all of it if None.
 
     Where Φ sees only grey values, ``photo`` is those, and ``grayscale`` says so.
     """
@@ -50,7 +50,7 @@ class Yardstick:
         )
 
     def part(self, images: Tensor) -> Tensor:
-        """The pixels (…, 3, h, w) of images (…, 3, H, W) that are compared."""
+        """The pixels (…, C, h, w) of images (…, C, H, W) that are compared."""
         return images if self.box is None else self.box.of(images)
 
 
@@ -102,7 +102,7 @@ def measure(
     yardstick: Yardstick | None,
     raw: Tensor,
 ) -> Scores:
-    """Score what a search ended in, in float32: ``raw`` (S, 3, H, W) before it is clipped."""
+    """Score what a search ended in, in float32: ``raw`` (S, C, H, W) before it is clipped."""
     images = raw.clamp(0, 1)
     features = features_of(representation, images)
     errors = raw_errors = None
@@ -137,7 +137,7 @@ def score(
     selection: Selection,
     images: Tensor,
 ) -> tuple[float, ...]:
-    """What the objective tells of images (S, 3, H, W) in [0, 1], as ``measure`` does."""
+    """What the objective tells of images (S, C, H, W) in [0, 1], as ``measure`` does."""
     return _scores(objective, features_of(representation, images), target, selection)
 
 
@@ -150,13 +150,13 @@ def _scores(
 
 
 def features_of(representation: Representation, images: Tensor) -> Tensor:
-    """Φ of images (S, 3, H, W), a few at a time, without gradients."""
+    """Φ of images (S, C, H, W), a few at a time, without gradients."""
     with torch.no_grad():
         return torch.cat([representation(chunk) for chunk in images.split(_CHUNK)])
 
 
 def psnr(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:
-    """The peak signal-to-noise ratio of images (S, 3, H, W) in [0, 1], in dB, per image."""
+    """The peak signal-to-noise ratio of images (S, C, H, W) in [0, 1], in dB, per image."""
     part = yardstick.part(images)
     apart = part - yardstick.part(yardstick.photo).to(part)
     mse = apart.square_().flatten(1).mean(1).cpu().double()
@@ -164,7 +164,7 @@ def psnr(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:
 
 
 def ssim(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:
-    """The structural similarity of images (S, 3, H, W) to the photo, per image, by scikit-image.
+    """The structural similarity of images (S, C, H, W) to the photo, per image, by scikit-image.
 
     Its window is 7 pixels, less in a smaller picture; NaN where there are fewer than 3.
     """
@@ -212,7 +212,7 @@ def pairwise_distance(vectors: Tensor, norm: float | None = None) -> float:
 
 
 def spread(images: Tensor) -> Tensor:
-    """How far seeds (S, 3, H, W) differ, (H, W): their standard deviation, a mean of 3 colours."""
+    """How far seeds (S, C, H, W) differ, (H, W): their standard deviation, the channels' mean."""
     mean = images.mean(0)
     variance = torch.zeros_like(mean)
     for image in images:  # torch's own deviation across images takes forty times as long
@@ -222,7 +222,7 @@ def spread(images: Tensor) -> Tensor:
 
 
 def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
-    """The variance of the pixels outside a box over that inside, per image of (S, 3, H, W).
+    """The variance of the pixels outside a box over that inside, per image of (S, C, H, W).
 
     Of each colour about its own mean: one colour all over, whatever it is, is blank.
     """

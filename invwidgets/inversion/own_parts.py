@@ -45,7 +45,9 @@ def check_own_parts(
     own_basis = is_own(basis, PARAMETRIZATIONS)
     if not settings.priors and not own_rule and not own_basis:
         return
-    z = _noise((2, 1 if representation.grayscale else 3, *size)).to(representation.mean_color)
+    z = _noise((2, 1 if representation.grayscale else representation.channels, *size)).to(
+        representation.mean_color
+    )
     for prior in settings.priors:
         if not isinstance(prior, Prior):
             raise BadSettingError(
@@ -71,6 +73,33 @@ def check_own_parts(
             raise OwnPartError(
                 f"optimizer {shown(rule)} moves to NaN or infinity at the rate {rates[0]:g} in its "
                 "first step: give phases=[Phase(steps, rate)] with a smaller one"
+            )
+
+
+def check_channels(settings: InversionSettings, representation: Representation) -> None:
+    """Refuse settings of colors where the images have no red, green and blue.
+
+    Raises ``BadSettingError``.
+    """
+    channels = representation.channels
+    takes = f"{representation.name} takes images of {channels} channel{'s' * (channels != 1)}"
+    if settings.centre is not None and len(settings.centre) != channels:
+        raise BadSettingError(
+            f"centre {shown(settings.centre)} has length {len(settings.centre)}, and {takes}: give "
+            "a number for each channel, or centre=None for the mean of the preprocessing"
+        )
+    if channels == 3:
+        return
+    if settings.tv_chroma:
+        raise BadSettingError(
+            f"tv_chroma {settings.tv_chroma:g} is the variation of colors, and {takes}: leave it "
+            "out, or give tv_chroma=0"
+        )
+    for part in (settings.parametrization, settings.optimizer):
+        if getattr(part, "decorrelated", None) is True:
+            raise BadSettingError(
+                f"{shown(part)} decorrelates red, green and blue, and {takes}: leave decorrelated "
+                "out, or give decorrelated=False"
             )
 
 

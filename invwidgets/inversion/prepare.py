@@ -18,6 +18,7 @@ from ..arguments import whole_number
 from ..energy.objectives import OBJECTIVES, Objective
 from ..errors import BadSettingError, SelectionError, UnknownNameError, shown, unknown_name
 from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
+from ..models.spec import Numbers
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Region, Representation
 from ..representations.caching import cached_target
@@ -31,7 +32,7 @@ from ..torch_state import own_state
 from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
 from .hardware.threads import fastest_threads
-from .own_parts import check_own_objective, check_own_parts
+from .own_parts import check_channels, check_own_objective, check_own_parts
 from .phase import MAX_STEPS
 from .presets import preset as make_preset
 from .presets import region_coverage, start_needs
@@ -58,8 +59,8 @@ class RunOptions(SettingChanges, total=False):
     objective: str | Objective | None
     unit: str | None
     settings: InversionSettings | None
-    mean: tuple[float, float, float] | None
-    std: tuple[float, float, float] | None
+    mean: float | Numbers | None
+    std: float | Numbers | None
 
 
 @own_state()
@@ -81,8 +82,8 @@ def prepare(
     objective: str | Objective | None = None,
     unit: str | None = None,
     settings: InversionSettings | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
+    mean: float | Numbers | None = None,
+    std: float | Numbers | None = None,
     **changes: Unpack[SettingChanges],
 ) -> Run:
     """Check everything a run needs, and compute its target.
@@ -168,6 +169,7 @@ def prepare(
     settings = settings.replace(size=size, fit=fit or settings.fit)
     if seeds is not None:
         settings = settings.replace(seeds=parse_seeds(seeds))
+    check_channels(settings, phi)
     device = resolve_device(settings.device)
     keep_freed_memory()
     phi = phi.on(device)
@@ -191,7 +193,8 @@ def prepare(
     if features is not None:
         wanted = fit_features(features, phi, size)
     elif part.needs_photo:
-        picture = read_photo(_needed(photo, part), size, settings.fit).clone()
+        read = read_photo(_needed(photo, part), size, settings.fit, channels=phi.channels)
+        picture = read.clone()
         wanted = cached_target(phi, picture)  # a copy, as the photo is: who holds the run may write
         check_target(phi, wanted)
     else:

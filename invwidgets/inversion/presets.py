@@ -23,7 +23,9 @@ more the prior must. It begins thirty times higher, at 0.2 at the most. The vari
 alone is added up to four times, less where a cell sees under half of the image's side. λ_V falls
 over half of the run. The α-norm is quadratic: one to the power 6 is so flat near the centre that
 what no feature sees would stay as the search left it. The centre is the mean colour of photos, not
-that of a network's preprocessing, which says nothing of photos where it happens inside the module.
+that of a network's preprocessing, which says nothing of photos where it happens inside the module;
+of images that do not have three channels it is that of the preprocessing, and no variation of
+colours is added.
 Asked for k times fewer steps, up to ten, the rate ends k^1.5 times higher, so that a short run
 moves to its end. It begins from noise, whatever its length. In short runs HOG leans on the prior,
 for it raises the faintest noise to full contrast; dense SIFT would lose by it. Where a region sees
@@ -128,6 +130,8 @@ def preset(
     wanted = part.default_settings(name, representation.layer_info(size), size)
     if "phases" in wanted:
         wanted = wanted | {"phases": tuple(Phase(**phase) for phase in wanted["phases"])}
+    if representation.channels != 3:  # no photos' colors
+        settings = settings.replace(centre=None, tv_chroma=0.0)
     settings = settings.replace(preset=name, objective=objective, **wanted)
     if steps is not None:
         settings = settings.with_steps(steps)
@@ -161,7 +165,7 @@ def smoothing(representation: Representation, size: tuple[int, int]) -> float:
     twelve strides stand for what a cell mainly sees.
     """
     layer = representation.layer_info(size)
-    numbers = math.prod(layer.shape) / (3 * size[0] * size[1])
+    numbers = math.prod(layer.shape) / (representation.channels * size[0] * size[1])
     weight: float = 0.0025 / numbers**0.5 * 8 ** min(1.0, _main_coverage(representation, size))
     return min(LARGEST_TV, max(SMALLEST_TV, weight))
 
@@ -244,7 +248,8 @@ def _cvpr2015(representation: Representation, size: tuple[int, int]) -> Inversio
         coverage = field_coverage(representation, size)
         tv = 1.0 if coverage <= 1 / 4 else 10.0 if coverage <= 2 / 3 else 100.0
         energy = CVPR2015_IMAGE_ENERGY * pixels / CVPR2015_SIDE**2
-        energy = energy / 3 if representation.grayscale else energy
+        colors = 1 if representation.grayscale else representation.channels
+        energy = energy if colors == 3 else energy * colors / 3
         schedule = [(0.004, 100), (0.0004, 200), (0.00004, 100)]
     return InversionSettings(
         optimizer="momentum",

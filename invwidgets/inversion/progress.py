@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +31,7 @@ BUSY = ("preparing", "running", "paused")
 
 @dataclass(frozen=True)
 class Frame:
-    """Every seed's image (S, H, W, 3) as uint8, copied, with its scores.
+    """Every seed's image (S, H, W, 3) as uint8, as it is drawn, copied, with its scores.
 
     ``scores`` and ``psnr`` are measured of these very images, as a result's are: a step's energies
     are of the iterate before its update. ``psnr`` is to the photo, None where it has no meaning.
@@ -74,11 +75,11 @@ def frame_of(run: Run, step: Step) -> Frame:
     )
 
 
-def last_frame(result: Reconstruction) -> Frame:
-    """A result's images and its measured scores as a frame."""
+def last_frame(result: Reconstruction, rgb: Sequence[int] | None = None) -> Frame:
+    """A result's images, the channels ``rgb`` of them, and its measured scores as a frame."""
     return Frame(
         index=result.steps - 1,
-        images=to_uint8(result.images),
+        images=to_uint8(result.images, rgb),
         scores=result.scores,
         objective=result.objective,
         psnr=result.psnr,

@@ -127,6 +127,11 @@ def recomposition(
         raise BadSettingError(f"{result.layer} was not of a photo: there is nothing to match with")
     phi = by if isinstance(by, Representation) else representation(DEFAULT_MODEL, by)
     size = (result.photo.shape[-2], result.photo.shape[-1])
+    if phi.channels != len(result.photo):
+        raise BadSettingError(
+            f"by {phi.name!r} takes images of {phi.channels} channels and these have "
+            f"{len(result.photo)}: give by=, an early layer of a network that takes such images"
+        )
     features = phi.target(result.photo)
     if features.ndim != 4 or not 1 <= patch <= min(features.shape[-2:]):
         raise BadSettingError(
@@ -149,7 +154,7 @@ def recomposition(
     order = torch.randperm(len(theirs), generator=torch.Generator().manual_seed(0))
     if other is None:
         other = "coffee" if result.photo_name != "coffee" else "chelsea"
-    foreign = F.normalize(patches(read_photo(other, size)[None])[0], dim=-1)
+    foreign = F.normalize(patches(read_photo(other, size, channels=phi.channels)[None])[0], dim=-1)
     cell = (patch * size[0] / features.shape[-2], patch * size[1] / features.shape[-1])
     return Recomposition(
         matches, likeness, relief.cpu(), grid, cell, size,

@@ -56,9 +56,9 @@ class Reconstruction:
     Attributes
     ----------
     images : torch.Tensor
-        (S, 3, H, W) in [0, 1].
+        (S, C, H, W) in [0, 1].
     photo : torch.Tensor or None
-        (3, H, W) in [0, 1]; None where there was none.
+        (C, H, W) in [0, 1]; None where there was none.
     photo_name, model, weights, layer : str
         What it was made of; ``photo_name`` is "the target" where features were given, and
         ``weights`` is what a picture must say of the weights.
@@ -96,7 +96,7 @@ class Reconstruction:
     reverted : tuple of (int, int)
         Step and seed where a search diverged and went on from its best image, more slowly.
     frames : torch.Tensor
-        (F, S, 3, h, w) uint8, small pictures of at most 9 seeds, after ``frame_steps``.
+        (F, S, C, h, w) uint8, small pictures of at most 9 seeds, after ``frame_steps``.
     frame_steps : tuple of int
         The steps of the frames.
     receptive_field : ReceptiveField or None

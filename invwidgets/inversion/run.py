@@ -76,7 +76,7 @@ class Run:
     representation : Representation
         Φ, on the run's device.
     photo : torch.Tensor or None
-        (3, H, W) in [0, 1]; None where the objective needs none, or the target was given.
+        (C, H, W) in [0, 1]; None where the objective needs none, or the target was given.
     photo_name : str
         What figures call it; "the target" where features were given.
     target : torch.Tensor
@@ -143,7 +143,7 @@ class Run:
     ) -> Iterator[Step]:
         """Search from the start, yielding each step when it is recorded.
 
-        ``knobs`` and ``cancelled`` as the engine takes them; ``origin`` (3, H, W) in [0, 1] is
+        ``knobs`` and ``cancelled`` as the engine takes them; ``origin`` (C, H, W) in [0, 1] is
         where the start ``photo`` begins, by default the photo. Call it within ``cpu_threads()``. To
         stop is to cease iterating; ``result`` is then of the steps taken.
         """

@@ -73,7 +73,8 @@ class InversionSettings:
     beta, tv_weight : float
         The power of the total variation, and λ_V.
     tv_chroma : float
-        How many times the variation of the colours alone, z less its grey, is added to R_{V^β}.
+        How many times the variation of the colours alone, z less its grey, is added to R_{V^β};
+        only where images have three channels.
     tv_boost : float
         λ_V begins so many times larger and falls geometrically to its value: smooth first, then
         sharp.
@@ -85,10 +86,11 @@ class InversionSettings:
     start : str
         ``"noise"``, faint and around the centre; the papers' ``"cvpr2015"`` or ``"ijcv2016"``; or
         ``"photo"``, the photo itself.
-    centre : (float, float, float), optional
-        The colour (red, green, blue in [0, 1]) where the iterate is zero: the priors pull to it,
-        and what no feature sees keeps it. By default photos' mean colour; None takes the mean of
-        the network's preprocessing.
+    centre : (float, ...), optional
+        The colour (a number in [0, 1] for each channel, such as red, green and blue) where the
+        iterate is zero: the priors pull to it, and what no feature sees keeps it. By default
+        photos' mean colour; None takes the mean of the network's preprocessing, which the presets
+        do where images do not have three channels.
     image_energy : float, optional
         σ² of CVPR15 in squared 0-255 units: the squared norm of the start ``cvpr2015``, and what
         the rule ``momentum`` multiplies its rates by; by default that paper's by the number of
@@ -140,7 +142,7 @@ class InversionSettings:
     tv_ramp: float | None = None
     bound: float | str | None = "picture"
     start: str = "noise"
-    centre: tuple[float, float, float] | None = PHOTO_MEAN
+    centre: tuple[float, ...] | None = PHOTO_MEAN
     image_energy: float | None = None
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     size: tuple[int, int] | None = None
@@ -286,7 +288,7 @@ class SettingChanges(TypedDict, total=False):
     tv_ramp: float | None
     bound: float | str | None
     start: str
-    centre: tuple[float, float, float] | None
+    centre: tuple[float, ...] | None
     image_energy: float | None
     device: Any
     precision: str
@@ -332,12 +334,14 @@ def _checked_seeds(given: Any) -> tuple[int, ...]:
     return seeds
 
 
-def _color(given: Any) -> tuple[float, float, float]:
+def _color(given: Any) -> tuple[float, ...]:
     values = items(given)
-    if values is None or len(values) != 3:
-        raise BadSettingError(f"centre {shown(given)}: red, green and blue in [0, 1], or None")
-    red, green, blue = (float(real_number(value, "centre", 0, 1)) for value in values)
-    return red, green, blue
+    if not values:
+        raise BadSettingError(
+            f"centre {shown(given)}: a number in [0, 1] for each channel, such as red, green and "
+            "blue, or None"
+        )
+    return tuple(float(real_number(value, "centre", 0, 1)) for value in values)
 
 
 def _device_name(device: Any) -> str:

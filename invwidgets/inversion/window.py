@@ -96,7 +96,9 @@ def _span(start: int, end: int, grid: int, size: int) -> tuple[int, int]:
 def _same_cells(
     representation: Representation, window: Window, region: Region, size: tuple[int, int]
 ) -> bool:
-    noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(
+        1, representation.channels, *size, generator=torch.Generator().manual_seed(0)
+    )
     noise = noise.to(representation.mean_color)
     with torch.no_grad():
         wanted = Selection(region).of(representation(noise))

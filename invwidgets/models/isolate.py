@@ -36,16 +36,19 @@ _REPARAMETRIZED: tuple[Any, ...] = (WeightNorm, SpectralNorm, BasePruningMethod)
 
 
 def isolate(
-    module: nn.Module, size: tuple[int, int], load: Callable[[nn.Module], Any] | None = None
+    module: nn.Module,
+    size: tuple[int, int],
+    load: Callable[[nn.Module], Any] | None = None,
+    channels: int = 3,
 ) -> nn.Module:
     """A copy in eval mode with frozen float32 parameters that shares nothing with a module.
 
     What compiles a module or runs it on several devices is left out: the copy is of what is inside.
     A forward hook that changes what its module gives is copied with what it refers to; one that
     only looks on is left out, and so is every backward hook. Lazy parameters get their shapes and
-    seeded values by a pass of one image of ``size`` (height, width). Weights that a hook computes
-    before each call (``weight_norm``, ``spectral_norm``, pruning) are computed once. ``load`` may
-    give the copy other weights before that.
+    seeded values by a pass of one image of ``size`` (height, width) and ``channels``. Weights that
+    a hook computes before each call (``weight_norm``, ``spectral_norm``, pruning) are computed
+    once. ``load`` may give the copy other weights before that.
 
     Raises ``RepresentationError`` for a module that cannot be run or copied.
     """
@@ -60,11 +63,11 @@ def isolate(
         with own_random(device_of(copied), _SEED):
             _set_eval(copied)
             if any(isinstance(p, LazyModuleMixin) for p in copied.modules()):
-                _try(copied, size)
+                _try(copied, size, channels)
             for part in copied.modules():
                 _bake(part)
             if any(_hooks(part) for part in copied.modules()):
-                _drop_onlookers(copied, size)
+                _drop_onlookers(copied, size, channels)
         return frozen(nn.Module.float(copied))
 
 
@@ -265,7 +268,7 @@ def _bake(module: nn.Module) -> None:
             module._forward_pre_hooks.pop(key, None)
 
 
-def _drop_onlookers(module: nn.Module, size: tuple[int, int]) -> None:
+def _drop_onlookers(module: nn.Module, size: tuple[int, int], channels: int) -> None:
     """Remove the forward hooks that change nothing, as one pass shows."""
     changing: set[int] = set()
 
@@ -286,7 +289,7 @@ def _drop_onlookers(module: nn.Module, size: tuple[int, int]) -> None:
     for part, kind, key, hook in kept:
         getattr(part, kind)[key] = watched(key, hook)
     try:
-        _try(module, size)
+        _try(module, size, channels)
     finally:
         for part, kind, key, hook in kept:
             getattr(part, kind)[key] = hook
@@ -321,11 +324,11 @@ def _set_eval(module: nn.Module) -> None:
         part.training = False
 
 
-def _try(module: nn.Module, size: tuple[int, int]) -> None:
+def _try(module: nn.Module, size: tuple[int, int], channels: int) -> None:
     """One pass of an image."""
     parameters = [p for p in module.parameters() if not torch.nn.parameter.is_lazy(p)]
-    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    with words_of_failures(module, size), torch.no_grad():
+    image = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    with words_of_failures(module, size, channels), torch.no_grad():
         module(image.to(parameters[0]) if parameters else image)
 
 

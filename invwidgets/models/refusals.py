@@ -41,14 +41,15 @@ _REMEDIES = (
         "takes images",
     ),
     (
-        r"expected input\[\d+, 3, .* to have (\d+) channels|should contain 3 elements not (\d+)",
-        "it takes images of {} channels, photos have 3: put a module before it that makes them, "
-        "such as one whose forward gives images.mean(1, keepdim=True).expand(-1, {}, -1, -1)",
+        r"expected input\[\d+, GIVEN, .* to have (\d+) channels"
+        r"|should contain GIVEN elements not (\d+)",
+        "it takes images of {} channels, and mean and std have a number for each of GIVEN: give "
+        "mean and std of length {}",
     ),
     (
         r"'Tensor' object has no attribute|too many indices|only integers, slices",
         "its forward may take something else than a tensor of images, such as a dict: give a "
-        "module whose forward takes (N, 3, H, W) and makes that of it",
+        "module whose forward takes (N, C, H, W) and makes that of it",
     ),
     (
         r"[Kk]ernel size can't be greater|[Oo]utput size is too small|[Pp]adding size should be"
@@ -115,11 +116,14 @@ def check_module(module: nn.Module) -> None:
 
 
 @contextmanager
-def words_of_failures(module: nn.Module, size: tuple[int, int]) -> Iterator[None]:
+def words_of_failures(
+    module: nn.Module, size: tuple[int, int], channels: int = 3
+) -> Iterator[None]:
     """Turn what a pass of ``module`` raises inside the block into a ``RepresentationError``.
 
     It quotes the error, names the layer that it came from, and tells the remedy for its cause.
-    ``module`` has hooks meanwhile, so that nobody else may run it; ``size`` is (height, width).
+    ``module`` has hooks meanwhile, so that nobody else may run it; the pass is of an image of
+    ``size`` (height, width) and ``channels``.
     """
     running: list[tuple[str, nn.Module, tuple[int, ...]]] = []
 
@@ -152,9 +156,9 @@ def words_of_failures(module: nn.Module, size: tuple[int, int]) -> Iterator[None
             if isinstance(part, nn.Linear) and len(shape) == 4 and "multiplied" in str(error):
                 remedy = f"{path} takes vectors and is given a map: put nn.Flatten() before it"
             else:
-                remedy = _remedy(str(error)) or (
+                remedy = _remedy(str(error), channels) or (
                     f"it fails outside of this package too, as a call of it on "
-                    f"torch.rand(1, 3, {size[0]}, {size[1]}) shows"
+                    f"torch.rand(1, {channels}, {size[0]}, {size[1]}) shows"
                 )
             raise RepresentationError(
                 f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
@@ -162,11 +166,12 @@ def words_of_failures(module: nn.Module, size: tuple[int, int]) -> Iterator[None
             ) from error
 
 
-def _remedy(said: str) -> str:
+def _remedy(said: str, channels: int) -> str:
     for pattern, remedy in _REMEDIES:
-        if found := re.search(pattern, said):
+        given = str(channels)
+        if found := re.search(pattern.replace("GIVEN", given), said):
             number = next((group for group in found.groups() if group), "")
-            return remedy.format(number, number) if "{}" in remedy else remedy
+            return remedy.replace("GIVEN", given).replace("{}", number)
     return ""
 
 
@@ -187,7 +192,7 @@ def _arguments(module: nn.Module) -> str:
         positional = [p for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]
         more = more[1:] if positional else more
         if not positional:
-            return "its forward takes no image: give a module whose forward takes (N, 3, H, W)"
+            return "its forward takes no image: give a module whose forward takes (N, C, H, W)"
         return (
             f"its forward needs {' and '.join(more)} beside images: give a module that calls it "
             f"with {'it' if len(more) == 1 else 'them'}, whose forward takes images alone"

@@ -19,7 +19,7 @@ from ..errors import WeightsError, unknown_name
 from ..torch_state import own_random
 from .aliases import ALEXNET_ALIASES, vgg_aliases
 from .caffenet import caffenet
-from .spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec, triple
+from .spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec, numbers
 from .torchvision_import import import_torchvision
 
 
@@ -104,8 +104,8 @@ def timm_spec(name: str) -> ModelSpec:
         "from timm",
         build=lambda: timm.create_model(inner, pretrained=False),
         pretrained=pretrained,
-        mean=triple(values.get("mean") or IMAGENET_MEAN),
-        std=triple(values.get("std") or IMAGENET_STD),
+        mean=numbers(values.get("mean") or IMAGENET_MEAN),
+        std=numbers(values.get("std") or IMAGENET_STD),
         size=(height, width),
     )
 

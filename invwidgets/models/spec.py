@@ -12,11 +12,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..arguments import as_real, items
 from ..errors import BadSettingError, shown
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-Triple = tuple[float, float, float]
+Numbers = tuple[float, ...]  # one a channel of the image
 
 
 @dataclass(frozen=True)
@@ -27,20 +28,25 @@ class ModelSpec:
     about: str
     build: Callable[[], nn.Module]
     pretrained: Callable[[], Mapping[str, Tensor]]
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: Numbers = IMAGENET_MEAN
+    std: Numbers = IMAGENET_STD
     size: tuple[int, int] = (224, 224)
     aliases: Mapping[str, str] = field(default_factory=dict)
     here: Callable[[], bool] = lambda: True  # whether the weights are on this machine
 
 
-def triple(values: Any, name: str = "mean") -> Triple:
-    """Three numbers, one a colour.
+def numbers(values: Any, name: str = "mean") -> Numbers:
+    """Numbers, one a channel of the image; a number alone is one of one.
 
     Raises ``BadSettingError``.
     """
-    try:
-        red, green, blue = (float(value) for value in values)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise BadSettingError(f"{name} {shown(values)}: three numbers, one a colour") from None
-    return red, green, blue
+    if getattr(values, "ndim", 0) == 3 and values.shape[1:] == (1, 1):  # as it is subtracted
+        values = values.reshape(-1)
+    given = items(values) if as_real(values) is None else [values]
+    found = None if given is None else [as_real(value) for value in given]
+    if not found or None in found:
+        raise BadSettingError(
+            f"{name} {shown(values)}: give finite numbers, one a channel of the image, such as "
+            "(0.5, 0.5, 0.5) for red, green and blue or (0.5,) for gray"
+        )
+    return tuple(float(value) for value in found if value is not None)

@@ -9,7 +9,6 @@ A network is cached and read-only: nobody outside ``representations`` is given i
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import weakref
@@ -23,11 +22,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..arguments import as_real
 from ..errors import BadSettingError, WeightsError, shown, unknown_name
 from ..torch_state import own_random, own_state
 from .isolate import frozen, isolate, unwrapped
 from .sources import SPECS, timm_spec
-from .spec import ModelSpec, Triple, triple
+from .spec import ModelSpec, Numbers, numbers
 from .weights import digest, fit, read_weights
 
 RANDOM_SEED = 0  # of random weights
@@ -57,17 +57,18 @@ class Network:
 
     ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels; ``weights`` says what a
     picture must say of it: ``pretrained``, ``random weights``, a file's name, ``as given`` or
-    ``hand-built``. ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None.
+    ``hand-built``. ``mean`` and ``std`` have a number for each channel of its images.
+    ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None.
     """
 
     name: str
     module: nn.Module
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Numbers
+    std: Numbers
     size: tuple[int, int]
     weights: str
     aliases: Mapping[str, str] = field(default_factory=dict)
-    mean_color: tuple[float, float, float] | None = None
+    mean_color: Numbers | None = None
     grayscale: bool = False
     handcrafted: bool = False
     smooth_if_hasty: bool = True
@@ -77,6 +78,11 @@ class Network:
     def digest(self) -> str:
         """A digest of what it computes, as recorded in results."""
         return digest(self.module, self.mean, self.std)
+
+    @property
+    def channels(self) -> int:
+        """How many channels its images have."""
+        return len(self.mean)
 
     @property
     def nbytes(self) -> int:
@@ -104,8 +110,8 @@ def load_network(
     model: str | nn.Module,
     weights: str | os.PathLike[str] = "pretrained",
     *,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
+    mean: float | Numbers | None = None,
+    std: float | Numbers | None = None,
     size: tuple[int, int] | None = None,
 ) -> Network:
     """A network of the zoo, of timm (``timm/NAME``), or your own module.
@@ -116,13 +122,15 @@ def load_network(
     Parameters
     ----------
     model : str or torch.nn.Module
-        A name of the zoo, ``timm/NAME``, or a module taking (N, 3, H, W).
+        A name of the zoo, ``timm/NAME``, or a module taking (N, C, H, W).
     weights : str or path
         ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict (``.pt``, ``.pth``,
         ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own
         weights, unless a path is given: its copy then gets those of the file.
-    mean, std : (float, float, float), optional
-        Of the preprocessing, for x in [0, 1]; needed with your own module.
+    mean, std : float or (float, ...), optional
+        Of the preprocessing, for x in [0, 1], a number for each of the C channels of its images;
+        needed with your own module. One number is that of all channels, as many as the first
+        convolution of the module takes.
     size : (int, int), optional
         (height, width) in pixels that a photo is resized to by default.
 
@@ -141,9 +149,10 @@ def load_network(
         if mean is None or std is None:
             raise BadSettingError(
                 f"your own {type(model).__name__} needs mean=(r, g, b) and std=(r, g, b), the "
-                "preprocessing it was trained with, for images in [0, 1]"
+                "preprocessing it was trained with, for images in [0, 1]; a number for each "
+                "channel that it takes"
             )
-        mean, std = preprocessing(mean, std)
+        means, stds = preprocessing(mean, std, model)
         size = size or (224, 224)
         name = type(unwrapped(model)).__name__
         if str(weights) == "random":
@@ -155,9 +164,9 @@ def load_network(
             load, label = None, "as given"
         else:
             load, label = _loader(Path(weights), name), Path(weights).name
-        module = isolate(model, size, load)
+        module = isolate(model, size, load, len(means))
         check_weights(module, f"your own {name}" if load is None else label)
-        return Network(name, module, mean, std, size, label)
+        return Network(name, module, means, stds, size, label)
     if mean is not None or std is not None or size is not None:
         raise BadSettingError(
             f"mean, std and size belong to your own module; {model!r} has its own"
@@ -194,21 +203,27 @@ def check_weights(module: nn.Module, source: str) -> None:
             )
 
 
-def preprocessing(mean: Any, std: Any) -> tuple[Triple, Triple]:
-    """A mean and a standard deviation for x in [0, 1], checked.
+def preprocessing(mean: Any, std: Any, module: nn.Module | None = None) -> tuple[Numbers, Numbers]:
+    """A mean and a standard deviation for x in [0, 1], checked: a number for each channel.
+
+    One number is that of every channel, as many as the other one has, or as the first convolution
+    of ``module`` takes.
 
     Raises ``BadSettingError``.
     """
-    means, stds = triple(mean, "mean"), triple(std, "std")
-    if not all(map(math.isfinite, means)):
-        raise BadSettingError(f"mean {shown(mean)}: three finite numbers, one a color")
-    if not all(math.isfinite(value) and value > 0 for value in stds):
+    means, stds = numbers(mean, "mean"), numbers(std, "std")
+    channels = _channels(mean, std, module)
+    means, stds = (
+        values * channels if as_real(given) is not None else values
+        for given, values in ((mean, means), (std, stds))
+    )
+    if not all(value > 0 for value in stds):
         raise BadSettingError(
-            f"std {shown(std)}: three finite numbers above 0, which (x - mean) is divided by"
+            f"std {shown(std)}: finite numbers above 0, which (x - mean) is divided by"
         )
     _check_range("mean", mean, means, 1)
     _check_range("std", std, stds, _LARGEST_STD)
-    if max(stds) > _UNEVEN_STD * min(stds):
+    if channels == 3 and max(stds) > _UNEVEN_STD * min(stds):
         raise BadSettingError(
             f"std {shown(std)}: the largest is {max(stds) / min(stds):.3g} times the smallest, but "
             "the colors of photos vary about alike; a decimal point may be wrong"
@@ -216,15 +231,37 @@ def preprocessing(mean: Any, std: Any) -> tuple[Triple, Triple]:
     return means, stds
 
 
-def _check_range(name: str, given: Any, values: Triple, most: float) -> None:
+def _channels(mean: Any, std: Any, module: nn.Module | None) -> int:
+    """How many channels the images have that a mean and a standard deviation belong to."""
+    lengths = [len(numbers(given)) for given in (mean, std) if as_real(given) is None]
+    if len(set(lengths)) > 1:
+        raise BadSettingError(
+            f"mean {shown(mean)} has length {lengths[0]} and std {shown(std)} has length "
+            f"{lengths[1]}: give a number for each channel of the image in both"
+        )
+    if lengths:
+        return lengths[0]
+    parts = () if module is None else unwrapped(module).modules()
+    first = next((part for part in parts if isinstance(part, nn.Conv2d)), None)
+    if first is None or not first.in_channels:  # a lazy one does not know yet
+        raise BadSettingError(
+            f"mean {shown(mean)} and std {shown(std)} are one number, and no convolution of the "
+            "module says how many channels it takes: give a number for each channel, such as "
+            f"mean=({float(mean):g},) for gray images"
+        )
+    return first.in_channels
+
+
+def _check_range(name: str, given: Any, values: Numbers, most: float) -> None:
     if min(values) >= 0 and max(values) <= most:
         return
     remedy = "a decimal point or a sign may be wrong"
     if min(values) >= 1 and max(values) <= 255:
         divided = ", ".join(f"{value / 255:.3g}" for value in values)
+        divided = f"{divided}," if len(values) == 1 else divided
         remedy = f"divide both the mean and the std of images in 0–255 by 255: {name}=({divided})"
     raise BadSettingError(
-        f"{name} {shown(given)}: images are in [0, 1], so that a color's {name} is "
+        f"{name} {shown(given)}: images are in [0, 1], so that a channel's {name} is "
         f"{'too' if name == 'mean' else 'about 0.2, or 1 for none'}; {remedy}"
     )
 

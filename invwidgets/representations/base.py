@@ -107,15 +107,18 @@ def note_of(weights: str, *notes: str) -> str:
 
 
 class Representation(nn.Module, ABC):
-    """A differentiable map Φ from images (N, 3, H, W), RGB in [0, 1], to features.
+    """A differentiable map Φ from images (N, C, H, W) in [0, 1] to features.
 
     >>> phi = representation("efficientnet_lite0", "blocks.2")
     >>> phi(torch.rand(2, 3, 224, 224)).shape
     torch.Size([2, 40, 28, 28])
+    >>> phi.channels
+    3
     >>> phi.receptive_field((3, 8, 3, 8)).clipped
     Box(top=0, left=0, bottom=90, right=90)
 
-    Features are maps (N, C, h, w) or vectors (N, D). The module is in eval mode with frozen
+    Images have as many channels as the network takes: 3, RGB, for most, 1 for digits and scans.
+    Features are maps (N, K, h, w) or vectors (N, D). The module is in eval mode with frozen
     parameters and owns its normalization. ``representation`` and ``from_callable`` make one; derive
     from it only where neither can.
 
@@ -131,7 +134,7 @@ class Representation(nn.Module, ABC):
     weights : str
         What a picture must say of the weights.
     mean_color : torch.Tensor
-        (3,) in [0, 1], which its preprocessing subtracts.
+        (C,) in [0, 1], which its preprocessing subtracts.
     grayscale : bool
         Only grey values matter, so that a search moves one channel, not three.
     handcrafted : bool
@@ -148,6 +151,11 @@ class Representation(nn.Module, ABC):
     grayscale: bool = False
     handcrafted: bool = False
     smooth_if_hasty: bool = True
+
+    @property
+    def channels(self) -> int:
+        """How many channels its images have: as many as ``mean_color``."""
+        return len(self.mean_color)
 
     @property
     @abstractmethod
@@ -174,7 +182,7 @@ class Representation(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """The features of images (N, 3, H, W)."""
+        """The features of images (N, C, H, W)."""
 
     def train(self, mode: bool = True) -> Self:
         """Refuse training mode: the module in hand may be shared, and its features would change."""
@@ -242,7 +250,7 @@ class Representation(nn.Module, ABC):
         return self if self.mean_color.device == device else self.to(device)
 
     def target(self, photo: Tensor) -> Tensor:
-        """Φ₀, the features of one photo (3, H, W), without gradients, with a batch of one."""
+        """Φ₀, the features of one image (C, H, W), without gradients, with a batch of one."""
         with torch.no_grad():
             features: Tensor = self(photo[None].to(self.mean_color))
         return features

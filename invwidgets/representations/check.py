@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from ..errors import InvwidgetsError, own_words
 from ..models.isolate import module_copy
+from ..models.spec import Numbers
 from ..models.zoo import DEFAULT_MODEL
 from ..tables import html_table
 from ..torch_state import own_random, own_state
@@ -105,8 +106,8 @@ def check_representation(
     layer: str | None = None,
     weights: str | os.PathLike[str] = "pretrained",
     *,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
+    mean: float | Numbers | None = None,
+    std: float | Numbers | None = None,
     size: tuple[int, int] | None = None,
 ) -> RepresentationCheck:
     """Try every promise that a representation makes, on one of them, in seconds.
@@ -223,9 +224,9 @@ def _images(phi: Representation) -> tuple[Tensor, Tensor]:
         size = phi.size
     check_layer(phi, size)
     generator = torch.Generator().manual_seed(1)
-    small = torch.rand(2, 3, 6, 6, generator=generator)
+    small = torch.rand(2, phi.channels, 6, 6, generator=generator)
     smooth = nn.functional.interpolate(small, size, mode="bicubic").clamp(0, 1)
-    images = 0.8 * smooth + 0.2 * torch.rand(2, 3, *size, generator=generator)
+    images = 0.8 * smooth + 0.2 * torch.rand(2, phi.channels, *size, generator=generator)
     images = images.to(phi.mean_color)
     return images, _features(phi, images[:1])
 
@@ -395,7 +396,7 @@ def _shapes(trial: _Trial) -> str:
     except InvwidgetsError:
         pass  # it takes certain sizes only
     for size in sizes:
-        image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(3))
+        image = torch.rand(1, phi.channels, *size, generator=torch.Generator().manual_seed(3))
         _same_shape(phi, image.to(phi.mean_color))
     layers = phi.layers(trial.size)
     for layer in {layers[0], layers[len(layers) // 2], layers[-1]}:

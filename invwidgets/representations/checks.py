@@ -52,7 +52,9 @@ def no_gradient(representation: Representation) -> RepresentationError:
 
 def _wrong(representation: Representation, size: tuple[int, int]) -> str:
     """What is wrong with a layer whatever the photo; empty if nothing is."""
-    noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(
+        1, representation.channels, *size, generator=torch.Generator().manual_seed(0)
+    )
     noise = noise.to(representation.mean_color)
     with torch.enable_grad():
         image = noise.clone().requires_grad_(True)

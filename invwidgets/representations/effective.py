@@ -108,7 +108,8 @@ def effective_field(
     sums = sums.to(device)
     energy = torch.zeros(representation.size, device=device)
     for source in photos() if sources is None else sources:
-        photo = read_photo(source, representation.size)[None].to(device).requires_grad_(True)
+        photo = read_photo(source, representation.size, channels=representation.channels)
+        photo = photo[None].to(device).requires_grad_(True)
         cells = representation(photo)[0, :, top:bottom, left:right]
         for one in sums:
             (slope,) = torch.autograd.grad(cells, photo, one.to(cells), retain_graph=True)

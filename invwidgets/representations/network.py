@@ -341,7 +341,9 @@ def trunk_of(network: Network, traced: TracedLayer) -> Trunk:
 def _made_trunk(network: Network, place: Place) -> Trunk:
     like = _like(network)
     hooked = Hooked(module_copy(network.module, share=True), place, network.found.written or ())
-    image = torch.rand(1, 3, *network.size, generator=torch.Generator().manual_seed(0)).to(like)
+    image = torch.rand(
+        1, network.channels, *network.size, generator=torch.Generator().manual_seed(0)
+    ).to(like)
     other = 3 * image.flip(-1) - 1  # of a larger range
     with torch.no_grad():
         graph, why = None, "its forward pass writes to its own tensors"
@@ -371,7 +373,9 @@ def _change(network: Network, trunk: Trunk) -> float:
     """How far the features of two images, with the preprocessing, are apart: relatively."""
     like = _like(network)
     mean, std = (torch.tensor(v)[:, None, None].to(like) for v in (network.mean, network.std))
-    image = torch.rand(1, 3, *network.size, generator=torch.Generator().manual_seed(0)).to(like)
+    image = torch.rand(
+        1, network.channels, *network.size, generator=torch.Generator().manual_seed(0)
+    ).to(like)
     with torch.no_grad():
         one, other = (trunk((x - mean) / std) for x in (image, 0.3 * image.flip(-1)))
     return float((one - other).norm() / one.norm().clamp_min(1e-30))

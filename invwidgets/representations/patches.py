@@ -66,7 +66,7 @@ def exciting_patches(
     number = whole_number(channel, "channel", 0, layer.shape[0] - 1)
     found = []
     for source in photos() if sources is None else sources:
-        photo = read_photo(source, representation.size)
+        photo = read_photo(source, representation.size, channels=representation.channels)
         responses = representation.target(photo)[0, number, : layer.grid[0]]  # patches alone
         row, column = divmod(int(responses.argmax()), responses.shape[1])
         box = representation.receptive_field((row, row + 1, column, column + 1)).clipped

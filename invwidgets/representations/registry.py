@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import UnknownNameError, shown, unknown_name
 from ..models.isolate import device_of, unwrapped
-from ..models.spec import IMAGENET_MEAN, ModelSpec
+from ..models.spec import IMAGENET_MEAN, ModelSpec, Numbers, numbers
 from ..models.zoo import DEFAULT_MODEL, ZOO, load_network
 from .base import Representation
 from .descriptors.dsift import Dsift
@@ -70,7 +70,7 @@ def from_callable(
     *,
     name: str = "",
     size: tuple[int, int] = (224, 224),
-    mean_color: tuple[float, float, float] = IMAGENET_MEAN,
+    mean_color: Numbers = IMAGENET_MEAN,
 ) -> Representation:
     """A representation of any differentiable function of images.
 
@@ -81,14 +81,14 @@ def from_callable(
     Parameters
     ----------
     function : callable
-        Gives each image (N, 3, H, W), RGB in [0, 1], its own features, maps (N, C, h, w) or vectors
+        Gives each image (N, C, H, W) in [0, 1] its own features, maps (N, K, h, w) or vectors
         (N, D), computed with torch.
     name : str
         What figures call it; the function's own by default.
     size : (int, int)
         (height, width) in pixels that photos are resized to by default.
-    mean_color : (float, float, float)
-        What the papers' presets subtract, in [0, 1].
+    mean_color : (float, ...)
+        What the papers' presets subtract, in [0, 1]: a number for each of the C channels.
 
     Returns
     -------
@@ -104,9 +104,12 @@ def from_callable(
     """
     if not callable(function) or isinstance(function, type):
         raise UnknownNameError(f"function {shown(function)}: give a function of images")
+    color = numbers(mean_color, "mean_color")
     words = name or getattr(function, "__name__", type(function).__name__)
-    network = load_network(_Called(function), mean=(0.0,) * 3, std=(1.0,) * 3, size=size)
-    return NetworkRepresentation(replace(network, name=words, mean_color=mean_color))
+    network = load_network(
+        _Called(function), mean=(0.0,) * len(color), std=(1.0,) * len(color), size=size
+    )
+    return NetworkRepresentation(replace(network, name=words, mean_color=color))
 
 
 def representation(
@@ -114,8 +117,8 @@ def representation(
     layer: str | None = None,
     weights: str | os.PathLike[str] = "pretrained",
     *,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
+    mean: float | Numbers | None = None,
+    std: float | Numbers | None = None,
     size: tuple[int, int] | None = None,
 ) -> Representation:
     """A representation Φ: a network (of the zoo, timm, your own), HOG or dense SIFT.
@@ -127,7 +130,7 @@ def representation(
     Parameters
     ----------
     model : str, torch.nn.Module or Representation
-        A name of ``list_models()``, ``"timm/NAME"``, or a module that takes (N, 3, H, W). A
+        A name of ``list_models()``, ``"timm/NAME"``, or a module that takes (N, C, H, W). A
         ``Representation`` is handed back, cut at ``layer`` if one is named.
     layer : str, optional
         A layer's name, the papers' name for it, or the path of a module; the last by default.
@@ -135,8 +138,10 @@ def representation(
         ``"pretrained"``, ``"random"`` (seeded), or a state dict (``.pt``, ``.pth``,
         ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own,
         unless a path is given: its copy then gets those of the file.
-    mean, std : (float, float, float), optional
-        Of the preprocessing, for images in [0, 1]; needed with your own module.
+    mean, std : float or (float, ...), optional
+        Of the preprocessing, for images in [0, 1]; needed with your own module. Their length C
+        says how many channels its images have. One number is that of all channels, as many as the
+        module's first convolution takes.
     size : (int, int), optional
         (height, width) in pixels that photos are resized to by default.
 

@@ -70,7 +70,7 @@ def fit_features(given: Tensor, representation: Representation, size: tuple[int,
             f"NaN, infinite or too large for {str(features.dtype).removeprefix('torch.')}; give "
             "finite features, such as torch.nan_to_num(target)"
         )
-    blank = representation.mean_color[:, None, None].float().expand(3, *size)
+    blank = representation.mean_color[:, None, None].float().expand(-1, *size)
     like = cached_target(representation, blank)  # in its layout sums round as those of a photo's
     return torch.empty_like(like).copy_(features)
 

@@ -135,7 +135,7 @@ def trace_layers(module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, 
     Raises ``RepresentationError``, in the network's own words and with the remedy for the cause,
     if it fails on such an image.
     """
-    with words_of_failures(module, size):
+    with words_of_failures(module, size, len(mean)):
         pass_ = _Pass(module, size)
         pass_.run(mean, std)
         if pass_.unclear:
@@ -167,7 +167,7 @@ class _Pass:
         self.last, self.beyond = -1, ""
 
     def run(self, mean: Tensor, std: Tensor) -> None:
-        image = self.boxes.image(*self.size, like=mean)
+        image = self.boxes.image(*self.size, like=mean, channels=len(mean))
         with _hearing(self.module, self._heard), torch.no_grad(), self.boxes:
             self._ends(self.module((image - mean[:, None, None]) / std[:, None, None]))
 
@@ -182,7 +182,8 @@ class _Pass:
                 if one and isinstance(value, Tensor) and value.shape == (one[0], 2, one[2]):
                     found.add(name)
 
-        images = torch.rand(2, 3, *self.size, generator=torch.Generator().manual_seed(0)).to(mean)
+        generator = torch.Generator().manual_seed(0)
+        images = torch.rand(2, len(mean), *self.size, generator=generator).to(mean)
         hearing = _hearing(self.module, lambda path, _, output: look(names.of_next(path), output))
         with hearing, torch.no_grad():
             try:

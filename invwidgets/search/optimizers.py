@@ -118,7 +118,8 @@ class MultiscaleAdam(Optimizer):
     over each other bilinearly, each level's 1.3 times the next finer one's, as photos differ most
     in what is broad. Broad areas, whose gradient is faint in every single pixel, move faster than
     edges do: the search finds colours and shading early that plain Adam finds late. It moves along
-    ``decorrelated`` colours, so that a grey change is made in one step, not in three. The
+    ``decorrelated`` colours, so that a grey change is made in one step, not in three; images of
+    another number of channels have no colours, and ``True`` is refused for them. The
     second moment forgets in twenty steps at most, not a thousand: curvature changes under the
     search. Both moments forget sooner in a run of fewer steps than 200: what a short run remembers
     for ten steps drives it past where it is going. ``benchmarks/quality.py`` compares it with
@@ -133,7 +134,9 @@ class MultiscaleAdam(Optimizer):
     needs_pixels = True
     level_rule = Adam
 
-    def __init__(self, levels: int = 6, decorrelated: bool = True, seen: Box | None = None) -> None:
+    def __init__(
+        self, levels: int = 6, decorrelated: bool | None = None, seen: Box | None = None
+    ) -> None:
         self.levels, self.decorrelated, self.seen = levels, decorrelated, seen
 
     def start(self, parameters: Tensor, steps: int) -> None:
@@ -150,7 +153,7 @@ class MultiscaleAdam(Optimizer):
         return min(0.9, max(0.6, 1 - 20 / steps)), min(0.95, max(0.6, 1 - 16 / steps))
 
     def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
-        basis = color_basis(gradient) if self.decorrelated and gradient.shape[1] == 3 else None
+        basis = color_basis(gradient) if self._mixes(gradient) else None
         if basis is not None:
             gradient = mixed(basis, gradient)
         gradients = self._pyramid(gradient)
@@ -166,6 +169,9 @@ class MultiscaleAdam(Optimizer):
             parameters.view(*parameters.shape[:2], -1).baddbmm_(
                 back.to(parameters), self._steps[0].flatten(2)
             )
+
+    def _mixes(self, gradient: Tensor) -> bool:
+        return self.decorrelated is not False and gradient.shape[1] == 3
 
     def forget(self, seeds: Tensor | None = None) -> None:
         for rule in self._adams:

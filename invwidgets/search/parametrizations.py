@@ -80,12 +80,14 @@ class Fourier(Parametrization):
     """Fourier (Hartley) coefficients, weighed as photos' spectra fall, of decorrelated colours.
 
     The coefficient of a frequency f has the weight 1 / f, so that equal steps change an image as
-    photos differ. Source: Olah, Mordvintsev & Schubert, *Feature Visualization*, Distill 2017.
+    photos differ. Colors are those of images of three channels; where there are others,
+    ``decorrelated=True`` is refused. Source: Olah, Mordvintsev & Schubert, *Feature
+    Visualization*, Distill 2017.
     """
 
     name = "fourier"
 
-    def __init__(self, decorrelated: bool = True) -> None:
+    def __init__(self, decorrelated: bool | None = None) -> None:
         self.decorrelated = decorrelated
 
     def parameters(self, z: Tensor) -> Tensor:
@@ -95,7 +97,7 @@ class Fourier(Parametrization):
         return self._colors(_hartley(parameters * _falling(parameters)))
 
     def _colors(self, z: Tensor, back: bool = False) -> Tensor:
-        if not self.decorrelated or z.shape[1] != 3:
+        if self.decorrelated is False or z.shape[1] != 3:
             return z
         return mixed((color_inverse(z) if back else color_basis(z)).T, z)
 

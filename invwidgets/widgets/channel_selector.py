@@ -99,7 +99,7 @@ class ChannelSelector(w.VBox):
             name = layer or good_layer(phi.layers(wanted)).name
             cut = phi.at(name)
             self.show_layer(cut.layer_info(wanted).shape[0])
-            self.features = cut.target(read_photo(photo, wanted))[0]
+            self.features = cut.target(read_photo(photo, wanted, channels=phi.channels))[0]
             self.value = value
 
     def show_layer(self, total: int) -> None:

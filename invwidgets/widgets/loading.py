@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import InvwidgetsError
+from ..errors import BadSettingError, InvwidgetsError
 from ..images import parse_size, read_photo, resize, to_uint8
 from ..representations.base import Layer, Region, Representation
 from ..representations.registry import representation
@@ -39,7 +39,12 @@ def load_model(
     """Load, cut and read; a layer that another network had gives way if ``fallback``."""
     phi = representation(model, weights=weights)
     wanted = parse_size(size) if size is not None else phi.size
-    whole = read_photo(photo)
+    if phi.channels not in (1, 3):
+        raise BadSettingError(
+            f"{phi.name} takes images of {phi.channels} channels, and the panel shows those of 1 "
+            "and 3: use invwidgets.invert, which takes arrays of any number of channels"
+        )
+    whole = read_photo(photo, channels=phi.channels)
     pixels = to_uint8(resize(whole, wanted, at=crop))
     layers = phi.layers(wanted)
     first = good_layer(layers).short_name
@@ -58,6 +63,7 @@ def load_model(
 def responses(loaded: LoadedModel, region: Region | None) -> Tensor:
     """The photo's features (C, h, w) or (D,), in the region."""
     photo = torch.from_numpy(loaded.photo).movedim(-1, 0).float() / 255
+    photo = photo[: loaded.representation.channels]  # gray is drawn as three equal channels
     return Selection(region=region).of(loaded.representation.target(photo))[0]
 
 

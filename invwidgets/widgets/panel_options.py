@@ -172,7 +172,12 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
     else:
         photo = options.photo
         if options.crop != CENTRE:  # cut here: a run knows no other cut than the centre
-            photo = read_photo(photo, _size(options, representation), at=options.crop)
+            photo = read_photo(
+                photo,
+                _size(options, representation),
+                at=options.crop,
+                channels=representation.channels,
+            )
         arguments |= {"photo": photo, "layer": options.layer, "channels": options.channels}
     for name in (*KNOBS, "optimizer"):
         if name in options.overridden and name != "jitter":
@@ -191,7 +196,9 @@ def stage_arguments(options: PanelOptions, representation: Representation) -> di
     arguments = {name: getattr(options, name) for name in names}
     if options.crop != CENTRE:
         size = _size(options, representation)
-        arguments["photo"] = read_photo(options.photo, size, at=options.crop)
+        arguments["photo"] = read_photo(
+            options.photo, size, at=options.crop, channels=representation.channels
+        )
     return arguments
 
 

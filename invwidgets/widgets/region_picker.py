@@ -114,7 +114,7 @@ class RegionPicker(w.VBox):
             phi = representation(model, weights=weights)
             wanted = parse_size(size) if size is not None else phi.size
             name = layer or good_layer(phi.layers(wanted)).name
-            self.show_photo(to_uint8(read_photo(photo, wanted)))
+            self.show_photo(to_uint8(read_photo(photo, wanted, channels=phi.channels)))
             self.show_layer(phi.at(name), wanted)
             self.value = value
 

@@ -93,11 +93,11 @@ def test_features_too_large_for_their_squares(module: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"std": (np.inf,) * 3}, "std .*inf.*finite numbers above 0"),
-        ({"std": (0, 0, 0)}, "std .*finite numbers above 0"),
-        ({"std": (-1, 1, 1)}, "std .*finite numbers above 0"),
+        ({"std": (np.inf,) * 3}, "std .*inf.*finite numbers"),
+        ({"std": (0, 0, 0)}, "std .*finite numbers"),
+        ({"std": (-1, 1, 1)}, "std .*finite numbers"),
         ({"mean": (np.nan,) * 3}, "mean .*nan.*finite"),
-        ({"mean": 3}, "mean 3: three numbers"),
+        ({"mean": 3}, r"mean 3: images are in \[0, 1\]"),
     ],
 )
 def test_preprocessing_that_erases_the_photo(changed: dict[str, Any], words: str) -> None:

@@ -57,7 +57,7 @@ def test_json_gives_the_same_settings(settings: InversionSettings) -> None:
         ({"alpha_kind": "both"}, ("'both'", "pixel")),
         ({"bound": -1}, ("bound", "picture")),
         ({"bound": "none"}, ("bound", "'none'")),
-        ({"centre": (0.5, 0.5)}, ("centre", "(0.5, 0.5)", "red, green and blue")),
+        ({"centre": ()}, ("centre", "()", "red, green and blue")),
         ({"centre": (0.5, 0.5, 128)}, ("centre", "128", "at most 1")),
         ({"phases": ()}, ("phases", "at least one")),
         ({"seeds": ()}, ("0 seeds",)),

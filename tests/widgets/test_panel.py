@@ -476,3 +476,43 @@ def test_a_closed_panel_or_strip_is_not_begun() -> None:
                 await asyncio.wait_for(closed.start(), 60)
 
     run(inner)
+
+
+def gray_net() -> iw.Representation:
+    torch.manual_seed(0)
+    parts = [torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 3)]
+    return iw.representation(torch.nn.Sequential(*parts), "1", mean=0.5, std=0.25, size=(32, 32))
+
+
+def test_the_panel_takes_a_network_of_gray_images() -> None:
+    async def inner() -> None:
+        panel = iw.InversionPanel("coffee", model=gray_net(), seeds=2, steps=20, crop=0.2)
+        try:
+            await until(lambda: panel.layer_slider.layers)
+            result = await panel.start()
+            assert result.images.shape == (2, 1, 32, 32)
+            wanted = iw.read_photo("coffee", 32, at=0.2, channels=1)
+            assert torch.equal(result.photo, wanted)
+            assert max(result.relative_error) < 0.5
+            panel.channel_selector.kind.value = "eye"
+            await until(lambda: panel.channel_selector.features is not None)
+            assert panel.channel_selector.features.shape[0] == 8
+        finally:
+            panel.close()
+
+    run(inner)
+
+
+def test_the_panel_refuses_a_network_of_other_channels_in_words() -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(4, 8, 3), torch.nn.ReLU())
+    phi = iw.representation(net, mean=0.5, std=0.25, size=(32, 32))
+
+    async def inner() -> None:
+        panel = iw.InversionPanel("coffee", model=phi, seeds=1, steps=2)
+        try:
+            await until(lambda: "takes images of 4 channels" in panel.controls.error.value)
+            assert "shows those of 1 and 3" in panel.controls.error.value
+        finally:
+            panel.close()
+
+    run(inner)

@@ -138,7 +138,7 @@ def _seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
     if size[0] * size[1] > _LARGE**2:  # a pass of a huge image could itself not fit: a part tells
         part = (min(size[0], _LARGE), min(size[1], _LARGE))
         scale, size = size[0] * size[1] / (part[0] * part[1]), part
-    image = torch.zeros(1, 3, *size, device=representation.mean_color.device)
+    image = torch.zeros(1, representation.channels, *size, device=representation.mean_color.device)
     image = image.contiguous(memory_format=torch.channels_last).requires_grad_(True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
         features = count(representation(image))

@@ -92,7 +92,9 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def _image(representation: Representation, size: tuple[int, int]) -> Tensor:
-    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(
+        1, representation.channels, *size, generator=torch.Generator().manual_seed(0)
+    )
     return image.to(representation.mean_color).contiguous(memory_format=torch.channels_last)
 
 

@@ -82,10 +82,12 @@ class BoxTracer(TorchDispatchMode):
         which takes as long as torch itself."""
         return False
 
-    def image(self, height: int, width: int, like: Tensor | None = None) -> Tensor:
-        """An image (1, 3, height, width) of grey noise whose pixels carry their own boxes."""
+    def image(
+        self, height: int, width: int, like: Tensor | None = None, channels: int = 3
+    ) -> Tensor:
+        """An image (1, C, height, width) of noise whose pixels carry their own boxes."""
         generator = torch.Generator().manual_seed(0)
-        image = torch.rand(1, 3, height, width, generator=generator)
+        image = torch.rand(1, channels, height, width, generator=generator)
         if like is not None:
             image = image.to(like)
         rows = torch.arange(height, dtype=torch.float32)[:, None].expand(height, width)
