@@ -1,12 +1,11 @@
 """Pictures that another network is asked about: is it still the photo, in its colors?
 
-    python -m benchmarks.judged [--crops 3] [--seeds 2] [--presets default,ijcv2016,plain]
+    python -m benchmarks.judged [ours] [before] [papers] [peers] [tried] [others] [hourglass]
 
 A search finds images that its own network takes for the photo. Here a network that was not
-searched on judges them: EfficientNet-Lite2, for reconstructions from Lite0, Lite1, and AlexNet and
-VGG-16 with random weights. Crops are drawn from photos by a fixed seed, and kept where the judge is
+searched on judges them. Crops are drawn from photos by a fixed seed, and kept where the judge is
 at least 0.4 sure of a class. On the photos ``CHOOSE`` our settings were chosen, with Lite0 searched
-and Lite1 as the judge; the photos ``HOLD_OUT`` and Lite2 had no part in that.
+and Lite1 as the judge; the photos ``HOLD_OUT`` and the judge Lite2 had no part in that.
 
 *Class probability*: the judge's probability of its likeliest class of the photo, divided by that
 for the photo. *In the first five*: how often that class is. *Feature distance*: ‖f − f₀‖ / ‖f₀‖ of
@@ -18,9 +17,12 @@ the crops of the next photo.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from statistics import mean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,51 +31,137 @@ import invwidgets as iw
 from invwidgets.images import read_photo, resize
 from invwidgets.inversion.judging import Judgment, judgment
 from invwidgets.inversion.metrics import Yardstick, pairwise_distance, psnr, relative_error, ssim
+from invwidgets.inversion.presets import smoothing
 
+from . import peers
 from .photos import photo
-from .plain import PlainNetwork, plain_adam
-from .report import keep, machine, table
+from .report import RESULTS, keep, machine, table
 
 CHOOSE = ("coffee", "chelsea", "camera", "hopper", "coins", "hubble")
 HOLD_OUT = ("china", "flower", "rocket", "motorcycle", "retina", "brick", "clock")
-CASES = (
-    ("efficientnet_lite0", "pretrained", ("blocks.2", "blocks.4", "blocks.6")),
-    ("efficientnet_lite1", "pretrained", ("blocks.2", "blocks.4", "blocks.6")),
-    ("alexnet", "random", ("features.4", "features.10")),
-    ("vgg16", "random", ("features.15",)),
-)
 JUDGE, CHOSE_WITH = "efficientnet_lite2", "efficientnet_lite1"
+LAYERS = ("blocks.2", "blocks.4", "blocks.6")
 SURE = 0.4
 DRAWS = 60  # of a photo, at most
+SEEDS = 2
 
 Numbers = dict[str, float | None]
+Search = Callable[[iw.Representation, Tensor, int], tuple[Tensor, float]]
+
+
+def ours(phi: iw.Representation, part: Tensor, seeds: int, **changes: Any) -> tuple[Tensor, float]:
+    """Images and seconds of ``iw.invert`` with these settings."""
+    result = iw.invert(part, phi, seeds=seeds, frames=0, precision="float32", **changes)
+    return result.images, result.seconds
+
+
+def without_shifts(phi: iw.Representation, part: Tensor, seeds: int) -> tuple[Tensor, float]:
+    """The default of before: 150 steps, no shifts, λ_V falling over half of them."""
+    rate, weight = iw.preset("default", phi).phases[0].rate, smoothing(phi, phi.size)
+    changes: dict[str, Any] = {"phases": (iw.Phase(150, rate, 0.05),)}
+    return ours(
+        phi, part, seeds, **changes, tv_weight=weight, tv_boost=min(30.0, max(1.0, 0.2 / weight))
+    )
+
+
+def _preset(name: str) -> Search:
+    return partial(ours, preset=name)
+
+
+TRIED: dict[str, dict[str, Any]] = {
+    "tv_chroma=0": {"tv_chroma": 0.0},
+    "tv_chroma=1": {"tv_chroma": 1.0},
+    "beta=1.2 (heavier tails)": {"beta": 1.2},
+    "Fourier, Adam": {"parametrization": "fourier", "optimizer": "adam"},
+    "400 steps": {"steps": 400},
+    "50 steps": {"steps": 50},
+}
+OURS: dict[str, Search] = {"default": ours}
+BEFORE: dict[str, Search] = {"default of before, without shifts": without_shifts}
+PAPERS: dict[str, Search] = {name: _preset(name) for name in ("cvpr2015", "ijcv2016")}
+PEERS: dict[str, Search] = {
+    "plain loop": peers.plain,
+    "torch-lucent": peers.lucent,
+    "Horama's Fourier image": peers.horama,
+}
+HOURGLASS: dict[str, Search] = {
+    f"deep image prior, {steps} steps": partial(peers.deep_image_prior, steps=steps)
+    for steps in (500, 2000)
+}
+OTHERS = (
+    ("efficientnet_lite1", "pretrained", LAYERS[1:]),
+    ("alexnet", "random", ("features.4", "features.10")),
+    ("vgg16", "random", ("features.15", "features.29")),
+)
+
+
+def groups() -> dict[str, Iterator[dict[str, str]]]:
+    """The rows of the table, by group; each is computed when it is taken."""
+    held, chosen = partial(_rows, JUDGE, HOLD_OUT), partial(_rows, CHOSE_WITH, CHOOSE)
+    lite0 = (("efficientnet_lite0", "pretrained", LAYERS),)
+    deep = (("efficientnet_lite0", "pretrained", LAYERS[1:]),)
+    middle = (("efficientnet_lite0", "pretrained", LAYERS[1:2]),)
+    return {
+        "ours": _chain(held(lite0, OURS, 3), chosen(lite0, OURS, 3), _another()),
+        "before": held(deep, BEFORE, 3),
+        "papers": held(lite0, PAPERS, 1),
+        "peers": held(lite0, OURS | PEERS, 1),
+        "tried": chosen(
+            middle, OURS | {n: partial(ours, **changes) for n, changes in TRIED.items()}, 1
+        ),
+        "others": held(OTHERS, OURS | BEFORE, 1),
+        "hourglass": _rows(JUDGE, HOLD_OUT[:2], middle, OURS | HOURGLASS, 1),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--crops", type=int, default=3, help="of each photo")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--presets", default="default,cvpr2015,ijcv2016,plain")
-    parser.add_argument("--models", default=",".join(case[0] for case in CASES))
-    options = parser.parse_args()
-    presets = options.presets.split(",")
+    wanted = sys.argv[1:] or list(groups())
+    if unknown := set(wanted) - set(groups()):
+        raise SystemExit(f"no group {', '.join(unknown)}; there are {', '.join(groups())}")
     print(machine(), flush=True)
-    rows = []
-    for model, weights, layers in CASES:
-        for judge, names in ((CHOSE_WITH, CHOOSE), (JUDGE, HOLD_OUT)):
-            if model not in options.models.split(",") or model == judge:
+    for group in wanted:
+        rows = []
+        for row in groups()[group]:
+            rows.append(row)
+            print(row, flush=True)
+        print(table(rows), flush=True)
+        path = RESULTS / "judged.json"
+        kept = json.loads(path.read_text())["groups"] if path.exists() else {}
+        keep("judged", {"chose": CHOOSE, "hold_out": HOLD_OUT, "groups": kept | {group: rows}})
+
+
+def _chain(*parts: Iterator[dict[str, str]]) -> Iterator[dict[str, str]]:
+    for part in parts:
+        yield from part
+
+
+def _rows(
+    judge: str,
+    names: tuple[str, ...],
+    cases: tuple[tuple[str, str, tuple[str, ...]], ...],
+    searches: dict[str, Search],
+    count: int,
+) -> Iterator[dict[str, str]]:
+    found = _crops(names, judge, count)
+    for model, weights, layers in cases:
+        for layer in layers:
+            phi = iw.representation(model, layer, weights)
+            if phi.digest == iw.representation(judge).digest:
                 continue
-            found = list(crops(names, iw.representation(judge), options.crops))
-            for layer in layers:
-                phi = iw.representation(model, layer, weights)
-                rows += [_row(p, phi, judge, found, options.seeds) for p in presets]
-            rows.append(_another(judge, found))
-    print(table(rows))
-    keep(
-        "judged",
-        {"chose": CHOOSE, "hold_out": HOLD_OUT, "crops": options.crops, "seeds": options.seeds}
-        | {"rows": rows},
-    )
+            for how, search in searches.items():
+                numbers = [
+                    _numbers(search, phi, iw.representation(judge), part, SEEDS)
+                    for _, part in found
+                ]
+                named = _named(
+                    judge, found, phi.name + _note(phi), phi.layer_info().short_name, how
+                )
+                yield named | _means(numbers)
+
+
+@cache
+def _crops(names: tuple[str, ...], judge: str, count: int) -> tuple[tuple[str, Tensor], ...]:
+    return tuple(crops(names, iw.representation(judge), count))
 
 
 def crops(
@@ -100,33 +188,17 @@ def crops(
                 break
 
 
-def _row(
-    how: str,
-    phi: iw.Representation,
-    judge: str,
-    found: list[tuple[str, Tensor]],
-    seeds: int,
-) -> dict[str, str]:
-    numbers = [_numbers(how, phi, iw.representation(judge), part, seeds) for _, part in found]
-    row = _named(judge, found, phi.name + _note(phi), phi.layer_info().short_name, how)
-    row |= _means(numbers)
-    print(row, flush=True)
-    return row
-
-
-def _another(judge: str, found: list[tuple[str, Tensor]]) -> dict[str, str]:
-    phi = iw.representation(judge)
-    count = len({name for name, _ in found})
-    numbers = []
-    for place, (name, part) in enumerate(found):
-        others = [other for named, other in found[place:] + found[:place] if named != name]
-        assert others or count == 1
-        numbers += [_judged(judgment(phi, others[0][None], part))] if others else []
-    return _named(judge, found, "", "", "another photo") | _means(numbers)
+def _another() -> Iterator[dict[str, str]]:
+    for judge, names in ((JUDGE, HOLD_OUT), (CHOSE_WITH, CHOOSE)):
+        found, phi, numbers = _crops(names, judge, 3), iw.representation(judge), []
+        for place, (name, part) in enumerate(found):
+            others = [other for named, other in found[place:] + found[:place] if named != name]
+            numbers.append(_judged(judgment(phi, others[0][None], part)))
+        yield _named(judge, found, "", "", "another photo") | _means(numbers)
 
 
 def _named(
-    judge: str, found: list[tuple[str, Tensor]], model: str, layer: str, how: str
+    judge: str, found: tuple[tuple[str, Tensor], ...], model: str, layer: str, how: str
 ) -> dict[str, str]:
     photos = "held out" if judge == JUDGE else "chosen on"
     return {
@@ -143,15 +215,10 @@ def _note(phi: iw.Representation) -> str:
 
 
 def _numbers(
-    how: str, phi: iw.Representation, judge: iw.Representation, part: Tensor, seeds: int
+    search: Search, phi: iw.Representation, judge: iw.Representation, part: Tensor, seeds: int
 ) -> Numbers:
     part = resize(part, phi.size)
-    if how == "plain":
-        plain = PlainNetwork(phi.name, phi.layer_info().name, weights=_weights(phi))
-        images, seconds = plain_adam(plain, part, seeds)
-    else:
-        result = iw.invert(part, phi, seeds=seeds, preset=how, frames=0, precision="float32")
-        images, seconds = result.images, result.seconds
+    images, seconds = search(phi, part, seeds)
     with torch.no_grad():
         error = relative_error(phi(images), phi.target(part), iw.Selection())
     whole = Yardstick(part)
@@ -163,10 +230,6 @@ def _numbers(
         "seconds": seconds,
     }
     return _judged(judgment(judge, images, part)) | scores
-
-
-def _weights(phi: iw.Representation) -> str:
-    return "random" if phi.weights == "random weights" else phi.weights
 
 
 def _judged(said: Judgment) -> Numbers:
