@@ -33,12 +33,12 @@ def lucent(phi: iw.Representation, photo: Tensor, seeds: int) -> Found:
     from lucent.optvis import param, transform
 
     torch.manual_seed(0)
-    side = photo.shape[-1] + 8
+    side = photo.shape[-1]
     parameters, image = param.image(side, batch=seeds, fft=True, decorrelate=True)
     optimizer = torch.optim.Adam(parameters, lr=0.05)
     jitter, data = transform.jitter(8), data_term(phi, photo)
     seconds = _descend(lambda: data(jitter(image())), optimizer, STEPS)
-    return image().detach()[..., 4 : side - 4, 4 : side - 4], seconds
+    return image().detach(), seconds
 
 
 def horama(phi: iw.Representation, photo: Tensor, seeds: int) -> Found:

@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 import invwidgets as iw
+from benchmarks.judged import ours, without_shifts
 from invwidgets.figures.canvas import new_figure, show_image
 from invwidgets.figures.comparison import comparison
 from invwidgets.figures.receptive_field import receptive_field_figure
 from invwidgets.figures.strip import strip
+from invwidgets.inversion.metrics import relative_error
 
 TARGET = Path(__file__).parent.parent / "docs" / "pictures"
 
@@ -109,6 +112,29 @@ def edits() -> None:
     figure.savefig(TARGET / "edits.png")
 
 
+def before_and_after() -> None:
+    """The bundled photos after three stages and the classifier, without the shifts and with."""
+    columns = {
+        "blocks.2": ours, "blocks.4, before": without_shifts, "blocks.4": ours,
+        "blocks.6, before": without_shifts, "blocks.6": ours, "classifier": ours,
+    }  # fmt: skip
+    figure = new_figure(9.8, 11.8)
+    rows = figure.subplots(len(iw.photos()), 1 + len(columns))
+    for name, row in zip(iw.photos(), rows, strict=True):
+        photo = iw.read_photo(name, 224)
+        show_image(row[0], photo, name)
+        for (title, search), axes in zip(columns.items(), row[1:], strict=True):
+            phi = iw.representation("efficientnet_lite0", title.split(",")[0])
+            images, _ = search(phi, photo, 1)
+            with torch.no_grad():
+                error = relative_error(phi(images), phi.target(photo), iw.Selection())
+            show_image(axes, images[0], f"error {100 * float(error):.0f} %")
+    for title, axes in zip(("photo", *columns), rows[0], strict=True):
+        axes.set_title(title, fontsize=9)
+    figure.subplots_adjust(0.01, 0.02, 0.99, 0.97, 0.05, 0.16)
+    figure.savefig(TARGET / "before-and-after.jpg", dpi=110, pil_kwargs={"quality": 82})
+
+
 def in_few_colours(shot: Image.Image) -> Image.Image:
     """Dithered, on a page that stays white."""
     few = shot.quantize(palette=shot.quantize(128))
@@ -118,7 +144,7 @@ def in_few_colours(shot: Image.Image) -> Image.Image:
     return few
 
 
-DRAWN = (coffee, hero, layers, region, channels, descriptors, edits, panel)
+DRAWN = (coffee, hero, layers, region, channels, descriptors, edits, before_and_after, panel)
 PICTURES = {f.__name__: f for f in DRAWN}
 
 if __name__ == "__main__":

@@ -85,6 +85,44 @@ def casts() -> str:
     return table(kept("casts")["rows"]) + made_on("casts")
 
 
+def judged() -> str:
+    """Our default on both halves of the photos, and other searches on the first crops."""
+    found = kept("judged")["groups"]
+    rows = [row for name in ("ours", "peers", "others", "hourglass") for row in found.get(name, [])]
+    return table(rows) + made_on("judged")
+
+
+def judged_tried() -> str:
+    found = kept("judged")["groups"]
+    rows = [*found["explored"], *found.get("tried", [])]
+    names = list(found["explored"][0])
+    return table([{name: row.get(name, "") for name in names} for row in rows])
+
+
+def judged_short() -> str:
+    """The aims, and what the default reaches on held-out photos with a judge of their own."""
+    rows = {row["after"]: row for row in kept("judged")["groups"]["ours"] if row["judge"] == JUDGE}
+    return table(
+        [
+            {"after": layer}
+            | {name: f"{rows[layer][name]} ({aim})" for name, aim in zip(JUDGED, aims, strict=True)}
+            for layer, aims in AIMS.items()
+        ]
+    )
+
+
+AIMS = {
+    "blocks.2": ("≥ 0.85", "≤ 0.40", "0.9 … 1.1", "≤ 4"),
+    "blocks.4": ("≥ 0.80", "≤ 0.50", "0.8 … 1.2", "≤ 7"),
+    "blocks.6": ("≥ 0.60", "≤ 0.75", "0.7 … 1.3", "≤ 10"),
+}
+JUDGE = "efficientnet_lite2"
+JUDGED = (
+    "class probability, by the photo's", "feature distance", "color, by the photo's",
+    "mean color off by, %",
+)  # fmt: skip
+
+
 def regions() -> str:
     return table(kept("quality")["regions"]) + made_on("quality")
 
@@ -237,9 +275,9 @@ def sweeps() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     f.__name__: f
     for f in (
-        layers, quality, quality_by_photo, plain_loop, casts, regions, regions_short, invariance,
-        recomposition, channels, channels_short, descriptors, descriptors_short, steps, goals_short,
-        missed, sweeps,
+        layers, quality, quality_by_photo, plain_loop, casts, judged, judged_short, judged_tried,
+        regions, regions_short, invariance, recomposition, channels, channels_short, descriptors,
+        descriptors_short, steps, goals_short, missed, sweeps,
     )
 }  # fmt: skip
 

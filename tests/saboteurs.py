@@ -80,8 +80,8 @@ def other_photo(patch: Patch) -> None:
     """The target is another photo's features, and the search reaches it."""
 
     def other(result: iw.Reconstruction) -> Tensor:
-        height, width = result.images.shape[-2:]
-        return as_many(iw.read_photo("rocket", (height, width)), result)
+        channels, height, width = result.images.shape[1:]
+        return as_many(iw.read_photo("rocket", (height, width), channels=channels), result)
 
     searched(patch, other)
 
@@ -95,8 +95,8 @@ def scattered_seeds(patch: Patch) -> None:
     """Every seed ends in another photo."""
 
     def images(result: iw.Reconstruction) -> Tensor:
-        height, width = result.images.shape[-2:]
-        photos = [iw.read_photo(name, (height, width)) for name in iw.photos()]
+        channels, height, width = result.images.shape[1:]
+        photos = [iw.read_photo(name, (height, width), channels=channels) for name in iw.photos()]
         return torch.stack([photos[place % len(photos)] for place in range(len(result.images))])
 
     searched(patch, images)
@@ -242,6 +242,11 @@ def faint_photos(patch: Patch) -> None:
 
 
 # --- the parts of a search and of a measurement --------------------------------------------------
+
+
+def untrained(patch: Patch) -> None:
+    """Torch's own Adam, with which lessons train networks, stands still."""
+    patch.setattr(torch.optim.Adam, "step", lambda optimizer, closure=None: None)
 
 
 def no_step(patch: Patch) -> None:

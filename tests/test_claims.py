@@ -39,6 +39,7 @@ from tests.saboteurs import (
     scattered_seeds,
     stand_still,
     uninterrupted,
+    untrained,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,10 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
         ),
         "psnr[0] > 28 > 20 > psnr[-1]": (no_layer, photo_itself, other_photo),
         "apart[0] < 0.01 and apart[-1] > 0.05": (equal_seeds, noise),
+        "0.02 < distance[0] < 0.3 < distance[1] < distance[2]": (photo_itself, noise, other_photo),
+        "distance[2] < distance[3] < 0.8 < distance[4] < other_photo": (
+            photo_itself, noise, other_photo, no_layer,
+        ),
         "moved[0] < 0.02 < moved[2] < moved[3] - 0.05 < moved[4] - 0.1": (
             parts_in_place, random_matches, no_layer, photo_itself,
         ),
@@ -120,6 +125,11 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
         "min(ratios) > 0.1 and max(ratios) < 1": (noise, other_photo, photo_itself),
     },
     "08": {
+        "0.85 < right < 1": (untrained,),
+        "max((max(result.relative_error) for result in written)) < 0.05": (noise, other_photo),
+        "psnr[0] > 50 > psnr[1] > 35 > psnr[2] > 15 > psnr[3] > 4": (
+            photo_itself, noise, other_photo,
+        ),
         "min(errors) > 0.02 and max(errors) < 0.35": (noise, other_photo, photo_itself),
         "max(off[0]) < 0.75 * min(off[1])": (no_weights, noise, photo_itself),
         "0.1 * colour(plain) < colour(grey) < 0.7 * colour(plain)": (no_parts, photo_itself, blank),

@@ -90,7 +90,7 @@ def judged_by(result: Reconstruction, judge: str | Representation) -> Judgment:
         raise BadSettingError(
             f"judge {phi.name!r}: the images were searched on this network, which reads patterns "
             "in them that no other network reads; give another one, such as "
-            f"{_another(phi.name)!r}"
+            f"{another_network(phi.name)!r}"
         )
     box = result.field_box
     images, photo = result.images, result.photo
@@ -141,5 +141,6 @@ def _chroma(images: Tensor) -> Tensor:
     return (images - luminance(images)).square().mean((1, 2, 3)).sqrt()
 
 
-def _another(name: str) -> str:
+def another_network(name: str) -> str:
+    """A bundled trained classifier that is not the network ``name``."""
     return "efficientnet_lite1" if name == "efficientnet_lite2" else "efficientnet_lite2"

@@ -1,4 +1,4 @@
-"""What the network itself says: the five likeliest classes of the photo and of each image."""
+"""What networks say a picture is: the five likeliest classes of the photo and of each image."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ from .tiles import static
 
 
 class ClassTable(anywidget.AnyWidget):
-    """``rows`` holds (what, ((class, probability), …)), one a picture; nothing is shown without.
+    """The likeliest classes of each picture, in a list beneath it.
 
-    ``boxes`` holds where each picture lies above: left and width as parts of the whole width, and
-    the row of pictures; each list of classes then stands beneath its own.
+    >>> ClassTable(rows=[("coffee", (("espresso", 0.88), ("cup", 0.03)), (("cup", 0.61),))])
 
-    >>> ClassTable(rows=[("coffee", (("espresso", 0.88), ("cup", 0.03)))])
+    Attributes
+    ----------
+    rows : list
+        (what, ((class, probability), …), ((class, probability), …)) of each picture: the classes
+        by the network that was searched on, and by another one. Without rows nothing is shown.
+    judge : str
+        The name of that other network.
+    boxes : list
+        Where each picture lies above: left and width as parts of the whole width, and the row of
+        pictures.
     """
 
     _esm = static("classes.js")
     _css = static("panel.css")
     rows: Any = t.List().tag(sync=True)
+    judge: Any = t.Unicode().tag(sync=True)
     boxes: Any = t.List().tag(sync=True)

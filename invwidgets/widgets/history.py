@@ -33,7 +33,7 @@ class HistoryEntry:
     result: Reconstruction
     settings: dict[str, Any] = field(default_factory=dict)
     overridden: frozenset[str] = frozenset()  # what had left the preset
-    classes: tuple[Any, ...] = ()  # what the network said of its pictures, as ``ClassTable`` has it
+    classes: tuple[Any, ...] = ()  # of its pictures, as ``ClassTable`` has them
 
     @property
     def picture(self) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What the network of a panel says of a result's pictures, found beside the loop."""
+"""The classes of a result's pictures, by a panel's network and by another, found off the loop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import Any
 
 import torch
 
+from ..images import resize
+from ..inversion.judging import another_network
 from ..inversion.result import Reconstruction
 from ..representations.base import Representation
 from ..representations.classes import likeliest
+from ..representations.registry import representation as named
 from .loading import Loader
 
 MANY = 16  # images that are asked about at most
+JUDGED = 2  # classes by the other network
 
 
 def ask_classes(
@@ -25,14 +29,22 @@ def ask_classes(
 
     Nothing is told where the network is no classifier, or its classes have no known names.
     """
-    names = [f"seed {seed}" for seed in result.seeds[:MANY]]
+    titles = [f"seed {seed}" for seed in result.seeds[:MANY]]
     images = result.images[:MANY]
     if result.photo is not None:
-        names.insert(0, result.photo_name)
+        titles.insert(0, result.photo_name)
         images = torch.cat([result.photo[None], images])
 
-    def deliver(rows: list[Any]) -> None:
-        if all(rows):
-            then(tuple(zip(names, rows, strict=True)))
+    def find() -> list[Any]:
+        own = likeliest(representation, images)
+        if not all(own):
+            return []
+        judge = named(another_network(representation.name))
+        seen = torch.stack([resize(image, judge.size, "stretch") for image in images])
+        return [*zip(titles, own, likeliest(judge, seen, JUDGED), strict=True)]
 
-    loader.ask("classes", lambda: likeliest(representation, images), deliver, lambda words: None)
+    def deliver(rows: list[Any]) -> None:
+        if rows:
+            then(tuple(rows))
+
+    loader.ask("classes", find, deliver, lambda words: None)

@@ -118,7 +118,7 @@ class PanelShown:
         self._views.history.replace(entry, known)
         if self.entry is entry and self.result is entry.result:
             self.entry = known
-            self._views.classes.rows = list(rows)
+            self._views.show_classes(rows, entry.result)
 
     def draw_curves(self, now: bool = False) -> None:
         """The energies, at once or when it is time for a picture."""
@@ -146,7 +146,7 @@ class PanelShown:
         height, width = entry.result.images.shape[-2:]
         asked = asked_now(options, (height, width))
         self._views.restore(entry.result, asked.photo, asked.upload, asked.overridden_words)
-        self._views.classes.rows = list(entry.classes)
+        self._views.show_classes(entry.classes, entry.result)
         self.draw_curves(now=True)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import ipywidgets as w
 import traitlets as t
@@ -10,6 +11,7 @@ import traitlets as t
 from ..figures.gallery import caption
 from ..images import to_uint8
 from ..inversion.convergence import converged
+from ..inversion.judging import another_network
 from ..inversion.progress import Progress, last_frame
 from ..inversion.result import Reconstruction
 from ..inversion.session import Session
@@ -77,6 +79,11 @@ class PanelViews(w.VBox):
         self.gallery.show_photo(photo, name, range(options.seeds), field, phi.handcrafted, said)
         self.legend.layout.display = None if options.asked.measures_error else "none"
         self.classes.rows = []
+
+    def show_classes(self, rows: Sequence[Any], result: Reconstruction) -> None:
+        """The classes of a result's pictures, as ``ask_classes`` finds them."""
+        self.classes.set_trait("judge", another_network(result.model))
+        self.classes.rows = list(rows)
 
     def say_of(self, loaded: LoadedModel | None, options: PanelOptions) -> None:
         """What must be said of weights and knobs, beneath the photo from the next picture on."""

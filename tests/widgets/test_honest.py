@@ -19,6 +19,7 @@ pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
 from invwidgets.figures.gallery import title_of
+from invwidgets.images import resize
 from invwidgets.inversion.task import WARM_STEPS
 from invwidgets.representations.classes import class_names, likeliest
 from invwidgets.representations.descriptors.named import DESCRIPTORS
@@ -248,6 +249,12 @@ async def test_a_descriptor_is_called_by_its_name(panel: iw.InversionPanel) -> N
     assert panel.history.tiles.captions[0].startswith("HOG\ncoffee\nerror")
 
 
+def sized_for_judge(result: iw.Reconstruction) -> torch.Tensor:
+    size = iw.representation("efficientnet_lite2").size
+    assert result.photo is not None
+    return resize(result.photo, size, "stretch")[None]
+
+
 @with_panel(steps=3)
 async def test_classes_stand_beneath_their_images_and_never_beneath_others(
     panel: iw.InversionPanel,
@@ -261,6 +268,12 @@ async def test_classes_stand_beneath_their_images_and_never_beneath_others(
         first.left / panel.gallery.extent[0], first.width / panel.gallery.extent[0], 0,
     )  # fmt: skip
     entry, rows = panel.history.entries[-1], tuple(panel.classes.rows)
+    assert panel.classes.judge == "efficientnet_lite2" != panel.model
+    photo = rows[0]
+    assert photo[1] != photo[2], "another network, on which nothing was searched, is asked too"
+    [said] = likeliest(iw.representation(panel.classes.judge), sized_for_judge(entry.result), 2)
+    assert [name for name, _ in photo[2]] == [name for name, _ in said]
+    assert [sure for _, sure in photo[2]] == pytest.approx([sure for _, sure in said], rel=1e-3)
     panel.layer = "blocks.1"
     await until(lambda: not panel.classes.rows)
     panel.take_classes(entry, rows)  # late

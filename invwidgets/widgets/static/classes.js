@@ -1,4 +1,4 @@
-// What the network says of the photo and of each image: its likeliest classes, each list beneath its picture.
+// The likeliest classes of the photo and of each image, by the network and by another one, each list beneath its picture.
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "iw-classes";
@@ -7,19 +7,28 @@ function render({ model, el }) {
   root.setAttribute("aria-label", "What the network says each picture is");
   el.appendChild(root);
 
-  function list([what, classes], first) {
+  function list([what, classes, judged = []], first, firstJudged) {
     const table = document.createElement("table"), head = document.createElement("caption");
     head.textContent = what;
     table.appendChild(head);
-    classes.forEach(([name, sure]) => {
+    function add([name, sure], same) {
       const line = table.insertRow(), words = line.insertCell(), number = line.insertCell();
       line.title = `${name}, ${sure.toFixed(3)}`;
       words.className = "iw-class";
       words.textContent = name;
       number.className = "iw-sure";
       number.textContent = sure.toFixed(2);
-      if (name === first) line.className = "iw-same";
-    });
+      if (name === same) line.className = "iw-same";
+    }
+    classes.forEach((one) => add(one, first));
+    if (judged.length) {
+      const says = table.insertRow().insertCell();
+      says.colSpan = 2;
+      says.className = "iw-judge";
+      says.textContent = "another network says";
+      says.title = `${model.get("judge")}, on which nothing was searched`;
+      judged.forEach((one) => add(one, firstJudged));
+    }
     return table;
   }
 
@@ -31,7 +40,7 @@ function render({ model, el }) {
     const head = document.createElement("p");
     head.textContent = "What the network says each picture is, and how sure it is";
     root.appendChild(head);
-    const first = rows[0][1][0][0];
+    const first = rows[0][1][0][0], firstJudged = ((rows[0][2] || [])[0] || [])[0];
     const even = rows.map((_, place) => [place / rows.length, 0.92 / rows.length, 0]);
     const where = boxes.length >= rows.length ? boxes : even;
     const widest = Math.max(...where.slice(0, rows.length).map((box) => box[1]));
@@ -44,7 +53,7 @@ function render({ model, el }) {
           line = root.appendChild(document.createElement("div"));
           [row, right] = [at, 0];
         }
-        const table = line.appendChild(list(entry, first));
+        const table = line.appendChild(list(entry, first, firstJudged));
         table.style.marginLeft = 100 * (left - right) + "%";
         table.style.width = 100 * width + "%";
         right = left + width;
