@@ -2,6 +2,8 @@
 
     python -m benchmarks.quality [--layers blocks.0,blocks.2] [--seeds 4]
 
+With ``--layers`` the rows of other layers stay as they were measured before.
+
 EfficientNet-Lite0 with its ImageNet weights, default settings, in float32 on every machine. Every
 number is the mean over photos of the seeds' mean, and behind ± the standard deviation over photos:
 over those on which no choice was made, and the error also over those the default was chosen on.
@@ -14,6 +16,7 @@ in turn in this one process.
 from __future__ import annotations
 
 import argparse
+import json
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -25,7 +28,7 @@ from invwidgets.selection import centre_region
 
 from .photos import CHOSEN_ON, JUDGES, PHOTOS, photo
 from .plain import PlainNetwork, plain_adam
-from .report import keep, machine, table
+from .report import RESULTS, keep, machine, table
 
 MODEL = "efficientnet_lite0"
 LAYERS = [f"blocks.{stage}" for stage in range(7)] + ["classifier"]
@@ -56,9 +59,20 @@ def main() -> None:
             print(beside[-1], flush=True)
     regions = [_region(layer, options.seeds) for layer in layers if layer != "classifier"]
     print(table(rows), table(list(by_photo.values())), table(regions), sep="\n\n")
-    kept = {"layers": rows, "by_photo": list(by_photo.values()), "plain": beside}
+    found = {"layers": rows, "plain": beside, "regions": regions}
+    path = RESULTS / "quality.json"
+    old = json.loads(path.read_text()) if path.exists() else {}
+    kept = {name: _renewed(old.get(name, []), part) for name, part in found.items()}
+    for row in old.get("by_photo", []):
+        by_photo[row[""]] = row | by_photo[row[""]]
     photos = {"photos": PHOTOS, "chosen_on": CHOSEN_ON, "compared_on": COMPARED_ON}
-    keep("quality", photos | {"seeds": options.seeds} | kept | {"regions": regions})
+    keep("quality", photos | {"by_photo": list(by_photo.values())} | kept)
+
+
+def _renewed(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows by layer, those measured now in place of those of before."""
+    rows = {row["layer"]: row for row in [*old, *new]}
+    return [rows[layer] for layer in LAYERS if layer in rows]
 
 
 def _inverted(phi: iw.Representation, name: str, seeds: int) -> Scores:
