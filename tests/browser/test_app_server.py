@@ -20,11 +20,11 @@ pytest.importorskip("psutil")
 import psutil
 from jupyter_server.services.kernels import kernelmanager
 
+from invwidgets.app.serve import SESSION_BYTES, listening, serve, sessions_for
+from invwidgets.app.server import PanelServer
+from invwidgets.app.sessions import Sessions
 from invwidgets.cli import main
 from invwidgets.errors import BadSettingError
-from invwidgets.widgets.app import SESSION_BYTES, listening, serve, sessions_for
-from invwidgets.widgets.server import PanelServer
-from invwidgets.widgets.server_sessions import Sessions
 
 from .app import App, Visitor, app, until
 from .servers import write_notebook

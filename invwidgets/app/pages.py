@@ -12,7 +12,7 @@ from tornado.log import access_log
 from tornado.web import authenticated
 from voila.handler import VoilaHandler
 
-from .server_sessions import VISIT, Sessions, Visit
+from .sessions import VISIT, Sessions, Visit
 
 _RETRY_SECONDS = 60
 _ENDED = (Path(__file__).parent / "static" / "session.js").read_text(encoding="utf-8")

@@ -28,8 +28,8 @@ from voila.server_extension import AllowListFileHandler
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.tornado.handler import TornadoVoilaHandler
 
-from .server_pages import EndSession, MissingPage, PanelPage, log_request
-from .server_sessions import OwnSession, Sessions
+from .pages import EndSession, MissingPage, PanelPage, log_request
+from .sessions import OwnSession, Sessions
 
 _GONE_SECONDS = 180  # a session whose page is closed, or never came, is kept for a lost connection
 _STARTUP_SECONDS = 300  # many sessions that begin at once on few cores are slow
