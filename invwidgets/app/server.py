@@ -27,7 +27,9 @@ from voila.paths import STATIC_ROOT
 from voila.server_extension import AllowListFileHandler
 from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.tornado.handler import TornadoVoilaHandler
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
+from .channels import Channels, WholeMessages
 from .pages import EndSession, MissingPage, PanelPage, log_request
 from .sessions import OwnSession, Sessions
 
@@ -67,6 +69,7 @@ class PanelServer(Voila):
         settings.Voila.token = token
         settings.Voila.identity_provider_class = IdentityProvider
         settings.Voila.authorizer_class = OwnSession
+        settings.Voila.kernel_websocket_connection_class = WholeMessages
         settings.Voila.connection_dir_root = str(notebook.parent)
         settings.Voila.tornado_settings = {
             "log_function": log_request,
@@ -102,7 +105,13 @@ class PanelServer(Voila):
     def init_handlers(self) -> list[Any]:
         """Voila's own, without its page, its folder of files and its login."""
         login = [handler[1] for handler in self.identity_provider.get_handlers()]
-        drop = (TornadoVoilaHandler, AllowListFileHandler, VoilaShutdownKernelHandler, *login)
+        drop = (
+            TornadoVoilaHandler,
+            AllowListFileHandler,
+            VoilaShutdownKernelHandler,
+            VoilaKernelWebsocketHandler,
+            *login,
+        )
         kept = [handler for handler in super().init_handlers() if handler[1] not in drop]
         page = {
             "notebook_path": Path(self.notebook_path).name,
@@ -112,6 +121,7 @@ class PanelServer(Voila):
         }
         return [
             *kept,
+            (r"/api/kernels/(?P<kernel_id>[\w-]+)/channels", Channels),
             (r"/voila/api/shutdown/(?P<kernel_id>[\w-]+)", EndSession),
             (r"/", PanelPage, page),
             (r".*", MissingPage),

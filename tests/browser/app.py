@@ -9,12 +9,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from invwidgets.app.channels import PROTOCOL
 
 SECONDS = 600
 
@@ -65,6 +69,21 @@ class Visitor:
             return answer.status, text, {k.lower(): v for k, v in answer.headers.items()}
         finally:
             connection.close()
+
+    def leave(self, session: str) -> None:
+        """End a session as a page does that is closed."""
+        path = f"/voila/api/shutdown/{session}?_xsrf={self.cookies['_xsrf']}"
+        assert self.get(path, "POST")[0] == 204
+
+    def websocket(self, session: str, protocols: Sequence[str] = (PROTOCOL,)) -> Any:
+        """The websocket of a session, as a context: ``send``, ``recv``."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        address = f"ws://localhost:{self._app.port}/api/kernels/{session}/channels?session_id=x"
+        return connect(
+            address, subprotocols=[Subprotocol(one) for one in protocols] or None,
+            additional_headers={"Cookie": cookies}, open_timeout=60, close_timeout=5, proxy=None,
+            max_size=None,
+        )  # fmt: skip
 
     def open(self) -> str:
         """Open the panel's page; the name of the session begun for it."""

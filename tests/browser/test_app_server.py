@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,10 @@ pytest.importorskip("psutil")
 
 import psutil
 from jupyter_server.services.kernels import kernelmanager
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from invwidgets.app.channels import PROTOCOL, is_whole
 from invwidgets.app.serve import SESSION_BYTES, listening, serve, sessions_for
 from invwidgets.app.server import PanelServer
 from invwidgets.app.sessions import Sessions
@@ -35,6 +40,17 @@ def small() -> Iterator[App]:
     """A server of two places."""
     with app("--sessions", "2") as running:
         yield running
+
+
+def words(*numbers: int) -> bytes:
+    """Numbers of eight bytes each."""
+    return b"".join(number.to_bytes(8, "little") for number in numbers)
+
+
+def drain(opened: Any) -> None:
+    """Read a websocket to its end."""
+    while True:
+        opened.recv(30)
 
 
 def nothing_left(names: list[psutil.Process]) -> bool:
@@ -139,9 +155,8 @@ def test_places_owners_and_a_dead_session(small: App) -> None:
         assert other.get(f"/api/kernels/{one}")[0] == 403
         assert other.get(f"/api/kernels/{one}", "DELETE")[0] == 403
         assert other.get(f"/voila/api/shutdown/{one}?_xsrf=x", "POST")[0] == 403
-        socket_of = {"Upgrade": "websocket", "Connection": "Upgrade",
-                     "Sec-WebSocket-Key": "x" * 16, "Sec-WebSocket-Version": "13"}  # fmt: skip
-        assert other.get(f"/api/kernels/{one}/channels", **socket_of)[0] == 403
+        with pytest.raises(InvalidStatus, match="403"), other.websocket(one):
+            pass
     assert first.get(f"/api/kernels/{one}")[0] == 200
 
     processes = small.sessions
@@ -155,9 +170,65 @@ def test_places_owners_and_a_dead_session(small: App) -> None:
     again = second.open()  # a reload takes the place of the page that is gone
     assert again != two
     assert second.get(f"/api/kernels/{two}")[0] == 403
-    xsrf = second.cookies["_xsrf"]
-    assert second.get(f"/voila/api/shutdown/{again}?_xsrf={xsrf}", "POST")[0] == 204
+    second.leave(again)
     until(lambda: len(small.sessions) == 1, "a closed page ends its session")
+
+
+@pytest.mark.parametrize(
+    ("message", "whole"),
+    [
+        (b"", False),
+        (b"1234567", False),
+        ("words", False),
+        (words(2**60), False),  # a list of so many would be built
+        (words(2**60, 16, 16, 16, 16, 16, 16), False),
+        (words(0), False),
+        (words(1, 16), False),
+        (words(2, 24, 24), False),  # no header
+        (words(6, 56, 56, 56, 56, 56), False),  # an offset is missing
+        (words(6, 56, 56, 56, 56, 56, 57), False),  # beyond the end
+        (words(6, 48, 56, 56, 56, 56, 56), False),  # within the offsets
+        (words(6, 56, 60, 56, 60, 56, 60) + b"1234", False),  # parts that overlap
+        (words(1002, *[8 * 1003] * 1002), False),
+        (words(1001, *[8 * 1002] * 1001), True),
+        (words(6, 56, 56, 56, 56, 56, 56), True),
+        (serialize_msg_to_ws_v1([b"{}"] * 4, "shell"), True),
+        (serialize_msg_to_ws_v1([b"{}"] * 4 + [b"\0" * 99] * 9, "shell"), True),
+    ],
+)
+def test_only_a_whole_message_is_read(message: Any, whole: bool) -> None:
+    assert is_whole(message) == whole
+
+
+@pytest.mark.slow
+def test_no_websocket_can_stop_the_server(small: App) -> None:
+    visitor = Visitor(small)
+    session = visitor.open()
+    for protocols in ((), ("v2.kernel.websocket.jupyter.org", "x")):
+        with pytest.raises(InvalidStatus) as refused, visitor.websocket(session, protocols):
+            pass
+        assert refused.value.response.status_code == 400
+        assert PROTOCOL in refused.value.response.body.decode()
+
+    foreign: list[Any] = [b"\xff" * 64, "words", words(6, 56, 60, 56, 60, 56, 60) + b"1234"]
+    for header in (b"no JSON", b"[" * 10**5, b"[]", b"{}"):
+        foreign.append(serialize_msg_to_ws_v1([header] * 4, "shell"))
+    for message in foreign:
+        with visitor.websocket(session) as opened:
+            opened.send(message)
+            with pytest.raises(ConnectionClosed) as closed:
+                drain(opened)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1007
+
+    with visitor.websocket(session, ("x", PROTOCOL)) as opened:  # all is well
+        assert opened.subprotocol == PROTOCOL
+        sent = {"msg_id": "1", "msg_type": "kernel_info_request", "session": "x",
+                "username": "", "date": "2026-01-01T00:00:00Z", "version": "5.3"}  # fmt: skip
+        parts = [json.dumps(sent).encode(), b"{}", b"{}", b"{}"]
+        opened.send(serialize_msg_to_ws_v1(parts, "shell"))
+        assert isinstance(opened.recv(60), bytes)
+    visitor.leave(session)
 
 
 @pytest.mark.parametrize(
