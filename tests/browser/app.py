@@ -24,7 +24,10 @@ SECONDS = 600
 
 
 class App:
-    """A server that has said where it is. ``words`` is what it printed at its start."""
+    """A server that has said where it is. ``words`` is what it printed at its start, ``log`` what
+    it printed after that, known when it has ended."""
+
+    log = ""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -70,6 +73,18 @@ class Visitor:
         finally:
             connection.close()
 
+    def opening(self) -> tuple[str, Callable[[], str]]:
+        """What comes first of the panel's page, and what gives the rest when it is there."""
+        connection = http.client.HTTPConnection("localhost", self._app.port, timeout=SECONDS)
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        connection.request("GET", "/", headers={"Cookie": cookies})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        for cookie in answer.headers.get_all("Set-Cookie", []):
+            name, _, value = cookie.split(";")[0].partition("=")
+            self.cookies[name] = value
+        return answer.read1().decode(), lambda: answer.read().decode()
+
     def leave(self, session: str) -> None:
         """End a session as a page does that is closed."""
         path = f"/voila/api/shutdown/{session}?_xsrf={self.cookies['_xsrf']}"
@@ -103,8 +118,10 @@ def app(*options: str, photo: str = "coffee", folder: Path | None = None) -> Ite
     command = [sys.executable, "-m", "invwidgets.cli", "app", photo, "--no-browser"]
     process = subprocess.Popen([*command, "--port", str(port), *options], text=True, cwd=folder,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+    running = None
     try:
-        yield App(process)
+        running = App(process)
+        yield running
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -115,6 +132,8 @@ def app(*options: str, photo: str = "coffee", folder: Path | None = None) -> Ite
             raise
         finally:
             assert process.stdout is not None
+            if running is not None:
+                running.log = process.stdout.read()
             process.stdout.close()
 
 

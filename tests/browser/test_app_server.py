@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -22,11 +23,15 @@ pytest.importorskip("psutil")
 import psutil
 from jupyter_server.services.kernels import kernelmanager
 from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from invwidgets.app.channels import PROTOCOL, is_whole
 from invwidgets.app.serve import SESSION_BYTES, listening, serve, sessions_for
-from invwidgets.app.server import PanelServer
+from invwidgets.app.server import PanelServer, WithoutQueries
 from invwidgets.app.sessions import Sessions
 from invwidgets.cli import main
 from invwidgets.errors import BadSettingError
@@ -104,6 +109,7 @@ def test_it_says_what_it_takes(small: App) -> None:
         ("/nope/%3Cscript%3Ealert(1)%3C/script%3E", 404, "No such page"),
         ("/invwidgets.ipynb", 404, "No such page"),
         ("/../../etc/passwd", 404, "No such page"),
+        ("/voila/templates/lab/../../etc/passwd", 404, "No such page"),
         ("/voila/files/invwidgets.ipynb", 404, "No such page"),
         ("/voila/render/invwidgets.ipynb", 404, "No such page"),
         ("/api/kernels", 404, "No such page"),
@@ -122,6 +128,85 @@ def test_a_stranger_gets_words_and_no_session(
     assert "Traceback" not in page
     assert "<script" not in page
     assert {one.pid for one in small.sessions} <= before
+
+
+ODD = (
+    "/voila/templates/lab/../../etc/passwd", "/voila/templates/lab", "/voila/templates/a/b/c",
+    "/voila/templates/none/static/x", "/voila/templates/lab/static/../../../../etc/passwd",
+    "/voila/templates/lab/static/%2e%2e/%2e%2e/x", "/voila/templates/lab/static/%00",
+    "/voila/templates/lab/static", "/voila/templates/lab/static/", "/voila/static/%00",
+    "/voila/static/../../../../etc/passwd", "/voila/static/", "/voila/labextensions/../../x",
+    "/voila/labextensions/%00", "/voila/labextensions/", "/voila/api/themes/../../x",
+    "/voila/api/themes/%00", "/voila/api/themes/", "/%ff", "/%00", "/..", "//", "/voila/%ff/%00",
+    "/api/kernels/x/channels", "/api/kernels/00000000-0000-0000-0000-000000000000/channels",
+    "/api/kernels/00000000-0000-0000-0000-000000000000", "/voila/api/shutdown/x",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_no_odd_address_is_an_error_of_the_server_and_none_is_logged() -> None:
+    with app("--sessions", "1") as running:
+        visitors = [Visitor(running, enters=False), Visitor(running)]
+        for path in ODD:
+            for visitor in visitors:
+                status, page, _ = visitor.get(f"{path}?token={running.token}")
+                assert status in (302, 400, 403, 404, 405), path
+                assert "root:" not in page
+                assert "Traceback" not in page
+        status, page, _ = visitors[0].get(f"{ODD[0]}?token={running.token}")
+        assert status == 404
+        assert "No such page" in page
+    log = running.log.splitlines()
+    assert [line for line in log if not line.endswith("Sec-WebSocket-Protocol")] == []
+
+
+class Fails(RequestHandler):
+    def get(self) -> None:
+        raise RuntimeError(f"with {self.get_query_argument('token')[:1]}…")
+
+
+async def test_no_log_line_holds_a_token(caplog: pytest.LogCaptureFixture) -> None:
+    routes = Application([(r"/fails", Fails)])
+    for server, seen in ((HTTPServer(WithoutQueries(routes)), False), (HTTPServer(routes), True)):
+        (bound,) = bind_sockets(0, "127.0.0.1")
+        server.add_sockets([bound])
+        caplog.clear()
+        address = f"http://127.0.0.1:{bound.getsockname()[1]}/fails?x=1&token=secret"
+        answer = await AsyncHTTPClient().fetch(address, raise_error=False)
+        server.stop()
+        assert answer.code == 500
+        assert "RuntimeError: with s…" in caplog.text  # the handler has the argument
+        assert "GET /fails" in caplog.text
+        assert ("secret" in caplog.text) == seen
+
+
+@pytest.mark.slow
+def test_the_first_bytes_say_what_this_is_and_that_it_loads(small: App) -> None:
+    visitor = Visitor(small)
+    first, rest = visitor.opening()
+    for words in ("<title>invwidgets", "<h1>", "what a layer of a network keeps of a photo",
+                  "The panel is loading", "<summary>Help</summary>"):  # fmt: skip
+        assert words in first
+    assert "kernelId" not in first  # there is no session yet
+    page = first + rest()
+    for element in ("html", "head", "title", "body", "main"):
+        assert len(re.findall(f"<{element}[ >]", page)) == 1
+        assert page.count(f"</{element}>") == 1
+    assert not re.findall(r"""(?:src|href|from|import)\s*[=(]?\s*["'](?:https?:)?//""", page)
+    found = re.search(r'"kernelId": "([^"]+)"', page)
+    assert found
+    visitor.leave(found[1])
+
+
+@pytest.mark.slow
+def test_a_page_whose_session_dies_ends_in_words(small: App) -> None:
+    before = {one.pid for one in small.sessions}
+    _, rest = Visitor(small).opening()
+    until(lambda: {one.pid for one in small.sessions} - before, "a session begins")
+    for one in small.sessions:
+        if one.pid not in before:
+            one.kill()
+    assert "The session could not begin" in rest()
 
 
 @pytest.mark.slow
