@@ -150,9 +150,8 @@ class PanelServer(Voila):
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        for name in ("tornado.access", "tornado.general", "tornado.application"):
-            # not each page refused
-            logging.getLogger(name).setLevel(logging.ERROR)
+        for name in ("access", "general", "application"):  # not each page refused
+            logging.getLogger(f"tornado.{name}").setLevel(logging.ERROR)
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         sessions: Sessions = self.kernel_manager
         with _told_to_end(lambda: loop.call_soon_threadsafe(ended.set)):
