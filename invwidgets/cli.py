@@ -99,7 +99,7 @@ def _app(options: argparse.Namespace) -> int:
     read_photo(options.photo)  # said here rather than in the page
     path = Path(options.photo)
     photo = str(path.resolve()) if path.exists() else options.photo
-    from .widgets.app import serve
+    from .app.serve import serve
 
     browser = not options.no_browser
     return serve(photo, options.port, browser, options.dark, options.sessions, options.idle)

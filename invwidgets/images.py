@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -43,6 +43,11 @@ Size: TypeAlias = "int | tuple[int, int]"
 
 MAX_SIDE = 4096  # pixels of what is searched for: far beyond what any network takes
 MAX_PIXELS = 178_956_970  # where Pillow itself calls a file a decompression bomb
+
+# The formats of photo files that are read. Pillow knows some forty, and one of them, EPS, runs
+# Ghostscript on the file.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS_IN_WORDS = "AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF or WebP"
 
 
 @cache
@@ -82,7 +87,7 @@ def read_photo(
     source : str, path, bytes, PIL.Image.Image, numpy.ndarray or torch.Tensor
         The name of a bundled photo, a path, the bytes of a file, a picture, an array (H, W) or
         (H, W, 1|3|4) of uint8, uint16 or floats in [0, 1], or a tensor of the same types,
-        (3|1, H, W) or (1, 3|1, H, W).
+        (3|1, H, W) or (1, 3|1, H, W). A file is of one of the ``images.FORMATS``.
     size : int or (height, width), optional
         In pixels; by default the photo's own.
     fit : str
@@ -284,11 +289,26 @@ def _from_path(source: str | os.PathLike[str], size: Size | None) -> Tensor:
     return _from_file(io.BytesIO(data), shown_path(name), size)
 
 
+def open_picture(file: IO[bytes]) -> Image.Image:
+    """A picture file of one of the ``FORMATS``, opened by Pillow; its pixels are not read yet.
+
+    Raises ``PIL.UnidentifiedImageError`` for a file of any other format.
+    """
+    return Image.open(file, formats=_known_formats())
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    """The ``FORMATS`` that the installed Pillow has: older versions have no AVIF."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
 def _from_file(file: io.BytesIO, name: str, size: Size | None) -> Tensor:
     if not file.getbuffer().nbytes:
-        raise BadImageError(f"{name} is empty: give a PNG, JPEG, WebP or other picture file")
+        raise BadImageError(f"{name} is empty: give a picture file ({_FORMATS_IN_WORDS})")
     with _reading(name):
-        picture = Image.open(file)
+        picture = open_picture(file)
         if size is not None:  # a JPEG decodes at a fraction of its size: time and memory saved
             longest = max(parse_size(size))
             picture.draft(None, (3 * longest, 3 * longest))
@@ -311,7 +331,7 @@ def _reading(name: str) -> Iterator[None]:
         ) from None
     except UnidentifiedImageError:
         raise BadImageError(
-            f"{name} is not an image that can be read: give a PNG, JPEG, WebP or other picture file"
+            f"{name} is not an image that can be read: give a picture file ({_FORMATS_IN_WORDS})"
         ) from None
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError) as error:
         raise BadImageError(

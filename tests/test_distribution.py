@@ -58,6 +58,7 @@ def test_they_hold_what_is_needed_and_no_more(built: Path) -> None:
     assert "invwidgets/photos/coffee.png" in wheel
     assert "invwidgets/photos/README.md" in wheel
     assert any(name.startswith("invwidgets/widgets/static/") for name in wheel)
+    assert any(name.startswith("invwidgets/app/templates/") for name in wheel)
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"invwidgets"}
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         sdist = archive.getnames()

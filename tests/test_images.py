@@ -6,12 +6,13 @@ import io
 import os
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image, features
 
 from invwidgets import images
 from invwidgets.errors import BadImageError, BadSettingError, InvwidgetsError, UnknownNameError
@@ -257,6 +258,55 @@ def png_claiming(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
             + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b""))  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script as the stand-in for Ghostscript")
+def test_no_file_reaches_ghostscript(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = tmp_path / "called"
+    stand_in = tmp_path / "gs"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> "{called}"\nexit 0\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    eps = tmp_path / "photo.eps"
+    Image.fromarray(PIXELS).save(eps)
+    with suppress(OSError), Image.open(eps) as picture:
+        picture.load()
+    assert called.exists()  # Pillow alone would have called it
+    called.unlink()
+    for source in (eps, str(eps), eps.read_bytes()):
+        with pytest.raises(BadImageError) as caught:
+            read_photo(source)
+        assert not called.exists()
+        for kind in ("AVIF", "BMP", "GIF", "JPEG", "JPEG 2000", "PNG", "PPM", "TIFF", "WebP"):
+            assert kind in str(caught.value)
+    pytest.importorskip("ipywidgets")
+    from invwidgets.widgets.photo_chooser import check_upload
+
+    with pytest.raises(BadImageError, match="not an image that can be read"):
+        check_upload(eps.read_bytes())
+    assert not called.exists()
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PSD", "PCX", "TGA", "ICNS", "SGI", "SPIDER"])
+def test_other_formats_are_refused(kind: str) -> None:
+    picture = Image.fromarray(RNG.integers(0, 256, (128, 128), np.uint8))
+    if kind == "PSD":  # which Pillow reads, and does not write
+        refused(b"8BPS\0\1" + bytes(100), "not an image that can be read")
+    else:
+        if kind == "ICNS":
+            picture = picture.convert("RGBA")
+        refused(file_of(picture, kind), "not an image that can be read", "PNG, PPM, TIFF or WebP")
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM",
+                                  "TIFF", "WEBP"])  # fmt: skip
+def test_every_stated_format_is_read(kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    picture = to_pil(read_photo("coffee", 64))
+    found = read_photo(file_of(picture, kind))
+    assert (found - read_photo("coffee", 64)).abs().mean() < 0.1
 
 
 @pytest.mark.parametrize("side", [15_000, 50_000])

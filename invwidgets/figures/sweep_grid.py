@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
+from ..images import open_picture
 from ..sweeps.plane import Plane, plane_of
 from .canvas import LIGHT, Theme
 from .grid import EDGE, Plan, Spot
@@ -38,7 +38,7 @@ class Cell:
 
 def cell_of(store: Any, body: dict[str, Any]) -> Cell:
     """What a record shows: its small picture, and the best seed's error."""
-    pixels = np.asarray(Image.open(io.BytesIO(store.thumbnail(body))).convert("RGB"))
+    pixels = np.asarray(open_picture(io.BytesIO(store.thumbnail(body))).convert("RGB"))
     errors = body["outcome"]["relative_error"]
     return Cell(pixels, f"{100 * min(errors):.1f} %" if errors else "")
 

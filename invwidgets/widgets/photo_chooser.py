@@ -11,10 +11,9 @@ import ipywidgets as w
 import numpy as np
 import traitlets as t
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import BadImageError
-from ..images import photos, read_photo, to_uint8
+from ..images import open_picture, photos, read_photo, to_uint8
 from .loop import Loop
 from .parts import Markup, classed, note
 from .tiles import Tiles, static
@@ -154,7 +153,7 @@ def check_upload(data: bytes) -> None:
             "scale the picture down first"
         )
     width = height = 0
-    with suppress(Exception), Image.open(io.BytesIO(data)) as picture:
+    with suppress(Exception), open_picture(io.BytesIO(data)) as picture:
         width, height = picture.size  # said by the file's head, before any pixel is read
     if width * height > MOST_PIXELS:
         raise BadImageError(

@@ -9,18 +9,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from invwidgets.app.channels import PROTOCOL
 
 SECONDS = 600
 
 
 class App:
-    """A server that has said where it is. ``words`` is what it printed at its start."""
+    """A server that has said where it is. ``words`` is what it printed at its start, ``log`` what
+    it printed after that, known when it has ended."""
+
+    log = ""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -66,6 +73,33 @@ class Visitor:
         finally:
             connection.close()
 
+    def opening(self) -> tuple[str, Callable[[], str]]:
+        """What comes first of the panel's page, and what gives the rest when it is there."""
+        connection = http.client.HTTPConnection("localhost", self._app.port, timeout=SECONDS)
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        connection.request("GET", "/", headers={"Cookie": cookies})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        for cookie in answer.headers.get_all("Set-Cookie", []):
+            name, _, value = cookie.split(";")[0].partition("=")
+            self.cookies[name] = value
+        return answer.read1().decode(), lambda: answer.read().decode()
+
+    def leave(self, session: str) -> None:
+        """End a session as a page does that is closed."""
+        path = f"/voila/api/shutdown/{session}?_xsrf={self.cookies['_xsrf']}"
+        assert self.get(path, "POST")[0] == 204
+
+    def websocket(self, session: str, protocols: Sequence[str] = (PROTOCOL,)) -> Any:
+        """The websocket of a session, as a context: ``send``, ``recv``."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        address = f"ws://localhost:{self._app.port}/api/kernels/{session}/channels?session_id=x"
+        return connect(
+            address, subprotocols=[Subprotocol(one) for one in protocols] or None,
+            additional_headers={"Cookie": cookies}, open_timeout=60, close_timeout=5, proxy=None,
+            max_size=None,
+        )  # fmt: skip
+
     def open(self) -> str:
         """Open the panel's page; the name of the session begun for it."""
         status, page, _ = self.get("/")
@@ -84,8 +118,10 @@ def app(*options: str, photo: str = "coffee", folder: Path | None = None) -> Ite
     command = [sys.executable, "-m", "invwidgets.cli", "app", photo, "--no-browser"]
     process = subprocess.Popen([*command, "--port", str(port), *options], text=True, cwd=folder,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+    running = None
     try:
-        yield App(process)
+        running = App(process)
+        yield running
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -96,6 +132,8 @@ def app(*options: str, photo: str = "coffee", folder: Path | None = None) -> Ite
             raise
         finally:
             assert process.stdout is not None
+            if running is not None:
+                running.log = process.stdout.read()
             process.stdout.close()
 
 

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -82,6 +83,49 @@ def test_a_hostile_name_is_only_text(three: App) -> None:
         assert page.evaluate("window.hacked") == 0
         assert not page.troubles
         leave(page)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_says_at_once_what_it_is_and_asks_nothing_of_others(dark: bool) -> None:
+    options = ["--dark"] if dark else []
+    with app("--sessions", "1", *options) as running, browser(1280, 900, dark) as page:
+        asked, refused = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda line: refused.append(line.text))
+        page.goto(running.entrance, wait_until="commit", timeout=SECONDS * 1000)
+        loading = page.get_by_text("The panel is loading")
+        loading.wait_for(timeout=MINUTE)
+        assert page.title().startswith("invwidgets")
+        assert page.get_by_role("heading", name="invwidgets").is_visible()
+        assert page.get_by_text("what a layer of a network keeps of a photo").is_visible()
+        assert page.get_by_text("Press Start. Some images").is_visible()
+        assert page.locator(".iw-panel").count() == 0
+        light = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]")
+        assert int(light) < 50 if dark else int(light) > 200
+        screenshot(page, f"app-loading{'-dark' * dark}")
+        status(page, "Ready")
+        assert loading.count() == 0
+        assert not page.get_by_text("Press Start. Some images").is_visible()
+        screenshot(page, f"app{'-dark' * dark}")
+        page.get_by_text("Help", exact=True).click()
+        assert page.get_by_text("Press Start. Some images").is_visible()
+        press(page, "Start")
+        searching(page)
+        press(page, "Stop")
+        page.get_by_role("tab", name="Export").click()
+        press(page, "Show code")
+        page.locator(".iw-code pre").wait_for(timeout=MINUTE)
+        session = page.evaluate(KERNEL)
+        for path in ("nope", "voila/static/nope.js", "voila/labextensions/nope",
+                     f"api/kernels/{session}", f"api/kernels/{session}/channels"):  # fmt: skip
+            page.goto(f"{running.address}{path}")
+        page.context.clear_cookies()
+        page.goto(f"{running.address}?token=wrong")
+        page.get_by_text("That is not the token").wait_for(timeout=MINUTE)
+        hosts = {urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
+        assert hosts == {f"localhost:{running.port}"}
+        assert not [line for line in refused if "Content Security Policy" in line]
+        assert not page.troubles
 
 
 def test_three_users_share_nothing_and_a_fourth_is_asked_to_come_back(three: App) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,12 +22,19 @@ pytest.importorskip("psutil")
 
 import psutil
 from jupyter_server.services.kernels import kernelmanager
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from invwidgets.app.channels import PROTOCOL, is_whole
+from invwidgets.app.serve import SESSION_BYTES, listening, serve, sessions_for
+from invwidgets.app.server import PanelServer, WithoutQueries
+from invwidgets.app.sessions import Sessions
 from invwidgets.cli import main
 from invwidgets.errors import BadSettingError
-from invwidgets.widgets.app import SESSION_BYTES, listening, serve, sessions_for
-from invwidgets.widgets.server import PanelServer
-from invwidgets.widgets.server_sessions import Sessions
 
 from .app import App, Visitor, app, until
 from .servers import write_notebook
@@ -35,6 +45,17 @@ def small() -> Iterator[App]:
     """A server of two places."""
     with app("--sessions", "2") as running:
         yield running
+
+
+def words(*numbers: int) -> bytes:
+    """Numbers of eight bytes each."""
+    return b"".join(number.to_bytes(8, "little") for number in numbers)
+
+
+def drain(opened: Any) -> None:
+    """Read a websocket to its end."""
+    while True:
+        opened.recv(30)
 
 
 def nothing_left(names: list[psutil.Process]) -> bool:
@@ -88,6 +109,7 @@ def test_it_says_what_it_takes(small: App) -> None:
         ("/nope/%3Cscript%3Ealert(1)%3C/script%3E", 404, "No such page"),
         ("/invwidgets.ipynb", 404, "No such page"),
         ("/../../etc/passwd", 404, "No such page"),
+        ("/voila/templates/lab/../../etc/passwd", 404, "No such page"),
         ("/voila/files/invwidgets.ipynb", 404, "No such page"),
         ("/voila/render/invwidgets.ipynb", 404, "No such page"),
         ("/api/kernels", 404, "No such page"),
@@ -106,6 +128,85 @@ def test_a_stranger_gets_words_and_no_session(
     assert "Traceback" not in page
     assert "<script" not in page
     assert {one.pid for one in small.sessions} <= before
+
+
+ODD = (
+    "/voila/templates/lab/../../etc/passwd", "/voila/templates/lab", "/voila/templates/a/b/c",
+    "/voila/templates/none/static/x", "/voila/templates/lab/static/../../../../etc/passwd",
+    "/voila/templates/lab/static/%2e%2e/%2e%2e/x", "/voila/templates/lab/static/%00",
+    "/voila/templates/lab/static", "/voila/templates/lab/static/", "/voila/static/%00",
+    "/voila/static/../../../../etc/passwd", "/voila/static/", "/voila/labextensions/../../x",
+    "/voila/labextensions/%00", "/voila/labextensions/", "/voila/api/themes/../../x",
+    "/voila/api/themes/%00", "/voila/api/themes/", "/%ff", "/%00", "/..", "//", "/voila/%ff/%00",
+    "/api/kernels/x/channels", "/api/kernels/00000000-0000-0000-0000-000000000000/channels",
+    "/api/kernels/00000000-0000-0000-0000-000000000000", "/voila/api/shutdown/x",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_no_odd_address_is_an_error_of_the_server_and_none_is_logged() -> None:
+    with app("--sessions", "1") as running:
+        visitors = [Visitor(running, enters=False), Visitor(running)]
+        for path in ODD:
+            for visitor in visitors:
+                status, page, _ = visitor.get(f"{path}?token={running.token}")
+                assert status in (302, 400, 403, 404, 405), path
+                assert "root:" not in page
+                assert "Traceback" not in page
+        status, page, _ = visitors[0].get(f"{ODD[0]}?token={running.token}")
+        assert status == 404
+        assert "No such page" in page
+    log = running.log.splitlines()
+    assert [line for line in log if not line.endswith("Sec-WebSocket-Protocol")] == []
+
+
+class Fails(RequestHandler):
+    def get(self) -> None:
+        raise RuntimeError(f"with {self.get_query_argument('token')[:1]}…")
+
+
+async def test_no_log_line_holds_a_token(caplog: pytest.LogCaptureFixture) -> None:
+    routes = Application([(r"/fails", Fails)])
+    for server, seen in ((HTTPServer(WithoutQueries(routes)), False), (HTTPServer(routes), True)):
+        (bound,) = bind_sockets(0, "127.0.0.1")
+        server.add_sockets([bound])
+        caplog.clear()
+        address = f"http://127.0.0.1:{bound.getsockname()[1]}/fails?x=1&token=secret"
+        answer = await AsyncHTTPClient().fetch(address, raise_error=False)
+        server.stop()
+        assert answer.code == 500
+        assert "RuntimeError: with s…" in caplog.text  # the handler has the argument
+        assert "GET /fails" in caplog.text
+        assert ("secret" in caplog.text) == seen
+
+
+@pytest.mark.slow
+def test_the_first_bytes_say_what_this_is_and_that_it_loads(small: App) -> None:
+    visitor = Visitor(small)
+    first, rest = visitor.opening()
+    for words in ("<title>invwidgets", "<h1>", "what a layer of a network keeps of a photo",
+                  "The panel is loading", "<summary>Help</summary>"):  # fmt: skip
+        assert words in first
+    assert "kernelId" not in first  # there is no session yet
+    page = first + rest()
+    for element in ("html", "head", "title", "body", "main"):
+        assert len(re.findall(f"<{element}[ >]", page)) == 1
+        assert page.count(f"</{element}>") == 1
+    assert not re.findall(r"""(?:src|href|from|import)\s*[=(]?\s*["'](?:https?:)?//""", page)
+    found = re.search(r'"kernelId": "([^"]+)"', page)
+    assert found
+    visitor.leave(found[1])
+
+
+@pytest.mark.slow
+def test_a_page_whose_session_dies_ends_in_words(small: App) -> None:
+    before = {one.pid for one in small.sessions}
+    _, rest = Visitor(small).opening()
+    until(lambda: {one.pid for one in small.sessions} - before, "a session begins")
+    for one in small.sessions:
+        if one.pid not in before:
+            one.kill()
+    assert "The session could not begin" in rest()
 
 
 @pytest.mark.slow
@@ -139,9 +240,8 @@ def test_places_owners_and_a_dead_session(small: App) -> None:
         assert other.get(f"/api/kernels/{one}")[0] == 403
         assert other.get(f"/api/kernels/{one}", "DELETE")[0] == 403
         assert other.get(f"/voila/api/shutdown/{one}?_xsrf=x", "POST")[0] == 403
-        socket_of = {"Upgrade": "websocket", "Connection": "Upgrade",
-                     "Sec-WebSocket-Key": "x" * 16, "Sec-WebSocket-Version": "13"}  # fmt: skip
-        assert other.get(f"/api/kernels/{one}/channels", **socket_of)[0] == 403
+        with pytest.raises(InvalidStatus, match="403"), other.websocket(one):
+            pass
     assert first.get(f"/api/kernels/{one}")[0] == 200
 
     processes = small.sessions
@@ -155,9 +255,65 @@ def test_places_owners_and_a_dead_session(small: App) -> None:
     again = second.open()  # a reload takes the place of the page that is gone
     assert again != two
     assert second.get(f"/api/kernels/{two}")[0] == 403
-    xsrf = second.cookies["_xsrf"]
-    assert second.get(f"/voila/api/shutdown/{again}?_xsrf={xsrf}", "POST")[0] == 204
+    second.leave(again)
     until(lambda: len(small.sessions) == 1, "a closed page ends its session")
+
+
+@pytest.mark.parametrize(
+    ("message", "whole"),
+    [
+        (b"", False),
+        (b"1234567", False),
+        ("words", False),
+        (words(2**60), False),  # a list of so many would be built
+        (words(2**60, 16, 16, 16, 16, 16, 16), False),
+        (words(0), False),
+        (words(1, 16), False),
+        (words(2, 24, 24), False),  # no header
+        (words(6, 56, 56, 56, 56, 56), False),  # an offset is missing
+        (words(6, 56, 56, 56, 56, 56, 57), False),  # beyond the end
+        (words(6, 48, 56, 56, 56, 56, 56), False),  # within the offsets
+        (words(6, 56, 60, 56, 60, 56, 60) + b"1234", False),  # parts that overlap
+        (words(1002, *[8 * 1003] * 1002), False),
+        (words(1001, *[8 * 1002] * 1001), True),
+        (words(6, 56, 56, 56, 56, 56, 56), True),
+        (serialize_msg_to_ws_v1([b"{}"] * 4, "shell"), True),
+        (serialize_msg_to_ws_v1([b"{}"] * 4 + [b"\0" * 99] * 9, "shell"), True),
+    ],
+)
+def test_only_a_whole_message_is_read(message: Any, whole: bool) -> None:
+    assert is_whole(message) == whole
+
+
+@pytest.mark.slow
+def test_no_websocket_can_stop_the_server(small: App) -> None:
+    visitor = Visitor(small)
+    session = visitor.open()
+    for protocols in ((), ("v2.kernel.websocket.jupyter.org", "x")):
+        with pytest.raises(InvalidStatus) as refused, visitor.websocket(session, protocols):
+            pass
+        assert refused.value.response.status_code == 400
+        assert PROTOCOL in refused.value.response.body.decode()
+
+    foreign: list[Any] = [b"\xff" * 64, "words", words(6, 56, 60, 56, 60, 56, 60) + b"1234"]
+    for header in (b"no JSON", b"[" * 10**5, b"[]", b"{}"):
+        foreign.append(serialize_msg_to_ws_v1([header] * 4, "shell"))
+    for message in foreign:
+        with visitor.websocket(session) as opened:
+            opened.send(message)
+            with pytest.raises(ConnectionClosed) as closed:
+                drain(opened)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1007
+
+    with visitor.websocket(session, ("x", PROTOCOL)) as opened:  # all is well
+        assert opened.subprotocol == PROTOCOL
+        sent = {"msg_id": "1", "msg_type": "kernel_info_request", "session": "x",
+                "username": "", "date": "2026-01-01T00:00:00Z", "version": "5.3"}  # fmt: skip
+        parts = [json.dumps(sent).encode(), b"{}", b"{}", b"{}"]
+        opened.send(serialize_msg_to_ws_v1(parts, "shell"))
+        assert isinstance(opened.recv(60), bytes)
+    visitor.leave(session)
 
 
 @pytest.mark.parametrize(

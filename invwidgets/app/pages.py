@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.iostream import StreamClosedError
-from tornado.log import access_log
 from tornado.web import authenticated
 from voila.handler import VoilaHandler
 
-from .server_sessions import VISIT, Sessions, Visit
+from .sessions import VISIT, Sessions, Visit
 
 _RETRY_SECONDS = 60
-_ENDED = (Path(__file__).parent / "static" / "session.js").read_text(encoding="utf-8")
 _LOOK = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto; }
@@ -27,6 +24,11 @@ _FORM = (
     '<form action="/"><input name="token" type="password" aria-label="Token" autofocus> '
     "<button>Open</button></form>"
 )
+_NOT_BEGUN = (
+    '<p role="alert" style="font: 16px/1.5 system-ui, sans-serif; padding: 0 8px">The session '
+    "could not begin. Load the page again; the server's log says more.</p>"
+    '<script>document.getElementById("iw-loading")?.remove()</script>'
+)
 
 
 def words_page(title: str, words: str, rest: str = "") -> str:
@@ -34,7 +36,7 @@ def words_page(title: str, words: str, rest: str = "") -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_LOOK}</style>"
+        f'<title>{title}</title><link rel="icon" href="data:,"><style>{_LOOK}</style>'
         f"<h1>{title}</h1><p>{words}</p>{rest}</html>"
     )
 
@@ -89,25 +91,40 @@ class PanelPage(_Words, VoilaHandler):
         if "prefetch" in purpose.lower():
             self.set_status(204)  # a browser that only guesses gets no session
             return
-        await self._panel()
+        visit = Visit(self.current_user.username)
+        await self.sessions.reserve(visit)
+        try:
+            await self._panel(visit)
+        except StreamClosedError:
+            pass  # the page was closed while it loaded
+        finally:
+            self.sessions.rendered(visit.session)
 
     @allow_unauthenticated
     def head(self) -> None:
         self.set_status(200 if self.current_user is not None else 403)
 
-    async def _panel(self) -> None:
-        visit = Visit(self.current_user.username)
-        VISIT.set(visit)
+    async def _panel(self, visit: Visit) -> None:
+        """Send what can be seen at once, then the panel as its session makes it."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
         self.xsrf_token  # noqa: B018  # sets the cookie with which a closed page says so
+        start = self.get_template("start.html.j2")
+        self.write(start.render(theme=self.voila_configuration.theme, base_url=self.base_url))
+        await self.flush()
+        VISIT.set(visit)
         try:
             async for html in self.get_generator():
                 self.write(html)
                 await self.flush()
-            self.write(f"<script>{_ENDED}</script>")
+                if await self.sessions.is_dead(visit.session):
+                    self.write(_NOT_BEGUN)  # Voila would wait for ever
+                    return
         except StreamClosedError:
-            pass  # the page was closed while it loaded
-        finally:
-            self.sessions.rendered(visit.session)
+            raise
+        except Exception:
+            self.log.error("a session could not begin", exc_info=True)
+            self.write(_NOT_BEGUN)
 
 
 class MissingPage(_Words):
@@ -130,10 +147,3 @@ class EndSession(APIHandler):
     async def post(self, kernel_id: str) -> None:
         await self.kernel_manager.shutdown_kernel(kernel_id, now=True)
         self.set_status(204)
-
-
-def log_request(handler: Any) -> None:
-    """Only the server's own errors are logged, without what was asked: it may hold the token."""
-    if handler.get_status() >= 500 and handler.get_status() != 503:
-        access_log.error("%d %s %s", handler.get_status(), handler.request.method,
-                         handler.request.path)  # fmt: skip

@@ -6,9 +6,7 @@ invwidgets app: http://localhost:8866/?token=…
 
 from __future__ import annotations
 
-import errno
 import importlib.util
-import json
 import os
 import secrets
 import socket
@@ -82,23 +80,15 @@ def listening(port: int) -> list[socket.socket]:
     """Sockets on this machine's own address; 0 is any free port, the same for IPv4 and IPv6."""
     if isinstance(port, bool) or not 0 <= port <= 65535:
         raise BadSettingError(f"port {port}: it is between 1 and 65535, or 0 for any that is free")
-    sockets: list[socket.socket] = []
-    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-        try:
-            made = socket.create_server((host, port), family=family)
-        except OSError as error:
-            if sockets and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-                continue  # no IPv6 here
-            for other in sockets:
-                other.close()
-            raise BadSettingError(
-                f"port {port} cannot be had ({os.strerror(error.errno or 0)}): give another "
-                "with --port, or --port 0 for any that is free"
-            ) from None
-        made.setblocking(False)
-        sockets.append(made)
-        port = made.getsockname()[1]
-    return sockets
+    from tornado.netutil import bind_sockets
+
+    try:
+        return bind_sockets(port, "localhost")
+    except OSError as error:
+        raise BadSettingError(
+            f"port {port} cannot be had ({os.strerror(error.errno or 0)}): give another with "
+            "--port, or --port 0 for any that is free"
+        ) from None
 
 
 def _free_memory() -> int:
@@ -125,21 +115,12 @@ def _in_words(most: int, free: int, idle: float) -> str:
 
 def _notebook(folder: Path, photo: str) -> Path:
     """A notebook of one cell, the panel."""
-    cell: dict[str, object] = {
-        "id": "panel",
-        "cell_type": "code",
-        "metadata": {},
-        "execution_count": None,
-        "outputs": [],
-        "source": _CELL.format(photo=photo),
-    }
-    kernel = {"name": "python3", "display_name": "Python 3"}
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(_CELL.format(photo=photo))],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
     path = folder / "invwidgets.ipynb"
-    path.write_text(
-        json.dumps(
-            {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4,
-             "nbformat_minor": 5}
-        ),
-        encoding="utf-8",
-    )  # fmt: skip
+    nbformat.write(notebook, path)
     return path

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -48,17 +47,15 @@ class Sessions(AsyncMappingKernelManager):
         self.owners: dict[str, str] = {}
         self._starting: set[str] = set()
         self._ending: set[str] = set()
-        self._pages: Counter[str] = Counter()  # websockets that look at a session
         self._left: dict[str, float] = {}  # since when none does; not yet for one being rendered
         self._closing = False
         super().__init__(**kwargs)
 
-    async def start_kernel(self, **kwargs: Any) -> str:  # type: ignore[override]
-        """Begin a session for the visit under way; waits a moment for a place.
+    async def reserve(self, visit: Visit) -> None:
+        """Take a place for a visit's session, and name the session; waits a moment for a place.
 
         Raises ``HTTPError`` 503 where there is none.
         """
-        visit = VISIT.get()
         end = time.monotonic() + _PATIENCE
         while self._closing or self._taken() >= self.most:
             if await self._give_up_one(visit.owner):
@@ -66,14 +63,15 @@ class Sessions(AsyncMappingKernelManager):
             if self._closing or time.monotonic() > end:
                 raise HTTPError(503, "all places are taken")
             await asyncio.sleep(0.1)
-        visit.session = name = str(uuid.uuid4())
-        self.owners[name] = visit.owner
-        self._starting.add(name)
+        visit.session = str(uuid.uuid4())
+        self.owners[visit.session] = visit.owner
+        self._starting.add(visit.session)
+
+    async def start_kernel(self, **kwargs: Any) -> str:  # type: ignore[override]
+        """Begin the session of the visit under way."""
+        name = VISIT.get().session
         try:
             return str(await super().start_kernel(kernel_id=name, **kwargs))
-        except BaseException:
-            self.owners.pop(name, None)
-            raise
         finally:
             self._starting.discard(name)
 
@@ -90,29 +88,32 @@ class Sessions(AsyncMappingKernelManager):
             self._ending.discard(kernel_id)
             self.owners.pop(kernel_id, None)
             self._left.pop(kernel_id, None)
-            self._pages.pop(kernel_id, None)
-
-    def notify_connect(self, kernel_id: str) -> None:
-        """A page looks at a session."""
-        super().notify_connect(kernel_id)
-        self._pages[kernel_id] += 1
 
     def notify_disconnect(self, kernel_id: str) -> None:
         """A page is closed, or its connection lost."""
         super().notify_disconnect(kernel_id)
-        self._pages[kernel_id] -= 1
         self.rendered(kernel_id)
 
     def rendered(self, kernel_id: str) -> None:
-        """From now on a session that no page looks at is counted as left."""
-        if kernel_id in self.owners:
+        """From now on a session that no page looks at is counted as left; its place, if unused, is
+        free."""
+        self._starting.discard(kernel_id)
+        if kernel_id in self:
             self._left[kernel_id] = time.monotonic()
+        else:
+            self.owners.pop(kernel_id, None)
+
+    async def is_dead(self, kernel_id: str) -> bool:
+        """Whether a session's process is no more."""
+        if kernel_id not in self:
+            return True
+        return not await ensure_async(self.get_kernel(kernel_id).is_alive())
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
         """End a session that is dead, left for long, or idle."""
         if kernel_id in self._ending:
             return
-        if await self._dead(kernel_id) or self._left_for(kernel_id) > self.gone_seconds:
+        if await self.is_dead(kernel_id) or self._left_for(kernel_id) > self.gone_seconds:
             await self.shutdown_kernel(kernel_id, now=True)
         else:
             await super().cull_kernel_if_idle(kernel_id)
@@ -144,17 +145,14 @@ class Sessions(AsyncMappingKernelManager):
             if kernel_id in self._ending or kernel_id in self._starting:
                 continue
             mine = self.owners.get(kernel_id) == owner and self._left_for(kernel_id) > 0
-            if mine or await self._dead(kernel_id):
+            if mine or await self.is_dead(kernel_id):
                 await self.shutdown_kernel(kernel_id, now=True)
                 return True
         return False
 
-    async def _dead(self, kernel_id: str) -> bool:
-        return not await ensure_async(self.get_kernel(kernel_id).is_alive())
-
     def _left_for(self, kernel_id: str) -> float:
         """Seconds since the last page looked at a session, 0 while one does."""
-        if self._pages[kernel_id] > 0 or kernel_id not in self._left:
+        if self._kernel_connections.get(kernel_id, 0) > 0 or kernel_id not in self._left:
             return 0.0
         return time.monotonic() - self._left[kernel_id]
 

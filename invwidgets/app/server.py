@@ -19,21 +19,30 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_server import DEFAULT_STATIC_FILES_PATH
 from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.base.handlers import FileFindHandler
+from jupyter_server.services.kernels.handlers import KernelHandler
+from jupyterlab_server.themes_handler import ThemesHandler
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import Router
 from traitlets.config import Config
 from voila.app import Voila
-from voila.paths import STATIC_ROOT
-from voila.server_extension import AllowListFileHandler
-from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
-from voila.tornado.handler import TornadoVoilaHandler
+from voila.static_file_handler import MultiStaticFileHandler
 
-from .server_pages import EndSession, MissingPage, PanelPage, log_request
-from .server_sessions import OwnSession, Sessions
+from .channels import Channels, WholeMessages
+from .pages import EndSession, MissingPage, PanelPage
+from .sessions import OwnSession, Sessions
 
 _GONE_SECONDS = 180  # a session whose page is closed, or never came, is kept for a lost connection
 _STARTUP_SECONDS = 300  # many sessions that begin at once on few cores are slow
 _LONGEST_FOLDER = 33  # characters: with 70 more a socket's name is below the least limit, 104
+_TEMPLATES = Path(__file__).parent / "templates"
+_CONTENT = (  # nothing outside is asked for; the widgets' code comes as text and is evaluated
+    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' ws: wss:; "
+    "frame-ancestors 'self'"
+)
 _MOST_BODY = 2**20  # bytes of a plain request; a picture comes by the websocket
 _MOST_MESSAGE = 10 * 2**20  # bytes of a websocket message; the panel refuses a photo well before
 
@@ -44,6 +53,21 @@ class ThisPython(KernelSpecManager):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kernel_dirs = []
+
+
+class WithoutQueries(Router):
+    """Keeps the query of each address, where the token may be, from all that is logged.
+
+    The arguments stay.
+    """
+
+    def __init__(self, routes: Router) -> None:
+        self._routes = routes
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """The handler of a request."""
+        request.uri, request.query = request.path, ""
+        return self._routes.find_handler(request, **kwargs)
 
 
 class PanelServer(Voila):
@@ -67,11 +91,12 @@ class PanelServer(Voila):
         settings.Voila.token = token
         settings.Voila.identity_provider_class = IdentityProvider
         settings.Voila.authorizer_class = OwnSession
+        settings.Voila.kernel_websocket_connection_class = WholeMessages
         settings.Voila.connection_dir_root = str(notebook.parent)
         settings.Voila.tornado_settings = {
-            "log_function": log_request,
+            "headers": {"Content-Security-Policy": _CONTENT},
             "login_url": "/",
-            "static_path": STATIC_ROOT,  # Voila's error pages look for an icon there
+            "static_path": DEFAULT_STATIC_FILES_PATH,  # where jupyter-server's error pages look
             "websocket_max_message_size": _MOST_MESSAGE,
         }
         settings.VoilaConfiguration.theme = "dark" if dark else "light"
@@ -93,6 +118,7 @@ class PanelServer(Voila):
         server._sockets = sockets
         server.port = sockets[0].getsockname()[1]
         server.initialize([])
+        server.template_paths = [str(_TEMPLATES), *server.template_paths]
         return server
 
     @property
@@ -100,18 +126,20 @@ class PanelServer(Voila):
         return f"http://localhost:{self.port}/"
 
     def init_handlers(self) -> list[Any]:
-        """Voila's own, without its page, its folder of files and its login."""
-        login = [handler[1] for handler in self.identity_provider.get_handlers()]
-        drop = (TornadoVoilaHandler, AllowListFileHandler, VoilaShutdownKernelHandler, *login)
-        kept = [handler for handler in super().init_handlers() if handler[1] not in drop]
+        """Those of Voila's that a page needs, and the app's own."""
+        needed = (KernelHandler, ThemesHandler, FileFindHandler, MultiStaticFileHandler)
+        kept = [handler for handler in super().init_handlers() if handler[1] in needed]
         page = {
             "notebook_path": Path(self.notebook_path).name,
             "template_paths": self.template_paths,
             "config": self.config,
             "voila_configuration": self.voila_configuration,
         }
+        static = {"paths": self.static_paths}
         return [
             *kept,
+            (r"/api/kernels/(?P<kernel_id>[\w-]+)/channels", Channels),
+            (r"/voila/templates/lab/static/(.*)", MultiStaticFileHandler, static),
             (r"/voila/api/shutdown/(?P<kernel_id>[\w-]+)", EndSession),
             (r"/", PanelPage, page),
             (r".*", MissingPage),
@@ -122,12 +150,12 @@ class PanelServer(Voila):
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        for name in ("tornado.general", "tornado.application"):  # not each page refused
-            logging.getLogger(name).setLevel(logging.ERROR)
+        for name in ("access", "general", "application"):  # not each page refused
+            logging.getLogger(f"tornado.{name}").setLevel(logging.ERROR)
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         sessions: Sessions = self.kernel_manager
         with _told_to_end(lambda: loop.call_soon_threadsafe(ended.set)):
-            server = HTTPServer(self.app, max_body_size=_MOST_BODY, xheaders=True)
+            server = HTTPServer(WithoutQueries(self.app), max_body_size=_MOST_BODY, xheaders=True)
             server.add_sockets(self._sockets)
             if self.opens:
                 threading.Thread(target=self._open, daemon=True).start()

@@ -1,0 +1,68 @@
+"""The websocket between a page and its session: one framing, read only where it is whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from tornado.web import HTTPError
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+PROTOCOL = "v1.kernel.websocket.jupyter.org"
+MOST_PARTS = 1000  # of a message; the panel's own have fewer than twenty
+_LEAST_PARTS = 5  # the channel, header, parent header, metadata and content
+_WORD = 8  # bytes of each offset
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+class Channels(VoilaKernelWebsocketHandler):
+    """Opens for pages that speak ``PROTOCOL``.
+
+    Without a subprotocol jupyter-server takes an older framing. Voila reads that one's messages
+    with buffers as if they were of ``PROTOCOL``, builds lists of 2**60 numbers, and stops
+    answering everybody.
+    """
+
+    async def get(self, kernel_id: str) -> None:
+        offered = self.request.headers.get_list("Sec-WebSocket-Protocol")
+        if PROTOCOL not in [one.strip() for names in offered for one in names.split(",")]:
+            self.log.error(
+                "refused a websocket without the subprotocol %s: a proxy must pass the header "
+                "Sec-WebSocket-Protocol",
+                PROTOCOL,
+            )
+            raise HTTPError(400, f"give the websocket's subprotocol {PROTOCOL}")
+        await super().get(kernel_id)
+
+
+class WholeMessages(ZMQChannelsWebsocketConnection):
+    """Passes on what a page sends; the first message that cannot be read ends the connection."""
+
+    def handle_incoming_message(self, incoming_msg: Any) -> None:
+        """Pass a message on to the session."""
+        try:
+            if not is_whole(incoming_msg):
+                raise ValueError("its offsets do not fit its length")
+            super().handle_incoming_message(incoming_msg)
+        except _UNREADABLE:
+            self.websocket_handler.close(1007, "a message that cannot be read")
+
+
+def is_whole(message: Any) -> bool:
+    """Whether a message's offsets are its own: few, ascending, and none beyond its end.
+
+    It begins with their number and the offsets themselves, each of eight bytes, little-endian.
+
+    >>> is_whole((2**60).to_bytes(8, "little"))
+    False
+    """
+    if not isinstance(message, bytes) or len(message) < _WORD:
+        return False
+    count = int.from_bytes(message[:_WORD], "little")
+    head = _WORD * (count + 1)
+    if not _LEAST_PARTS < count <= MOST_PARTS + 1 or head > len(message):
+        return False
+    offsets = [
+        int.from_bytes(message[at : at + _WORD], "little") for at in range(_WORD, head, _WORD)
+    ]
+    return [head, *offsets, len(message)] == sorted([head, *offsets, len(message)])
