@@ -25,6 +25,7 @@ from torch import nn
 from ..arguments import as_real
 from ..errors import BadSettingError, WeightsError, shown, unknown_name
 from ..torch_state import own_random, own_state
+from .forward import ForwardArguments, forward_arguments
 from .isolate import frozen, isolate, unwrapped
 from .sources import SPECS, timm_spec
 from .spec import ModelSpec, Numbers, numbers
@@ -58,7 +59,8 @@ class Network:
     ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels; ``weights`` says what a
     picture must say of it: ``pretrained``, ``random weights``, a file's name, ``as given`` or
     ``hand-built``. ``mean`` and ``std`` have a number for each channel of its images.
-    ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None.
+    ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None. ``arguments`` are
+    what its forward is given beside images.
     """
 
     name: str
@@ -72,12 +74,14 @@ class Network:
     grayscale: bool = False
     handcrafted: bool = False
     smooth_if_hasty: bool = True
+    arguments: ForwardArguments = field(default_factory=ForwardArguments, compare=False)
     found: Found = field(default_factory=Found, init=False, repr=False, compare=False)
 
     @cached_property
     def digest(self) -> str:
         """A digest of what it computes, as recorded in results."""
-        return digest(self.module, self.mean, self.std)
+        more = [self.arguments.digest] if self.arguments else []  # those without keep theirs
+        return digest(self.module, self.mean, self.std, *more)
 
     @property
     def channels(self) -> int:
@@ -113,6 +117,7 @@ def load_network(
     mean: float | Numbers | None = None,
     std: float | Numbers | None = None,
     size: tuple[int, int] | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
 ) -> Network:
     """A network of the zoo, of timm (``timm/NAME``), or your own module.
 
@@ -133,6 +138,8 @@ def load_network(
         convolution of the module takes.
     size : (int, int), optional
         (height, width) in pixels that a photo is resized to by default.
+    forward_kwargs : dict, optional
+        What the forward of your own module needs beside images.
 
     Raises
     ------
@@ -164,12 +171,13 @@ def load_network(
             load, label = None, "as given"
         else:
             load, label = _loader(Path(weights), name), Path(weights).name
-        module = isolate(model, size, load, len(means))
+        arguments = forward_arguments(unwrapped(model), forward_kwargs)
+        module = isolate(model, size, load, len(means), arguments)
         check_weights(module, f"your own {name}" if load is None else label)
-        return Network(name, module, means, stds, size, label)
-    if mean is not None or std is not None or size is not None:
+        return Network(name, module, means, stds, size, label, arguments=arguments)
+    if any(given is not None for given in (mean, std, size, forward_kwargs)):
         raise BadSettingError(
-            f"mean, std and size belong to your own module; {model!r} has its own"
+            f"mean, std, size and forward_kwargs belong to your own module; {model!r} has its own"
         )
     path = None if str(weights) in ("pretrained", "random") else Path(weights)
     stamp = path.stat().st_mtime_ns if path is not None and path.exists() else None

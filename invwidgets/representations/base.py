@@ -225,6 +225,11 @@ class Representation(nn.Module, ABC):
         return f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"
 
     @property
+    def forward_kwargs(self) -> dict[str, Any]:
+        """What the network's forward is given beside images; empty if nothing."""
+        return {}
+
+    @property
     def cache_key(self) -> nn.Module:
         """The module whose identity stands for this map; cuts at one layer may share it, and so
         does the same map on another device or in another type."""

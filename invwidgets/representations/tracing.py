@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..models.forward import ForwardArguments
 from ..models.refusals import words_of_failures
 from .base import Layer, Region
 from .outputs import Path, Place, in_words, leaves
@@ -123,7 +124,13 @@ class Trace:
     beyond: str
 
 
-def trace_layers(module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, int]) -> Trace:
+def trace_layers(
+    module: nn.Module,
+    mean: Tensor,
+    std: Tensor,
+    size: tuple[int, int],
+    arguments: ForwardArguments,
+) -> Trace:
     """Every layer of ``module`` at ``size`` of input; a copy nobody else has, for it is hooked.
 
     A layer is a tensor, with a row for each image, that a module returns, itself or within a tuple,
@@ -131,17 +138,18 @@ def trace_layers(module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, 
     its last child's output lends that layer an alias. Names count the calls of a module called
     again. What the network makes of the last one's features, more than a view of them, is a layer
     of its own. Tokens (L, N, D) are told from rows that are no images by a pass of two images.
+    ``arguments`` are what the forward is given beside images.
 
     Raises ``RepresentationError``, in the network's own words and with the remedy for the cause,
     if it fails on such an image.
     """
     with words_of_failures(module, size, len(mean)):
-        pass_ = _Pass(module, size)
+        pass_ = _Pass(module, size, arguments)
         pass_.run(mean, std)
         if pass_.unclear:
             second = pass_.batch_second(mean, std)
             if second:
-                pass_ = _Pass(module, size, second)
+                pass_ = _Pass(module, size, arguments, second)
                 pass_.run(mean, std)
     return pass_.trace()
 
@@ -150,9 +158,14 @@ class _Pass:
     """One pass of an image, and the layers that it shows."""
 
     def __init__(
-        self, module: nn.Module, size: tuple[int, int], second: Collection[str] = ()
+        self,
+        module: nn.Module,
+        size: tuple[int, int],
+        arguments: ForwardArguments,
+        second: Collection[str] = (),
     ) -> None:
         self.module, self.size, self.second = module, size, second
+        self.arguments = arguments
         self.unclear: dict[str, tuple[int, ...]] = {}
         self.boxes = BoxTracer()
         self.names = CallNames(module)
@@ -169,7 +182,7 @@ class _Pass:
     def run(self, mean: Tensor, std: Tensor) -> None:
         image = self.boxes.image(*self.size, like=mean, channels=len(mean))
         with _hearing(self.module, self._heard), torch.no_grad(), self.boxes:
-            self._ends(self.module((image - mean[:, None, None]) / std[:, None, None]))
+            self._ends(self._returned((image - mean[:, None, None]) / std[:, None, None]))
 
     def batch_second(self, mean: Tensor, std: Tensor) -> set[str]:
         """Of tensors (L, 1, D) of one image those that are (L, 2, D) of two."""
@@ -187,10 +200,14 @@ class _Pass:
         hearing = _hearing(self.module, lambda path, _, output: look(names.of_next(path), output))
         with hearing, torch.no_grad():
             try:
-                look(names.output, self.module((images - mean[:, None, None]) / std[:, None, None]))
+                normal = (images - mean[:, None, None]) / std[:, None, None]
+                look(names.output, self._returned(normal))
             except Exception:  # it takes one image at a time
                 return set()
         return found
+
+    def _returned(self, images: Tensor) -> Any:
+        return self.module(images, **self.arguments.given())
 
     def trace(self) -> Trace:
         layers = tuple(
