@@ -280,7 +280,10 @@ def _drop_onlookers(
     channels: int,
     arguments: ForwardArguments | None,
 ) -> None:
-    """Remove the forward hooks that change nothing, as one pass shows."""
+    """Remove the forward hooks that change nothing, as one pass shows.
+
+    They stay where the network returns what they have heard, or fails without them.
+    """
     changing: set[int] = set()
 
     def watched(key: int, hook: Any) -> Any:
@@ -297,10 +300,12 @@ def _drop_onlookers(
     kept = [
         (part, kind, key, hook) for part in module.modules() for kind, key, hook in _hooks(part)
     ]
+    places = [(part, name) for part in module.modules() for name in (*_FORWARD_HOOKS, *_HOOK_FLAGS)]
+    before = [(part, name, dict(getattr(part, name))) for part, name in places]
     for part, kind, key, hook in kept:
         getattr(part, kind)[key] = watched(key, hook)
     try:
-        _try(module, size, channels, arguments)
+        heard = _shapes(_try(module, size, channels, arguments))
     finally:
         for part, kind, key, hook in kept:
             getattr(part, kind)[key] = hook
@@ -308,6 +313,17 @@ def _drop_onlookers(
                 del getattr(part, kind)[key]
                 for flags in _HOOK_FLAGS:
                     getattr(part, flags).pop(key, None)
+    try:
+        same = heard == _shapes(_try(module, size, channels, arguments))
+    except RepresentationError:
+        same = False
+    for part, name, hooks in before if not same else ():
+        getattr(part, name).clear()
+        getattr(part, name).update(hooks)
+
+
+def _shapes(returned: Any) -> list[torch.Size]:
+    return [tensor.shape for tensor in _tensors_in(returned)]
 
 
 def _tensors_in(value: Any) -> list[Tensor]:
@@ -340,13 +356,13 @@ def _try(
     size: tuple[int, int],
     channels: int,
     arguments: ForwardArguments | None,
-) -> None:
-    """One pass of an image."""
+) -> Any:
+    """What one pass of an image gives."""
     parameters = [p for p in module.parameters() if not torch.nn.parameter.is_lazy(p)]
     image = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
     with words_of_failures(module, size, channels), torch.no_grad():
         image = image.to(parameters[0]) if parameters else image
-        module(image, **(arguments.given() if arguments else {}))
+        return module(image, **(arguments.given() if arguments else {}))
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -183,6 +183,8 @@ def _arguments(module: nn.Module, given: Collection[str]) -> str:
         signature = inspect.signature(module.forward)
     except (TypeError, ValueError):  # written in C
         return ""
+    if wrong := _images_elsewhere(module, [*signature.parameters]):
+        return wrong
     try:
         signature.bind(None, **dict.fromkeys(given))
     except TypeError:
@@ -204,3 +206,19 @@ def _arguments(module: nn.Module, given: Collection[str]) -> str:
             "whose forward takes images alone"
         )
     return ""
+
+
+def _images_elsewhere(module: nn.Module, names: list[str]) -> str:
+    """That a forward of transformers takes something else before its images, in words."""
+    if "pixel_values" not in names[1:]:
+        return ""
+    parts = [
+        name
+        for name, part in module.named_children()
+        if [*inspect.signature(part.forward).parameters][:1] == ["pixel_values"]
+    ]
+    part = f", {parts[0]}" if parts else ""
+    return (
+        f"its forward takes {names[0]} before pixel_values: give the part of it whose forward "
+        f"takes images alone{part}"
+    )

@@ -88,6 +88,10 @@ class NetworkRepresentation(Representation):
         return self._network.digest
 
     @property
+    def preprocessing(self) -> str:
+        return self._network.preprocessing
+
+    @property
     def forward_kwargs(self) -> dict[str, Any]:
         return copy.deepcopy(self._network.arguments.given())
 

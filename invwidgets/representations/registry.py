@@ -141,11 +141,12 @@ def representation(
         ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own,
         unless a path is given: its copy then gets those of the file.
     mean, std : float or (float, ...), optional
-        Of the preprocessing, for images in [0, 1]; needed with your own module. Their length C
-        says how many channels its images have. One number is that of all channels, as many as the
-        module's first convolution takes.
+        Of the preprocessing, for images in [0, 1]; needed with your own module, unless it carries
+        them, as those of timm and open_clip do. Their length C says how many channels its images
+        have. One number is that of all channels, as many as the module's first convolution takes.
     size : (int, int), optional
-        (height, width) in pixels that photos are resized to by default.
+        (height, width) in pixels that photos are resized to by default; by default what your own
+        module says of itself (``config.image_size``), else 224.
     forward_kwargs : dict, optional
         What the forward of your own module needs beside images, by name, such as
         ``{"interpolate_pos_encoding": True}``. Tensors in it are copied, and go where the

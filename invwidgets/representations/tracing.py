@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from ..models.forward import ForwardArguments
 from ..models.refusals import words_of_failures
 from .base import Layer, Region
-from .outputs import Path, Place, in_words, leaves
+from .outputs import OUTPUT, Path, Place, in_words, leaves
 from .receptive_fields.boxes import EMPTY, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
-_OUTPUT = ("output", "returned", "network output")  # the first that is no module's name
 _REGISTERS = 16  # tokens beside the patches, however few these are
 
 
@@ -68,7 +67,7 @@ class CallNames:
     def __init__(self, network: nn.Module) -> None:
         self._paths = {path for path, _ in network.named_modules()}
         self._last: dict[str, int] = {}
-        self.output = next(name for name in _OUTPUT if name not in self._paths)
+        self.output = next(name for name in OUTPUT if name not in self._paths)
 
     def of_next(self, path: str) -> str:
         """The name of the next call of the module at ``path``."""
@@ -359,6 +358,8 @@ def _describe(
     layout = _layout(output, values, module, grids)
     if layout.kind == "map":
         grids.append((output.shape[2], output.shape[3]))
+    elif layout.tokens is not None and layout.tokens[1:] not in grids:
+        grids.append(layout.tokens[1:])
     arranged = _arrange_boxes(layout, values)
     shape = tuple(layout.arrange(output).shape[1:])
     cells = arranged.amin(2)  # the union over channels
@@ -416,8 +417,12 @@ def _layout(
         if not any(varies) and type(module) in (nn.Linear, nn.LayerNorm):
             return Layout("channels_last")
         return Layout("map")
-    if output.ndim == 3:
+    if output.ndim == 3 and output.shape[2] > 1:  # else a pooled map (N, C, 1)
         tokens = output.shape[1]
+        halved = [(-(-rows // 2), -(-columns // 2)) for rows, columns in reversed(grids)]
+        for rows, columns in [*reversed(grids), *halved]:  # four patches are merged into one
+            if rows * columns == tokens:
+                return Layout("tokens", (0, rows, columns))
         fitting = [grid for grid in reversed(grids) if math.prod(grid) <= tokens]
         if fitting:
             rows, columns = max(fitting, key=math.prod)
