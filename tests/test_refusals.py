@@ -17,7 +17,7 @@ from invwidgets.models.refusals import check_module, words_of_failures
 HALF: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 REMEDIES = {
     "size": "size=(HEIGHT, WIDTH)",
-    "arguments": "takes images alone",
+    "arguments": "give forward_kwargs=",
     "channels": "mean and std have a number for each of 3",
     "clips": "takes clips",
     "sequences": "takes sequences",

@@ -53,10 +53,10 @@ def invert(
     **options
         What and where: ``target``, the features to be found, instead of a photo: a tensor, an
         array or a file (.npy, .safetensors) of the layer's own shape, with or without a batch of
-        one, of a transformer also tokens (N, D); ``weights``, ``mean`` and ``std`` as
-        ``representation`` takes them; ``region`` and ``channels`` as ``select`` takes them, or
-        ``selection``, as it returns it;
-        ``unit="LAYER:CHANNEL"``, to maximise. How: ``seeds`` (how many, or a list of them),
+        one, of a transformer also tokens (N, D); ``weights``, ``mean``, ``std`` and
+        ``forward_kwargs`` as ``representation`` takes them; ``region`` and ``channels`` as
+        ``select`` takes them, or ``selection``, as it returns it; ``unit="LAYER:CHANNEL"``, to
+        maximise. How: ``seeds`` (how many, or a list of them),
         ``steps`` in all, ``size`` in pixels (a side or (height, width); the network's own by
         default), ``fit`` (``"crop"`` or ``"stretch"``), ``preset`` (``"default"``,
         ``"cvpr2015"`` or ``"ijcv2016"``), ``objective`` (``"inversion"``, ``"maximise"``,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ from ..representations.registry import representation as find_representation
 from ..representations.stages import good_layer
 from ..representations.targets import TargetSource, fit_features, read_features
 from ..selection import ChannelSpec, Selection, centre_region, select
-from ..swappable import chosen, is_own
+from ..swappable import SavedPart, chosen, is_own
 from ..torch_state import own_state
 from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
@@ -37,9 +38,10 @@ from .phase import MAX_STEPS
 from .presets import preset as make_preset
 from .presets import region_coverage, start_needs
 from .run import Run
-from .settings import InversionSettings, SettingChanges, parse_seeds
+from .settings import InversionSettings, SettingChanges, parse_seeds, recorded_arguments
 from .window import find_window
 
+_ABSENT = object()
 Seeds = int | list[int] | tuple[int, ...] | range
 
 
@@ -61,6 +63,7 @@ class RunOptions(SettingChanges, total=False):
     settings: InversionSettings | None
     mean: float | Numbers | None
     std: float | Numbers | None
+    forward_kwargs: Mapping[str, Any] | None
 
 
 @own_state()
@@ -84,6 +87,7 @@ def prepare(
     settings: InversionSettings | None = None,
     mean: float | Numbers | None = None,
     std: float | Numbers | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
     **changes: Unpack[SettingChanges],
 ) -> Run:
     """Check everything a run needs, and compute its target.
@@ -117,7 +121,7 @@ def prepare(
         ``"LAYER:CHANNEL"``, instead of a layer and channels.
     settings : InversionSettings, optional
         Instead of a preset; with their objective, size and seeds.
-    mean, std
+    mean, std, forward_kwargs
         As ``representation`` takes them.
     **changes
         Single fields of ``InversionSettings``.
@@ -151,9 +155,20 @@ def prepare(
     given = None if settings is None else settings.size
     given = given if size is None else parse_size(size)
     own = isinstance(model, nn.Module) and not isinstance(model, Representation)
+    if own and forward_kwargs is None and settings is not None:
+        forward_kwargs = _kept_arguments(settings)
     phi = find_representation(
-        model, layer, weights, mean=mean, std=std, size=given if own else None
+        model,
+        layer,
+        weights,
+        mean=mean,
+        std=std,
+        size=given if own else None,
+        forward_kwargs=forward_kwargs,
     )
+    arguments = recorded_arguments(phi.forward_kwargs)
+    if settings is not None and settings.forward_kwargs not in (None, arguments):
+        raise BadSettingError(_other_arguments(settings.forward_kwargs or {}, phi, arguments or {}))
     size = given or phi.size
     if layer is None and not isinstance(model, Representation):
         phi = phi.at(good_layer(phi.layers(size)).short_name)
@@ -166,7 +181,7 @@ def prepare(
     else:
         settings = settings.replace(**changes)
         settings = settings if steps is None else settings.with_steps(steps)
-    settings = settings.replace(size=size, fit=fit or settings.fit)
+    settings = settings.replace(size=size, fit=fit or settings.fit, forward_kwargs=arguments)
     if seeds is not None:
         settings = settings.replace(seeds=parse_seeds(seeds))
     check_channels(settings, phi)
@@ -270,6 +285,34 @@ def _threads(representation: Representation, settings: InversionSettings) -> int
     if representation.thread_safe and len(settings.seeds) > 1:
         return torch.get_num_threads()
     return fastest_threads()
+
+
+def _kept_arguments(settings: InversionSettings) -> dict[str, Any] | None:
+    """What settings say that a forward is to be given."""
+    for name, value in (settings.forward_kwargs or {}).items():
+        if isinstance(value, SavedPart):
+            raise BadSettingError(
+                f"these settings were made with the forward argument {name} = {shown(value.text)}, "
+                "of which they keep no more than these words: give forward_kwargs again"
+            )
+    return None if settings.forward_kwargs is None else dict(settings.forward_kwargs)
+
+
+def _other_arguments(kept: Mapping[str, Any], phi: Representation, given: Mapping[str, Any]) -> str:
+    """How a forward is given other arguments than settings say."""
+    names = [n for n in {**kept, **given} if n not in kept or kept[n] != given.get(n, _ABSENT)]
+    one, other = (
+        ", ".join(f"{n} = {_words(has[n])}" if n in has else f"no {n}" for n in names)
+        for has in (kept, given)
+    )
+    return (
+        f"forward_kwargs: the settings were made with {one}, and {phi.name} is given {other}; "
+        "give the same, or settings.replace(forward_kwargs=None)"
+    )
+
+
+def _words(value: Any) -> str:
+    return value.text if isinstance(value, SavedPart) else shown(value)
 
 
 def _settled(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from ..arguments import as_whole, items, one_of, real_number, whole_number, whole_numbers
@@ -15,7 +17,7 @@ from ..images import check_fit, parse_size
 from ..search.colors import PHOTO_MEAN
 from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..search.parametrizations import PARAMETRIZATIONS, Parametrization
-from ..swappable import SavedPart, checked, from_plain, to_plain
+from ..swappable import SavedPart, checked, from_plain, in_full, to_plain
 from ..tables import html_table
 from .phase import MAX_STEPS, Phase, checked_phases
 
@@ -38,6 +40,7 @@ _REALS: dict[str, tuple[float, float | None, str, tuple[Any, ...]]] = {
     "image_energy": (1e-6, None, "", (None,)),
     "bound": (1e-6, None, "'picture' or None also work", (None, "picture")),
 }
+_ARGUMENT = "forward argument"  # the kind of a saved one
 STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
 
 
@@ -101,6 +104,9 @@ class InversionSettings:
         (height, width) of the images in pixels; by default the network's own.
     fit : str
         How a photo comes to that size: ``"crop"`` or ``"stretch"``.
+    forward_kwargs : dict, optional
+        What the network's forward was given beside images: values that JSON can hold, and of
+        others their ``repr``, as a ``SavedPart``, which a run does not take.
     device : str
         ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"xpu"``, with an index where there are several
         (``"cuda:1"``), or ``"auto"``, torch's current accelerator if there is one.
@@ -147,6 +153,7 @@ class InversionSettings:
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     size: tuple[int, int] | None = None
     fit: str = "crop"
+    forward_kwargs: Mapping[str, Any] | None = field(default=None, hash=False)
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None
@@ -191,6 +198,7 @@ class InversionSettings:
         if self.size is not None:
             self._set("size", parse_size(self.size))
         check_fit(self.fit)
+        self._set("forward_kwargs", recorded_arguments(self.forward_kwargs))
         for name, high in (("micro_batch", MAX_SEEDS), ("threads", MAX_THREADS)):
             if getattr(self, name) is not None:
                 self._set(name, whole_number(getattr(self, name), name, 1, high))
@@ -241,9 +249,16 @@ class InversionSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; of an own part its ``repr``."""
-        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         plain["phases"] = [dataclasses.asdict(phase) for phase in self.phases]
         plain["priors"] = [to_plain(prior) for prior in self.priors]
+        if self.forward_kwargs is None:
+            del plain["forward_kwargs"]
+        else:
+            plain["forward_kwargs"] = {
+                name: to_plain(value) if isinstance(value, SavedPart) else value
+                for name, value in self.forward_kwargs.items()
+            }
         return plain | {name: to_plain(plain[name]) for name in _PARTS}
 
     @classmethod
@@ -262,6 +277,11 @@ class InversionSettings:
         if plain.get("size") is not None:
             plain["size"] = tuple(plain["size"])
         plain["priors"] = tuple(from_plain(prior) for prior in plain.get("priors", ()))
+        if isinstance(plain.get("forward_kwargs"), Mapping):
+            plain["forward_kwargs"] = {
+                name: from_plain(value) if _is_saved(value) else value
+                for name, value in plain["forward_kwargs"].items()
+            }
         plain |= {name: from_plain(plain[name]) for name in _PARTS if name in plain}
         known = {f.name for f in dataclasses.fields(cls)}
         for name in plain:
@@ -306,6 +326,41 @@ def checked_real(name: str, value: Any) -> Any:
     if (value is None or isinstance(value, str)) and value in others:
         return value
     return real_number(value, name, low, high, remedy)
+
+
+def recorded_arguments(given: Any) -> dict[str, Any] | None:
+    """What a forward was given as settings keep it; None for nothing.
+
+    >>> recorded_arguments({"deep": True, "mask": torch.ones(2)})
+    {'deep': True, 'mask': SavedPart(kind='forward argument', text='tensor([1.0, 1.0])')}
+
+    Raises ``BadSettingError`` for what is no dict of arguments by name.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise BadSettingError(f"forward_kwargs {shown(given)}: give a dict of arguments by name")
+    found = {
+        name: copy.deepcopy(value)
+        if isinstance(value, SavedPart) or _in_json(value)
+        else SavedPart(_ARGUMENT, in_full(value))
+        for name, value in given.items()
+    }
+    return found or None
+
+
+def _in_json(value: Any) -> bool:
+    """Whether JSON gives a value back as it is."""
+    if type(value) is list:
+        return all(map(_in_json, value))
+    if type(value) is dict:
+        return all(type(name) is str and _in_json(item) for name, item in value.items())
+    plain = value is None or type(value) in (bool, int, float, str)
+    return plain and (type(value) is not float or math.isfinite(value))
+
+
+def _is_saved(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("own") == _ARGUMENT
 
 
 def parse_seeds(seeds: Any) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ..errors import RepresentationError, own_words
 from ..torch_state import own_random, own_state
 from .refusals import check_module, words_of_failures
+
+if TYPE_CHECKING:
+    from .forward import ForwardArguments
 
 _SEED = 0  # of what a module draws when it is made ready: a lazy one its weights
 LIBRARIES = ("torch", "torchvision", "timm", "invwidgets")  # whose functions hold no user's state
@@ -40,6 +43,7 @@ def isolate(
     size: tuple[int, int],
     load: Callable[[nn.Module], Any] | None = None,
     channels: int = 3,
+    arguments: ForwardArguments | None = None,
 ) -> nn.Module:
     """A copy in eval mode with frozen float32 parameters that shares nothing with a module.
 
@@ -48,12 +52,13 @@ def isolate(
     only looks on is left out, and so is every backward hook. Lazy parameters get their shapes and
     seeded values by a pass of one image of ``size`` (height, width) and ``channels``. Weights that
     a hook computes before each call (``weight_norm``, ``spectral_norm``, pruning) are computed
-    once. ``load`` may give the copy other weights before that.
+    once. ``load`` may give the copy other weights before that. ``arguments`` are what its forward
+    is given beside images.
 
     Raises ``RepresentationError`` for a module that cannot be run or copied.
     """
     module = unwrapped(module)
-    check_module(module)
+    check_module(module, arguments.names if arguments else ())
     with own_state():
         copied = _copied(module)
         for part in copied.modules():
@@ -63,11 +68,11 @@ def isolate(
         with own_random(device_of(copied), _SEED):
             _set_eval(copied)
             if any(isinstance(p, LazyModuleMixin) for p in copied.modules()):
-                _try(copied, size, channels)
+                _try(copied, size, channels, arguments)
             for part in copied.modules():
                 _bake(part)
             if any(_hooks(part) for part in copied.modules()):
-                _drop_onlookers(copied, size, channels)
+                _drop_onlookers(copied, size, channels, arguments)
         return frozen(nn.Module.float(copied))
 
 
@@ -117,7 +122,7 @@ def _copied(module: nn.Module) -> nn.Module:
     seen: set[int] = set()
     for part in module.modules():
         for value in vars(part).values():
-            _copy_tensors(value, memo, seen)
+            copy_tensors(value, memo, seen)
     try:
         for part in reversed([*module.modules()]):
             if (inner := _wrapped(part)) is not None:
@@ -153,18 +158,19 @@ def _wrapped(module: nn.Module) -> nn.Module | None:
     return inner
 
 
-def _copy_tensors(value: Any, memo: Memo, seen: set[int]) -> None:
+def copy_tensors(value: Any, memo: Memo, seen: set[int] | None = None) -> None:
     """Enter a detached copy of every tensor into ``memo``, so that deepcopy takes it.
 
     By itself deepcopy refuses tensors that were computed, such as what ``weight_norm`` leaves.
     """
+    seen = set() if seen is None else seen
     if isinstance(value, Tensor):
         if id(value) not in memo and not torch.nn.parameter.is_lazy(value):
             memo[id(value)] = _copy_tensor(value)
     elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
         seen.add(id(value))
         for item in value.values() if isinstance(value, dict) else value:
-            _copy_tensors(item, memo, seen)
+            copy_tensors(item, memo, seen)
 
 
 def _copy_tensor(tensor: Tensor) -> Tensor:
@@ -232,7 +238,7 @@ def _can_change(function: types.FunctionType, name: str) -> bool:
 def _copy_of(value: Any, memo: Memo) -> Any:
     if isinstance(value, types.FunctionType):
         return own_function(value, memo)
-    _copy_tensors(value, memo, set())
+    copy_tensors(value, memo)
     return copy.deepcopy(value, memo)
 
 
@@ -268,8 +274,16 @@ def _bake(module: nn.Module) -> None:
             module._forward_pre_hooks.pop(key, None)
 
 
-def _drop_onlookers(module: nn.Module, size: tuple[int, int], channels: int) -> None:
-    """Remove the forward hooks that change nothing, as one pass shows."""
+def _drop_onlookers(
+    module: nn.Module,
+    size: tuple[int, int],
+    channels: int,
+    arguments: ForwardArguments | None,
+) -> None:
+    """Remove the forward hooks that change nothing, as one pass shows.
+
+    They stay where the network returns what they have heard, or fails without them.
+    """
     changing: set[int] = set()
 
     def watched(key: int, hook: Any) -> Any:
@@ -286,10 +300,12 @@ def _drop_onlookers(module: nn.Module, size: tuple[int, int], channels: int) -> 
     kept = [
         (part, kind, key, hook) for part in module.modules() for kind, key, hook in _hooks(part)
     ]
+    places = [(part, name) for part in module.modules() for name in (*_FORWARD_HOOKS, *_HOOK_FLAGS)]
+    before = [(part, name, dict(getattr(part, name))) for part, name in places]
     for part, kind, key, hook in kept:
         getattr(part, kind)[key] = watched(key, hook)
     try:
-        _try(module, size, channels)
+        heard = _shapes(_try(module, size, channels, arguments))
     finally:
         for part, kind, key, hook in kept:
             getattr(part, kind)[key] = hook
@@ -297,6 +313,17 @@ def _drop_onlookers(module: nn.Module, size: tuple[int, int], channels: int) -> 
                 del getattr(part, kind)[key]
                 for flags in _HOOK_FLAGS:
                     getattr(part, flags).pop(key, None)
+    try:
+        same = heard == _shapes(_try(module, size, channels, arguments))
+    except RepresentationError:
+        same = False
+    for part, name, hooks in before if not same else ():
+        getattr(part, name).clear()
+        getattr(part, name).update(hooks)
+
+
+def _shapes(returned: Any) -> list[torch.Size]:
+    return [tensor.shape for tensor in _tensors_in(returned)]
 
 
 def _tensors_in(value: Any) -> list[Tensor]:
@@ -324,12 +351,18 @@ def _set_eval(module: nn.Module) -> None:
         part.training = False
 
 
-def _try(module: nn.Module, size: tuple[int, int], channels: int) -> None:
-    """One pass of an image."""
+def _try(
+    module: nn.Module,
+    size: tuple[int, int],
+    channels: int,
+    arguments: ForwardArguments | None,
+) -> Any:
+    """What one pass of an image gives."""
     parameters = [p for p in module.parameters() if not torch.nn.parameter.is_lazy(p)]
     image = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
     with words_of_failures(module, size, channels), torch.no_grad():
-        module(image.to(parameters[0]) if parameters else image)
+        image = image.to(parameters[0]) if parameters else image
+        return module(image, **(arguments.given() if arguments else {}))
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -88,11 +88,12 @@ _REMEDIES = (
 )  # by what an error says; the first that is found in it
 
 
-def check_module(module: nn.Module) -> None:
+def check_module(module: nn.Module, given: Collection[str] = ()) -> None:
     """Refuse a module that nothing can be searched for whatever the image.
 
     Raises ``RepresentationError`` for TorchScript, for quantized modules, for modules without
-    numbers (on the meta device), and where ``forward`` takes no image or needs more than that.
+    numbers (on the meta device), and where ``forward`` takes no image or needs more than that and
+    what is ``given`` by name.
     """
     name = type(module).__name__
     for part in module.modules():
@@ -111,7 +112,7 @@ def check_module(module: nn.Module) -> None:
                 f"{name}: {path} is on the meta device and has no numbers: build the network "
                 "outside of torch.device('meta'), and load its weights"
             )
-    if wrong := _arguments(module):
+    if wrong := _arguments(module, given):
         raise RepresentationError(f"{name}: {wrong}")
 
 
@@ -175,26 +176,49 @@ def _remedy(said: str, channels: int) -> str:
     return ""
 
 
-def _arguments(module: nn.Module) -> str:
-    """What a module's ``forward`` wants beside images, in words; empty if nothing."""
+def _arguments(module: nn.Module, given: Collection[str]) -> str:
+    """What a module's ``forward`` wants beside images and what is given, in words; empty if
+    nothing."""
     try:
         signature = inspect.signature(module.forward)
     except (TypeError, ValueError):  # written in C
         return ""
+    if wrong := _images_elsewhere(module, [*signature.parameters]):
+        return wrong
     try:
-        signature.bind(None)
+        signature.bind(None, **dict.fromkeys(given))
     except TypeError:
         more = [
-            p.name
+            p
             for p in signature.parameters.values()
             if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         ]
         positional = [p for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]
-        more = more[1:] if positional else more
+        more = [p for p in (more[1:] if positional else more) if p.name not in given]
         if not positional:
             return "its forward takes no image: give a module whose forward takes (N, C, H, W)"
+        needed = f"its forward needs {' and '.join(p.name for p in more)} beside images"
+        if all(p.kind is not p.POSITIONAL_ONLY for p in more):
+            values = ", ".join(f"{p.name!r}: …" for p in more)
+            return f"{needed}: give forward_kwargs={{{values}}}{' too' if given else ''}"
         return (
-            f"its forward needs {' and '.join(more)} beside images: give a module that calls it "
-            f"with {'it' if len(more) == 1 else 'them'}, whose forward takes images alone"
+            f"{needed}: give a module that calls it with {'it' if len(more) == 1 else 'them'}, "
+            "whose forward takes images alone"
         )
     return ""
+
+
+def _images_elsewhere(module: nn.Module, names: list[str]) -> str:
+    """That a forward of transformers takes something else before its images, in words."""
+    if "pixel_values" not in names[1:]:
+        return ""
+    parts = [
+        name
+        for name, part in module.named_children()
+        if [*inspect.signature(part.forward).parameters][:1] == ["pixel_values"]
+    ]
+    part = f", {parts[0]}" if parts else ""
+    return (
+        f"its forward takes {names[0]} before pixel_values: give the part of it whose forward "
+        f"takes images alone{part}"
+    )

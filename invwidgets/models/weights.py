@@ -178,20 +178,20 @@ def digest(module: nn.Module, *more: Any) -> str:
         kind = type(part)
         hasher.update(f"{path}: {kind.__qualname__}({part.extra_repr()})".encode())
         if kind.__module__.split(".")[0] not in LIBRARIES:  # theirs has versions
-            _add(hasher, kind.forward)
+            add_to_digest(hasher, kind.forward)
         own = {name: value for name, value in vars(part).items() if name not in _TORCHS}
         hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
-        _add(hasher, [*sorted(own.items()), *hooks])
+        add_to_digest(hasher, [*sorted(own.items()), *hooks])
     for name, tensor in module.state_dict().items():
         hasher.update(name.encode())
-        _add(hasher, tensor)
+        add_to_digest(hasher, tensor)
     return hasher.hexdigest()
 
 
 _TORCHS = vars(nn.Module()).keys()  # attributes that torch itself gives every module
 
 
-def _add(hasher: Any, value: Any, within: tuple[int, ...] = ()) -> None:
+def add_to_digest(hasher: Any, value: Any, within: tuple[int, ...] = ()) -> None:
     """A tensor's numbers, a function's code and what it closes over, a plain value; else its kind.
 
     Other objects are not looked into: how they are written may differ from process to process.
@@ -206,15 +206,15 @@ def _add(hasher: Any, value: Any, within: tuple[int, ...] = ()) -> None:
         hasher.update(content.view(torch.uint8).numpy().tobytes())
     elif isinstance(value, types.FunctionType):
         closed = [cell.cell_contents for cell in value.__closure__ or ()]
-        _add(hasher, value.__code__)
-        _add(hasher, [closed, value.__defaults__, value.__kwdefaults__], inner)
+        add_to_digest(hasher, value.__code__)
+        add_to_digest(hasher, [closed, value.__defaults__, value.__kwdefaults__], inner)
     elif isinstance(value, types.CodeType):
         hasher.update(value.co_code + repr(value.co_names).encode())
-        _add(hasher, value.co_consts)
+        add_to_digest(hasher, value.co_consts)
     elif isinstance(value, list | tuple | dict):
         hasher.update(f"{type(value).__name__}{len(value)}".encode())
         for item in value.items() if isinstance(value, dict) else value:
-            _add(hasher, item, inner)
+            add_to_digest(hasher, item, inner)
     elif value is None or isinstance(value, bool | int | float | complex | str | bytes):
         hasher.update(repr(value).encode())
     else:

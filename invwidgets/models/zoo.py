@@ -25,6 +25,8 @@ from torch import nn
 from ..arguments import as_real
 from ..errors import BadSettingError, WeightsError, shown, unknown_name
 from ..torch_state import own_random, own_state
+from .carried import Carried, carried
+from .forward import ForwardArguments, forward_arguments
 from .isolate import frozen, isolate, unwrapped
 from .sources import SPECS, timm_spec
 from .spec import ModelSpec, Numbers, numbers
@@ -58,7 +60,9 @@ class Network:
     ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels; ``weights`` says what a
     picture must say of it: ``pretrained``, ``random weights``, a file's name, ``as given`` or
     ``hand-built``. ``mean`` and ``std`` have a number for each channel of its images.
-    ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None.
+    ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None. ``arguments`` are
+    what its forward is given beside images. ``preprocessing`` says what of mean, std and
+    size was read off the module, and where.
     """
 
     name: str
@@ -72,12 +76,15 @@ class Network:
     grayscale: bool = False
     handcrafted: bool = False
     smooth_if_hasty: bool = True
+    arguments: ForwardArguments = field(default_factory=ForwardArguments, compare=False)
+    preprocessing: str = ""
     found: Found = field(default_factory=Found, init=False, repr=False, compare=False)
 
     @cached_property
     def digest(self) -> str:
         """A digest of what it computes, as recorded in results."""
-        return digest(self.module, self.mean, self.std)
+        more = [self.arguments.digest] if self.arguments else []  # those without keep theirs
+        return digest(self.module, self.mean, self.std, *more)
 
     @property
     def channels(self) -> int:
@@ -113,6 +120,7 @@ def load_network(
     mean: float | Numbers | None = None,
     std: float | Numbers | None = None,
     size: tuple[int, int] | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
 ) -> Network:
     """A network of the zoo, of timm (``timm/NAME``), or your own module.
 
@@ -129,10 +137,13 @@ def load_network(
         weights, unless a path is given: its copy then gets those of the file.
     mean, std : float or (float, ...), optional
         Of the preprocessing, for x in [0, 1], a number for each of the C channels of its images;
-        needed with your own module. One number is that of all channels, as many as the first
-        convolution of the module takes.
+        needed with your own module, unless it carries them as those of timm and open_clip do. One
+        number is that of all channels, as many as the first convolution of the module takes.
     size : (int, int), optional
-        (height, width) in pixels that a photo is resized to by default.
+        (height, width) in pixels that a photo is resized to by default; by default what the
+        module says of itself, else 224.
+    forward_kwargs : dict, optional
+        What the forward of your own module needs beside images.
 
     Raises
     ------
@@ -146,15 +157,14 @@ def load_network(
             f"weights {shown(weights)}: they are 'pretrained', 'random' or the path of a state dict"
         )
     if isinstance(model, nn.Module):
-        if mean is None or std is None:
-            raise BadSettingError(
-                f"your own {type(model).__name__} needs mean=(r, g, b) and std=(r, g, b), the "
-                "preprocessing it was trained with, for images in [0, 1]; a number for each "
-                "channel that it takes"
-            )
-        means, stds = preprocessing(mean, std, model)
-        size = size or (224, 224)
+        said = carried(unwrapped(model))
+        words = said.in_words(mean=mean, std=std, size=size)
+        mean, std = said.mean if mean is None else mean, said.std if std is None else std
+        size = size or said.size or (224, 224)
         name = type(unwrapped(model)).__name__
+        if mean is None or std is None:
+            raise BadSettingError(_without_preprocessing(name, said))
+        means, stds = preprocessing(mean, std, model)
         if str(weights) == "random":
             raise WeightsError(
                 f"weights 'random' with your own {name}: a module has the weights that it was "
@@ -164,16 +174,33 @@ def load_network(
             load, label = None, "as given"
         else:
             load, label = _loader(Path(weights), name), Path(weights).name
-        module = isolate(model, size, load, len(means))
+        arguments = forward_arguments(unwrapped(model), forward_kwargs)
+        module = isolate(model, size, load, len(means), arguments)
         check_weights(module, f"your own {name}" if load is None else label)
-        return Network(name, module, means, stds, size, label)
-    if mean is not None or std is not None or size is not None:
+        return Network(
+            name, module, means, stds, size, label, arguments=arguments, preprocessing=words
+        )
+    if any(given is not None for given in (mean, std, size, forward_kwargs)):
         raise BadSettingError(
-            f"mean, std and size belong to your own module; {model!r} has its own"
+            f"mean, std, size and forward_kwargs belong to your own module; {model!r} has its own"
         )
     path = None if str(weights) in ("pretrained", "random") else Path(weights)
     stamp = path.stat().st_mtime_ns if path is not None and path.exists() else None
     return load_named(str(model), str(weights), stamp)
+
+
+def _without_preprocessing(name: str, said: Carried) -> str:
+    """What a module without its preprocessing is answered."""
+    words = (
+        f"your own {name} needs mean=(r, g, b) and std=(r, g, b), the preprocessing it was trained "
+        "with, for images in [0, 1]; a number for each channel that it takes"
+    )
+    if said.origin:
+        words += (
+            f". Its {said.origin} says its size alone; of transformers the processor has them: "
+            "mean=processor.image_mean, std=processor.image_std"
+        )
+    return words
 
 
 def model_spec(name: str) -> ModelSpec:
@@ -192,12 +219,18 @@ def _loader(path: Path, name: str) -> Callable[[nn.Module], None]:
 def check_weights(module: nn.Module, source: str) -> None:
     """Refuse weights that no search could run on: complex numbers, NaN, infinity.
 
+    A buffer may hold infinity, as the mask of an attention does.
+
     Raises ``WeightsError``, naming the tensor.
     """
+    masks = {name for name, _ in module.named_buffers()}
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_complex():
             raise WeightsError(f"{source}: {name} is complex; images and features are real numbers")
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if not tensor.is_floating_point():
+            continue
+        bad = tensor.isnan() if name in masks else ~tensor.isfinite()
+        if bool(bad.any()):
             raise WeightsError(
                 f"{source}: {name} holds NaN or infinite numbers; load or train the network again"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 
 from ..errors import RepresentationError
 from ..tables import html_table
+from .outputs import OUTPUT
 from .receptive_fields.tracer import ReceptiveField
 
+_OF_OUTPUT = re.compile(rf"({'|'.join(OUTPUT)})(\W|$)")
 Region = tuple[int, int, int, int]  # rows r0:r1 and columns c0:c1 of feature cells, half-open
 
 
@@ -75,9 +78,12 @@ class Layer:
     @property
     def short_name(self) -> str:
         """Its shortest name that tells it from its neighbours: ``blocks.2`` for ``blocks.2.1``;
-        never that of a list alone, ``blocks`` for its last one, ``blocks.6``."""
+        never that of what holds a list, ``blocks`` or ``encoder`` for the last one in it,
+        ``encoder.blocks.6``; that of the network's output only where there is no other."""
         names = sorted((self.name, *self.aliases), key=len)
-        return next(name for name in names if not _is_list(name, names))
+        parts = [name for name in names if not _OF_OUTPUT.match(name)]
+        known = names if _OF_OUTPUT.match(self.name) else parts
+        return next(name for name in known if not _is_list(name, known))
 
     def describe(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
@@ -89,11 +95,17 @@ class Layer:
 
 
 def _is_list(name: str, names: list[str]) -> bool:
-    """Whether a name is that of a module whose children are numbered, as the others tell."""
+    """Whether a name is that of a module whose children are numbered, or outside of all numbered
+    ones holds such a module, as the others tell."""
     if name[-1].isdigit():
         return False
-    children = (other.removeprefix(f"{name}.") for other in names if other.startswith(f"{name}."))
-    return any(child.split(".")[0][-1:].isdigit() for child in children)
+    inner = [other.removeprefix(f"{name}.") for other in names if other.startswith(f"{name}.")]
+    outer = not any(part.isdigit() for part in name.split("."))
+    return any(
+        child.split(".")[0][-1:].isdigit()
+        or (outer and any(part.isdigit() for part in child.split(".")))
+        for child in inner
+    )
 
 
 def note_of(weights: str, *notes: str) -> str:
@@ -217,12 +229,25 @@ class Representation(nn.Module, ABC):
             "weights": self.weights,
             "photo": "{} × {} pixels".format(*self.size),
         }
+        if self.preprocessing:
+            told["preprocessing"] = self.preprocessing
         if self.notes:
             told["note"] = "; ".join(self.notes)
         return html_table("Representation", told.items())
 
     def extra_repr(self) -> str:
-        return f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"
+        words = f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"
+        return f"{words}, {self.preprocessing}" if self.preprocessing else words
+
+    @property
+    def preprocessing(self) -> str:
+        """What was read off a module's own attributes, in words; empty if nothing."""
+        return ""
+
+    @property
+    def forward_kwargs(self) -> dict[str, Any]:
+        """What the network's forward is given beside images; empty if nothing."""
+        return {}
 
     @property
     def cache_key(self) -> nn.Module:

@@ -15,7 +15,7 @@ import pickle
 import random
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -109,6 +109,7 @@ def check_representation(
     mean: float | Numbers | None = None,
     std: float | Numbers | None = None,
     size: tuple[int, int] | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
 ) -> RepresentationCheck:
     """Try every promise that a representation makes, on one of them, in seconds.
 
@@ -118,7 +119,7 @@ def check_representation(
 
     Parameters
     ----------
-    model, layer, weights, mean, std, size
+    model, layer, weights, mean, std, size, forward_kwargs
         As ``representation`` takes them. A module is tried as its owner has it: it is the same
         afterwards.
 
@@ -134,7 +135,9 @@ def check_representation(
     """
 
     def make(model: Any) -> Representation:
-        return representation(model, layer, weights, mean=mean, std=std, size=size)
+        return representation(
+            model, layer, weights, mean=mean, std=std, size=size, forward_kwargs=forward_kwargs
+        )
 
     module = model if isinstance(model, nn.Module) else None
     module = None if isinstance(model, Representation) else module

@@ -25,6 +25,7 @@ from ..errors import (
     unknown_name,
 )
 from ..fallbacks import took_slower_path
+from ..models.forward import Filled, ForwardArguments
 from ..models.isolate import module_copy, written_tensors
 from ..models.zoo import Network
 from ..torch_state import OneAttention, own_defaults, own_random, own_state
@@ -85,6 +86,14 @@ class NetworkRepresentation(Representation):
     @property
     def digest(self) -> str:
         return self._network.digest
+
+    @property
+    def preprocessing(self) -> str:
+        return self._network.preprocessing
+
+    @property
+    def forward_kwargs(self) -> dict[str, Any]:
+        return copy.deepcopy(self._network.arguments.given())
 
     @property
     def cache_key(self) -> nn.Module:
@@ -256,7 +265,7 @@ def _trace(network: Network, size: tuple[int, int]) -> Trace:
     traces: list[Trace] = []
 
     def run() -> None:
-        traces.append(trace_layers(module, mean, std, size))
+        traces.append(trace_layers(module, mean, std, size, network.arguments))
 
     written = written_tensors(module, run)
     if found.written is None:
@@ -340,7 +349,12 @@ def trunk_of(network: Network, traced: TracedLayer) -> Trunk:
 
 def _made_trunk(network: Network, place: Place) -> Trunk:
     like = _like(network)
-    hooked = Hooked(module_copy(network.module, share=True), place, network.found.written or ())
+    hooked = Hooked(
+        module_copy(network.module, share=True),
+        place,
+        network.found.written or (),
+        copy.deepcopy(network.arguments),
+    )
     image = torch.rand(
         1, network.channels, *network.size, generator=torch.Generator().manual_seed(0)
     ).to(like)
@@ -352,6 +366,8 @@ def _made_trunk(network: Network, place: Place) -> Trunk:
         if graph is not None and not _same_gradient(hooked, graph, image):
             graph, why = None, "it has a gradient of its own, which its graph has not"
         given = _output(graph, image)
+        if network.arguments:  # the first pass may have written to an argument
+            given = _output(graph, image)
         beside = _output(hooked, torch.cat([image, other]))
         if graph is not None and _same(given, _first(beside), _EQUAL):
             return Trunk(graph)
@@ -384,7 +400,8 @@ def _change(network: Network, trunk: Trunk) -> float:
 def _rewritten(network: Network, place: Place) -> tuple[nn.Module | None, str]:
     """The network's graph up to a layer, fused; or None and the reason."""
     try:
-        graph = _traced_graph(module_copy(network.module, share=True), place)
+        module = module_copy(network.module, share=True)
+        graph = _traced_graph(module, place, copy.deepcopy(network.arguments))
         fold_batch_norms(graph)
         fuse_convolutions(graph)
     except Exception as error:  # whatever a foreign network does to symbolic tracing
@@ -457,8 +474,10 @@ class _LayerTracer(fx.Tracer):
     search under way, say) is none of the trace's business.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, root: nn.Module) -> None:
         super().__init__()
+        self.inner = root
+        self.prefix = "" if module is root else "module."
         self.thread = threading.get_ident()
         self.names = CallNames(module)
         self.ends: dict[str, Any] = {}
@@ -475,7 +494,9 @@ class _LayerTracer(fx.Tracer):
         if threading.get_ident() != self.thread:
             return forward(*args, **kwargs)
         output = super().call_module(m, forward, args, kwargs)
-        called = self.names.of_next(self.path_of_module(m))
+        if m is self.inner:
+            return output
+        called = self.names.of_next(self.path_of_module(m).removeprefix(self.prefix))
         self.ends[called] = fx.node.map_aggregate(output, _node_of)
         return output
 
@@ -489,10 +510,11 @@ def _node_of(value: Any) -> Any:
     return value.node if isinstance(value, fx.Proxy) else value
 
 
-def _traced_graph(module: nn.Module, place: Place) -> fx.GraphModule:
+def _traced_graph(module: nn.Module, place: Place, arguments: ForwardArguments) -> fx.GraphModule:
+    root = Filled(module, arguments) if arguments else module
     with _tracing:
-        tracer = _LayerTracer(module)
-        graph = tracer.trace(module)
+        tracer = _LayerTracer(module, root)
+        graph = tracer.trace(root)
     end = next(node for node in graph.nodes if node.op == "output")
     wanted = end.args[0] if place.call == tracer.names.output else tracer.ends[place.call]
     with graph.inserting_before(end):
@@ -505,7 +527,7 @@ def _traced_graph(module: nn.Module, place: Place) -> fx.GraphModule:
         if place.batch_second:
             wanted = graph.call_method("transpose", (wanted, 0, 1))
     end.args = (wanted,)
-    cut = fx.GraphModule(module, graph)
+    cut = fx.GraphModule(root, graph)
     drop_dead_code(cut)
     return cut.eval()
 
@@ -522,17 +544,22 @@ class Hooked(nn.Module):
     """Runs a network until a layer has its output; a hook is open only during the call.
 
     One call at a time: another thread's would hear the same hook. The tensors ``written`` by the
-    pass are copied before it.
+    pass are copied before it. ``arguments`` are what its forward is given beside images.
     """
 
     _lock: Any
 
     def __init__(
-        self, module: nn.Module, layer: str | Place, written: tuple[str, ...] = ()
+        self,
+        module: nn.Module,
+        layer: str | Place,
+        written: tuple[str, ...] = (),
+        arguments: ForwardArguments | None = None,
     ) -> None:
         super().__init__()
         self.module = module
         self.written = written
+        self.arguments = arguments or ForwardArguments()
         self.place = Place(layer) if isinstance(layer, str) else layer
         self.path, self.call = CallNames(module).find(self.place.call)
         self._lock = threading.Lock()
@@ -569,11 +596,11 @@ class Hooked(nn.Module):
     def _call(self, images: Tensor) -> None:
         """One pass, after which the network is as it was."""
         if not self.written:
-            self.module(images)
+            self.module(images, **self.arguments.given())
             return
         tensors = dict([*self.module.named_parameters(), *self.module.named_buffers()])
         copies = {name: tensors[name].clone() for name in self.written}
-        functional_call(self.module, copies, (images,))
+        functional_call(self.module, copies, (images,), self.arguments.given())
 
     @contextmanager
     def _hook(self) -> Iterator[None]:

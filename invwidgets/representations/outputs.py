@@ -14,6 +14,9 @@ from typing import Any
 
 from torch import Tensor
 
+OUTPUT = ("output", "returned", "network output")
+"""What a network's own output is called: the first that is no module's name."""
+
 _DEEPEST = 6  # containers within containers
 _MOST = 3  # items that are told
 

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 
-from ..errors import UnknownNameError, shown, unknown_name
+from ..errors import BadSettingError, UnknownNameError, shown, unknown_name
 from ..models.isolate import device_of, unwrapped
 from ..models.spec import IMAGENET_MEAN, ModelSpec, Numbers, numbers
 from ..models.zoo import DEFAULT_MODEL, ZOO, load_network
@@ -120,6 +121,7 @@ def representation(
     mean: float | Numbers | None = None,
     std: float | Numbers | None = None,
     size: tuple[int, int] | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
 ) -> Representation:
     """A representation Φ: a network (of the zoo, timm, your own), HOG or dense SIFT.
 
@@ -139,11 +141,16 @@ def representation(
         ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own,
         unless a path is given: its copy then gets those of the file.
     mean, std : float or (float, ...), optional
-        Of the preprocessing, for images in [0, 1]; needed with your own module. Their length C
-        says how many channels its images have. One number is that of all channels, as many as the
-        module's first convolution takes.
+        Of the preprocessing, for images in [0, 1]; needed with your own module, unless it carries
+        them, as those of timm and open_clip do. Their length C says how many channels its images
+        have. One number is that of all channels, as many as the module's first convolution takes.
     size : (int, int), optional
-        (height, width) in pixels that photos are resized to by default.
+        (height, width) in pixels that photos are resized to by default; by default what your own
+        module says of itself (``config.image_size``), else 224.
+    forward_kwargs : dict, optional
+        What the forward of your own module needs beside images, by name, such as
+        ``{"interpolate_pos_encoding": True}``. Tensors in it are copied, and go where the
+        representation goes; they are the same for every image.
 
     Returns
     -------
@@ -158,7 +165,15 @@ def representation(
         If the weights are missing or do not fit.
     RepresentationError
         For a network that cannot be run or cut.
+    BadSettingError
+        For a preprocessing or arguments that do not fit the module.
     """
+    own = isinstance(model, nn.Module) and not isinstance(model, Representation | Hog | Dsift)
+    if forward_kwargs is not None and not own:
+        raise BadSettingError(
+            f"forward_kwargs {shown(forward_kwargs)} beside {shown(model)}: they belong to a "
+            "module of your own; a representation is given them when it is made"
+        )
     if isinstance(model, Representation):
         return model.at(layer) if layer is not None else model
     model = unwrapped(model) if isinstance(model, nn.Module) else model
@@ -173,6 +188,8 @@ def representation(
             f"model {shown(model)}: give a name such as {DEFAULT_MODEL!r} or 'timm/NAME', a module "
             "of your own, or a representation"
         )
-    network = load_network(model, weights, mean=mean, std=std, size=size)
+    network = load_network(
+        model, weights, mean=mean, std=std, size=size, forward_kwargs=forward_kwargs
+    )
     found = NetworkRepresentation(network, layer)
     return found if isinstance(model, str) else found.on(device_of(model))

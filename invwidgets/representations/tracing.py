@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..models.forward import ForwardArguments
 from ..models.refusals import words_of_failures
 from .base import Layer, Region
-from .outputs import Path, Place, in_words, leaves
+from .outputs import OUTPUT, Path, Place, in_words, leaves
 from .receptive_fields.boxes import EMPTY, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
-_OUTPUT = ("output", "returned", "network output")  # the first that is no module's name
 _REGISTERS = 16  # tokens beside the patches, however few these are
 
 
@@ -67,7 +67,7 @@ class CallNames:
     def __init__(self, network: nn.Module) -> None:
         self._paths = {path for path, _ in network.named_modules()}
         self._last: dict[str, int] = {}
-        self.output = next(name for name in _OUTPUT if name not in self._paths)
+        self.output = next(name for name in OUTPUT if name not in self._paths)
 
     def of_next(self, path: str) -> str:
         """The name of the next call of the module at ``path``."""
@@ -123,7 +123,13 @@ class Trace:
     beyond: str
 
 
-def trace_layers(module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, int]) -> Trace:
+def trace_layers(
+    module: nn.Module,
+    mean: Tensor,
+    std: Tensor,
+    size: tuple[int, int],
+    arguments: ForwardArguments,
+) -> Trace:
     """Every layer of ``module`` at ``size`` of input; a copy nobody else has, for it is hooked.
 
     A layer is a tensor, with a row for each image, that a module returns, itself or within a tuple,
@@ -131,17 +137,18 @@ def trace_layers(module: nn.Module, mean: Tensor, std: Tensor, size: tuple[int, 
     its last child's output lends that layer an alias. Names count the calls of a module called
     again. What the network makes of the last one's features, more than a view of them, is a layer
     of its own. Tokens (L, N, D) are told from rows that are no images by a pass of two images.
+    ``arguments`` are what the forward is given beside images.
 
     Raises ``RepresentationError``, in the network's own words and with the remedy for the cause,
     if it fails on such an image.
     """
     with words_of_failures(module, size, len(mean)):
-        pass_ = _Pass(module, size)
+        pass_ = _Pass(module, size, arguments)
         pass_.run(mean, std)
         if pass_.unclear:
             second = pass_.batch_second(mean, std)
             if second:
-                pass_ = _Pass(module, size, second)
+                pass_ = _Pass(module, size, arguments, second)
                 pass_.run(mean, std)
     return pass_.trace()
 
@@ -150,9 +157,14 @@ class _Pass:
     """One pass of an image, and the layers that it shows."""
 
     def __init__(
-        self, module: nn.Module, size: tuple[int, int], second: Collection[str] = ()
+        self,
+        module: nn.Module,
+        size: tuple[int, int],
+        arguments: ForwardArguments,
+        second: Collection[str] = (),
     ) -> None:
         self.module, self.size, self.second = module, size, second
+        self.arguments = arguments
         self.unclear: dict[str, tuple[int, ...]] = {}
         self.boxes = BoxTracer()
         self.names = CallNames(module)
@@ -169,7 +181,7 @@ class _Pass:
     def run(self, mean: Tensor, std: Tensor) -> None:
         image = self.boxes.image(*self.size, like=mean, channels=len(mean))
         with _hearing(self.module, self._heard), torch.no_grad(), self.boxes:
-            self._ends(self.module((image - mean[:, None, None]) / std[:, None, None]))
+            self._ends(self._returned((image - mean[:, None, None]) / std[:, None, None]))
 
     def batch_second(self, mean: Tensor, std: Tensor) -> set[str]:
         """Of tensors (L, 1, D) of one image those that are (L, 2, D) of two."""
@@ -187,10 +199,14 @@ class _Pass:
         hearing = _hearing(self.module, lambda path, _, output: look(names.of_next(path), output))
         with hearing, torch.no_grad():
             try:
-                look(names.output, self.module((images - mean[:, None, None]) / std[:, None, None]))
+                normal = (images - mean[:, None, None]) / std[:, None, None]
+                look(names.output, self._returned(normal))
             except Exception:  # it takes one image at a time
                 return set()
         return found
+
+    def _returned(self, images: Tensor) -> Any:
+        return self.module(images, **self.arguments.given())
 
     def trace(self) -> Trace:
         layers = tuple(
@@ -342,6 +358,8 @@ def _describe(
     layout = _layout(output, values, module, grids)
     if layout.kind == "map":
         grids.append((output.shape[2], output.shape[3]))
+    elif layout.tokens is not None and layout.tokens[1:] not in grids:
+        grids.append(layout.tokens[1:])
     arranged = _arrange_boxes(layout, values)
     shape = tuple(layout.arrange(output).shape[1:])
     cells = arranged.amin(2)  # the union over channels
@@ -399,8 +417,12 @@ def _layout(
         if not any(varies) and type(module) in (nn.Linear, nn.LayerNorm):
             return Layout("channels_last")
         return Layout("map")
-    if output.ndim == 3:
+    if output.ndim == 3 and output.shape[2] > 1:  # else a pooled map (N, C, 1)
         tokens = output.shape[1]
+        halved = [(-(-rows // 2), -(-columns // 2)) for rows, columns in reversed(grids)]
+        for rows, columns in [*reversed(grids), *halved]:  # four patches are merged into one
+            if rows * columns == tokens:
+                return Layout("tokens", (0, rows, columns))
         fitting = [grid for grid in reversed(grids) if math.prod(grid) <= tokens]
         if fitting:
             rows, columns = max(fitting, key=math.prod)

@@ -342,7 +342,7 @@ def test_the_keywords_are_all_named() -> None:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     settings = {field.name for field in fields(InversionSettings)}
-    own = {"preset", "objective", "seeds", "size", "fit"}
+    own = {"preset", "objective", "seeds", "size", "fit", "forward_kwargs"}
     assert set(SettingChanges.__annotations__) == settings - own
     assert set(RunOptions.__annotations__) == named | set(SettingChanges.__annotations__)
     for call in (invert, Session.start):

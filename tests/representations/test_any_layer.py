@@ -236,3 +236,44 @@ def test_windows_are_not_taken_for_sequences() -> None:
 
     with pytest.raises(RepresentationError, match="42 rows for one image"):
         phi("inner", filled(Windowed().eval()))
+
+
+class Merging(nn.Module):
+    """Tokens of 6 x 7 patches merged to 3 x 4 and 2 x 2, pooled at the end, as Swin's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 8, 4, stride=4)
+        self.merge, self.pool = nn.ModuleList([Merge(), Merge()]), nn.AdaptiveAvgPool1d(1)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch(x)
+        grid = (x.shape[2], x.shape[3])
+        x = x.flatten(2).transpose(1, 2)
+        for merge in self.merge:
+            x, grid = merge(x, grid)
+        y: Tensor = self.head(self.pool(x.transpose(1, 2)).flatten(1))
+        return y
+
+
+class Merge(nn.Module):
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
+        image = nn.functional.avg_pool2d(
+            x.transpose(1, 2).unflatten(2, grid), 2, ceil_mode=True, count_include_pad=False
+        )
+        return image.flatten(2).transpose(1, 2) + 1, (image.shape[2], image.shape[3])
+
+
+def test_merged_tokens_have_the_halved_grid_and_pooled_ones_none() -> None:
+    own = phi("merge.0", filled(Merging().eval()))
+    layers = {layer.name: layer for layer in own.layers()}
+    assert layers["merge.0[0]"].tokens == (0, 3, 4)
+    assert layers["merge.1[0]"].tokens == (0, 2, 2)
+    assert layers["pool"].tokens is None
+    assert layers["pool"].shape == (8,)
+    image = picture()[None]
+    with torch.no_grad():
+        patches = own.at("patch")(image)
+    expected = nn.functional.avg_pool2d(patches, 2, ceil_mode=True, count_include_pad=False) + 1
+    torch.testing.assert_close(own(image), expected, rtol=1e-5, atol=1e-5)

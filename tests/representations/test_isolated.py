@@ -618,3 +618,32 @@ def test_the_digest_of_a_function_that_refers_to_itself() -> None:
 
 def pool(side: int) -> Callable[[Tensor], Tensor]:
     return lambda images: F.avg_pool2d(images, side)
+
+
+class Recording(nn.Module):
+    """Returns what its own hooks heard, as the networks of transformers do with hidden states."""
+
+    def __init__(self, needs: bool) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+        self.heard: list[Tensor] = []
+        self.needs = needs
+        self.conv1.register_forward_hook(lambda m, a, output: self.heard.append(output))
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        self.heard.clear()
+        y = self.conv2(self.conv1(x))
+        return {"y": y, "hidden": (self.heard[0] if self.needs else tuple(self.heard))}
+
+
+@pytest.mark.parametrize("needs", [False, True])
+def test_hooks_whose_hearing_the_network_returns_stay(needs: bool) -> None:
+    module = filled(Recording(needs).eval())
+    own = representation(module, "output.hidden" + ("" if needs else "[0]"), mean=HALF, std=HALF,
+                         size=SIZE)  # fmt: skip
+    module.heard.clear()
+    with torch.no_grad():
+        expected = module.conv1((picture()[None] - 0.5) / 0.5)  # type: ignore[operator]
+    heard = len(module.heard)  # type: ignore[arg-type]
+    torch.testing.assert_close(own(picture()[None]), expected, rtol=1e-5, atol=1e-5)
+    assert len(module.heard) == heard  # type: ignore[arg-type]

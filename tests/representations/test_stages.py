@@ -7,6 +7,7 @@ from torch import nn
 
 import invwidgets as iw
 from invwidgets.errors import UnknownNameError
+from invwidgets.representations.base import Layer
 from invwidgets.representations.stages import find_layer, good_layer, inside, stage_of, stages
 
 BLOCKS = [f"blocks.{k}" for k in range(7)]
@@ -71,3 +72,29 @@ def test_names_and_small_networks() -> None:
     own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
     few = iw.representation(own, mean=(0.5,) * 3, std=(0.5,) * 3).layers()
     assert [stage.name for stage in stages(few)] == ["0", "1", "2"]
+
+
+def layer(name: str, *aliases: str) -> Layer:
+    return Layer(0, name, "Module", (4, 3, 3), None, None, None, False, aliases)
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        ("encoder.layer.3 encoder.last_hidden_state encoder", "encoder.layer.3"),
+        ("net.encoder.stages.3.layers.0 net.encoder.stages.3 net.encoder net output", "net.encoder"
+         ".stages.3"),
+        ("transformer.resblocks.2 transformer", "transformer.resblocks.2"),
+        ("stages.3 output.last_hidden_state output", "stages.3"),
+        ("classifier output.logits output", "classifier"),
+        ("output.logits output", "output"),
+        ("output.dense output", "output"),
+        ("blocks.3.mlp.net.2 blocks.3.mlp.net blocks.3.mlp", "blocks.3.mlp"),
+        ("encoder.layer.3.output.dense encoder.layer.3.output", "encoder.layer.3.output"),
+        ("head.fc head", "head"),
+    ],
+)  # fmt: skip
+def test_the_last_of_a_list_keeps_its_number_and_an_output_its_module(
+    names: str, short: str
+) -> None:
+    assert layer(*names.split()).short_name == short

@@ -60,3 +60,21 @@ def broken() -> Representation:
 
 
 not_callable = 3
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 4, 4)
+
+    def forward(self, x: Tensor, scale: float) -> Tensor:
+        features: Tensor = self.conv(x * scale)
+        return features
+
+
+def scaled() -> Representation:
+    """Its forward needs a number."""
+    return iw.representation(
+        small_networks.filled(Scaled()), mean=(0.5,) * 3, std=(0.5,) * 3, size=(24, 28),
+        forward_kwargs={"scale": 2.0},
+    )  # fmt: skip
