@@ -135,10 +135,10 @@ def _sheet(
 def _entry(place: int, still: Still) -> list[str]:
     words = escape(still.words)
     if still.pictures is None or still.described is None:
-        return [f'<article class="entry hole" id="e{place}"><h3>{words}</h3>',
-                f"<p>{escape(still.reason)}</p></article>"]  # fmt: skip
+        return [f'<div class="entry hole" id="e{place}"><h3>{words}</h3>',
+                f"<p>{escape(still.reason)}</p></div>"]  # fmt: skip
     pictures, told = still.pictures, still.described
-    lines = [f'<article class="entry" id="e{place}"><h3>{words}</h3><div class="row">']
+    lines = [f'<div class="entry" id="e{place}"><h3>{words}</h3><div class="row">']
     for index, picture in enumerate(pictures.seeds):
         numbers = [f"{one['name']} {one['value']}" for one in told["numbers"][index][:3]]
         seed = f"seed {told['seeds'][index]}"
@@ -156,7 +156,7 @@ def _entry(place: int, still: Still) -> list[str]:
         lines.append(f"<p>{count} of {count + told['more']} seeds are shown.</p>")
     if told["classes"]:
         lines.append(f"<p>{escape(_classes(told))}</p>")
-    lines.append("</article>")
+    lines.append("</div>")
     return lines
 
 
@@ -164,11 +164,11 @@ def _classes(told: dict[str, Any]) -> str:
     """The first class of each picture in words."""
     names = ["the photo", *(f"seed {seed}" for seed in told["seeds"])]
     said = [
-        f"{name}: {rows[0][0]} {rows[0][1]:.2f}"
+        f"{name} {rows[0][0]} {rows[0][1]:.2f}"
         for name, rows in zip(names, told["classes"], strict=True)
         if rows
     ]
-    return f"The network's likeliest class. {'; '.join(said)}."
+    return f"Likeliest class: {', '.join(said)}."
 
 
 def _figure(

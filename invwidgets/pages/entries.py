@@ -194,9 +194,9 @@ def _stored(sweep: Sweep, key: str) -> Reconstruction:
 def _swept(
     model: str, weights: str, network: Representation | None, result: Reconstruction
 ) -> Representation | None:
-    if network is not None:
-        return _matching(network, result)
     try:
+        if network is not None:
+            return _matching(network, result)
         return _matching(cut(model, weights, result.layer), result)
     except InvwidgetsError:
         return None
@@ -333,10 +333,10 @@ def _same(result: Reconstruction) -> Reconstruction:
 
 
 def _named(network: Representation | None, result: Reconstruction) -> Representation | None:
-    if network is not None:
-        return _matching(network, result)
     weights = "random" if result.weights == "random weights" else result.weights
     try:
+        if network is not None:
+            return _matching(network, result)
         return _matching(representation(result.model, result.layer, weights), result)
     except InvwidgetsError:  # a network of one's own, or weights that have moved
         return None
