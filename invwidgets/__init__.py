@@ -29,6 +29,8 @@ _HOME = {
     "ChannelSelector": "widgets.channel_selector",
     "PriorKnobs": "widgets.prior_knobs",
     "SweepPanel": "widgets.sweep_panel",
+    "page": "pages.page",
+    "load_page": "pages.page",
     "Reconstruction": "inversion.result",
     "recomposition": "inversion.recomposition",
     "walk": "inversion.walk",

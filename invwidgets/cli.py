@@ -1,4 +1,4 @@
-"""The shell: ``invwidgets photos | models | layers | invert | sweep | app``.
+"""The shell: ``invwidgets photos | models | layers | invert | sweep | page | app``.
 
 ``--help`` loads no torch.
 """
@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, cli_sweep
+from . import __version__, cli_page, cli_sweep
 from .errors import BadSettingError, InvwidgetsError, OutputError, own_words, shown
 from .files import check_place, same_file, written_whole
 from .interrupts import BEFORE_A_RESULT, interruptions
@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     # the page's server ends what it began by itself, a sweep has stored what it did
-    heeding = nullcontext() if options.run in (_app, cli_sweep.run) else interruptions()
+    heeding = (
+        nullcontext() if options.run in (_app, cli_sweep.run, cli_page.run) else interruptions()
+    )
     with heeding as options.interruptions:
         try:
             code = int(options.run(options))
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     invert = commands.add_parser("invert", help="turn noise into what a layer knows of a photo")
     _invert_options(invert)
     cli_sweep.add_command(commands)
+    cli_page.add_command(commands)
     app = commands.add_parser("app", help="open the inversion panel as a web page")
     app.add_argument("photo", nargs="?", default="coffee", help="a file or a bundled photo's name")
     app.add_argument("--port", type=int, default=8866, help="default: %(default)s")

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         status = sweep.status()
         return _print(status, options, complete=True)
-    lines = _Lines()
+    lines = Lines()
     try:
         status = sweep.run(options.workers, scheduler=options.scheduler, on_progress=lines.tell)
     except KeyboardInterrupt:
@@ -112,7 +112,7 @@ def _print(status: Status, options: argparse.Namespace, complete: bool = False) 
     return 0 if complete or status.complete else 1
 
 
-class _Lines:
+class Lines:
     """A line before the first job, then one each twentieth and for each failure."""
 
     def __init__(self) -> None:

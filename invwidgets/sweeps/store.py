@@ -93,7 +93,8 @@ class Store:
         record = {"format": f"{_RECORD}/{VERSION}", "digest": _digest(_json(body)), "body": body}
         self.place.write(name, tensors)
         self.place.write(_record_name(key), _json(record))
-        timing = _json({"seconds": seconds})
+        day = datetime.now(UTC).date().isoformat()
+        timing = _json({"seconds": seconds, "finished": day})
         self.place.write(f"timings/{key[:2]}/{key}.json", timing, lasting=False)
 
     def has(self, key: str) -> bool:
@@ -202,6 +203,13 @@ class Store:
             return float(seconds)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
+
+    def finished(self, key: str) -> str:
+        """The day a job was stored, as 2026-01-31; empty where nobody knows."""
+        try:
+            return str(json.loads(self.place.read(f"timings/{key[:2]}/{key}.json"))["finished"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return ""
 
     def fail(self, key: str, reason: str) -> None:
         """Note why a job failed."""

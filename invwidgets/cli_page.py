@@ -1,0 +1,141 @@
+"""``invwidgets page``: photos and layers in, one HTML file out; what is missing is computed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .cli_sweep import Lines
+from .errors import BadSettingError, OutputError, shown
+from .files import check_place, same_file
+from .terminal import say
+
+if TYPE_CHECKING:
+    from .sweeps.sweep import Sweep
+
+_ABOUT = """\
+Compute what a page shows, then write the page: one HTML file that needs no kernel and asks for
+nothing from outside. Results are kept in a store; the same command goes on from there.
+
+  invwidgets page coffee --layers blocks.0 blocks.2 blocks.4 --out coffee.html
+  invwidgets page coffee chelsea --priors 0.002 0.02 --weights pretrained random --out page.html
+"""
+_SHOWN = 20  # holes named on a terminal
+
+
+def add_command(commands: Any) -> None:
+    """Add ``page`` to the shell's commands."""
+    parser = commands.add_parser(
+        "page", help="write an HTML file that shows results without a kernel", description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add("photos", nargs="+", metavar="PHOTO", help="files, or names of 'invwidgets photos'")
+    add("--out", required=True, metavar="FILE", help="the page, a name that ends in .html")
+    add("--layers", nargs="+", metavar="NAME", help="default: the network's main stages")
+    add("--models", nargs="+", default=["efficientnet_lite0"], metavar="NAME",
+        help="default: efficientnet_lite0")  # fmt: skip
+    add("--weights", nargs="+", default=["pretrained"], metavar="W",
+        help="pretrained (default), random, PATH; several are compared")  # fmt: skip
+    add("--priors", nargs="+", type=float, metavar="X",
+        help="weights of the total variation, λ_V; several are compared")  # fmt: skip
+    add("--regions", nargs="+", metavar="R0:R1,C0:C1", help="regions of cells, or everything")
+    add("--channels", nargs="+", metavar="SPEC", help="as 'invwidgets invert' takes them, or all")
+    add("--steps", nargs="+", type=int, metavar="N", help="default: the preset's")
+    add("--preset", default="default", help="default | cvpr2015 | ijcv2016")
+    add("--seeds", type=int, default=3, metavar="N", help="random starts (default: %(default)s)")
+    add("--size", metavar="PX", help="SIDE or HEIGHTxWIDTH (default: the network's)")
+    add("--frames", type=int, default=8, metavar="N", help="pictures of a playback (default: 8)")
+    add("--title", default="", help="the page's heading")
+    add("--megabytes", type=float, default=6.0, metavar="MB", help="the page's largest size")
+    add("--store", metavar="PLACE", help="where results are kept (default: FILE.store)")
+    add("--workers", type=int, metavar="N", help="processes (default: by cores and memory)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """0: the page is there and has no holes. 1: it has, and stderr says why. 130: interrupted."""
+    out = _place(options)
+    sweeps = _sweeps(options, options.store or f"{out}.store")
+    try:
+        for sweep in sweeps:
+            if sweep.status().complete:
+                say(f"{len(sweep)} jobs: all stored already")
+                continue
+            sweep.run(options.workers, on_progress=Lines().tell)
+    except KeyboardInterrupt:
+        say("stopped; what is stored stays, and the same command goes on from there")
+        return 130
+    from .pages.page import page
+
+    made = page(sweeps, out, options.title, megabytes=options.megabytes)
+    print(f"wrote {out}: {len(made.results)} results, {made.bytes / 1e6:.1f} MB")
+    for place, reason in made.holes[:_SHOWN]:
+        say(f"{', '.join(place.values())}: {reason}")
+    if len(made.holes) > _SHOWN:
+        say(f"and {len(made.holes) - _SHOWN} more; the page shows them all")
+    return 1 if made.holes else 0
+
+
+def _place(options: argparse.Namespace) -> Path:
+    """Where to write to, found out before anything is computed."""
+    out = Path(options.out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"--out {shown(options.out)}: give a file that ends in .html")
+    for photo in options.photos:
+        if same_file(out, photo):
+            raise OutputError(f"--out {shown(options.out)} is a photo that is read")
+    check_place(out)
+    return out
+
+
+def _sweeps(options: argparse.Namespace, store: str) -> list[Sweep]:
+    """A sweep for each kind of weights, all in one store."""
+    from .sweeps.store import Store
+    from .sweeps.sweep import Sweep
+
+    models = [name for text in options.models for name in text.split(",")]
+    settings: dict[str, Any] = {"frames": options.frames, "preset": options.preset}
+    if options.steps is not None:
+        settings["steps"] = options.steps
+    if options.priors is not None:
+        settings["tv_weight"] = options.priors
+    if options.seeds < 1:
+        raise BadSettingError(f"--seeds {options.seeds}: give at least 1")
+    opened = Store(store)
+    return [
+        Sweep(
+            options.photos,
+            models,
+            _layers(options, models, weights),
+            regions=_listed(options.regions, "everything"),
+            channels=_listed(options.channels, "all"),
+            settings=settings,
+            seeds=options.seeds,
+            weights=dict.fromkeys(models, weights),
+            size=options.size,
+            store=opened,
+        )
+        for weights in options.weights
+    ]
+
+
+def _layers(options: argparse.Namespace, models: list[str], weights: str) -> dict[str, list[str]]:
+    """Every model's layers: those named, or its main stages."""
+    if options.layers is not None:
+        named = [name for text in options.layers for name in text.split(",")]
+        return dict.fromkeys(models, named)
+    from .images import parse_size
+    from .representations.stages import stages
+    from .sweeps.models import network
+
+    size = parse_size(options.size) if options.size else None
+    return {
+        model: [layer.short_name for layer in stages(network(model, weights).layers(size))]
+        for model in models
+    }
+
+
+def _listed(given: list[str] | None, everything: str) -> list[str | None] | None:
+    return None if given is None else [None if one == everything else one for one in given]

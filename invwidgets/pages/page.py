@@ -1,0 +1,418 @@
+"""Results in, one HTML file out that lives without a kernel; and the settings back from it.
+
+>>> page([invert("coffee", layer=f"blocks.{k}", seeds=2) for k in range(4)], "coffee.html")
+<Page coffee.html: 4 results over layer, 0 holes, 0.4 MB>
+>>> load_page("coffee.html").results[0].settings.steps
+200
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..arguments import real_number
+from ..errors import BadSettingError, InvwidgetsError, OutputError, own_words, shown, shown_path
+from ..files import as_path, check_place, written_whole
+from ..inversion.result import Reconstruction
+from ..inversion.settings import InversionSettings
+from ..representations.base import Representation
+from ..sweeps.sweep import Sweep
+from .content import Describer, pixels_key
+from .document import DATA, Still, document
+from .entries import Entry, Table, table_of
+from .pictures import EFFORTS, Effort, Pictures, encoded, photo_picture
+
+FORMAT, VERSION = "invwidgets.page", 1
+MEGABYTES = 6.0
+_SAMPLES = 6  # results by which the size of a page is estimated
+_LABELS = {"model": "network", "tv_weight": "λ (total variation)", "alpha_weight": "λ (α-norm)"}
+_BARE = ("layer", "photo", "model", "weights")  # axes whose values say what they are
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True)
+class PageResult:
+    """What a page knows of one result.
+
+    ``at`` maps an axis to the value in words; ``summary`` is ``Reconstruction.summary()`` without
+    the seconds; ``code`` the Python that does the run again.
+    """
+
+    at: dict[str, str]
+    settings: InversionSettings
+    summary: dict[str, Any]
+    code: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page holds besides its pictures.
+
+    ``axes`` maps a name to its values in words. ``holes`` lists combinations without a result, each
+    with the reason. ``date`` is the day of the latest result, empty where nobody noted it.
+    """
+
+    path: str
+    title: str
+    date: str
+    axes: dict[str, tuple[str, ...]]
+    results: tuple[PageResult, ...]
+    holes: tuple[tuple[dict[str, str], str], ...]
+    bytes: int
+
+    def __repr__(self) -> str:
+        over = f" over {', '.join(self.axes)}" if self.axes else ""
+        return (
+            f"<Page {self.path}: {len(self.results)} results{over}, {len(self.holes)} holes, "
+            f"{self.bytes / 1e6:.1f} MB>"
+        )
+
+
+def page(
+    results: Reconstruction | Sequence[Reconstruction] | Sweep | Sequence[Sweep],
+    path: str | os.PathLike[str],
+    title: str = "",
+    *,
+    date: str = "",
+    network: Representation | None = None,
+    megabytes: float = MEGABYTES,
+) -> Page:
+    """Write one HTML file in which a person moves through results, without a kernel or a network.
+
+    >>> results = [invert("coffee", layer=f"blocks.{k}", seeds=2) for k in range(4)]
+    >>> page(results, "coffee.html", "Coffee").axes["layer"]
+    ('blocks.0', 'blocks.1', 'blocks.2', 'blocks.3')
+
+    The file asks for nothing from outside. It has a slider over the layers, a control for every
+    other axis on which the results differ, the seeds with their mean and spread, playback where the
+    results kept frames, the numbers with their definitions, and the Python of every picture. The
+    same store and arguments make the same bytes.
+
+    Parameters
+    ----------
+    results : Reconstruction or Sweep, or a sequence of either
+        What ``invert`` returned, or sweeps that were run. Combinations that a sweep has not stored
+        are shown as holes, with the reason.
+    path : path
+        Of the file. An old one stays whole if the new one cannot be written.
+    title : str
+        The heading; by default it names the photo.
+    date : str
+        The day that the page states, as ``"2026-01-31"``. By default the day on which the latest
+        job was stored; results of ``invert`` have none.
+    network : Representation, optional
+        The network that the results are of, where it is your own. It gives the page the receptive
+        fields and the sizes of the layers.
+    megabytes : float
+        The largest size of the file. Pictures get as good as it allows.
+
+    Returns
+    -------
+    Page
+        What the file holds, as ``load_page`` reads it.
+
+    Raises
+    ------
+    BadSettingError
+        For no results, results that nothing tells apart, or a size too small for the pictures.
+    OutputError
+        If the place cannot be written, or no job of the sweeps is stored.
+    """
+    place = check_place(path)
+    if not isinstance(title, str):
+        raise BadSettingError(f"title {shown(title)}: give text")
+    if not isinstance(date, str) or (date and not _DAY.fullmatch(date)):
+        raise BadSettingError(f"date {shown(date)}: give a day such as '2026-01-31'")
+    if network is not None and not isinstance(network, Representation):
+        raise BadSettingError(f"network {shown(network)}: give what iw.representation returns")
+    budget = 1e6 * real_number(megabytes, "megabytes", 0.01, 1000)
+    table = table_of(results, network)
+    text = _Made(table, title, date or table.finished).within(budget)
+    with written_whole(place) as partial:
+        partial.write_bytes(text.encode())
+    return load_page(place)
+
+
+def load_page(path: str | os.PathLike[str]) -> Page:
+    """What a page holds: title, day, axes, and the settings of every result.
+
+    >>> written = page(invert("coffee", layer="blocks.2"), "coffee.html")
+    >>> load_page("coffee.html").results[0].settings.tv_weight == 0
+    False
+
+    Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+        A file that ``page`` wrote.
+
+    Returns
+    -------
+    Page
+        Without its pictures.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be read or is no such page.
+    """
+    name = as_path(path)
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or own_words(error)
+        raise OutputError(
+            f"{shown_path(name)} cannot be read ({words}): give a file that iw.page wrote"
+        ) from None
+    try:
+        begin = f'<script type="application/json" id="{DATA}">'
+        start = text.index(begin) + len(begin)
+        content = json.loads(text[start : text.index("</script>", start)])
+        found = re.fullmatch(rf"{FORMAT}/(\d{{1,9}})", content["format"])
+        if found is None:
+            raise ValueError("its format has another name")
+        if int(found[1]) > VERSION:
+            raise OutputError(
+                f"{shown_path(name)} was written by a newer version of invwidgets (format "
+                f"{found[1]}, this one reads up to {VERSION}): pip install -U invwidgets"
+            )
+        return _page_of(name, content, len(text.encode()))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(
+            f"{shown_path(name)} is not a page ({own_words(error)}): give a file that iw.page wrote"
+        ) from None
+
+
+def _page_of(name: str, content: dict[str, Any], size: int) -> Page:
+    axes = {axis["name"]: tuple(axis["values"]) for axis in content["axes"]}
+
+    def at(places: Sequence[int]) -> dict[str, str]:
+        return {axis: axes[axis][place] for axis, place in zip(axes, places, strict=True)}
+
+    results, holes = [], []
+    for entry in content["entries"]:
+        told = entry["told"]
+        if told is None:
+            holes.append((at(entry["at"]), str(entry["reason"])))
+            continue
+        settings = InversionSettings.from_dict(told["summary"]["settings"])
+        results.append(PageResult(at(entry["at"]), settings, told["summary"], told["code"]))
+    return Page(name, content["title"], content["date"], axes, tuple(results), tuple(holes), size)
+
+
+class _Made:
+    """A page under way: what is said of the results, found once; pictures, as often as needed."""
+
+    def __init__(self, table: Table, title: str, date: str) -> None:
+        self.table, self.date = table, date if _DAY.fullmatch(date) else ""
+        self.described: list[dict[str, Any] | None] = []
+        self.reasons = [entry.reason for entry in table.entries]
+        self.photos: dict[str, tuple[str, int]] = {}  # by pixels: name, an entry that has it
+        self.photo_of: list[int | None] = []
+        describer = Describer()
+        for place, entry in enumerate(table.entries):
+            result = self._loaded(place, entry)
+            self.described.append(None if result is None else describer.of(entry, result))
+            self.photo_of.append(None)
+            if result is not None and result.photo is not None:
+                key = pixels_key(result.photo)
+                self.photos.setdefault(key, (result.photo_name, place))
+                self.photo_of[-1] = list(self.photos).index(key)
+        self.axes = {
+            name: self._short_names() or values if name == "layer" else values
+            for name, values in table.axes.items()
+        }
+        self.fields = _shared_once(self.described)
+        self.there = [place for place, told in enumerate(self.described) if told is not None]
+        if not self.there:
+            raise OutputError(f"a page of no results: {self.reasons[0]}")
+        self.title = title or self._default_title()
+
+    def _short_names(self) -> tuple[str, ...]:
+        """The layers as their networks call them for short; empty where these are not known."""
+        names = list(self.table.axes["layer"])
+        for told in self.described:
+            if told is not None and told["shape"] is not None and told["layer"] in names:
+                names[names.index(told["layer"])] = told["shape"]["name"]
+        return tuple(names) if len(set(names)) == len(names) else ()
+
+    def within(self, budget: float) -> str:
+        """The file, its pictures as good as ``budget`` bytes allow.
+
+        Raises ``BadSettingError`` where they do not fit in at all.
+        """
+        text = ""
+        for effort in EFFORTS:
+            last = effort is EFFORTS[-1]
+            if not last and self._estimate(effort) > 1.1 * budget:
+                continue
+            text = self._document(effort)
+            if len(text.encode()) <= budget:
+                return text
+        raise BadSettingError(
+            f"megabytes={budget / 1e6:g}: this page needs {len(text.encode()) / 1e6:.1f} with its "
+            "smallest pictures; give at least that, or fewer results"
+        )
+
+    def _estimate(self, effort: Effort) -> float:
+        """Bytes of the whole file, by a few results."""
+        count = len(self.there)
+        step = max(1, count // _SAMPLES)
+        sample = self.there[::step][:_SAMPLES]
+        size = 0
+        for place in sample:
+            pictures = self._pictures(place, effort)
+            if pictures is not None:
+                each = [
+                    *pictures.seeds,
+                    *pictures.films,
+                    pictures.mean or b"",
+                    pictures.spread or b"",
+                ]
+                size += sum(len(one) for one in each)
+        told = len(json.dumps(self.described))
+        return told + 4 / 3 * size * count / len(sample)
+
+    def _pictures(self, place: int, effort: Effort) -> Pictures | None:
+        result = self._loaded(place, self.table.entries[place])
+        return None if result is None else encoded(result, effort)
+
+    def _loaded(self, place: int, entry: Entry) -> Reconstruction | None:
+        if entry.load is None:
+            return None
+        try:
+            return entry.load()
+        except InvwidgetsError as error:  # damaged since it was looked at
+            self.reasons[place] = str(error)
+            return None
+
+    def _document(self, effort: Effort) -> str:
+        stills, photos = [], []
+        for place, told in enumerate(self.described):
+            pictures = None if told is None else self._pictures(place, effort)
+            words = self._words(place)
+            stills.append(Still(words, told, pictures, self.reasons[place]))
+        for name, place in self.photos.values():
+            result = self._loaded(place, self.table.entries[place])
+            if result is not None and result.photo is not None:
+                height, width = result.photo.shape[-2:]
+                photos.append((name, photo_picture(result.photo, effort), (height, width)))
+        return document(self._content(stills, effort), stills, photos, self.title)
+
+    def _words(self, place: int) -> str:
+        """Where an entry stands on the axes."""
+        entry = self.table.entries[place]
+        words = [
+            ("" if name in _BARE else f"{_LABELS.get(name, name)} ") + values[entry.places[name]]
+            for name, values in self.axes.items()
+        ]
+        told = self.described[place]
+        return " · ".join(words) or ("" if told is None else told["layer"])
+
+    def _default_title(self) -> str:
+        told = [self.described[place] or {} for place in self.there]
+        titles = list(dict.fromkeys(one["title"] for one in told))
+        if len(titles) == 1:
+            return str(titles[0])
+        names = [name for name, _ in self.photos.values()]
+        errors = all(one["summary"]["relative_error"] is not None for one in told)
+        if errors and names:
+            of = names[0] if len(set(names)) == 1 else "each photo"
+            layer = "each layer" if "layer" in self.table.axes else told[0]["layer"]
+            return f"What {layer} keeps of {of}"
+        return "Reconstructions"
+
+    def _content(self, stills: Sequence[Still], effort: Effort) -> dict[str, Any]:
+        told = [still.described for still in stills if still.pictures is not None]
+        summaries = [one["summary"] for one in told if one is not None]
+        return {
+            "format": f"{FORMAT}/{VERSION}",
+            "version": __version__,
+            "title": self.title,
+            "date": self.date,
+            "about": self._about(summaries),
+            "axes": [
+                {"name": name, "label": _LABELS.get(name, name), "bare": name in _BARE,
+                 "values": list(values)}
+                for name, values in self.axes.items()
+            ],
+            "main": self.table.main,
+            "fields": self.fields,
+            "photos": [name for name, _ in self.photos.values()],
+            "made": self._made(summaries, effort),
+            "entries": [
+                {
+                    "at": list(entry.places.values()),
+                    "told": None if still.pictures is None else still.described,
+                    "reason": still.reason,
+                    "photo": photo,
+                    "mean": still.pictures is not None and still.pictures.mean is not None,
+                    "films": [] if still.pictures is None or not still.pictures.films
+                    else list(still.pictures.film_steps),
+                }
+                for entry, still, photo in zip(
+                    self.table.entries, stills, self.photo_of, strict=True
+                )
+            ],
+        }  # fmt: skip
+
+    def _about(self, summaries: Sequence[dict[str, Any]]) -> str:
+        """What all results share, in one line."""
+        shared = [
+            _shared(s["photo"] for s in summaries) if "photo" not in self.table.axes else "",
+            _shared(s["model"] for s in summaries),
+            _shared(s["note"] for s in summaries) if "weights" not in self.table.axes else "",
+            _shared(s["layer"] for s in summaries),
+            _shared(s["selection"]["shown"] for s in summaries),
+            _shared(f"{s['steps']} steps" for s in summaries),
+            _shared("{} × {} px".format(*s["settings"]["size"]) for s in summaries),
+        ]
+        return " · ".join(filter(None, shared))
+
+    def _made(self, summaries: Sequence[dict[str, Any]], effort: Effort) -> list[tuple[str, str]]:
+        def every(values: Any) -> str:
+            return "; ".join(dict.fromkeys(str(value) for value in values))
+
+        versions = {f"{k} {v}" for s in summaries for k, v in s["versions"].items()}
+        rows = [
+            ("Date", self.date),
+            ("Network", every(f"{s['model']}, {s['weights']}" for s in summaries)),
+            ("Weights' digest", every(s["digest"] for s in summaries)),
+            ("Photo", every(s["photo"] for s in summaries)),
+            ("Preset", every(s["settings"]["preset"] for s in summaries)),
+            ("Steps", every(s["steps"] for s in summaries)),
+            ("Seeds", every(", ".join(map(str, s["seeds"])) for s in summaries)),
+            ("Versions", ", ".join(sorted(versions))),
+            ("Pictures", f"WebP, quality {effort.quality}; the numbers are of the originals"),
+        ]
+        return [(name, value) for name, value in rows if value]
+
+
+def _shared_once(described: Sequence[dict[str, Any] | None]) -> list[Any]:
+    """The fields of all results, each once; a description then has its place among them."""
+    places: dict[int, int] = {}
+    fields: list[Any] = []
+    for told in described:
+        if told is None or told["field"] is None:
+            continue
+        key = id(told["field"])
+        if key not in places:
+            places[key] = len(fields)
+            fields.append(told["field"])
+        told["field"] = places[key]
+    return fields
+
+
+def _shared(values: Any) -> str:
+    found = set(values)
+    return str(found.pop()) if len(found) == 1 else ""

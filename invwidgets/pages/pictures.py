@@ -1,0 +1,127 @@
+"""The pictures of a page as WebP files, as good as its budget allows.
+
+>>> len(encoded(result, EFFORTS[0]).seeds)
+2
+
+WebP, because at equal likeness (SSIM) its files are a quarter smaller than JPEG's: measured on
+reconstructions of 128 px, 4.3 kB against 5.5 at SSIM 0.965, and 2.8 against 3.4 at 0.94.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ..figures.contrast import as_shown, stretched
+from ..figures.gallery import heat
+from ..images import to_uint8
+from ..inversion.progress import last_frame
+from ..inversion.result import Reconstruction
+
+MOST_SEEDS = 16  # of a result, that a page shows
+TYPE = "image/webp"
+_TALLEST = 16_000  # pixels that a WebP file can be high
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How good pictures are: WebP's quality, their longer side in pixels, a film's frames."""
+
+    quality: int
+    side: int
+    frames: int
+
+
+EFFORTS = (
+    Effort(92, 512, 16),
+    Effort(85, 384, 12),
+    Effort(75, 256, 8),
+    Effort(60, 224, 8),
+    Effort(45, 160, 6),
+    Effort(35, 128, 0),
+)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A result's pictures as WebP files; ``mean`` and ``spread`` are None for a single seed.
+
+    ``films`` holds a picture a seed, its frames one below the other, of the steps ``film_steps``.
+    """
+
+    seeds: tuple[bytes, ...]
+    size: tuple[int, int]
+    mean: bytes | None
+    spread: bytes | None
+    films: tuple[bytes, ...]
+    film_steps: tuple[int, ...]
+
+
+def encoded(result: Reconstruction, effort: Effort) -> Pictures:
+    """A result's pictures, as every figure shows them."""
+    count = min(MOST_SEEDS, len(result.images))
+    images = [as_shown(result, index) for index in range(count)]
+    mean = spread = None
+    last = last_frame(result)
+    if last.spread is not None:
+        average = np.round(last.images.mean(0, dtype=np.float32)).astype(np.uint8)
+        mean = webp(stretched(average) if result.handcrafted else average, effort)
+        spread = webp(heat(last.spread), effort)
+    films, steps = _films(result, effort)
+    small = _resized(images[0], effort.side)
+    return Pictures(
+        tuple(webp(pixels, effort) for pixels in images),
+        (small.height, small.width), mean, spread, films, steps,
+    )  # fmt: skip
+
+
+def photo_picture(photo: Tensor, effort: Effort) -> bytes:
+    """A photo (C, H, W) in [0, 1] as a WebP file."""
+    return webp(to_uint8(photo), effort)
+
+
+def webp(pixels: Pixels, effort: Effort) -> bytes:
+    """A picture (H, W, 3) as a WebP file, made smaller where it is larger than a page needs."""
+    file = io.BytesIO()
+    _resized(pixels, effort.side).save(file, "WEBP", quality=effort.quality, method=4)
+    return file.getvalue()
+
+
+def _resized(pixels: Pixels, side: int) -> Image.Image:
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    scale = side / max(picture.size)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _films(result: Reconstruction, effort: Effort) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+    """The frames before the last step; the end is the result's own picture."""
+    places = [i for i, step in enumerate(result.frame_steps) if step < result.steps - 1]
+    if not places or not effort.frames:
+        return (), ()
+    height = max(1, min(effort.side, result.frames.shape[-2]))
+    most = max(1, min(effort.frames - 1, _TALLEST // height))
+    if len(places) > most:
+        even = np.linspace(0, len(places) - 1, most).round().astype(int)
+        places = [places[i] for i in dict.fromkeys(even.tolist())]
+    films = []
+    for seed in range(min(MOST_SEEDS, result.frames.shape[1])):
+        frames = [to_uint8(result.frames[i, seed].float() / 255) for i in places]
+        if result.handcrafted:
+            frames = [stretched(frame) for frame in frames]
+        small = [np.asarray(_resized(frame, effort.side)) for frame in frames]
+        file = io.BytesIO()
+        column = Image.fromarray(np.concatenate(small, 0))
+        quality = max(35, effort.quality - 12)  # seen for a fraction of a second
+        column.save(file, "WEBP", quality=quality, method=4)
+        films.append(file.getvalue())
+    return tuple(films), tuple(result.frame_steps[i] for i in places)
