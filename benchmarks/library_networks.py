@@ -2,7 +2,7 @@
 
     python -m benchmarks.library_networks
 
-Each at its library's own configuration with random weights, in a process of its own. Writes
+Each at its library's own depth and image size, but narrow, with random weights. Writes
 ``docs/networks.md``, below timm's families. Needs the extra ``test``.
 """
 
@@ -10,46 +10,56 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-from collections.abc import Callable
+import re
 from importlib import import_module
+from itertools import groupby
 from typing import Any
 
 from .report import RESULTS, keep, machine, table
 
-PATIENCE = 900  # seconds until a network is given up
-
-_TRANSFORMERS = (
-    "ViTModel", "ViTForImageClassification", "Dinov2Model", "Dinov2WithRegistersModel",
-    "CLIPVisionModel", "SiglipVisionModel", "ConvNextModel", "SegformerForSemanticSegmentation",
-    "ResNetForImageClassification", "SwinModel", "Swinv2Model",
-)  # fmt: skip
-_OPEN_CLIP = ("ViT-B-32", "RN50", "ViT-B-16-SigLIP", "convnext_base")
+_WIDE = {"hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 96}
+_TRANSFORMERS: dict[str, dict[str, Any]] = {
+    "ViTModel": _WIDE,
+    "ViTForImageClassification": _WIDE,
+    "Dinov2Model": {"hidden_size": 48, "num_attention_heads": 3},
+    "Dinov2WithRegistersModel": {"hidden_size": 48, "num_attention_heads": 3},
+    "CLIPVisionModel": _WIDE,
+    "SiglipVisionModel": _WIDE,
+    "ConvNextModel": {"hidden_sizes": [12, 24, 48, 96]},
+    "SegformerForSemanticSegmentation": {
+        "hidden_sizes": [8, 16, 40, 64],
+        "decoder_hidden_size": 32,
+    },
+    "ResNetForImageClassification": {"embedding_size": 8, "hidden_sizes": [16, 32, 64, 128]},
+    "SwinModel": {"embed_dim": 12},
+    "Swinv2Model": {"embed_dim": 12},
+}
+_OPEN_CLIP: dict[str, dict[str, Any]] = {
+    "ViT-B-32": {"layers": 12, "width": 48, "head_width": 16, "patch_size": 32},
+    "RN50": {"layers": (3, 4, 6, 3), "width": 8, "head_width": 16},
+    "ViT of timm": {"timm_model_name": "vit_tiny_patch16_224", "timm_proj": "linear"},
+    "ConvNeXt of timm": {"timm_model_name": "convnext_atto", "timm_proj": "linear"},
+}
 
 _INTRO = """## transformers and open_clip
 
 `python -m benchmarks.library_networks` makes networks of transformers {transformers} and visual
-towers of open_clip {open_clip} at their libraries' own configurations, with random weights, and
-gives them to the package without a layer. The overview shows *stages*; `invert` begins at the
-*default layer*. *Tokens* are a transformer's prefix tokens and its grid of patches. The last column
-is the error of five steps at the default layer. The network's own output is reached by path, such
-as `output.pooler_output` or `output.logits`.
+towers of open_clip {open_clip}, of their libraries' own depth and image size, but narrow and with
+random weights. It gives them to the package without a layer. The overview shows the *stages*;
+`invert` begins at the *default layer*. *Tokens* are a transformer's prefix tokens and its grid of
+patches there. The last column is the error of five steps at that layer. What the network itself
+returns is reached by path, such as `output.pooler_output` or `output.logits`.
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--networks", help="names, with commas between; default: all")
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(_try(options.one)))
-        return
     print(machine(), flush=True)
     rows = []
-    for name in (options.networks or ",".join(networks())).split(","):
-        rows.append({"network": name, **_apart(name)})
+    for name in options.networks.split(",") if options.networks else networks():
+        rows.append({"network": name, **_try(name)})
         print(rows[-1], flush=True)
     if not options.networks:
         keep("library_networks", {"versions": _versions(), "rows": rows})
@@ -69,19 +79,6 @@ def networks() -> tuple[str, ...]:
     return (*_TRANSFORMERS, *(f"open_clip {name}" for name in _OPEN_CLIP))
 
 
-def _apart(name: str) -> dict[str, Any]:
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.library_networks", "--one", name]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        return {"outcome": f"slow: not done after {PATIENCE} s"}
-    try:
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
-    except (IndexError, ValueError):
-        return {"outcome": f"refused: {' '.join(done.stderr.split())[-160:]}"}
-
-
 def _try(name: str) -> dict[str, Any]:
     import torch
 
@@ -90,39 +87,46 @@ def _try(name: str) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    module = _make(name)()
-    phi = iw.representation(module, **_preprocessing(name))
-    layers = phi.layers()
-    shown = [stage.short_name for stage in stages(layers)]
-    begin = good_layer(layers)
-    result = iw.invert("coffee", phi.at(begin.name), seeds=1, steps=5, frames=0)
-    assert result.relative_error is not None
+    try:
+        phi = iw.representation(_made(name), mean=0.5, std=0.5)
+        layers = phi.layers()
+        begin = good_layer(layers)
+        result = iw.invert("coffee", phi.at(begin.name), seeds=1, steps=5, frames=0)
+        assert result.relative_error is not None
+        five = f"{100 * result.relative_error[0]:.0f} %"
+    except iw.InvwidgetsError as error:
+        return {"five steps": f"refused: {' '.join(str(error).split())[:160]}"}
     prefix, rows, columns = begin.tokens or (0, 0, 0)
     return {
         "size": "x".join(map(str, phi.size)),
         "layers": len(layers),
-        "stages": f"{len(shown)}: {shown[0]} … {shown[-1]}",
+        "stages": _shortly([stage.short_name for stage in stages(layers)]),
         "default layer": begin.short_name,
         "shape": "x".join(map(str, begin.shape)),
         "tokens": f"{prefix} + {rows}x{columns}" if begin.tokens else "–",
-        "five steps": f"{100 * result.relative_error[0]:.0f} %",
+        "five steps": five,
     }
 
 
-def _make(name: str) -> Callable[[], Any]:
+def _shortly(names: list[str]) -> str:
+    """Names in a row, of those that differ by a number the first and the last."""
+    said = []
+    for _, group in groupby(names, lambda name: re.sub(r"\d+", "", name)):
+        same = list(group)
+        said.append(same[0] if len(same) == 1 else f"{same[0]} … {same[-1]}")
+    return ", ".join(said)
+
+
+def _made(name: str) -> Any:
     from invwidgets.models.torchvision_import import import_torchvision
 
     import_torchvision()
     if name.startswith("open_clip "):
-        library = import_module("open_clip")
-        return lambda: library.create_model(name.removeprefix("open_clip ")).visual
+        models = import_module("open_clip").model
+        config = models.CLIPVisionCfg(image_size=224, **_OPEN_CLIP[name.removeprefix("open_clip ")])
+        return models._build_vision_tower(64, config)
     kind = getattr(import_module("transformers"), name)
-    return lambda: kind(kind.config_class())
-
-
-def _preprocessing(name: str) -> dict[str, Any]:
-    """What the network does not carry itself."""
-    return {} if name.startswith("open_clip ") else {"mean": 0.5, "std": 0.5}
+    return kind(kind.config_class(**_TRANSFORMERS[name]))
 
 
 def _versions() -> dict[str, str]:

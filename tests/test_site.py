@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import invwidgets as iw
+from benchmarks.timm_families import write_page
 from scripts.make_tables import PAGES, TABLES, filled
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,11 @@ def test_tables_are_what_the_results_say(page: Path) -> None:
 def test_every_table_is_shown() -> None:
     shown = {n for page in PAGES for n in re.findall(r"<!-- table: (\w+) -->", page.read_text())}
     assert shown == set(TABLES)
+
+
+def test_the_page_of_networks_is_what_the_results_say(tmp_path: Path) -> None:
+    written = write_page(tmp_path / "networks.md").read_text()
+    assert (ROOT / "docs/networks.md").read_text() == written, "run timm_families.write_page()"
 
 
 def test_the_readme_leads_to_files() -> None:
