@@ -6,6 +6,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ from invwidgets.images import read_photo
 from invwidgets.models import sources
 from invwidgets.models import zoo as models
 from invwidgets.models.caffenet import caffenet, read_matconvnet
-from invwidgets.models.isolate import isolate
+from invwidgets.models.efficientnet_lite import efficientnet_lite
+from invwidgets.models.isolate import frozen, isolate
+from invwidgets.models.torchvision_import import import_torchvision
 from invwidgets.models.zoo import ZOO, build_named, load_network
-from invwidgets.representations.registry import list_models
+from invwidgets.representations.registry import list_models, representation
 from tests.small_networks import HALF, small
 
 
@@ -54,6 +57,38 @@ def test_the_embedded_network_works_offline_and_knows_the_photos(
     assert 698 in classes("china")  # palace
     network = load_network("efficientnet_lite0")
     assert (network.weights, network.size) == ("pretrained", (224, 224))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [
+        ("efficientnet_lite0", (1, 1)),
+        ("efficientnet_lite1", (1, 1.1)),
+        ("efficientnet_lite2", (1.1, 1.2)),
+        ("efficientnet_lite4", (1.4, 1.8)),
+    ],
+)
+def test_the_lites_are_timms(name: str, scale: tuple[float, float]) -> None:
+    import_torchvision()
+    import timm
+
+    theirs, ours = timm.create_model(name), efficientnet_lite(*scale)
+    state = theirs.state_dict()
+    assert list(ours.state_dict()) == list(state)
+    for key, tensor in ours.state_dict().items():
+        if tensor.ndim > 1:  # drawn in the same way
+            assert float(tensor.std() / state[key].std()) == pytest.approx(1, abs=0.2)
+    ours.load_state_dict(state)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(frozen(ours)(image), frozen(theirs)(image))
+    described = [
+        [replace(layer, aliases=()) for layer in phi.layers()]
+        for phi in (
+            representation(net, "classifier", mean=0.5, std=0.5, size=(64, 64))
+            for net in (ours, theirs)
+        )
+    ]
+    assert described[0] == described[1]
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite1", "efficientnet_lite2"])

