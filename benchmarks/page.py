@@ -76,8 +76,9 @@ PARTS = {
     ),
     "startup": (
         "Start-up",
-        "Milliseconds, the median of three fresh processes. The network's row holds the imports of "
-        "torchvision and timm; receptive fields of all layers are traced in it.",
+        "Milliseconds, the median of three fresh processes. *Network and its layers* holds the "
+        "import of the library that the network is from; receptive fields of all layers are traced "
+        "in it.",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""How long until something moves: import, first run, second run; each in a fresh process.
+"""How long until something moves: import, first run, second run, the shell; in fresh processes.
 
 python -m benchmarks startup
 """
@@ -19,6 +19,7 @@ CASES = (
     ("hog", "decompose", "pretrained"),
 )
 REPEATS = 3
+COMMAND = ("-m", "invwidgets.cli", "invert", "coffee", "--steps", "1")
 
 
 def measure() -> dict[str, Any]:
@@ -31,9 +32,30 @@ def measure() -> dict[str, Any]:
         ]
         row: dict[str, Any] = {"": f"{case[0]} {case[1]}"}
         row |= {name: f"{1e3 * median(f[name] for f in found):.0f}" for name in found[0]}
+        ratio = median(f["network and its layers, ms"] / f["import torch, ms"] for f in found)
+        row["network by torch"] = f"{ratio:.2f}"
         rows.append(row)
         print(row, flush=True)
+    rows.append(shell())
+    print(rows[-1], flush=True)
     return {"rows": rows}
+
+
+def shell() -> dict[str, Any]:
+    """A run of one step from the shell, and torch's import alone, in turn."""
+    taken: dict[tuple[str, ...], list[float]] = {("-c", "import torch"): [], COMMAND: []}
+    for _ in range(REPEATS):
+        for arguments, seconds in taken.items():
+            began = perf_counter()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+            seconds.append(perf_counter() - began)
+    alone, whole = taken.values()
+    return {
+        "": "`invwidgets invert coffee --steps 1`",
+        "import torch, ms": f"{1e3 * median(alone):.0f}",
+        "whole command, ms": f"{1e3 * median(whole):.0f}",
+        "command by torch": f"{median(w / a for w, a in zip(whole, alone, strict=True)):.2f}",
+    }
 
 
 def one(model: str, layer: str, weights: str) -> dict[str, float]:

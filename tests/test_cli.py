@@ -423,13 +423,13 @@ def test_weights_with_code_in_them(shell: Shell, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_missing_pretrained_weights(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(url: str, **_: Any) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+def test_missing_pretrained_weights(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setenv("INVWIDGETS_OFFLINE", "1")
     refused(shell, *bad("--weights", "pretrained"),
-            words=("squeezenet1_1-b8a52dc0.pth", "checkpoints", "'random'"))  # fmt: skip
+            words=("squeezenet1_1-b8a52dc0.pth", "checkpoints", "'random'", "OFFLINE"))  # fmt: skip
 
 
 def test_outputs_are_checked_before_the_run(

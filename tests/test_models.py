@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ from invwidgets.errors import (
     WeightsError,
 )
 from invwidgets.images import read_photo
-from invwidgets.models import sources
+from invwidgets.models import downloads, sources
 from invwidgets.models import zoo as models
 from invwidgets.models.caffenet import caffenet, read_matconvnet
-from invwidgets.models.isolate import isolate
+from invwidgets.models.efficientnet_lite import efficientnet_lite
+from invwidgets.models.isolate import frozen, isolate
+from invwidgets.models.torchvision_import import import_torchvision
 from invwidgets.models.zoo import ZOO, build_named, load_network
-from invwidgets.representations.registry import list_models
+from invwidgets.representations.registry import list_models, representation
 from tests.small_networks import HALF, small
 
 
@@ -48,12 +50,43 @@ def test_the_embedded_network_works_offline_and_knows_the_photos(
         raise AssertionError("a network was asked")
 
     monkeypatch.setattr("socket.socket.connect", no_network)
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", no_network)
     assert 967 in classes("coffee")  # espresso
     assert {281, 282, 285} & set(classes("chelsea"))  # tabby, tiger cat, Egyptian cat
     assert 698 in classes("china")  # palace
     network = load_network("efficientnet_lite0")
     assert (network.weights, network.size) == ("pretrained", (224, 224))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [
+        ("efficientnet_lite0", (1, 1)),
+        ("efficientnet_lite1", (1, 1.1)),
+        ("efficientnet_lite2", (1.1, 1.2)),
+        ("efficientnet_lite4", (1.4, 1.8)),
+    ],
+)
+def test_the_lites_are_timms(name: str, scale: tuple[float, float]) -> None:
+    import_torchvision()
+    import timm
+
+    theirs, ours = timm.create_model(name), efficientnet_lite(*scale)
+    state = theirs.state_dict()
+    assert list(ours.state_dict()) == list(state)
+    for key, tensor in ours.state_dict().items():
+        if tensor.ndim > 1:  # drawn in the same way
+            assert float(tensor.std() / state[key].std()) == pytest.approx(1, abs=0.2)
+    ours.load_state_dict(state)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(frozen(ours)(image), frozen(theirs)(image))
+    described = [
+        [replace(layer, aliases=()) for layer in phi.layers()]
+        for phi in (
+            representation(net, "classifier", mean=0.5, std=0.5, size=(64, 64))
+            for net in (ours, theirs)
+        )
+    ]
+    assert described[0] == described[1]
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite1", "efficientnet_lite2"])
@@ -189,62 +222,46 @@ def test_files_that_are_no_weights(state: dict[str, Tensor], tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("anew")
-def test_pretrained_weights_are_fetched_from_the_hub(
-    monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor]
+def test_pretrained_weights_are_fetched_into_the_hubs_folder(
+    monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    asked: list[tuple[str, dict[str, Any]]] = []
+    asked: list[tuple[str, str, Path, str]] = []
 
-    def fetched(url: str, **options: Any) -> Mapping[str, Tensor]:
-        asked.append((url, options))
-        return state
+    def fetched(name: str, url: str, path: Path, sha256: str) -> Path:
+        asked.append((name, url, path, sha256))
+        torch.save(state, tmp_path / path.name)
+        return tmp_path / path.name
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fetched)
+    monkeypatch.setattr(sources, "fetch", fetched)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: "hub")
     network = load_network("squeezenet1_1")
     assert network.weights == "pretrained"
     assert torch.equal(network.module.state_dict()["features.0.bias"], state["features.0.bias"])
-    ((url, options),) = asked
-    assert "squeezenet1_1" in url
-    assert options["weights_only"] is True
+    ((name, url, path, sha256),) = asked
+    assert name == "squeezenet1_1"
+    assert url.startswith("https://download.pytorch.org/")
+    assert path == Path("hub/checkpoints/squeezenet1_1-b8a52dc0.pth")
+    assert sha256 == "b8a52dc0"
 
 
 def test_a_failed_download_names_the_file_and_the_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def offline(url: str, **_: Any) -> None:
+    def unreachable(*_: Any, **__: Any) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    monkeypatch.setattr(downloads, "urlopen", unreachable)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     refused("resnet18", "pretrained", "resnet18-f37072fd.pth", str(tmp_path / "checkpoints"),
             "no route to host", "'random'")  # fmt: skip
 
 
 @pytest.mark.usefixtures("anew")
-def test_timm_weights_come_from_its_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    import timm
-
-    real = timm.create_model
-
-    def offline(name: str, pretrained: bool = False, **options: Any) -> nn.Module:
-        if pretrained:
-            raise OSError("hub unreachable")
-        return real(name, **options)
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    refused("timm/test_resnet", "pretrained", "timm/test_resnet", "hub unreachable",
-            "weights=PATH", "'random'")  # fmt: skip
-
-    def fetched(name: str, pretrained: bool = False, **options: Any) -> nn.Module:
-        module = real(name, **options)
-        if pretrained:
-            with torch.no_grad():
-                next(module.parameters()).fill_(0.25)
-        return module
-
-    monkeypatch.setattr(timm, "create_model", fetched)
-    network = load_network("timm/test_resnet")
-    assert network.weights == "pretrained"
-    assert bool((next(network.module.parameters()) == 0.25).all())
+def test_timm_weights_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    monkeypatch.setattr(sources, "fetch_from_hub", lambda *_: tmp_path / "model.safetensors")
+    refused("timm/test_resnet", "pretrained", "timm/test_resnet", str(tmp_path), "remove the file",
+            "'random'")  # fmt: skip
 
 
 # --- your own, and names ------------------------------------------------------------------------

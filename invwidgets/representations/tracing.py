@@ -17,7 +17,7 @@ from ..models.forward import ForwardArguments
 from ..models.refusals import words_of_failures
 from .base import Layer, Region
 from .outputs import OUTPUT, Path, Place, in_words, leaves
-from .receptive_fields.boxes import EMPTY, spacing
+from .receptive_fields.boxes import EMPTY, least, slim, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
 _REGISTERS = 16  # tokens beside the patches, however few these are
@@ -218,7 +218,8 @@ class _Pass:
     def _heard(self, path: str, layer: nn.Module, output: Any) -> None:
         called = self.names.of_next(path)
         self.called.setdefault(path, []).append(called)
-        self._record(called, layer, output)
+        with self.boxes.paused():  # what a layer is is found out by operators too
+            self._record(called, layer, output)
 
     def _record(self, called: str, layer: nn.Module, output: Any, end: bool = False) -> list[int]:
         """Enter the layers of what a call returned; their indices."""
@@ -360,9 +361,8 @@ def _describe(
         grids.append((output.shape[2], output.shape[3]))
     elif layout.tokens is not None and layout.tokens[1:] not in grids:
         grids.append(layout.tokens[1:])
-    arranged = _arrange_boxes(layout, values)
     shape = tuple(layout.arrange(output).shape[1:])
-    cells = arranged.amin(2)  # the union over channels
+    cells = _cells(layout, values)
     jump = tracer.jump(output)
     everywhere = True
     if len(shape) == 3:
@@ -411,7 +411,8 @@ def _layout(
     output: Tensor, values: Tensor, module: nn.Module, grids: list[tuple[int, int]]
 ) -> Layout:
     if output.ndim == 4:
-        varies = [bool((values[1] != values[1].narrow(d, 0, 1)).any()) for d in range(1, 5)]
+        endless = slim(values)[1]  # of a dimension that repeats one number, that number is enough
+        varies = [bool((endless != endless.narrow(d, 0, 1)).any()) for d in range(1, 5)]
         if varies[1] and not varies[3]:
             return Layout("channels_last")
         if not any(varies) and type(module) in (nn.Linear, nn.LayerNorm):
@@ -432,15 +433,17 @@ def _layout(
     return Layout("vector")
 
 
-def _arrange_boxes(layout: Layout, values: Tensor) -> Tensor:
-    """(2, 4, 1, *shape) as (2, 4, C, h, w) or (2, 4, D)."""
-    flat = values.flatten(0, 1)[:, 0]  # the eight numbers take the batch's place
-    if layout.kind == "tokens":
-        flat = layout.arrange_tokens(flat.transpose(1, 2), EMPTY)
-    else:
-        flat = layout.arrange(flat)
-    arranged: Tensor = flat.unflatten(0, (2, 4))
-    return arranged
+def _cells(layout: Layout, values: Tensor) -> Tensor:
+    """Boxes (2, 4, 1, *shape) of one image as those of its cells, (2, 4, h, w) or (2, 4): over
+    channels the union."""
+    if layout.kind == "vector":
+        return slim(values).flatten(2).amin(2)
+    channels = -3 if layout.kind == "map" else -1
+    cells = least(values, [channels]).squeeze(channels)[:, :, 0]
+    shape = list(values.shape[3:])
+    del shape[channels]
+    cells = cells.expand(2, 4, *shape)
+    return layout.arrange_tokens(cells, EMPTY) if layout.kind == "tokens" else cells
 
 
 def _box(values: list[float]) -> Box:

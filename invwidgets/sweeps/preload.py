@@ -1,7 +1,7 @@
 """What a job will need, imported once in the process that workers are forked from.
 
-A network is traced with fake tensors, whose import takes longer than a small job; images are
-scored by scikit-image; the zoo stands on timm.
+A network is traced with fake tensors, whose import takes longer than a small job; most of the zoo
+stands on torchvision and timm.
 """
 
 from contextlib import suppress
@@ -11,7 +11,7 @@ from ..models.torchvision_import import import_torchvision
 from . import work as work
 
 _LATER = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes",
-          "safetensors.torch", "skimage.metrics", "timm")  # fmt: skip
+          "safetensors.torch", "timm")  # fmt: skip
 
 with suppress(Exception):  # a network that needs what is not there will say so
     import_torchvision()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import InvwidgetsError
+from ..models.downloads import told_to
 from ..representations.descriptors.named import model_title
 from ..representations.network import check_region
 from .loading import LoadedModel, Loader, load_model, responses
@@ -57,12 +58,12 @@ class PanelModel:
             self._say(
                 f"Loading {model_title(model) if isinstance(model, str) else 'the network'} …"
             )
-        self.loader.ask(
-            "model",
-            lambda: (model, load_model(photo, model, layer, weights, size, crop, fallback)),
-            self._have_loaded,
-            self._load_failed,
-        )
+
+        def load() -> tuple[Any, LoadedModel]:
+            with told_to(lambda words: self._loop.call(self._downloading, words)):
+                return model, load_model(photo, model, layer, weights, size, crop, fallback)
+
+        self.loader.ask("model", load, self._have_loaded, self._load_failed)
 
     def follow_preset(self) -> None:
         """Put what is not overridden where the preset has it, for this layer."""
@@ -96,6 +97,10 @@ class PanelModel:
                 self._controls.channel_selector.features = features
 
             self.loader.ask("responses", lambda: responses(loaded, region), show, self._loop.failed)
+
+    def _downloading(self, words: str) -> None:
+        if self.loading:
+            self._say(words)
 
     def _have_loaded(self, given: tuple[Any, LoadedModel]) -> None:
         before = self.loaded

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from ..energy.objectives import OBJECTIVES
-from ..models.zoo import weights_here
+from ..models.downloads import in_bytes, offline
+from ..models.zoo import ZOO, weights_here
 from ..representations.descriptors.named import model_title
 from ..representations.registry import representations
 
@@ -18,11 +19,17 @@ def goals() -> list[tuple[str, str]]:
 
 
 def models() -> list[tuple[str, str]]:
-    """Every model of the menu: what it is called, whether it has no weights here, and its name."""
-    return [
-        (model_title(name) if weights_here(name) else f"{name} (no weights)", name)
-        for name in representations()
-    ]
+    """Every model of the menu: what it is called, what weights not here are to be had, its name."""
+    return [(_model_in_words(name), name) for name in representations()]
+
+
+def _model_in_words(name: str) -> str:
+    if weights_here(name):
+        return model_title(name)
+    megabytes = ZOO[name].megabytes
+    if megabytes is None or offline():
+        return f"{name} (no weights)"
+    return f"{name} (downloads {in_bytes(round(megabytes * 2**20))})"
 
 
 def cut_in_words(share: float, size: tuple[int, int]) -> tuple[str, str]:

@@ -57,10 +57,23 @@ def test_scores_are_scikit_images() -> None:
     one, other = (np.asarray(x.movedim(0, -1), np.float64) for x in (PHOTO, images[2]))
     assert decibels[2] == pytest.approx(peak_signal_noise_ratio(one, other, data_range=1))
     expected = structural_similarity(one, other, data_range=1, channel_axis=-1)
-    assert similar[2] == pytest.approx(expected)
+    assert similar[2] == pytest.approx(expected, abs=1e-12)
     assert decibels[1] > decibels[2]
     tiny = torch.rand(3, 2, 2)
     assert math.isnan(ssim(tiny[None] * 0.5, Yardstick(tiny))[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3), (4, 5, 9), (3, 6, 30), (3, 40, 7)])
+def test_small_pictures_have_smaller_windows(shape: tuple[int, int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.rand(2, *shape, generator=generator)
+    wanted = structural_similarity(
+        *(x.movedim(0, -1).double().numpy() for x in (one, other)),
+        data_range=1,
+        channel_axis=-1,
+        win_size=(min(7, *shape[1:]) - 1) // 2 * 2 + 1,
+    )
+    assert ssim(other[None], Yardstick(one))[0] == pytest.approx(wanted, abs=1e-12)
 
 
 def test_a_perfect_region_is_perfect_whatever_lies_outside_it() -> None:

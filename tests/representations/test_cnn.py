@@ -126,12 +126,18 @@ def test_hooks_stop_the_network_at_the_layer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "path", "call"), [("conv1", "conv1", 0), ("relu", "relu", 0), ("relu_1", "relu", 1)]
+    ("layer", "path", "call", "goes"),
+    [
+        ("conv1", "conv1", 0, fx.GraphModule),  # what cannot be traced comes later
+        ("relu", "relu", 0, fx.GraphModule),
+        ("conv2", "conv2", 0, Hooked),
+        ("relu_1", "relu", 1, Hooked),
+    ],
 )
-def test_an_untraceable_module_goes_by_hooks(layer: str, path: str, call: int) -> None:
+def test_an_untraceable_module_goes_by_hooks(layer: str, path: str, call: int, goes: type) -> None:
     module = filled(Untraceable()).eval()
     own = cut(module, layer)
-    assert isinstance(own.cache_key, Hooked)
+    assert isinstance(own.cache_key, goes)
     torch.testing.assert_close(own(IMAGE), hooked(module, path, NORMAL, call))
     assert not any(m._forward_hooks for m in own.modules())
     image = IMAGE.clone().requires_grad_(True)

@@ -39,6 +39,7 @@ def test_timms_pretrained_networks_move_none_either(monkeypatch: pytest.MonkeyPa
     spec = timm_spec("timm/test_resnet")
     drawn = SimpleNamespace(state_dict=lambda: {"drawn": torch.rand(1)})
     monkeypatch.setattr("timm.create_model", lambda *_, **__: drawn)
+    monkeypatch.setattr("invwidgets.models.sources.fetch_from_hub", lambda *_: "model.safetensors")
     before = torch.get_rng_state()
     assert spec.pretrained().keys() == {"drawn"}
     assert torch.equal(torch.get_rng_state(), before)

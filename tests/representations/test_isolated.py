@@ -565,6 +565,7 @@ def test_a_slower_way_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "invwidgets"):
         made = own(filled(Untraceable()))
         for _ in range(2):
+            made(IMAGE)
             made.at("conv2")(IMAGE)
     assert [r.message.split(", because")[0] for r in caplog.records] == [
         "slower path: Untraceable after relu_1 runs by hooks",

@@ -15,7 +15,8 @@ sees everything its inputs see.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -74,6 +75,7 @@ class BoxTracer(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._boxes = WeakTensorKeyDictionary()
         self._whole = torch.full((2, 4), EMPTY)
+        self._paused = False
         self.size = (0, 0)
 
     @classmethod
@@ -97,6 +99,15 @@ class BoxTracer(TorchDispatchMode):
         self._boxes[image] = Boxes(values, (1.0, 1.0))
         self._whole, self.size = values.reshape(2, 4, -1).amin(2), (height, width)
         return image
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """A block whose operators carry no boxes."""
+        before, self._paused = self._paused, True
+        try:
+            yield
+        finally:
+            self._paused = before
 
     def seen(self, tensor: Tensor) -> Tensor:
         """As ``of``; the whole image for a tensor that came about out of sight, as by numpy."""
@@ -125,6 +136,8 @@ class BoxTracer(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
+        if self._paused:
+            return output
         inputs = [a for a in tree_flatten((args, kwargs))[0] if isinstance(a, Tensor)]
         tracked = any(tensor in self._boxes for tensor in inputs)
         if tracked and func.overloadpacket not in FACTORIES:
