@@ -127,7 +127,7 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     add("--weights", default="pretrained", help="pretrained (default), random, or a file's PATH")
     add(
         "--layer",
-        help="a name of 'invwidgets layers MODEL'; default: where the panel begins",
+        help="a name of 'invwidgets layers MODEL' (default: the panel's)",
     )
     add("--region", metavar="R0:R1,C0:C1", help="rows and columns of feature cells, half-open")
     add(

@@ -41,9 +41,7 @@ def invert(
         A name of ``list_models()``, ``"timm/NAME"``, a module of your own (with ``mean`` and
         ``std``), or what ``representation`` returns.
     layer : str, optional
-        Where the network is cut. By default, as in the panel and the shell, a stage a third of the
-        way down of a network that ends in a vector; of one that ends in a map (a descriptor, a
-        network cut by its owner) its end; and of a ``Representation`` its own.
+        Where the network is cut; by default as in ``representation``.
     callback : callable, optional
         Called with every ``Step``; True stops the run, None or False lets it go on.
     knobs : callable, optional

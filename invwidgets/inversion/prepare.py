@@ -25,7 +25,6 @@ from ..representations.base import Region, Representation
 from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
-from ..representations.stages import good_layer
 from ..representations.targets import TargetSource, fit_features, read_features
 from ..selection import ChannelSpec, Selection, centre_region, select
 from ..swappable import SavedPart, chosen, is_own
@@ -170,8 +169,6 @@ def prepare(
     if settings is not None and settings.forward_kwargs not in (None, arguments):
         raise BadSettingError(_other_arguments(settings.forward_kwargs or {}, phi, arguments or {}))
     size = given or phi.size
-    if layer is None and not isinstance(model, Representation):
-        phi = phi.at(good_layer(phi.layers(size)).short_name)
     info = phi.layer_info(size)
     selection = select(phi, region, channels, size)
     if settings is None:

@@ -315,7 +315,7 @@ def words_of(axis: str, value: Any) -> str:
     ('3:8,3:8', '0.01')
     """
     if value is None:
-        return {"region": "everything", "channels": "all", "layer": "the last"}.get(axis, "none")
+        return {"region": "everything", "channels": "all", "layer": "by default"}.get(axis, "none")
     if axis == "region":
         return "{}:{},{}:{}".format(*value)
     if axis in ("photo", "target"):

@@ -100,7 +100,7 @@ class Sweep:
         Names that ``representation`` takes, or ``package.module:function`` of your own that returns
         a representation and that every worker can import.
     layers
-        Names; a mapping gives each model its own. The last layer by default.
+        Names; a mapping gives each model its own. By default as in ``representation``.
     regions, channels
         As ``invert`` takes them; ``channels=[0, 1]`` are two values, ``[[0, 1]]`` is one.
     settings
