@@ -86,7 +86,7 @@ def _try(name: str) -> dict[str, Any]:
     import torch
 
     import invwidgets as iw
-    from invwidgets.representations.stages import good_layer, stages
+    from invwidgets.representations.stages import default_layer, stages
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -94,7 +94,7 @@ def _try(name: str) -> dict[str, Any]:
     phi = iw.representation(module, **_preprocessing(name))
     layers = phi.layers()
     shown = [stage.short_name for stage in stages(layers)]
-    begin = good_layer(layers)
+    begin = default_layer(layers)
     result = iw.invert("coffee", phi.at(begin.name), seeds=1, steps=5, frames=0)
     assert result.relative_error is not None
     prefix, rows, columns = begin.tokens or (0, 0, 0)

@@ -55,8 +55,8 @@ class Objective(Part):
         A rectified unit that is silent is given the gradient of what is rectified.
     higher_is_better : bool
         A higher score is a better one.
-    slow_phase : bool
-        The preset ``ijcv2016`` ends with its slow phase.
+    starts_at_photo : bool
+        Every preset starts the search at the photo itself.
 
     References
     ----------
@@ -81,8 +81,8 @@ class Objective(Part):
     """Whether its end is Φ = Φ₀, so that the relative error says how near an image came."""
     higher_is_better: bool = False
     """Whether a higher score is a better one."""
-    slow_phase: bool = True
-    """Whether the preset ``ijcv2016`` ends with its slow phase."""
+    starts_at_photo: bool = False
+    """Whether every preset starts the search at the photo itself."""
 
     @abstractmethod
     def energy(self, features: Tensor, target: Any) -> Tensor:
@@ -100,8 +100,8 @@ class Objective(Part):
         """What stands for the target features where none is needed."""
         return torch.ones(1)
 
-    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
-        """What it changes of a preset's settings, as plain values; ``size`` is (height, width)."""
+    def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
+        """What it changes of our default settings, as plain values; ``size`` is (height, width)."""
         return {}
 
     def score(self, energy: Tensor) -> Tensor:
@@ -172,7 +172,6 @@ class _Response(Objective):
     """What raises a response: the score is how many times the reference it is."""
 
     higher_is_better = True
-    slow_phase = False
 
     def score(self, energy: Tensor) -> Tensor:
         return -energy
@@ -211,11 +210,7 @@ class Maximise(_Response):
             )
         return largest
 
-    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
-        if preset == "ijcv2016":
-            return {"data_weight": 10_000 / max(layer.receptive_field or size) ** 2}
-        if preset != "default":
-            return {}
+    def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
         return {
             "phases": [
                 {"steps": 250, "rate": 6.0, "rate_end": 0.3, "jitter": _jitter(layer, size)}
@@ -249,6 +244,7 @@ class Caricature(_Response):
     """
 
     name = "caricature"
+    starts_at_photo = True
     about = "Exaggerate what the layer sees in the photo."
 
     def prepare(self, target: Tensor) -> Tensor:
@@ -265,11 +261,7 @@ class Caricature(_Response):
     def energy(self, features: Tensor, target: Tensor) -> Tensor:
         return -(features * target).flatten(1).sum(1)
 
-    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
-        if preset == "ijcv2016":
-            return {"data_weight": 1.0, "start": "photo"}
-        if preset != "default":
-            return {"start": "photo"}
+    def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
         return {
             "phases": [
                 {"steps": 150, "rate": 4.0, "rate_end": 0.4, "jitter": _jitter(layer, size)}
@@ -279,7 +271,6 @@ class Caricature(_Response):
             "alpha_weight": 0.1,
             "tv_weight": 0.3,
             "tv_boost": 1.0,
-            "start": "photo",
         }
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:

@@ -19,7 +19,7 @@ from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..search.parametrizations import PARAMETRIZATIONS, Parametrization
 from ..swappable import SavedPart, checked, from_plain, in_full, to_plain
 from ..tables import html_table
-from .phase import MAX_STEPS, Phase, checked_phases
+from .phase import MAX_STEPS, Phase, checked_phases, stretched
 
 # Beyond these is a slip of the keyboard, refused at once; sizes are limited in images.MAX_SIDE.
 MAX_SEEDS = 1_000_000
@@ -231,17 +231,7 @@ class InversionSettings:
     def with_steps(self, steps: int) -> InversionSettings:
         """The same phases stretched or shrunk to ``steps`` steps in all."""
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
-        ends, done = [], 0
-        for phase in self.phases:
-            done += phase.steps
-            ends.append(round(steps * done / self.steps))
-        starts = [0, *ends[:-1]]
-        phases = [
-            dataclasses.replace(phase, steps=end - start)
-            for phase, start, end in zip(self.phases, starts, ends, strict=True)
-            if end > start
-        ]
-        return self.replace(phases=tuple(phases))
+        return self.replace(phases=stretched(self.phases, steps))
 
     def extended(self, phase: Phase) -> InversionSettings:
         """A run that goes on with ``phase`` after its end; what came before stays as it was."""

@@ -61,7 +61,7 @@ class NetworkRepresentation(Representation):
         super().__init__()
         self.name, self.size, self.weights = network.name, network.size, network.weights
         self.grayscale, self.handcrafted = network.grayscale, network.handcrafted
-        self.smooth_if_hasty = network.smooth_if_hasty
+        self.raises_noise = network.raises_noise
         self.scale: Tensor
         self.shift: Tensor
         like = _like(network)

@@ -55,6 +55,10 @@ class Optimizer(Part):
     """Whether it only works on images (S, C, H, W), not on other parameters of them."""
     _memory: tuple[Tensor, ...] = ()
 
+    def for_run(self, image_energy: float | None, seen: Box | None) -> Optimizer:
+        """A copy for one run. Of the run's own it may take σ², and the pixels a region sees."""
+        return copy.copy(self)
+
     def start(self, parameters: Tensor, steps: int) -> None:
         """Make what is to be remembered of parameters (S, …), in a run of about ``steps`` steps."""
 
@@ -139,6 +143,11 @@ class MultiscaleAdam(Optimizer):
     ) -> None:
         self.levels, self.decorrelated, self.seen = levels, decorrelated, seen
 
+    def for_run(self, image_energy: float | None, seen: Box | None) -> MultiscaleAdam:
+        rule = copy.copy(self)
+        rule.seen = seen if self.seen is None else self.seen
+        return rule
+
     def start(self, parameters: Tensor, steps: int) -> None:
         self._box = self._apart(parameters.shape[-2], parameters.shape[-1])
         pyramid = self._pyramid(parameters)
@@ -209,6 +218,11 @@ class Momentum(Optimizer):
 
     def __init__(self, energy: float | None = None) -> None:
         self.energy = energy
+
+    def for_run(self, image_energy: float | None, seen: Box | None) -> Momentum:
+        rule = copy.copy(self)
+        rule.energy = image_energy if self.energy is None else self.energy
+        return rule
 
     def start(self, parameters: Tensor, steps: int) -> None:
         self._velocity = torch.zeros_like(parameters)
@@ -310,16 +324,11 @@ def start_optimizer(
 ) -> Optimizer:
     """A copy of an update rule, started for parameters (S, …) and about ``steps`` steps.
 
-    ``energy`` is what the rule ``momentum`` takes as σ² where it has none, ``seen`` what the rule
-    ``multiscale-adam`` takes as the pixels that a region sees.
+    ``energy`` is σ² of CVPR15, ``seen`` the pixels that a region sees: ``Optimizer.for_run``.
 
     Raises ``UnknownNameError``, ``BadSettingError`` or ``OwnPartError``.
     """
-    rule: Optimizer = copy.copy(chosen(optimizer, OPTIMIZERS, Optimizer))
-    if isinstance(rule, Momentum) and rule.energy is None:
-        rule.energy = energy
-    if isinstance(rule, MultiscaleAdam) and rule.seen is None:
-        rule.seen = seen
+    rule: Optimizer = chosen(optimizer, OPTIMIZERS, Optimizer).for_run(energy, seen)
     if is_own(rule, OPTIMIZERS):
         asked(rule, "start", lambda: rule.start(parameters, steps))
     else:

@@ -168,7 +168,7 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
     arguments["objective"] = options.objective
     if options.asked.needs_unit:
         channels = options.channels if isinstance(options.channels, tuple) else (0,)
-        arguments["unit"] = f"{options.layer}:{channels[0]}"
+        arguments |= {"layer": options.layer, "channels": channels[:1]}
     else:
         photo = options.photo
         if options.crop != CENTRE:  # cut here: a run knows no other cut than the centre

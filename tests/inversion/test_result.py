@@ -78,12 +78,15 @@ def test_every_kind_of_result_comes_back_equal(name: str, tmp_path: Path) -> Non
     made.save(tmp_path / "a")
     again = Reconstruction.load(tmp_path / "a")
     assert again == made
-    repeated = invert(PHOTO, phi(made.layer), settings=again.settings, selection=again.selection)
+    chosen = {"region": again.selection.region, "channels": again.selection.channels}
+    repeated = invert(PHOTO, phi(made.layer), settings=again.settings, **chosen)
     assert dataclasses.replace(repeated, seconds=made.seconds) == made
 
 
 def test_without_photo_and_errors_too(tmp_path: Path) -> None:
-    made = invert(None, phi(), unit="relu_1:2", steps=2, seeds=1, frames=0)
+    made = invert(
+        None, phi(), layer="relu_1", channels=2, objective="maximise", steps=2, seeds=1, frames=0
+    )
     made.save(tmp_path / "m")
     again = Reconstruction.load(tmp_path / "m")
     assert again == made

@@ -78,7 +78,15 @@ def test_units_are_maximised_without_photos(tiny: Tiny) -> None:
     )  # fmt: skip
     assert sweep.run().complete
     alone = iw.invert(
-        model=phi(), unit="relu_1:5", steps=2, seeds=1, frames=0, threads=1, precision="float32"
+        model=phi(),
+        layer="relu_1",
+        channels=5,
+        objective="maximise",
+        steps=2,
+        seeds=1,
+        frames=0,
+        threads=1,
+        precision="float32",
     )
     assert torch.equal(sweep.result(1).images, alone.images)
     status = tiny(photos=(), settings={"objective": "maximise", "steps": 2}).run()
