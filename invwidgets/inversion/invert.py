@@ -69,8 +69,10 @@ def invert(
         How a photo comes to that size: ``"crop"`` or ``"stretch"``.
     preset : str
         Where all other settings come from: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
-    objective : str or Objective
-        ``"inversion"``, ``"maximise"``, ``"caricature"`` or one of your own.
+    objective : str, Objective or callable
+        ``"inversion"``, ``"maximise"``, ``"caricature"``, or one of your own, such as a function
+        of the selected features (S, …) and the photo's (1, …) that gives one number for each seed;
+        see ``Objective``.
     settings : InversionSettings, optional
         Whole settings instead of a preset, such as those of a result, with their objective, size
         and seeds.

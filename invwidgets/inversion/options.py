@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ..energy.objectives import Objective
+from ..energy.objectives import EnergyFunction, Objective
 from ..errors import unknown_name
 from ..images import Size
 from ..models.spec import Numbers
@@ -39,7 +39,7 @@ class RunOptions(SettingChanges, total=False):
     size: Size | str | None
     fit: str | None
     preset: str
-    objective: str | Objective | None
+    objective: str | Objective | EnergyFunction | None
     settings: InversionSettings | None
 
 

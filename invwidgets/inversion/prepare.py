@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..arguments import whole_number
-from ..energy.objectives import OBJECTIVES, Objective
+from ..energy.objectives import OBJECTIVES, Objective, as_objective
 from ..errors import BadSettingError, SelectionError, shown
 from ..images import PhotoSource, check_there, parse_size, photo_name, photos, read_photo
 from ..models.zoo import DEFAULT_MODEL
@@ -25,13 +25,13 @@ from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
 from ..representations.targets import TargetSource, fit_features, read_features
 from ..selection import ChannelSpec, Selection, centre_region, select
-from ..swappable import SavedPart, chosen, is_own
+from ..swappable import SavedPart, chosen
 from ..torch_state import own_state
 from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
 from .hardware.threads import cpu_threads, fastest_threads
 from .options import RunOptions, check_options
-from .own_parts import check_channels, check_own_objective, check_own_parts
+from .parts import check_channels, check_objective, check_parts
 from .phase import MAX_STEPS
 from .presets import preset_values, region_coverage, start_needs
 from .run import Run, threads_of_a_batch
@@ -80,6 +80,7 @@ def prepare(
     _check(request, settings, phi, size)
     window = find_window(phi, selection, size)
     resources = _resources(settings, phi, size, window)
+    check_parts(settings, phi, size)
     pixels, target = _target(request, settings, phi, selection, size)
     return Run(
         representation=phi,
@@ -132,7 +133,7 @@ def _request(
     options: Mapping[str, Any],
 ) -> _Request:
     check_options(options)
-    objective = options.get("objective")
+    objective = as_objective(options.get("objective"))
     if (whole := options.get("settings")) is not None:
         objective = _settled(whole, options.get("preset"), objective)
     part: Objective = chosen("inversion" if objective is None else objective, OBJECTIVES, Objective)
@@ -252,7 +253,6 @@ def _check(
         raise BadSettingError(
             "start 'photo' with a target: features have no photo to begin at; choose start='noise'"
         )
-    check_own_parts(settings, phi, size)
 
 
 def _resources(
@@ -293,8 +293,7 @@ def _target(
         check_target(phi, target)
     else:
         target = part.reference(phi, selection)
-    if is_own(part, OBJECTIVES):
-        check_own_objective(part, target, selection)
+    check_objective(part, target, selection)
     return pixels, target
 
 

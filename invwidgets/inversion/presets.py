@@ -54,7 +54,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..arguments import one_of, whole_number
-from ..energy.objectives import OBJECTIVES, Objective
+from ..energy.objectives import OBJECTIVES, EnergyFunction, Objective, as_objective
 from ..energy.priors import TV_RANGE
 from ..errors import unknown_name
 from ..representations.base import Region, Representation
@@ -77,7 +77,7 @@ FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images grey
 def preset(
     name: str,
     representation: Representation,
-    objective: str | Objective | SavedPart = "inversion",
+    objective: str | Objective | EnergyFunction | SavedPart = "inversion",
     steps: int | None = None,
     coverage: float = 1.0,
     size: tuple[int, int] | None = None,
@@ -94,7 +94,7 @@ def preset(
         ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
     representation : Representation
         What will be inverted: settings go by what its layer does.
-    objective : str or Objective
+    objective : str, Objective or callable
         What is asked of the features.
     steps : int, optional
         In all; the preset's own number by default.
@@ -130,7 +130,7 @@ def preset(
 def preset_values(
     name: str,
     representation: Representation,
-    objective: str | Objective | SavedPart,
+    objective: str | Objective | EnergyFunction | SavedPart,
     steps: int | None,
     coverage: float,
     size: tuple[int, int] | None,
@@ -141,7 +141,7 @@ def preset_values(
     Raises ``UnknownNameError`` for a preset that does not exist.
     """
     one_of(name, "preset", PRESETS)
-    part: Objective = chosen(objective, OBJECTIVES, Objective)
+    part: Objective = chosen(as_objective(objective), OBJECTIVES, Objective)
     size = size or representation.size
     if name == "default":
         values = _default(representation, part, coverage, steps, size)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from ..arguments import as_whole, items, one_of, real_number, whole_number, whole_numbers
-from ..energy.objectives import OBJECTIVES, Objective
+from ..energy.objectives import OBJECTIVES, EnergyFunction, Objective, as_objective
 from ..energy.priors import Prior, checked_priors
 from ..errors import BadSettingError, shown, unknown_name
 from ..images import check_fit, parse_size
@@ -57,8 +57,8 @@ class InversionSettings:
     ----------
     preset : str
         What they were made from; ``"custom"`` if by hand.
-    objective : str or Objective
-        What is asked of the features.
+    objective : str, Objective or callable
+        What is asked of the features; a function is kept as an ``Objective``.
     optimizer : str or Optimizer
         The update rule.
     parametrization : str or Parametrization
@@ -132,7 +132,7 @@ class InversionSettings:
     """
 
     preset: str = "custom"
-    objective: str | Objective | SavedPart = "inversion"
+    objective: str | Objective | EnergyFunction | SavedPart = "inversion"
     optimizer: str | Optimizer | SavedPart = "multiscale-adam"
     parametrization: str | Parametrization | SavedPart = "pixels"
     priors: tuple[Prior | SavedPart, ...] = ()
@@ -182,7 +182,7 @@ class InversionSettings:
     def __post_init__(self) -> None:
         for name in _REALS:
             self._set(name, checked_real(name, getattr(self, name)))
-        checked(self.objective, OBJECTIVES, Objective)
+        self._set("objective", checked(as_objective(self.objective), OBJECTIVES, Objective))
         checked(self.optimizer, OPTIMIZERS, Optimizer)
         checked(self.parametrization, PARAMETRIZATIONS, Parametrization)
         self._set("priors", checked_priors(self.priors))

@@ -102,7 +102,8 @@ class Sweep:
     layers
         Names; a mapping gives each model its own. By default as in ``representation``.
     regions, channels
-        As ``invert`` takes them; ``channels=[0, 1]`` are two values, ``[[0, 1]]`` is one.
+        As ``invert`` takes them, or a list of such selections: ``channels=[0, 1]`` is one of two
+        channels, ``[[0, 1], [2]]`` are two.
     settings
         By name what ``invert`` takes by keyword (``preset``, ``steps``, ``tv_weight``, …), a value
         or a list of values. ``precision`` is float32 and ``frames`` 0 unless said otherwise.

@@ -10,7 +10,7 @@ from typing import Any
 
 import traitlets as t
 
-from ..energy.objectives import OBJECTIVES, Objective, objective_of
+from ..energy.objectives import OBJECTIVES, Objective, as_objective, objective_of
 from ..errors import InvwidgetsError, unknown_name
 from ..images import parse_size, photo_name, read_photo
 from ..inversion.hardware.memory import DEVICES
@@ -81,7 +81,7 @@ class PanelOptions(t.HasTraits):
 
     @t.validate("objective")
     def _check_objective(self, proposal: Any) -> Any:
-        return checked(proposal["value"], OBJECTIVES, Objective)
+        return checked(as_objective(proposal["value"]), OBJECTIVES, Objective)
 
     @t.validate("optimizer")
     def _check_optimizer(self, proposal: Any) -> Any:
