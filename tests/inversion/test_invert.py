@@ -340,12 +340,18 @@ def test_your_own_module_by_one_call() -> None:
 
 
 OBJECTS = {"priors", "phases", "settings"}  # which a command line cannot write
-NOT_IN_SHELL = OBJECTS | {"mean", "std", "forward_kwargs", "frames"}  # of a module; by the ending of --out
+NOT_IN_SHELL = OBJECTS | {
+    "mean",
+    "std",
+    "forward_kwargs",
+    "frames",
+}  # of a module; by the ending of --out
 
 
 def test_every_keyword_is_in_signature_docstring_and_shell() -> None:
     fields_of_settings = {field.name for field in fields(InversionSettings)}
-    single = fields_of_settings - {"preset", "objective", "seeds", "size", "fit", "forward_kwargs"}
+    own = {"preset", "objective", "seeds", "size", "fit", "forward_kwargs"}
+    single = fields_of_settings - own
     assert set(SettingChanges.__annotations__) == single
     assert set(RunOptions.__annotations__) >= fields_of_settings
     kind = inspect.Parameter.KEYWORD_ONLY
