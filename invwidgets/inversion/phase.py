@@ -35,11 +35,11 @@ class Phase:
         The rate at the end; by default it stays.
     jitter : int
         The range of the image's random shifts, in pixels.
+    restart : bool
+        Begin with the optimiser's momentum forgotten.
     jitter_end : int, optional
         The jitter of the last quarter, to which it falls or rises evenly, in even numbers; by
         default it stays.
-    restart : bool
-        Begin with the optimiser's momentum forgotten.
 
     Raises
     ------

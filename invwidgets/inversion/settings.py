@@ -259,10 +259,6 @@ class InversionSettings:
             plain["phases"] = tuple(Phase(**phase) for phase in plain.get("phases", ()))
         except TypeError as error:
             raise BadSettingError(f"phases {shown(plain['phases'])}: {error}") from None
-        if "centre" not in plain:  # files of 0.1
-            plain["centre"] = None  # the network's mean
-            if plain.get("tv_ramp") is None:
-                plain["tv_ramp"] = 0.7 * sum(phase.steps for phase in plain["phases"])
         plain["seeds"] = tuple(plain.get("seeds", ()))
         if plain.get("size") is not None:
             plain["size"] = tuple(plain["size"])
