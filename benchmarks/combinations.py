@@ -31,7 +31,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import invwidgets as iw
 from invwidgets.models import zoo
-from invwidgets.representations.stages import good_layer
 from tests.foreign_modules import FOREIGN, SIZE
 from tests.small_networks import HALF
 
@@ -341,8 +340,7 @@ def representation_of(case: Case, module: Any) -> iw.Representation:
         layer, weights = NAMED[case.module]
         return iw.representation(module, layer, weights)
     layer = FOREIGN[case.module].layer
-    phi = iw.representation(module, layer, mean=HALF, std=HALF, size=SIZE)
-    return phi if layer else phi.at(good_layer(phi.layers()).short_name)  # as a run has it
+    return iw.representation(module, layer, mean=HALF, std=HALF, size=SIZE)
 
 
 def arguments(case: Case, model: Any) -> dict[str, Any]:

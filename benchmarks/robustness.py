@@ -49,12 +49,12 @@ TEXTS = (
 )  # fmt: skip
 FLAGS = (
     "--model", "--weights", "--layer", "--region", "--channels", "--seeds", "--steps", "--size",
-    "--preset", "--beta", "--tv", "--alpha", "--objective", "--unit", "--device", "--precision",
-    "--out", "--save",
+    "--preset", "--beta", "--tv-weight", "--alpha", "--alpha-weight", "--objective", "--device",
+    "--precision", "--out", "--save",
 )  # fmt: skip
 WORDS = (
     "model", "weights", "layer", "region", "channels", "seeds", "steps", "size", "fit", "preset",
-    "objective", "unit", "settings", "mean", "std", "beta", "tv_weight", "alpha", "alpha_weight",
+    "objective", "settings", "mean", "std", "beta", "tv_weight", "alpha", "alpha_weight",
     "alpha_kind", "data_weight", "device", "precision", "micro_batch", "threads", "frames",
     "phases", "optimizer", "start", "callback", "nothing",
 )  # fmt: skip
@@ -91,20 +91,11 @@ NEAR: dict[str, tuple[Any, ...]] = {  # what is all but right, and some that is
     "steps": ("1", "2.5", "1e9", "-3", "5"),
     "size": ("17", "8", "1", "40x64", "64x", "100000", "40.0", "40,40", "16384"),
     "beta": ("1", "0.99", "1.5", "100", "64"),
-    "tv": ("0", "1e30", "1e12", "-0.0", "5"),
     "tv_weight": ("0", 0, 1e30, 1e12, -0.0, 5),
     "alpha": ("0", 1, 2, 64, 1000),
     "alpha_weight": (0, 1e30, 1, "1"),
     "data_weight": (0, 1e30, 1, "1"),
     "objective": ("Inversion", "maximize"),
-    "unit": (
-        "features.1:0",
-        "features.1:63",
-        "features.1:64",
-        "classifier.1:999",
-        "features.1",
-        ":3",
-    ),
     "device": ("cuda:9", "meta", "xla"),
     "micro_batch": (1, 2, 10**6),
     "threads": (1, 2, 10000, "2"),

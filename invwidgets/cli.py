@@ -80,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     layers.add_argument("model", help="a name of 'invwidgets models', or timm/NAME")
     layers.add_argument("--weights", default="random", help="pretrained, random (default) or PATH")
     layers.add_argument("--size", help="pixels of the image: SIDE or HEIGHTxWIDTH")
-    invert = commands.add_parser("invert", help="turn noise into what a layer knows of a photo")
+    words = "turn noise into what a layer knows of a photo"
+    invert = commands.add_parser("invert", help=words, argument_default=argparse.SUPPRESS)
     _invert_options(invert)
     cli_sweep.add_command(commands)
     cli_page.add_command(commands)
@@ -122,15 +123,17 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     add(
         "photo",
         nargs="?",
-        help="a file, or a name of 'invwidgets photos'; none with --target or --unit",
+        default=None,
+        help="a file, or a name of 'invwidgets photos'; none with --target, nor to maximise",
     )
     words = "features instead of a photo, as the layer gives them (.npy, .safetensors)"
     add("--target", metavar="FILE", help=words)
     add("--model", default="efficientnet_lite0", help="default: %(default)s")
-    add("--weights", default="pretrained", help="pretrained (default), random, or a file's PATH")
+    add("--weights", help="pretrained (default), random, or a file's PATH")
     add(
         "--layer",
-        help="a name of 'invwidgets layers MODEL'; default: where the panel begins",
+        default=None,
+        help="a name of 'invwidgets layers MODEL' (default: the panel's)",
     )
     add("--region", metavar="R0:R1,C0:C1", help="rows and columns of feature cells, half-open")
     add(
@@ -141,19 +144,61 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     add("--seeds", default="4", help="how many random starts, or a list like 3,7 (default: 4)")
     add("--steps", type=int, help="updates in all (default: the preset's)")
     add("--size", metavar="PX", help="SIDE or HEIGHTxWIDTH (default: the network's)")
-    add("--preset", default="default", help="default | cvpr2015 | ijcv2016")
-    add("--beta", type=float, help="the exponent β of the total variation, at least 1")
-    add("--tv", type=float, metavar="X", help="the weight of the total variation, λ_V")
-    add("--alpha", type=float, metavar="X", help="the weight of the α-norm, λ_α")
-    words = "inversion (default) | maximise (with --unit) | caricature"
+    add("--preset", help="default | cvpr2015 | ijcv2016")
+    words = "inversion (default) | maximise (with --layer and one of --channels) | caricature"
     add("--objective", help=words)
-    add("--unit", metavar="LAYER:CHANNEL", help="the unit to maximise")
-    add("--device", default="auto", help="auto | cpu | cuda | mps | xpu")
-    add("--precision", default="auto", help="auto (bfloat16 where faster) | float32 | bfloat16")
-    add("--out", metavar="FILE", help="the picture (.png, .pdf, .svg) or animation (.gif)")
-    add("--save", metavar="FILE", help="the whole result, for Reconstruction.load")
-    add("--json", action="store_true", help="print one JSON object last on stdout")
+    add("--fit", help="crop (default) | stretch: how a photo comes to the size")
+    add("--device", help="auto (default) | cpu | cuda | mps | xpu")
+    add("--precision", help="auto (default: bfloat16 where faster) | float32 | bfloat16")
+    add(
+        "--out",
+        default=None,
+        metavar="FILE",
+        help="the picture (.png, .pdf, .svg) or animation (.gif)",
+    )
+    add("--save", default=None, metavar="FILE", help="the whole result, for Reconstruction.load")
+    add("--json", action="store_true", default=False, help="print one JSON object last on stdout")
+    single = parser.add_argument_group("single settings", "instead of the preset's")
+    for name, kind, words in _SETTINGS:
+        single.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="X", help=words)
     parser.set_defaults(run=_invert)
+
+
+def _number_or_none(text: str) -> float | None:
+    return None if text == "none" else float(text)
+
+
+def _bound(text: str) -> float | str | None:
+    return text if text == "picture" else _number_or_none(text)
+
+
+def _color(text: str) -> tuple[float, ...] | None:
+    return None if text == "none" else tuple(float(part) for part in text.split(","))
+
+
+_SETTINGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
+    ("optimizer", str, "multiscale-adam | adam | momentum | adagrad-momentum"),
+    ("parametrization", str, "pixels | fourier"),
+    ("data_weight", float, "C, the weight of the objective"),
+    ("alpha", float, "the exponent α of the α-norm, at least 1"),
+    ("alpha_weight", float, "the weight of the α-norm, λ_α"),
+    ("alpha_kind", str, "pixel | element: what the α-norm is taken of"),
+    ("beta", float, "the exponent β of the total variation, at least 1"),
+    ("tv_weight", float, "the weight of the total variation, λ_V"),
+    ("tv_chroma", float, "how many times that of the colours alone is added"),
+    ("tv_boost", float, "how many times larger λ_V begins"),
+    ("tv_ramp", _number_or_none, "over how many steps it falls; none: half of them"),
+    ("bound", _bound, "the largest norm of a pixel in 0-255 units | picture | none"),
+    ("start", str, "noise | cvpr2015 | ijcv2016 | photo"),
+    (
+        "centre",
+        _color,
+        "the colour where the iterate is zero, as 0.5,0.5,0.5 | none: the network's",
+    ),
+    ("image_energy", _number_or_none, "σ² of CVPR15, in squared 0-255 units | none"),
+    ("threads", int, "CPU threads (default: by measurement)"),
+    ("micro_batch", int, "seeds that make a batch (default: by memory)"),
+)
 
 
 def _photos(options: argparse.Namespace) -> int:
@@ -206,9 +251,11 @@ def _layers(options: argparse.Namespace) -> int:
 def _invert(options: argparse.Namespace) -> int:
     out, save = _places(options)
     from .inversion.invert import invert
+    from .inversion.options import RunOptions
     from .inversion.result import Reconstruction
 
-    given = {"beta": options.beta, "tv_weight": options.tv, "alpha_weight": options.alpha}
+    given = {n: v for n, v in vars(options).items() if n in RunOptions.__annotations__}
+    given |= {"seeds": _seeds(options.seeds)}
     progress = ProgressLine(sys.stderr)
 
     def ready(steps: int) -> None:
@@ -219,22 +266,10 @@ def _invert(options: argparse.Namespace) -> int:
         options.photo,
         options.model,
         options.layer,
-        target=options.target,
-        weights=options.weights,
-        region=options.region,
-        channels=options.channels,
-        seeds=_seeds(options.seeds),
-        steps=options.steps,
-        size=options.size,
-        preset=options.preset,
-        objective=options.objective,
-        unit=options.unit,
-        device=options.device,
-        precision=options.precision,
         frames=24 if out is not None and out.suffix.lower() == ".gif" else 0,
         on_ready=ready,
         callback=options.interruptions.during(progress.update),
-        **{name: value for name, value in given.items() if value is not None},
+        **given,
     )
     progress.close()
     written, failed = [], []
@@ -279,7 +314,7 @@ def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
             )
         check_place(path)
         for name in ("photo", "target", "weights"):
-            read = getattr(options, name)
+            read = getattr(options, name, None)
             if read is not None and same_file(path, read):
                 raise OutputError(
                     f"{flag} {shown(given)} is the {name} that is read: give another name"

@@ -262,6 +262,21 @@ def _crop(image: Tensor, aspect: float, at: float) -> Tensor:
     return image[:, top : top + crop_height, left : left + crop_width]
 
 
+def check_there(source: PhotoSource) -> None:
+    """Refuse the name of a photo that is not there; nothing is read.
+
+    Raises ``BadImageError`` or ``UnknownNameError``.
+    """
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    if isinstance(name, str) and name and name not in photos():
+        try:
+            there = Path(name).exists()
+        except (OSError, ValueError):
+            there = True  # reading it says what is wrong
+        if not there:
+            _from_path(name if isinstance(source, str) else Path(name), None)
+
+
 def _from_path(source: str | os.PathLike[str], size: Size | None) -> Tensor:
     name = os.fspath(source)
     if name in photos():

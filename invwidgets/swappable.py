@@ -147,11 +147,6 @@ def chosen(given: Any, registry: Mapping[str, Any], base: Any) -> Any:
     return registry[given]() if isinstance(given, str) else given
 
 
-def is_own(part: Part, registry: Mapping[str, Any]) -> bool:
-    """Whether a part is a user's own rather than one of the registry's classes."""
-    return not any(type(part) is kind for kind in registry.values())
-
-
 def to_plain(given: str | Part | SavedPart) -> str | dict[str, str]:
     """A part for JSON: its name, or what it is and its ``repr``."""
     if isinstance(given, str):

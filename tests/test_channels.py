@@ -211,7 +211,15 @@ def test_presets_bases_starts_and_optimizers_work(channels: int, options: dict[s
 def test_a_unit_is_maximized(channels: int) -> None:
     many = {"mean": (0.5,) * channels, "std": (0.25,) * channels, "size": 16}
     begun, result = (
-        iw.invert(model=net(channels), unit="3:2", steps=steps, seeds=1, **many)
+        iw.invert(
+            model=net(channels),
+            layer="3",
+            channels=2,
+            objective="maximise",
+            steps=steps,
+            seeds=1,
+            **many,
+        )
         for steps in (1, 40)
     )
     assert result.images.shape == (1, channels, 16, 16)

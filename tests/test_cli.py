@@ -90,7 +90,8 @@ def test_json_is_the_last_line_and_files_are_written(shell: Shell, tmp_path: Pat
     picture, kept = tmp_path / "a.png", tmp_path / "a.safetensors"
     code, out, err = shell(
         "invert", "coffee", *QUICK, "--out", picture, "--save", kept, "--json", "--beta", "1.5",
-        "--tv", "0.25", "--alpha", "0.1", "--region", "2:7,3:8", "--channels", "group:1",
+        "--tv-weight", "0.25", "--alpha", "3", "--alpha-weight", "0.1", "--region", "2:7,3:8",
+        "--channels", "group:1",
     )  # fmt: skip
     assert code == 0, err
     result = json.loads(out.splitlines()[-1])
@@ -101,7 +102,12 @@ def test_json_is_the_last_line_and_files_are_written(shell: Shell, tmp_path: Pat
     assert result["stopped"] is False
     assert result["weights"] == "random weights"
     settings = result["settings"]
-    assert [settings[n] for n in ("beta", "tv_weight", "alpha_weight")] == [1.5, 0.25, 0.1]
+    assert [settings[n] for n in ("beta", "tv_weight", "alpha", "alpha_weight")] == [
+        1.5,
+        0.25,
+        3,
+        0.1,
+    ]
     assert result["selection"]["region"] == [2, 7, 3, 8]
     assert result["selection"]["channels"] == list(range(32))
     assert "step 3/3" in err
@@ -134,7 +140,15 @@ def test_every_kind_of_picture(shell: Shell, tmp_path: Path, ending: str) -> Non
 def test_maximise_and_caricature(shell: Shell, tmp_path: Path) -> None:
     options = [o for o in QUICK if o not in ("--layer", "features.1")]
     code, out, err = shell(
-        "invert", *options, "--unit", "features.1:3", "--objective", "maximise", "--json"
+        "invert",
+        *options,
+        "--layer",
+        "features.1",
+        "--channels",
+        "3",
+        "--objective",
+        "maximise",
+        "--json",
     )
     assert code == 0, err
     result = json.loads(out)
@@ -285,7 +299,7 @@ def test_bad_targets(shell: Shell, tmp_path: Path, code: torch.Tensor) -> None:
     assert not (tmp_path / "ran").exists()
     asked = ("--target", path, *QUICK)
     refused(shell, "invert", "coffee", *asked, words=("photo 'coffee' beside a target",))
-    unit = ("--target", path, *QUICK[:4], "--unit", "features.1:3")
+    unit = ("--target", path, *QUICK[:4], "--channels", "3", "--objective", "maximise")
     refused(shell, "invert", *unit, words=("maximise beside a target", "leave one of them out"))
     refused(shell, "invert", *asked, "--size", "64", words=("(64, 19, 19)", "(64, 31, 31)", "size"))
     refused(shell, "invert", *asked, "--save", path, words=("is the target that is read",))
@@ -330,10 +344,10 @@ def bad(*changes: object) -> tuple[object, ...]:
         (bad("--size", "2"), ("2x2", "larger")),
         (bad("--size", "big"), ("'big'", "HEIGHTxWIDTH")),
         (bad("--size", "0"), ("between 1 and",)),
-        (bad("--tv", "-1"), ("tv_weight", "-1", "at least 0")),
-        (bad("--tv", "nan"), ("tv_weight", "nan", "finite")),
-        (bad("--alpha", "-0.5"), ("alpha_weight", "-0.5")),
-        (bad("--alpha", "inf"), ("alpha_weight", "inf")),
+        (bad("--tv-weight", "-1"), ("tv_weight", "-1", "at least 0")),
+        (bad("--tv-weight", "nan"), ("tv_weight", "nan", "finite")),
+        (bad("--alpha-weight", "-0.5"), ("alpha_weight", "-0.5")),
+        (bad("--alpha-weight", "inf"), ("alpha_weight", "inf")),
         (bad("--beta", "0.5"), ("beta", "0.5", "at least 1")),
         (bad("--beta", "nan"), ("beta", "nan")),
         (bad("--seeds", "0"), ("0 seeds", "at least 1")),
@@ -345,9 +359,9 @@ def bad(*changes: object) -> tuple[object, ...]:
         (bad("--steps", "many"), ("--steps", "many")),
         (bad("--preset", "mine"), ("'mine'", "default, cvpr2015, ijcv2016")),
         (bad("--objective", "paint"), ("'paint'", "inversion, maximise, caricature")),
-        (bad("--objective", "maximise"), ("unit", "LAYER:CHANNEL")),
-        (bad("--unit", "features.1"), ("'features.1'", "LAYER:CHANNEL")),
-        (("invert", *QUICK[:4], "--unit", "features.1:999"), ("999", "0 … 63")),
+        (("invert", *QUICK, "--objective", "maximise"), ("which channel", "channels=12")),
+        (("invert", *QUICK, "--objective", "maximise", "--channels", "0:3"), ("3 are selected",)),
+        (("invert", *QUICK, "--objective", "maximise", "--channels", "999"), ("999", "0 … 63")),
         (bad("--device", "tpu"), ("'tpu'", "auto, cpu, cuda, mps")),
         (bad("--precision", "half"), ("'half'", "auto, float32, bfloat16")),
         (

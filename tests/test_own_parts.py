@@ -398,3 +398,54 @@ def test_every_kind_of_number_is_written_in_full() -> None:
         assert in_full(numbers) != in_full(numbers.detach().to(wider))
     assert in_full(np.zeros(40)) == in_full(np.zeros(40)) != in_full(torch.zeros(40).double())
     assert in_full(np.array(["a"])) == repr(np.array(["a"]))
+
+
+def nearer(features: Tensor, target: Tensor) -> Tensor:
+    return (features - target).abs().flatten(1).mean(1)
+
+
+class Nearer(iw.Objective):
+    def energy(self, features: Tensor, target: Tensor) -> Tensor:
+        return nearer(features, target)
+
+
+def test_a_function_of_features_is_an_objective(tmp_path: Path) -> None:
+    options = SMALL | {"steps": 3, "frames": 0, "region": "2:9,3:8"}
+    result = iw.invert("coffee", objective=nearer, **options)
+    wanted = iw.invert("coffee", objective=Nearer(), **options)
+    assert torch.equal(result.images, wanted.images)
+    assert result.scores == wanted.scores
+    assert result.objective.name == "nearer"
+    assert result.relative_error is None
+    assert "objective=tests.test_own_parts.nearer" in code_for(result)
+    again = iw.invert("coffee", settings=result.settings, **SMALL, region="2:9,3:8")
+    assert torch.equal(again.images, result.images)
+    assert iw.InversionSettings(objective=nearer) == iw.InversionSettings(objective=nearer)
+    assert iw.InversionSettings(objective=nearer) != iw.InversionSettings(objective=lambda f, t: f)
+    result.save(tmp_path / "own")
+    loaded = iw.Reconstruction.load(tmp_path / "own")
+    assert loaded.objective.name == "nearer"
+    loaded.gallery()
+    with pytest.raises(BadSettingError, match=r"nearer.*give it again"):
+        iw.invert("coffee", **SMALL, settings=loaded.settings)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda f, t: f.sum(), r"gives \(\) for 2 images"),
+        (lambda f, t: f.detach().flatten(1).sum(1), "without a gradient"),
+        (lambda f, t: f.flatten(1).sum(1) * torch.nan, "NaN"),
+        (lambda f: f.flatten(1).sum(1), "TypeError"),
+        (lambda f, t: f.flatten(1).mean(1) * t.zero_().sum(), None),
+    ],
+)
+def test_a_function_is_checked_as_an_objective_is(function: Any, words: str | None) -> None:
+    options = SMALL | {"steps": 2, "frames": 0}
+    if words is None:  # it writes into its copy of the target, and into nothing else
+        before = iw.invert("coffee", **options)
+        iw.invert("coffee", objective=function, **options)
+        assert torch.equal(iw.invert("coffee", **options).images, before.images)
+        return
+    with pytest.raises(OwnPartError, match=words):
+        iw.invert("coffee", objective=function, **options)

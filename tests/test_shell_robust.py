@@ -122,8 +122,9 @@ def test_two_files_at_one_place(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["coffee", *QUICK, "--beta", "1000"], "beta 1000"),
         (["coffee", *QUICK, "--seeds=-1"], "-1 seeds"),
         (["coffee", *QUICK, "--size", "16384"], "at most|between"),
-        (["coffee", "--unit", "blocks.0:1"], "without a photo"),
-        (["--unit", "blocks.0:²"], "LAYER:CHANNEL"),
+        (["coffee", "--channels", "1", "--objective", "maximise"], "takes no photo"),
+        (["--channels", "²", "--objective", "maximise"], "channels '²'"),
+        (["coffee", "--unit", "blocks.0:1"], "unrecognized arguments: --unit"),
     ],
 )
 def test_bad_input_is_one_line(

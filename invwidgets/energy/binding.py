@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ..errors import OwnPartError, SelectionError, shown
 from ..selection import Selection
-from ..swappable import SavedPart, asked, chosen, is_own
-from .objectives import OBJECTIVES, Objective
+from ..swappable import SavedPart, asked, chosen
+from .objectives import OBJECTIVES, EnergyFunction, Objective, as_objective
 
 
 def bind(
-    objective: str | Objective | SavedPart,
+    objective: str | Objective | EnergyFunction | SavedPart,
     target: Tensor,
     selection: Selection,
     window_selection: Selection | None = None,
@@ -28,27 +28,26 @@ def bind(
     >>> bind("inversion", torch.ones(1, 8, 4, 4), Selection())(torch.zeros(2, 8, 4, 4))
     tensor([1., 1.])
 
-    ``target`` is Φ₀ (1, …), or the objective's reference where it needs no photo; a user's own
-    objective is given copies of it;
+    ``target`` is Φ₀ (1, …), or the objective's reference where it needs no photo;
     ``window_selection`` is the same selection among the features that are given, where those are
     only a part of the map.
 
     Raises ``SelectionError`` where there is nothing to ask for, ``OwnPartError`` for an energy that
     is none.
     """
-    part: Objective = chosen(objective, OBJECTIVES, Objective)
+    part: Objective = chosen(as_objective(objective), OBJECTIVES, Objective)
     seen = window_selection or selection
     wanted = selection.of(target) if part.needs_photo else target
-    if is_own(part, OBJECTIVES):
-        prepared = asked(part, "prepare", lambda: part.prepare(wanted.clone()))
-        return lambda features: _own_energy(part, seen.of(features), copied(prepared))
+    wanted = wanted if part.leaves_target else wanted.clone()
     try:
-        prepared = part.prepare(wanted)
+        prepared = asked(part, "prepare", lambda: part.prepare(wanted))
     except SelectionError as error:
         raise SelectionError(
             f"{error} (what was selected: {selection.describe() or 'everything'})"
         ) from None
-    return lambda features: part.energy(seen.of(features), prepared)
+    if part.leaves_target:
+        return lambda features: _energy(part, seen.of(features), prepared)
+    return lambda features: _energy(part, seen.of(features), copied(prepared))
 
 
 def copied(target: Any) -> Any:
@@ -67,7 +66,7 @@ def copied(target: Any) -> Any:
     return target
 
 
-def _own_energy(part: Objective, features: Tensor, target: Any) -> Tensor:
+def _energy(part: Objective, features: Tensor, target: Any) -> Tensor:
     energy = asked(part, "energy", lambda: part.energy(features, target))
     if not isinstance(energy, Tensor) or energy.shape != (len(features),):
         given = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__

@@ -14,7 +14,7 @@ multiplies them by the data weight C and adds the priors. An own one says its en
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from ..images import sample_images
 from ..representations.base import Layer, Representation
 from ..representations.caching import cached
 from ..selection import Selection
-from ..swappable import Part, SavedPart, chosen
+from ..swappable import Part, SavedPart, chosen, in_full
 
 
 class Objective(Part):
@@ -37,7 +37,15 @@ class Objective(Part):
     >>> invert("coffee", layer="blocks.2", objective=Nearer())
 
     ``energy`` must be written; the other methods and attributes have defaults. One object serves
-    many runs, at the same time too: it keeps nothing of a run.
+    many runs, at the same time too: it keeps nothing of a run. A plain function does where only
+    ``energy`` is needed: it is called as ``function(features, target)`` with the selected features
+    of S images, (S, C, h, w) or (S, D) in float32, and those of the photo or of the given target,
+    (1, C, h, w) or (1, D). It returns the energies (S,), one real number for each image,
+    differentiable in the features and to be made small.
+
+    >>> def nearer(features, target):
+    ...     return (features - target).abs().flatten(1).mean(1)
+    >>> invert("coffee", layer="blocks.2", objective=nearer)
 
     Attributes
     ----------
@@ -55,8 +63,10 @@ class Objective(Part):
         A rectified unit that is silent is given the gradient of what is rectified.
     higher_is_better : bool
         A higher score is a better one.
-    slow_phase : bool
-        The preset ``ijcv2016`` ends with its slow phase.
+    leaves_target : bool
+        ``prepare`` and ``energy`` leave the target as it is; else each evaluation has a copy.
+    starts_at_photo : bool
+        Every preset starts the search at the photo itself.
 
     References
     ----------
@@ -64,7 +74,7 @@ class Objective(Part):
     """
 
     kind = "objective"
-    remedy = "has energy(self, features, target)"
+    remedy = "has energy(self, features, target), or a function of features and target"
 
     goal: str = ""
     """What a menu calls it; its name where it is empty."""
@@ -81,8 +91,11 @@ class Objective(Part):
     """Whether its end is Φ = Φ₀, so that the relative error says how near an image came."""
     higher_is_better: bool = False
     """Whether a higher score is a better one."""
-    slow_phase: bool = True
-    """Whether the preset ``ijcv2016`` ends with its slow phase."""
+    leaves_target: bool = False
+    """Whether ``prepare`` and ``energy`` leave the target as it is; else each evaluation has a copy
+    of it."""
+    starts_at_photo: bool = False
+    """Whether every preset starts the search at the photo itself."""
 
     @abstractmethod
     def energy(self, features: Tensor, target: Any) -> Tensor:
@@ -100,8 +113,8 @@ class Objective(Part):
         """What stands for the target features where none is needed."""
         return torch.ones(1)
 
-    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
-        """What it changes of a preset's settings, as plain values; ``size`` is (height, width)."""
+    def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
+        """What it changes of our default settings, as plain values; ``size`` is (height, width)."""
         return {}
 
     def score(self, energy: Tensor) -> Tensor:
@@ -137,6 +150,7 @@ class Inversion(Objective):
     goal = "reconstruct"
     about = "Find images that the layer cannot tell from the photo."
     measures_error = True
+    leaves_target = True
 
     def prepare(self, target: Tensor) -> tuple[Tensor, Tensor]:
         norm = target.square().sum()
@@ -172,7 +186,7 @@ class _Response(Objective):
     """What raises a response: the score is how many times the reference it is."""
 
     higher_is_better = True
-    slow_phase = False
+    leaves_target = True
 
     def score(self, energy: Tensor) -> Tensor:
         return -energy
@@ -211,11 +225,7 @@ class Maximise(_Response):
             )
         return largest
 
-    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
-        if preset == "ijcv2016":
-            return {"data_weight": 10_000 / max(layer.receptive_field or size) ** 2}
-        if preset != "default":
-            return {}
+    def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
         return {
             "phases": [
                 {"steps": 250, "rate": 6.0, "rate_end": 0.3, "jitter": _jitter(layer, size)}
@@ -249,6 +259,7 @@ class Caricature(_Response):
     """
 
     name = "caricature"
+    starts_at_photo = True
     about = "Exaggerate what the layer sees in the photo."
 
     def prepare(self, target: Tensor) -> Tensor:
@@ -265,11 +276,7 @@ class Caricature(_Response):
     def energy(self, features: Tensor, target: Tensor) -> Tensor:
         return -(features * target).flatten(1).sum(1)
 
-    def default_settings(self, preset: str, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
-        if preset == "ijcv2016":
-            return {"data_weight": 1.0, "start": "photo"}
-        if preset != "default":
-            return {"start": "photo"}
+    def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
         return {
             "phases": [
                 {"steps": 150, "rate": 4.0, "rate_end": 0.4, "jitter": _jitter(layer, size)}
@@ -279,7 +286,6 @@ class Caricature(_Response):
             "alpha_weight": 0.1,
             "tv_weight": 0.3,
             "tv_boost": 1.0,
-            "start": "photo",
         }
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
@@ -297,26 +303,60 @@ OBJECTIVES: Mapping[str, type[Objective]] = {
 }
 
 
-class SavedObjective(Objective):
-    """What a file knows of an objective of somebody's own: enough to show its result."""
+EnergyFunction = Callable[[Tensor, Tensor], Tensor]
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+
+class FunctionObjective(Objective):
+    """A function of features and target as an objective; ``text`` is what says which it is.
+
+    >>> FunctionObjective(torch.nn.functional.l1_loss).name
+    'l1_loss'
+    """
+
+    def __init__(self, function: EnergyFunction, text: str = "") -> None:
+        self._function, self._text = function, text or _words_of(function)
 
     @property
     def name(self) -> str:
-        return self.text.partition("(")[0]
+        return self._text.partition("(")[0].rpartition(".")[2]
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FunctionObjective) and self._function is other._function
+
+    def __hash__(self) -> int:
+        return id(self._function)
 
     def energy(self, features: Tensor, target: Any) -> Tensor:
-        raise OwnPartError(f"objective {self.text} is not in the file: give it again")
+        return self._function(features, target)
 
 
-def objective_of(given: str | Objective | SavedPart) -> Objective:
+def as_objective(given: Any) -> Any:
+    """What was given, but a function as an objective."""
+    if callable(given) and not isinstance(given, type | Objective):
+        return FunctionObjective(given)
+    return given
+
+
+def objective_of(given: str | Objective | EnergyFunction | SavedPart) -> Objective:
     """The objective that a run's settings name, also where a file only knows its ``repr``."""
-    if isinstance(given, SavedPart):
-        return SavedObjective(given.text)
-    found: Objective = chosen(given, OBJECTIVES, Objective)
+    if isinstance(given, SavedPart):  # enough to show its result
+        return FunctionObjective(_not_saved, given.text)
+    found: Objective = chosen(as_objective(given), OBJECTIVES, Objective)
     return found
+
+
+def _not_saved(features: Tensor, target: Tensor) -> Tensor:
+    raise OwnPartError("this objective is not in the file: give it again")
+
+
+def _words_of(function: Any) -> str:
+    if isinstance(function, torch.nn.Module):
+        return in_full(function)
+    name = getattr(function, "__qualname__", None)
+    return f"{function.__module__}.{name}" if name else repr(function)
 
 
 def largest_response(representation: Representation, selection: Selection) -> Tensor:

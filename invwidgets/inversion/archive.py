@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..energy.objectives import objective_of
 from ..errors import InvwidgetsError, OutputError, own_words, shown, shown_path
 from ..files import as_path, written_whole
 from ..representations.receptive_fields.tracer import Box, ReceptiveField
 from ..selection import Selection
-from .metrics import WHOLE
 from .settings import InversionSettings
 
 if TYPE_CHECKING:
@@ -96,9 +94,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if not isinstance(header, dict):
             raise TypeError(f"its header is a {type(header).__name__}")
-        if _format_of(header.pop("format", None), name) == 1:
-            header = _upgraded(header, tensors)
-        header = {"feature_note": "", **header}  # files of before have none
+        _check_format(header.pop("format", None), name)
         return kind(**_fields(header, tensors, {field.name for field in fields(kind)}))
     except (
         OSError,
@@ -118,7 +114,7 @@ def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruc
         ) from None
 
 
-def _format_of(given: Any, name: str) -> int:
+def _check_format(given: Any, name: str) -> None:
     found = re.fullmatch(
         rf"{re.escape(_KIND)}/(\d{{1,9}})", given if isinstance(given, str) else ""
     )
@@ -129,27 +125,11 @@ def _format_of(given: Any, name: str) -> int:
             f"{shown_path(name)} was written by a newer version of invwidgets (format {found[1]}, "
             f"this one reads up to {_VERSION}): upgrade with pip install -U invwidgets"
         )
-    return int(found[1])
-
-
-def _upgraded(header: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """The header of a file of invwidgets 0.1 as it would be written now.
-
-    Those files have the box of a receptive field within the image only.
-    """
-    old = dict(header)
-    resolved, settings = old.pop("resolved"), dict(old["settings"])
-    settings["size"] = resolved["size"]
-    selection = {name: old["selection"][name] for name in ("region", "channels")}
-    field = old["receptive_field"]
-    if field is not None:
-        field = {"unclipped": field["box"], "clipped": field["box"], "assumed": False}
-    objective = objective_of(InversionSettings.from_dict(settings).objective)
-    scores = old["relative_error"]
-    if not objective.measures_error:
-        scores = objective.score(tensors["energies.data"][-1]).tolist()
-    new = {"scored_on": WHOLE, "handcrafted": False, "scores": scores}
-    return {**new, **old, "settings": settings, "selection": selection, "receptive_field": field}
+    if int(found[1]) < _VERSION:
+        raise OutputError(
+            f"{shown_path(name)} was written by invwidgets 0.1, whose files this version does not "
+            "read: run it again"
+        )
 
 
 def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str]) -> dict[str, Any]:

@@ -27,12 +27,12 @@ from ..energy.priors import AlphaNorm, Prior, TotalVariation
 from ..energy.waking import waking_of
 from ..representations.base import Representation
 from ..representations.receptive_fields.tracer import Box
-from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, update_own
+from ..search.optimizers import OPTIMIZERS, Optimizer, per_seed, start_optimizer, updated
 from ..search.parametrizations import Pixels, image_of, parameters_of, parametrization
 from ..search.side_by_side import SideBySide
 from ..search.starts import jitter_generators
 from ..selection import Selection
-from ..swappable import chosen, is_own
+from ..swappable import chosen
 from ..torch_state import own_state
 from .canvas import (
     bound_canvas,
@@ -196,7 +196,8 @@ def _search(
         def start(part: Tensor) -> Optimizer:
             return start_optimizer(settings.optimizer, part, steps, energy, seen)
 
-        if workers is None or is_own(chosen(settings.optimizer, OPTIMIZERS, Optimizer), OPTIMIZERS):
+        rule: Optimizer = chosen(settings.optimizer, OPTIMIZERS, Optimizer)
+        if workers is None or not rule.side_by_side:
             return start(parameters)
         return SideBySide(start, parameters.split(settings.micro_batch or len(z)), workers)
 
@@ -205,7 +206,6 @@ def _search(
     z = start_canvas(representation, settings, size, origin, centre)
     parameters = parameters_of(basis, z)
     optimizer = begin(parameters)
-    own_rule = not isinstance(optimizer, SideBySide) and is_own(optimizer, OPTIMIZERS)
     generators = jitter_generators(settings.seeds)
     values: dict[str, Any] = {name: getattr(settings, name) for name in KNOBS} | {"jitter": None}
     rate_factors = torch.ones(len(z), device=z.device)
@@ -255,10 +255,7 @@ def _search(
         best_energy = torch.where(better, total, best_energy)
         best.lerp_(parameters, per_seed(better.to(z), parameters))  # by 0 or 1: a copy or none
         rates = rate_factors * phase.rate_at(phase_step)
-        if own_rule:
-            update_own(optimizer, parameters, step_gradient, rates)
-        else:
-            optimizer.update(parameters, step_gradient, rates)
+        updated(optimizer, parameters, step_gradient, rates)
         z = image_of(basis, parameters)
         left = ~(torch.linalg.vector_norm(z, torch.inf, dim=(1, 2, 3)) <= _FAR)  # also of NaN
         if z.device.type != "cpu" or bool(left.any()):

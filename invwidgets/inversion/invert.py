@@ -13,10 +13,12 @@ from ..images import PhotoSource
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from .engine import Knobs, Step
-from .prepare import RunOptions, prepare
+from .options import RunOptions, lists_options
+from .prepare import prepare
 from .result import Reconstruction
 
 
+@lists_options
 def invert(
     photo: PhotoSource | None = None,
     model: str | nn.Module | Representation = DEFAULT_MODEL,
@@ -36,32 +38,83 @@ def invert(
     Parameters
     ----------
     photo : str, path, bytes, PIL.Image.Image, numpy.ndarray or torch.Tensor, optional
-        Anything ``read_photo`` takes; not needed with a ``target``, nor to maximise a unit.
+        Anything ``read_photo`` takes; not needed with a ``target``, nor to maximise a channel.
     model : str, torch.nn.Module or Representation
         A name of ``list_models()``, ``"timm/NAME"``, a module of your own (with ``mean`` and
         ``std``), or what ``representation`` returns.
     layer : str, optional
-        Where the network is cut. By default, as in the panel and the shell, a stage a third of the
-        way down of a network that ends in a vector; of one that ends in a map (a descriptor, a
-        network cut by its owner) its end; and of a ``Representation`` its own.
+        Where the network is cut; by default as in ``representation``.
     callback : callable, optional
         Called with every ``Step``; True stops the run, None or False lets it go on.
     knobs : callable, optional
         Read once a step: a mapping of the knobs that moved to their values. ``replay`` makes one.
     on_ready : callable, optional
         Called once with the number of steps, when all is loaded and the search begins.
-    **options
-        What and where: ``target``, the features to be found, instead of a photo: a tensor, an
-        array or a file (.npy, .safetensors) of the layer's own shape, with or without a batch of
-        one, of a transformer also tokens (N, D); ``weights``, ``mean``, ``std`` and
-        ``forward_kwargs`` as ``representation`` takes them; ``region`` and ``channels`` as
-        ``select`` takes them, or ``selection``, as it returns it; ``unit="LAYER:CHANNEL"``, to
-        maximise. How: ``seeds`` (how many, or a list of them),
-        ``steps`` in all, ``size`` in pixels (a side or (height, width); the network's own by
-        default), ``fit`` (``"crop"`` or ``"stretch"``), ``preset`` (``"default"``,
-        ``"cvpr2015"`` or ``"ijcv2016"``), ``objective`` (``"inversion"``, ``"maximise"``,
-        ``"caricature"`` or an ``Objective``), or whole ``settings``. Every other field of
-        ``InversionSettings`` too, such as ``tv_weight=0.1`` or ``priors=[…]``.
+    target : torch.Tensor, numpy.ndarray, str or path, optional
+        The features to be found, instead of a photo: a tensor, an array or a file (.npy,
+        .safetensors) of the layer's own shape, with or without a batch of one, of a transformer
+        also tokens (N, D).
+    weights, mean, std, forward_kwargs
+        As ``representation`` takes them.
+    region, channels
+        What of the features to invert, as ``select`` takes them; all by default. To maximise, the
+        one channel, in the cell in the middle if no region is given.
+    seeds : int or sequence of int
+        How many random starts (seeds 0 …), or which.
+    steps : int
+        In all; the preset's phases are stretched or shrunk to them.
+    size : int, (height, width) or str, optional
+        Of the images in pixels; the network's own by default.
+    fit : str
+        How a photo comes to that size: ``"crop"`` or ``"stretch"``.
+    preset : str
+        Where all other settings come from: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
+    objective : str, Objective or callable
+        ``"inversion"``, ``"maximise"``, ``"caricature"``, or one of your own, such as a function
+        of the selected features (S, …) and the photo's (1, …) that gives one number for each seed;
+        see ``Objective``.
+    settings : InversionSettings, optional
+        Whole settings instead of a preset, such as those of a result, with their objective, size
+        and seeds.
+    optimizer : str or Optimizer
+        The update rule: ``"multiscale-adam"``, ``"adam"``, ``"momentum"``, ``"adagrad-momentum"``,
+        or one of your own.
+    parametrization : str or Parametrization
+        What is searched in: ``"pixels"``, ``"fourier"``, or one of your own.
+    priors : Prior or sequence of Prior
+        Of your own, beside the α-norm and the total variation.
+    phases : sequence of Phase
+        The steps, their rates and their jitter, instead of the preset's.
+    data_weight : float
+        C, the weight of the objective.
+    alpha, alpha_weight, alpha_kind
+        The exponent of the α-norm, its weight λ_α, and whether it is taken of each ``"pixel"`` or
+        of each ``"element"``.
+    beta, tv_weight : float
+        The exponent of the total variation, and its weight λ_V.
+    tv_chroma : float
+        How many times the total variation of the colours alone is added.
+    tv_boost, tv_ramp : float
+        How many times larger λ_V begins, and over how many steps it falls to its value.
+    bound : float, str or None
+        The largest norm of a pixel of the iterate; ``"picture"`` keeps every pixel displayable,
+        None bounds nothing.
+    start : str
+        ``"noise"``, the papers' ``"cvpr2015"`` or ``"ijcv2016"``, or ``"photo"``.
+    centre : (float, ...) or None
+        The colour in [0, 1] where the iterate is zero; None takes the network's mean.
+    image_energy : float
+        σ² of CVPR15, in squared 0-255 units.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"xpu"``.
+    precision : str
+        ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+    threads : int or None
+        CPU threads; None finds out how many are worth having.
+    micro_batch : int or None
+        How many seeds make a batch; None goes by memory and threads.
+    frames : int
+        How many pictures of the run are kept for its animation.
 
     Returns
     -------

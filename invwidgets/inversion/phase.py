@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..arguments import items, real_number, whole_number
@@ -34,11 +35,11 @@ class Phase:
         The rate at the end; by default it stays.
     jitter : int
         The range of the image's random shifts, in pixels.
+    restart : bool
+        Begin with the optimiser's momentum forgotten.
     jitter_end : int, optional
         The jitter of the last quarter, to which it falls or rises evenly, in even numbers; by
         default it stays.
-    restart : bool
-        Begin with the optimiser's momentum forgotten.
 
     Raises
     ------
@@ -89,6 +90,23 @@ class Phase:
             return self.jitter
         left = max(0.0, 1 - step / (0.75 * self.steps))
         return 2 * round((self.jitter_end + (self.jitter - self.jitter_end) * left) / 2)
+
+
+def stretched(phases: Sequence[Phase], steps: int) -> tuple[Phase, ...]:
+    """The same phases stretched or shrunk to ``steps`` steps in all.
+
+    >>> [phase.steps for phase in stretched([Phase(300, 1.0), Phase(100, 0.1)], 40)]
+    [30, 10]
+    """
+    total, done, ends = sum(phase.steps for phase in phases), 0, [0]
+    for phase in phases:
+        done += phase.steps
+        ends.append(round(steps * done / total))
+    return tuple(
+        replace(phase, steps=end - start)
+        for phase, start, end in zip(phases, ends, ends[1:], strict=False)
+        if end > start
+    )
 
 
 def checked_phases(given: Any) -> tuple[Phase, ...]:

@@ -7,63 +7,39 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..arguments import whole_number
-from ..energy.objectives import OBJECTIVES, Objective
-from ..errors import BadSettingError, SelectionError, UnknownNameError, shown, unknown_name
-from ..images import PhotoSource, Size, parse_size, photo_name, photos, read_photo
-from ..models.spec import Numbers
+from ..energy.objectives import OBJECTIVES, Objective, as_objective
+from ..errors import BadSettingError, SelectionError, shown
+from ..images import PhotoSource, check_there, parse_size, photo_name, photos, read_photo
 from ..models.zoo import DEFAULT_MODEL
-from ..representations.base import Region, Representation
+from ..representations.base import Representation
 from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
-from ..representations.stages import good_layer
 from ..representations.targets import TargetSource, fit_features, read_features
 from ..selection import ChannelSpec, Selection, centre_region, select
-from ..swappable import SavedPart, chosen, is_own
+from ..swappable import SavedPart, chosen
 from ..torch_state import own_state
 from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
-from .hardware.threads import fastest_threads
-from .own_parts import check_channels, check_own_objective, check_own_parts
+from .hardware.threads import cpu_threads, fastest_threads
+from .options import RunOptions, check_options
+from .parts import check_channels, check_objective, check_parts
 from .phase import MAX_STEPS
-from .presets import preset as make_preset
-from .presets import region_coverage, start_needs
-from .run import Run
+from .presets import preset_values, region_coverage, start_needs
+from .run import Run, threads_of_a_batch
 from .settings import InversionSettings, SettingChanges, parse_seeds, recorded_arguments
-from .window import find_window
+from .window import Window, find_window
 
 _ABSENT = object()
-Seeds = int | list[int] | tuple[int, ...] | range
-
-
-class RunOptions(SettingChanges, total=False):
-    """All that ``invert`` takes by keyword, besides what watches the run."""
-
-    target: TargetSource | None
-    weights: str | os.PathLike[str]
-    region: str | Region | None
-    channels: ChannelSpec
-    selection: Selection | None
-    seeds: Seeds | None
-    steps: int | None
-    size: Size | str | None
-    fit: str | None
-    preset: str
-    objective: str | Objective | None
-    unit: str | None
-    settings: InversionSettings | None
-    mean: float | Numbers | None
-    std: float | Numbers | None
-    forward_kwargs: Mapping[str, Any] | None
+_DEFAULT_SEEDS = (0, 1, 2, 3)
 
 
 @own_state()
@@ -71,24 +47,7 @@ def prepare(
     photo: PhotoSource | None = None,
     model: str | nn.Module | Representation = DEFAULT_MODEL,
     layer: str | None = None,
-    *,
-    target: TargetSource | None = None,
-    weights: str | os.PathLike[str] = "pretrained",
-    region: str | Region | None = None,
-    channels: ChannelSpec = None,
-    selection: Selection | None = None,
-    seeds: Seeds | None = None,
-    steps: int | None = None,
-    size: Size | str | None = None,
-    fit: str | None = None,
-    preset: str = "default",
-    objective: str | Objective | None = None,
-    unit: str | None = None,
-    settings: InversionSettings | None = None,
-    mean: float | Numbers | None = None,
-    std: float | Numbers | None = None,
-    forward_kwargs: Mapping[str, Any] | None = None,
-    **changes: Unpack[SettingChanges],
+    **options: Unpack[RunOptions],
 ) -> Run:
     """Check everything a run needs, and compute its target.
 
@@ -97,34 +56,8 @@ def prepare(
 
     Parameters
     ----------
-    photo, model, layer
+    photo, model, layer, **options
         As ``invert`` takes them.
-    target : torch.Tensor, numpy.ndarray, str or path, optional
-        Φ₀ itself instead of a photo, as ``invert`` takes it.
-    weights
-        As ``representation`` takes them.
-    region, channels, selection
-        What of the features to look at: as ``select`` takes it, or as it returns it.
-    seeds : int or list of int, optional
-        How many random starts (seeds 0 …), or which; 4 by default.
-    steps : int, optional
-        In all; the preset's own number by default.
-    size : int, (height, width) or str, optional
-        Of the images, in pixels; the network's own by default.
-    fit : str, optional
-        ``"crop"`` (by default) or ``"stretch"`` the photo to the size.
-    preset : str
-        ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
-    objective : str or Objective, optional
-        ``"inversion"`` by default, ``"maximise"`` where a unit is named.
-    unit : str, optional
-        ``"LAYER:CHANNEL"``, instead of a layer and channels.
-    settings : InversionSettings, optional
-        Instead of a preset; with their objective, size and seeds.
-    mean, std, forward_kwargs
-        As ``representation`` takes them.
-    **changes
-        Single fields of ``InversionSettings``.
 
     Returns
     -------
@@ -137,122 +70,251 @@ def prepare(
     InvwidgetsError
         With what was given, what there is, and the remedy.
     """
-    for name in changes:
-        if name not in SettingChanges.__annotations__:
-            raise unknown_name("setting", name, [*RunOptions.__annotations__])
-    if settings is not None:
-        objective = _settled(settings, preset, objective)
-    if selection is not None:
-        region, channels = _selected(selection, region, channels)
+    request = _request(photo, model, layer, options)
+    phi, size = _network(request)
+    arguments = _arguments(request, phi)
+    asked = select(phi, request.options.get("region"), request.options.get("channels"), size)
+    settings = _settings(request, phi, asked, size, arguments)
+    phi = _placed(phi, settings)
+    selection = _selection(request.objective, phi, asked, size)
+    _check(request, settings, phi, size)
+    window = find_window(phi, selection, size)
+    resources = _resources(settings, phi, size, window)
+    check_parts(settings, phi, size)
+    pixels, target = _target(request, settings, phi, selection, size)
+    return Run(
+        representation=phi,
+        photo=pixels,
+        photo_name=_name(request),
+        target=target,
+        selection=selection,
+        window=window,
+        settings=settings.replace(**resources),
+    )
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for, as far as it can be checked without the network.
+
+    ``options`` are as they were given; ``features`` are those of the target.
+    """
+
+    photo: PhotoSource | None
+    model: str | nn.Module | Representation
+    layer: str | None
+    objective: Objective
+    features: Tensor | None
+    steps: int | None
+    options: Mapping[str, Any]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Of the images, where one was given."""
+        given, whole = self.options.get("size"), self.whole
+        return parse_size(given) if given is not None else None if whole is None else whole.size
+
+    @property
+    def whole(self) -> InversionSettings | None:
+        """The whole settings, where they were given."""
+        return self.options.get("settings")
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The single settings."""
+        names = SettingChanges.__annotations__
+        return {name: value for name, value in self.options.items() if name in names}
+
+
+def _request(
+    photo: PhotoSource | None,
+    model: str | nn.Module | Representation,
+    layer: str | None,
+    options: Mapping[str, Any],
+) -> _Request:
+    check_options(options)
+    objective = as_objective(options.get("objective"))
+    if (whole := options.get("settings")) is not None:
+        objective = _settled(whole, options.get("preset"), objective)
+    part: Objective = chosen("inversion" if objective is None else objective, OBJECTIVES, Objective)
+    steps, features = options.get("steps"), None
     if steps is not None:
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
-    if unit is not None:
-        layer, channels = _unit(unit, layer, channels)
-    if objective is None:
-        objective = "inversion" if unit is None else "maximise"
-    part = _part(objective, unit, photo)
-    features = None if target is None else read_features(_wanted(target, photo, part))
-    given = None if settings is None else settings.size
-    given = given if size is None else parse_size(size)
+    if (target := options.get("target")) is not None:
+        features = read_features(_wanted(target, photo, part))
+    elif part.needs_photo:
+        check_there(_needed(photo, part))
+    if part.needs_unit:
+        _check_unit(part, photo, options.get("channels"))
+    return _Request(photo, model, layer, part, features, steps, options)
+
+
+def _network(request: _Request) -> tuple[Representation, tuple[int, int]]:
+    """The network cut at its layer, and the size of the images."""
+    model, options, size = request.model, request.options, request.size
     own = isinstance(model, nn.Module) and not isinstance(model, Representation)
-    if own and forward_kwargs is None and settings is not None:
-        forward_kwargs = _kept_arguments(settings)
     phi = find_representation(
         model,
-        layer,
-        weights,
-        mean=mean,
-        std=std,
-        size=given if own else None,
-        forward_kwargs=forward_kwargs,
+        request.layer,
+        options.get("weights", "pretrained"),
+        mean=options.get("mean"),
+        std=options.get("std"),
+        size=size if own else None,
+        forward_kwargs=_given_arguments(request, own),
     )
-    arguments = recorded_arguments(phi.forward_kwargs)
-    if settings is not None and settings.forward_kwargs not in (None, arguments):
-        raise BadSettingError(_other_arguments(settings.forward_kwargs or {}, phi, arguments or {}))
-    size = given or phi.size
-    if layer is None and not isinstance(model, Representation):
-        phi = phi.at(good_layer(phi.layers(size)).short_name)
-    info = phi.layer_info(size)
-    selection = select(phi, region, channels, size)
-    if settings is None:
-        coverage = region_coverage(phi, selection.region, size)
-        settings = make_preset(preset, phi, objective, steps, coverage, size, **changes)
-        seeds = 4 if seeds is None else seeds
-    else:
-        settings = settings.replace(**changes)
-        settings = settings if steps is None else settings.with_steps(steps)
-    settings = settings.replace(size=size, fit=fit or settings.fit, forward_kwargs=arguments)
-    if seeds is not None:
-        settings = settings.replace(seeds=parse_seeds(seeds))
-    check_channels(settings, phi)
-    device = resolve_device(settings.device)
+    return phi, size or phi.size
+
+
+def _given_arguments(request: _Request, own: bool) -> Mapping[str, Any] | None:
+    """What the forward of an own module is given; by default what whole settings say."""
+    given: Mapping[str, Any] | None = request.options.get("forward_kwargs")
+    if not own or given is not None or request.whole is None:
+        return given
+    kept = request.whole.forward_kwargs
+    for name, value in (kept or {}).items():
+        if isinstance(value, SavedPart):
+            raise BadSettingError(
+                f"these settings were made with the forward argument {name} = {shown(value.text)}, "
+                "of which they keep no more than these words: give forward_kwargs again"
+            )
+    return None if kept is None else dict(kept)
+
+
+def _arguments(request: _Request, phi: Representation) -> dict[str, Any] | None:
+    """The forward's arguments as settings keep them, refused where whole settings have others."""
+    arguments, whole = recorded_arguments(phi.forward_kwargs), request.whole
+    if whole is not None and whole.forward_kwargs not in (None, arguments):
+        raise BadSettingError(_other_arguments(whole.forward_kwargs or {}, phi, arguments or {}))
+    return arguments
+
+
+def _settings(
+    request: _Request,
+    phi: Representation,
+    selection: Selection,
+    size: tuple[int, int],
+    arguments: dict[str, Any] | None,
+) -> InversionSettings:
+    """The settings asked for, with no resources resolved."""
+    options, whole = request.options, request.whole
+    given = request.changes | {"size": size, "forward_kwargs": arguments}
+    for name, value in (("fit", options.get("fit")), ("seeds", options.get("seeds"))):
+        if value is not None:
+            given[name] = parse_seeds(value) if name == "seeds" else value
+    if whole is not None:
+        if request.steps is not None and "phases" not in given:
+            given["phases"] = whole.with_steps(request.steps).phases
+        return whole.replace(**given)
+    objective = options.get("objective")
+    values = preset_values(
+        options.get("preset", "default"),
+        phi,
+        "inversion" if objective is None else objective,
+        request.steps,
+        region_coverage(phi, selection.region, size),
+        size,
+        {"seeds": _DEFAULT_SEEDS} | given,
+    )
+    return InversionSettings(**values)
+
+
+def _placed(phi: Representation, settings: InversionSettings) -> Representation:
+    """The network on the run's device."""
     keep_freed_memory()
-    phi = phi.on(device)
+    phi = phi.on(resolve_device(settings.device))
     phi.digest  # noqa: B018  # found now: a network that has none is refused before the run
-    if part.needs_unit and selection.region is None and len(info.shape) == 3:
-        selection = Selection(centre_region(info, 1), selection.channels)
+    return phi
+
+
+def _selection(
+    objective: Objective, phi: Representation, asked: Selection, size: tuple[int, int]
+) -> Selection:
+    """What was asked for; of a unit, the cell in the middle if no region was named."""
+    info = phi.layer_info(size)
+    if objective.needs_unit and len(asked.channels or ()) != 1:
+        raise SelectionError(
+            f"{objective.name} is of one channel, and {len(asked.channels or ())} are selected: "
+            "give one, such as channels=12"
+        )
+    if objective.needs_unit and asked.region is None and len(info.shape) == 3:
+        return Selection(centre_region(info, 1), asked.channels)
+    return asked
+
+
+def _check(
+    request: _Request, settings: InversionSettings, phi: Representation, size: tuple[int, int]
+) -> None:
+    """Refuse settings that do not go with the network, the objective or one another."""
+    check_channels(settings, phi)
     check_layer(phi, size)
-    if missing := start_needs(settings.start, part):
+    if missing := start_needs(settings.start, request.objective):
         raise BadSettingError(f"start {shown(settings.start)} {missing}; choose start='noise'")
-    if features is not None and settings.start == "photo":
+    if settings.start == "photo" and request.features is not None:
         raise BadSettingError(
             "start 'photo' with a target: features have no photo to begin at; choose start='noise'"
         )
-    check_own_parts(settings, phi, size)
-    window = find_window(phi, selection, size)
-    threads = _threads(phi, settings)
+
+
+def _resources(
+    settings: InversionSettings,
+    phi: Representation,
+    size: tuple[int, int],
+    window: Window | None,
+) -> dict[str, Any]:
+    """Device, threads, micro-batch and precision, resolved."""
     window_size = size if window is None else (window.box.height, window.box.width)
+    threads = _threads(phi, settings)
     batch = plan_memory(phi, settings, size, threads, window_size)
-    settings = settings.replace(device=str(device), threads=threads, micro_batch=batch)
-    picture = None
-    if features is not None:
-        wanted = fit_features(features, phi, size)
-    elif part.needs_photo:
-        read = read_photo(_needed(photo, part), size, settings.fit, channels=phi.channels)
-        picture = read.clone()
-        wanted = cached_target(phi, picture)  # a copy, as the photo is: who holds the run may write
-        check_target(phi, wanted)
-    else:
-        wanted = part.reference(phi, selection)
-    if is_own(part, OBJECTIVES):
-        check_own_objective(part, wanted, selection)
-    run = Run(
-        representation=phi,
-        photo=picture,
-        photo_name=_name(None if picture is None else photo, target),
-        target=wanted,
-        selection=selection,
-        window=window,
-        settings=settings,
-    )
-    with run.cpu_threads():  # as the run will have them: the measurement is of such steps
+    with cpu_threads(threads_of_a_batch(phi, len(settings.seeds), batch, threads)):
         precision = resolve_precision(settings.precision, phi, window_size)
-    run.settings = settings.replace(precision=precision)
-    return run
+    return {
+        "device": str(phi.mean_color.device),
+        "threads": threads,
+        "micro_batch": batch,
+        "precision": precision,
+    }
 
 
-def _part(objective: str | Objective, unit: str | None, photo: PhotoSource | None) -> Objective:
-    """The objective, where it goes with what else was asked for."""
-    part: Objective = chosen(objective, OBJECTIVES, Objective)
-    if unit is None and part.needs_unit:
-        raise BadSettingError(f"{part.name}: say which unit, as unit='LAYER:CHANNEL'")
-    if unit is not None and not part.needs_unit:
+def _target(
+    request: _Request,
+    settings: InversionSettings,
+    phi: Representation,
+    selection: Selection,
+    size: tuple[int, int],
+) -> tuple[Tensor | None, Tensor]:
+    """The photo's pixels, if there is one, and the target; the run's own copies of both."""
+    part, pixels = request.objective, None
+    if request.features is not None:
+        target = fit_features(request.features, phi, size)
+    elif part.needs_photo:
+        photo = _needed(request.photo, part)
+        pixels = read_photo(photo, size, settings.fit, channels=phi.channels).clone()
+        target = cached_target(phi, pixels)
+        check_target(phi, target)
+    else:
+        target = part.reference(phi, selection)
+    check_objective(part, target, selection)
+    return pixels, target
+
+
+def _check_unit(part: Objective, photo: PhotoSource | None, channels: ChannelSpec) -> None:
+    if channels is None:
         raise BadSettingError(
-            f"unit {shown(unit)} goes with an objective such as 'maximise', not {part.name!r}"
+            f"{part.name}: say which channel, such as layer='blocks.5', channels=12"
         )
-    if unit is not None and photo is not None:
+    if photo is not None and not part.needs_photo:
         raise BadSettingError(
-            f"photo {shown(photo)} beside unit {shown(unit)}: a unit is maximised without a "
-            "photo; leave one of them out"
+            f"photo {shown(photo)} beside objective {part.name!r}, which takes no photo: leave one "
+            "of them out"
         )
-    return part
 
 
-def _name(photo: PhotoSource | None, target: TargetSource | None) -> str:
+def _name(request: _Request) -> str:
     """What figures call what is searched for."""
-    if target is not None:
+    if request.features is not None:
         return "the target"
-    return "" if photo is None else photo_name(photo)
+    photo = request.photo
+    return "" if photo is None or not request.objective.needs_photo else photo_name(photo)
 
 
 def _needed(photo: PhotoSource | None, part: Objective) -> PhotoSource:
@@ -287,17 +349,6 @@ def _threads(representation: Representation, settings: InversionSettings) -> int
     return fastest_threads()
 
 
-def _kept_arguments(settings: InversionSettings) -> dict[str, Any] | None:
-    """What settings say that a forward is to be given."""
-    for name, value in (settings.forward_kwargs or {}).items():
-        if isinstance(value, SavedPart):
-            raise BadSettingError(
-                f"these settings were made with the forward argument {name} = {shown(value.text)}, "
-                "of which they keep no more than these words: give forward_kwargs again"
-            )
-    return None if settings.forward_kwargs is None else dict(settings.forward_kwargs)
-
-
 def _other_arguments(kept: Mapping[str, Any], phi: Representation, given: Mapping[str, Any]) -> str:
     """How a forward is given other arguments than settings say."""
     names = [n for n in {**kept, **given} if n not in kept or kept[n] != given.get(n, _ABSENT)]
@@ -316,7 +367,7 @@ def _words(value: Any) -> str:
 
 
 def _settled(
-    settings: InversionSettings, preset: str, objective: str | Objective | None
+    settings: InversionSettings, preset: str | None, objective: str | Objective | None
 ) -> str | Objective:
     """The objective of whole settings; what says otherwise beside them is refused."""
     if not isinstance(settings, InversionSettings):
@@ -333,27 +384,3 @@ def _settled(
                 f"out, or give settings.replace({name}=…)"
             )
     return settings.objective  # type: ignore[return-value]  # a saved part is refused later
-
-
-def _selected(
-    selection: Selection, region: str | Region | None, channels: ChannelSpec
-) -> tuple[Region | None, tuple[int, ...] | None]:
-    if not isinstance(selection, Selection):
-        raise SelectionError(
-            f"selection {shown(selection)}: give what select(…) returns, or region= and channels="
-        )
-    if region is not None or channels is not None:
-        given = f"region {shown(region)}" if region is not None else f"channels {shown(channels)}"
-        raise SelectionError(f"{given} beside a selection: leave one of them out")
-    return selection.region, selection.channels
-
-
-def _unit(unit: str, layer: str | None, channels: ChannelSpec) -> tuple[str, ChannelSpec]:
-    name, _, channel = unit.rpartition(":") if isinstance(unit, str) else ("", "", "")
-    if not name or not re.fullmatch(r"\d{1,9}", channel, re.ASCII):
-        raise UnknownNameError(f"unit {shown(unit)}: write LAYER:CHANNEL, such as blocks.5:12")
-    if (layer not in (None, name)) or channels is not None:
-        raise BadSettingError(
-            f"unit {shown(unit)} names its layer and channel: leave the others out"
-        )
-    return name, int(channel)

@@ -49,15 +49,17 @@ with random weights, AlexNet, ResNet-18 and ResNet-50; ``benchmarks/quality.py``
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..arguments import one_of
-from ..energy.objectives import OBJECTIVES, Objective
+from ..arguments import one_of, whole_number
+from ..energy.objectives import OBJECTIVES, EnergyFunction, Objective, as_objective
 from ..energy.priors import TV_RANGE
+from ..errors import unknown_name
 from ..representations.base import Region, Representation
 from ..swappable import SavedPart, chosen
-from .phase import Phase
+from .phase import MAX_STEPS, Phase, stretched
 from .settings import InversionSettings
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
@@ -75,7 +77,7 @@ FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images grey
 def preset(
     name: str,
     representation: Representation,
-    objective: str | Objective | SavedPart = "inversion",
+    objective: str | Objective | EnergyFunction | SavedPart = "inversion",
     steps: int | None = None,
     coverage: float = 1.0,
     size: tuple[int, int] | None = None,
@@ -92,7 +94,7 @@ def preset(
         ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
     representation : Representation
         What will be inverted: settings go by what its layer does.
-    objective : str or Objective
+    objective : str, Objective or callable
         What is asked of the features.
     steps : int, optional
         In all; the preset's own number by default.
@@ -117,29 +119,49 @@ def preset(
     ----------
     CVPR15, section 3; IJCV16, section 3; ``docs/papers.md`` has every constant.
     """
+    for changed in changes:
+        if changed not in InversionSettings.__dataclass_fields__:
+            raise unknown_name("setting", changed, [*InversionSettings.__dataclass_fields__])
+    return InversionSettings(
+        **preset_values(name, representation, objective, steps, coverage, size, changes)
+    )
+
+
+def preset_values(
+    name: str,
+    representation: Representation,
+    objective: str | Objective | EnergyFunction | SavedPart,
+    steps: int | None,
+    coverage: float,
+    size: tuple[int, int] | None,
+    changes: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The fields of ``InversionSettings`` that a preset sets, and the changes; as ``preset``.
+
+    Raises ``UnknownNameError`` for a preset that does not exist.
+    """
     one_of(name, "preset", PRESETS)
-    part: Objective = chosen(objective, OBJECTIVES, Objective)
+    part: Objective = chosen(as_objective(objective), OBJECTIVES, Objective)
     size = size or representation.size
     if name == "default":
-        jitter = _shifts(representation, coverage, size) if part.measures_error else 0
-        settings = _default(representation, coverage, steps, size, jitter)
+        values = _default(representation, part, coverage, steps, size)
     elif name == "cvpr2015":
-        settings = _cvpr2015(representation, size)
+        values = _cvpr2015(representation, size)
     else:
-        settings = _ijcv2016(representation, part.slow_phase, size)
-    wanted = part.default_settings(name, representation.layer_info(size), size)
-    if "phases" in wanted:
-        wanted = wanted | {"phases": tuple(Phase(**phase) for phase in wanted["phases"])}
+        values = _ijcv2016(representation, part, size)
+    if part.starts_at_photo:
+        values["start"] = "photo"
     if representation.channels != 3:  # no photos' colors
-        settings = settings.replace(centre=None, tv_chroma=0.0)
-    settings = settings.replace(preset=name, objective=objective, **wanted)
+        values |= {"centre": None, "tv_chroma": 0.0}
+    values |= {"preset": name, "objective": objective}
     if steps is not None:
-        settings = settings.with_steps(steps)
-    if changes.get("parametrization", "pixels") != "pixels" and name == "default":
-        changes = {"optimizer": "adam"} | changes  # ours is an image pyramid's
-    if "phases" in changes and name == "default":
-        changes = {"tv_ramp": None} | changes  # half of their steps
-    return settings.replace(**changes)
+        steps = whole_number(steps, "steps", 1, MAX_STEPS)
+        values["phases"] = stretched(values["phases"], steps)
+    if name == "default" and changes.get("parametrization", "pixels") != "pixels":
+        values["optimizer"] = "adam"  # ours is an image pyramid's
+    if name == "default" and "phases" in changes:
+        values["tv_ramp"] = None  # half of their steps
+    return values | dict(changes)
 
 
 def region_coverage(
@@ -179,16 +201,29 @@ def _main_coverage(representation: Representation, size: tuple[int, int]) -> flo
 
 def _default(
     representation: Representation,
+    objective: Objective,
+    coverage: float,
+    steps: int | None,
+    size: tuple[int, int],
+) -> dict[str, Any]:
+    jitter = _shifts(representation, coverage, size) if objective.measures_error else 0
+    values = _of_layer(representation, coverage, steps, size, jitter)
+    own = objective.default_settings(representation.layer_info(size), size)
+    if "phases" in own:
+        own = own | {"phases": tuple(Phase(**phase) for phase in own["phases"])}
+    return values | own
+
+
+def _of_layer(
+    representation: Representation,
     coverage: float,
     steps: int | None,
     size: tuple[int, int],
     jitter: int,
-) -> InversionSettings:
+) -> dict[str, Any]:
     if representation.handcrafted:
-        tv_scale = _step_ratio(400, steps) if representation.smooth_if_hasty else 1.0
-        return InversionSettings(
-            phases=(Phase(400, 2.0, 0.0),), tv_weight=0.02 * tv_scale, centre=None
-        )
+        tv_scale = _step_ratio(400, steps) if representation.raises_noise else 1.0
+        return {"phases": (Phase(400, 2.0, 0.0),), "tv_weight": 0.02 * tv_scale, "centre": None}
     inverse_coverage = min(10.0, 1 / coverage)
     seen = min(1.0, _main_coverage(representation, size))
     default_steps = JITTERED_STEPS if jitter else round(min(150, 100 + 250 * seen))
@@ -199,15 +234,15 @@ def _default(
     if jitter:
         phase = replace(phase, jitter=jitter, jitter_end=0)
         tv_weight *= min(1.0, max(representation.layer_info(size).stride or (32,)) / 32)
-    return InversionSettings(
-        phases=(phase,),
-        alpha=2.0,
-        alpha_weight=0.001 * inverse_coverage**2,
-        tv_weight=tv_weight * inverse_coverage,
-        tv_boost=min(30.0, max(1.0, first_tv / tv_weight)),
-        tv_ramp=0.9 * (steps or default_steps) if jitter else None,
-        tv_chroma=TV_CHROMA * min(1.0, 2 * seen),
-    )
+    return {
+        "phases": (phase,),
+        "alpha": 2.0,
+        "alpha_weight": 0.001 * inverse_coverage**2,
+        "tv_weight": tv_weight * inverse_coverage,
+        "tv_boost": min(30.0, max(1.0, first_tv / tv_weight)),
+        "tv_ramp": 0.9 * (steps or default_steps) if jitter else None,
+        "tv_chroma": TV_CHROMA * min(1.0, 2 * seen),
+    }
 
 
 def _shifts(representation: Representation, coverage: float, size: tuple[int, int]) -> int:
@@ -239,7 +274,7 @@ def _step_ratio(default_steps: int, steps: int | None) -> float:
     return min(10.0, max(1.0, default_steps / (steps or default_steps)))
 
 
-def _cvpr2015(representation: Representation, size: tuple[int, int]) -> InversionSettings:
+def _cvpr2015(representation: Representation, size: tuple[int, int]) -> dict[str, Any]:
     pixels = size[0] * size[1]
     if representation.handcrafted:
         tv, energy = 1.0, CVPR2015_IMAGE_ENERGY
@@ -251,43 +286,46 @@ def _cvpr2015(representation: Representation, size: tuple[int, int]) -> Inversio
         colors = 1 if representation.grayscale else representation.channels
         energy = energy if colors == 3 else energy * colors / 3
         schedule = [(0.004, 100), (0.0004, 200), (0.00004, 100)]
-    return InversionSettings(
-        optimizer="momentum",
-        phases=tuple(Phase(count, rate, restart=True) for rate, count in schedule),
-        data_weight=1.0,
-        alpha_kind="element",
-        alpha_weight=8e-10 / 2 / energy * pixels * 80.0**6,
-        beta=2.0,
-        tv_weight=tv / 2 / energy * pixels * TV_RANGE**2,
-        bound=None,
-        start="cvpr2015",
-        centre=None,
-        image_energy=energy,
-    )
+    return {
+        "optimizer": "momentum",
+        "phases": tuple(Phase(count, rate, restart=True) for rate, count in schedule),
+        "data_weight": 1.0,
+        "alpha_kind": "element",
+        "alpha_weight": 8e-10 / 2 / energy * pixels * 80.0**6,
+        "beta": 2.0,
+        "tv_weight": tv / 2 / energy * pixels * TV_RANGE**2,
+        "bound": None,
+        "start": "cvpr2015",
+        "centre": None,
+        "image_energy": energy,
+    }
 
 
 def _ijcv2016(
-    representation: Representation, slow_phase: bool, size: tuple[int, int]
-) -> InversionSettings:
+    representation: Representation, objective: Objective, size: tuple[int, int]
+) -> dict[str, Any]:
     coverage = field_coverage(representation, size)
     weight = 300.0 if coverage <= 1 / 4 else 100.0 if coverage <= 2 / 3 else 20.0
     weight = weight if coverage <= 1 else 1.0
+    if objective.higher_is_better:  # activation maximization, of one unit, and caricature
+        field = representation.layer_info(size).receptive_field or size
+        weight = 10_000 / max(field) ** 2 if objective.needs_unit else 1.0
     rate = 0.05 * 80.0**2 / 6
     phases: tuple[Phase, ...] = (Phase(300, rate, jitter=_quarter_stride(representation, size)),)
     if representation.handcrafted:
         phases = (Phase(300, rate),)
-    elif slow_phase:
+    elif not objective.higher_is_better:
         phases = (*phases, Phase(50, rate / 10, restart=True))
-    return InversionSettings(
-        optimizer="adagrad-momentum",
-        phases=phases,
-        data_weight=weight,
-        alpha_weight=1.0,
-        tv_weight=1.0,
-        bound=160.0,
-        start="ijcv2016",
-        centre=None,
-    )
+    return {
+        "optimizer": "adagrad-momentum",
+        "phases": phases,
+        "data_weight": weight,
+        "alpha_weight": 1.0,
+        "tv_weight": 1.0,
+        "bound": 160.0,
+        "start": "ijcv2016",
+        "centre": None,
+    }
 
 
 def _quarter_stride(representation: Representation, size: tuple[int, int]) -> int:

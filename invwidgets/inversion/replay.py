@@ -84,16 +84,13 @@ def code_for(result: Reconstruction, photo: str | None = None) -> str:
         ]
     if result.target is not None:
         arguments.append(f"target={photo or repr('result.safetensors')}")
-    if objective.needs_unit:
-        channel = (result.selection.channels or (0,))[0]
-        arguments[1] = f"unit={f'{result.layer}:{channel}'!r}"
     if result.weights not in ("pretrained", "as given"):
         name = "random" if result.weights == "random weights" else result.weights
         arguments.append(f"weights={name!r}")
     region, channels = result.selection.region, result.selection.channels
     if region is not None:
         arguments.append(f"region={tuple(region)!r}")
-    if channels is not None and not objective.needs_unit:
+    if channels is not None:
         arguments.append(f"channels={_ranges(channels)!r}")
     seeds = settings.seeds
     counted = seeds == tuple(range(len(seeds)))
@@ -124,9 +121,7 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
         arguments = [f"preset={settings.preset!r}"]
     except InvwidgetsError:  # a network of one's own, or weights that have moved
         base, arguments = InversionSettings(), []
-    if settings.objective != (
-        "maximise" if objective_of(settings.objective).needs_unit else "inversion"
-    ):
+    if settings.objective != "inversion":
         arguments.append(f"objective={_code(settings.objective)}")
     if base.phases == settings.phases:
         arguments.append(f"steps={settings.steps}")

@@ -50,7 +50,9 @@ _FRAME_SEEDS = 9
 class _Record:
     """What the result needs of the steps taken so far."""
 
-    wanted: set[int] = field(default_factory=set)  # the steps of which pictures are kept
+    wanted: set[int]  # the steps of which pictures are kept
+    settings: InversionSettings  # with the phases that the search was extended by
+    next_phase: Phase | None = None
     last: Step | None = None
     seconds: float = 0.0
     energies: dict[str, list[Tensor]] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class _Record:
     frame_steps: list[int] = field(default_factory=list)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A run made ready by ``prepare``: all is resolved, checked and computed but the search itself.
 
@@ -86,7 +88,7 @@ class Run:
     window : Window or None
         What of the images is computed; None for all.
     settings : InversionSettings
-        With no ``"auto"`` left.
+        With no ``"auto"`` left. A run is frozen; only what its search has recorded changes.
     """
 
     representation: Representation
@@ -96,8 +98,19 @@ class Run:
     selection: Selection
     window: Window | None
     settings: InversionSettings
-    _record: _Record = field(default_factory=_Record, init=False, repr=False)
-    _next_phase: Phase | None = field(default=None, init=False, repr=False)
+    _records: list[_Record] = field(default_factory=list, init=False, repr=False)  # the latest one
+
+    @property
+    def _record(self) -> _Record:
+        if not self._records:
+            self._begin()
+        return self._records[0]
+
+    def _begin(self) -> _Record:
+        """The record of a search that begins."""
+        wanted = _frame_steps(self.settings.frames, self.settings.steps)
+        self._records[:] = [_Record(wanted, self.settings)]
+        return self._records[0]
 
     @property
     def objective(self) -> Objective:
@@ -120,14 +133,16 @@ class Run:
     @property
     def workers(self) -> int:
         """How many micro-batches run side by side."""
-        parts = math.ceil(len(self.settings.seeds) / (self.settings.micro_batch or 1))
-        return num_workers(self.representation, parts, self.settings.threads or 1)
+        chosen = self.settings
+        return _workers(self.representation, len(chosen.seeds), chosen.micro_batch, chosen.threads)
 
     @property
     def threads_per_batch(self) -> int | None:
         """The CPU threads of one micro-batch; None leaves torch as it is."""
-        threads = self.settings.threads
-        return None if threads is None else max(1, threads // self.workers)
+        chosen = self.settings
+        return threads_of_a_batch(
+            self.representation, len(chosen.seeds), chosen.micro_batch, chosen.threads
+        )
 
     def cpu_threads(self) -> AbstractContextManager[int]:
         """Torch with the CPU threads of one micro-batch inside the block."""
@@ -147,7 +162,7 @@ class Run:
         where the start ``photo`` begins, by default the photo. Call it within ``cpu_threads()``. To
         stop is to cease iterating; ``result`` is then of the steps taken.
         """
-        self._record = _Record(_frame_steps(self.settings.frames, self.settings.steps))
+        record = self._begin()
         with ExitStack() as stack:
             pool = None
             if self.workers > 1:
@@ -172,15 +187,15 @@ class Run:
             )
             began = time.perf_counter()
             for step in search:
-                self._record.seconds += time.perf_counter() - began
+                record.seconds += time.perf_counter() - began
                 self._add(step)
                 yield step
                 began = time.perf_counter()
 
     def extend(self, phase: Phase) -> None:
         """Let a search that took its last step go on with ``phase``, warm: iterate it further."""
-        self.settings = self.settings.extended(phase)
-        self._next_phase = phase
+        record = self._record
+        record.settings, record.next_phase = record.settings.extended(phase), phase
 
     def finish(
         self, callback: Callable[[Step], Any] | None = None, knobs: Knobs | None = None
@@ -196,7 +211,7 @@ class Run:
             with self.cpu_threads():
                 for step in self.steps(knobs):
                     if callback is not None and _stops(callback(step)):
-                        stopped = step.index + 1 < self.settings.steps
+                        stopped = step.index + 1 < self.searched.steps
                         break
         except KeyboardInterrupt:
             if self.last is None:
@@ -228,6 +243,11 @@ class Run:
     def done(self) -> int:
         """How many steps have been taken."""
         return 0 if self.last is None else self.last.index + 1
+
+    @property
+    def searched(self) -> InversionSettings:
+        """The settings, with the phases that the search was extended by."""
+        return self._record.settings
 
     @property
     def seconds(self) -> float:
@@ -272,7 +292,7 @@ class Run:
             weights=phi.weights,
             layer=phi.layer,
             selection=self.selection,
-            settings=self.settings,
+            settings=record.settings,
             **scores._asdict(),
             energies=self.energies(),
             seconds=record.seconds,
@@ -297,7 +317,8 @@ class Run:
     # ----
 
     def _take_phase(self) -> Phase | None:
-        phase, self._next_phase = self._next_phase, None
+        record = self._record
+        phase, record.next_phase = record.next_phase, None
         return phase
 
     def _add(self, step: Step) -> None:
@@ -326,6 +347,20 @@ class Run:
         small = torch.nn.functional.interpolate(images, side, mode="bilinear", antialias=True)
         self._record.frames.append(small.mul(255).round().clamp(0, 255).to(torch.uint8).cpu())
         self._record.frame_steps.append(step.index)
+
+
+def _workers(phi: Representation, seeds: int, micro_batch: int | None, threads: int | None) -> int:
+    """How many micro-batches run side by side."""
+    return num_workers(phi, math.ceil(seeds / (micro_batch or 1)), threads or 1)
+
+
+def threads_of_a_batch(
+    phi: Representation, seeds: int, micro_batch: int | None, threads: int | None
+) -> int | None:
+    """The CPU threads of one micro-batch; None leaves torch as it is."""
+    if threads is None:
+        return None
+    return max(1, threads // _workers(phi, seeds, micro_batch, threads))
 
 
 def _stops(answer: Any) -> bool:

@@ -30,7 +30,7 @@ from ..images import PhotoSource
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from .knobs import checked_knobs
-from .prepare import RunOptions
+from .options import RunOptions
 from .progress import Progress, State
 from .result import KnobChange, Reconstruction
 from .task import Owner, Task

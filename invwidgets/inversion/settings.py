@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from ..arguments import as_whole, items, one_of, real_number, whole_number, whole_numbers
-from ..energy.objectives import OBJECTIVES, Objective
+from ..energy.objectives import OBJECTIVES, EnergyFunction, Objective, as_objective
 from ..energy.priors import Prior, checked_priors
 from ..errors import BadSettingError, shown, unknown_name
 from ..images import check_fit, parse_size
@@ -19,7 +19,7 @@ from ..search.optimizers import OPTIMIZERS, Optimizer
 from ..search.parametrizations import PARAMETRIZATIONS, Parametrization
 from ..swappable import SavedPart, checked, from_plain, in_full, to_plain
 from ..tables import html_table
-from .phase import MAX_STEPS, Phase, checked_phases
+from .phase import MAX_STEPS, Phase, checked_phases, stretched
 
 # Beyond these is a slip of the keyboard, refused at once; sizes are limited in images.MAX_SIDE.
 MAX_SEEDS = 1_000_000
@@ -57,8 +57,8 @@ class InversionSettings:
     ----------
     preset : str
         What they were made from; ``"custom"`` if by hand.
-    objective : str or Objective
-        What is asked of the features.
+    objective : str, Objective or callable
+        What is asked of the features; a function is kept as an ``Objective``.
     optimizer : str or Optimizer
         The update rule.
     parametrization : str or Parametrization
@@ -132,7 +132,7 @@ class InversionSettings:
     """
 
     preset: str = "custom"
-    objective: str | Objective | SavedPart = "inversion"
+    objective: str | Objective | EnergyFunction | SavedPart = "inversion"
     optimizer: str | Optimizer | SavedPart = "multiscale-adam"
     parametrization: str | Parametrization | SavedPart = "pixels"
     priors: tuple[Prior | SavedPart, ...] = ()
@@ -182,7 +182,7 @@ class InversionSettings:
     def __post_init__(self) -> None:
         for name in _REALS:
             self._set(name, checked_real(name, getattr(self, name)))
-        checked(self.objective, OBJECTIVES, Objective)
+        self._set("objective", checked(as_objective(self.objective), OBJECTIVES, Objective))
         checked(self.optimizer, OPTIMIZERS, Optimizer)
         checked(self.parametrization, PARAMETRIZATIONS, Parametrization)
         self._set("priors", checked_priors(self.priors))
@@ -231,17 +231,7 @@ class InversionSettings:
     def with_steps(self, steps: int) -> InversionSettings:
         """The same phases stretched or shrunk to ``steps`` steps in all."""
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
-        ends, done = [], 0
-        for phase in self.phases:
-            done += phase.steps
-            ends.append(round(steps * done / self.steps))
-        starts = [0, *ends[:-1]]
-        phases = [
-            dataclasses.replace(phase, steps=end - start)
-            for phase, start, end in zip(self.phases, starts, ends, strict=True)
-            if end > start
-        ]
-        return self.replace(phases=tuple(phases))
+        return self.replace(phases=stretched(self.phases, steps))
 
     def extended(self, phase: Phase) -> InversionSettings:
         """A run that goes on with ``phase`` after its end; what came before stays as it was."""
@@ -269,10 +259,6 @@ class InversionSettings:
             plain["phases"] = tuple(Phase(**phase) for phase in plain.get("phases", ()))
         except TypeError as error:
             raise BadSettingError(f"phases {shown(plain['phases'])}: {error}") from None
-        if "centre" not in plain:  # files of 0.1
-            plain["centre"] = None  # the network's mean
-            if plain.get("tv_ramp") is None:
-                plain["tv_ramp"] = 0.7 * sum(phase.steps for phase in plain["phases"])
         plain["seeds"] = tuple(plain.get("seeds", ()))
         if plain.get("size") is not None:
             plain["size"] = tuple(plain["size"])

@@ -77,7 +77,7 @@ class Task:
     def extend(self) -> None:
         """Take up a finished run again, warm: some more steps with the knobs as they are now."""
         if self.run is not None and not self.future.done():
-            self.run.extend(_warm_phase(self.run.settings))
+            self.run.extend(_warm_phase(self.run.searched))
             self.drive()
 
     def drive(self) -> None:
@@ -110,7 +110,7 @@ class Task:
 
     def _search(self, run: Run) -> bool:
         """Whether the run is over, by its end or a stop; False where it rests or gives way."""
-        while run.done < run.settings.steps and not self._ends():
+        while run.done < run.searched.steps and not self._ends():
             with self._owner.lock:
                 single = self.paused and self.single_steps > 0
                 self.single_steps -= single
@@ -136,7 +136,7 @@ class Task:
 
     def _measure(self, run: Run) -> None:
         with self._owner.lock:
-            future, self.ended = self.future, run.done == run.settings.steps
+            future, self.ended = self.future, run.done == run.searched.steps
         state: State = "finished" if self.ended else "stopped"
         try:
             self._report(run, state, picture=True)
@@ -165,7 +165,7 @@ class Task:
                 self._frame = frame_of(run, run.last)
                 self._picture_seconds = time.perf_counter() - self._last_echo
             frame = self._frame
-        steps, seconds = run.settings.steps, run.seconds
+        steps, seconds = run.searched.steps, run.seconds
         progress = Progress(self.number, state, run.done, steps, seconds, frame, result, run=run)
         self._owner.tell(self, progress)
 

@@ -110,7 +110,8 @@ def walk(
         return Walk(blends, blends, straight, straight)
     size = (result.photo.shape[-2], result.photo.shape[-1])
     run = prepare(
-        result.photo, representation, selection=result.selection, size=size, seeds=1, start="photo",
+        result.photo, representation, region=result.selection.region,
+        channels=result.selection.channels, size=size, seeds=1, start="photo",
         phases=[Phase(steps, RATE, LAST_RATE)], tv_weight=result.settings.tv_weight, tv_boost=1.0,
         alpha_weight=result.settings.alpha_weight, alpha=result.settings.alpha,
         device=str(representation.mean_color.device),

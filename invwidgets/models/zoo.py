@@ -75,7 +75,7 @@ class Network:
     mean_color: Numbers | None = None
     grayscale: bool = False
     handcrafted: bool = False
-    smooth_if_hasty: bool = True
+    raises_noise: bool = False
     arguments: ForwardArguments = field(default_factory=ForwardArguments, compare=False)
     preprocessing: str = ""
     found: Found = field(default_factory=Found, init=False, repr=False, compare=False)

@@ -151,8 +151,8 @@ class Representation(nn.Module, ABC):
         Only grey values matter, so that a search moves one channel, not three.
     handcrafted : bool
         Made of filters and histograms by design, without learnt weights.
-    smooth_if_hasty : bool
-        Fewer steps than usual want more total variation.
+    raises_noise : bool
+        The faintest noise has features as strong as a photo's, as in HOG.
     """
 
     name: str
@@ -162,7 +162,7 @@ class Representation(nn.Module, ABC):
     mean_color: Tensor
     grayscale: bool = False
     handcrafted: bool = False
-    smooth_if_hasty: bool = True
+    raises_noise: bool = False
 
     @property
     def channels(self) -> int:

@@ -33,6 +33,7 @@ from .base import Layer, Region, Representation
 from .fusion import drop_dead_code, fold_batch_norms, fuse_convolutions
 from .outputs import Place, in_name, spellings
 from .receptive_fields.tracer import ReceptiveField
+from .stages import default_layer
 from .tracing import CallNames, Trace, TracedLayer, trace_layers
 
 _SAME = 1e-3  # relative difference up to which a rewritten network is the same network
@@ -59,7 +60,7 @@ class NetworkRepresentation(Representation):
         super().__init__()
         self.name, self.size, self.weights = network.name, network.size, network.weights
         self.grayscale, self.handcrafted = network.grayscale, network.handcrafted
-        self.smooth_if_hasty = network.smooth_if_hasty
+        self.raises_noise = network.raises_noise
         self.scale: Tensor
         self.shift: Tensor
         like = _like(network)
@@ -75,7 +76,9 @@ class NetworkRepresentation(Representation):
                 f"{network.name} returns {trace.beyond}, not one tensor of features: name a "
                 f"layer; it has {traced[0].info.name} … {traced[-1].info.name}"
             )
-        self.layer = traced[trace.last].info.name if layer is None else layer
+        if layer is None:
+            layer = default_layer([t.info for t in traced], trace.last).short_name
+        self.layer = layer
         self._index = find_layer(self.layer, network, trace).info.index
         # neither is listed among the modules: what many share, nobody reaches by its parts
         self.__dict__["_network"] = network

@@ -135,7 +135,10 @@ def representation(
         A name of ``list_models()``, ``"timm/NAME"``, or a module that takes (N, C, H, W). A
         ``Representation`` is handed back, cut at ``layer`` if one is named.
     layer : str, optional
-        A layer's name, the papers' name for it, or the path of a module; the last by default.
+        A layer's name, the papers' name for it, or the path of a module. By default the network's
+        own output if that is a map; of a network that ends in a vector, such as a classifier, a
+        stage a third of the way down; of a ``Representation`` its own layer. Every function,
+        widget and command uses this default.
     weights : str or path
         ``"pretrained"``, ``"random"`` (seeded), or a state dict (``.pt``, ``.pth``,
         ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own,

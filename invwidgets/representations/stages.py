@@ -3,7 +3,7 @@
 >>> layers = representation("efficientnet_lite0").layers()
 >>> [stage.short_name for stage in stages(layers)][1:4]
 ['blocks.0', 'blocks.1', 'blocks.2']
->>> good_layer(layers).short_name, find_layer(layers, "stage3").short_name
+>>> default_layer(layers).short_name, find_layer(layers, "stage3").short_name
 ('blocks.2', 'blocks.2')
 """
 
@@ -61,12 +61,16 @@ def stages(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[Layer, ...
     return _thinned(kept or list(layers), most)
 
 
-def good_layer(layers: Sequence[Layer]) -> Layer:
-    """Where to begin. A network that ends in a map, as a descriptor does or one cut by its owner,
-    is what is asked about: its end. Of one that ends in a vector, such as a classifier, a stage a
-    third of the way down that is a map and, where there is one, does not see everything at once."""
-    if layers[-1].shape[1:] not in ((), (1, 1)):
-        return layers[-1]
+def default_layer(layers: Sequence[Layer], last: int = -1) -> Layer:
+    """The layer of a network where nobody names one: the one rule of Python, shell and widgets.
+
+    ``last`` is the place of the network's own output. If that is a map, as of a descriptor or of a
+    network cut by its owner, it is the default. Of a network that ends in a vector, such as a
+    classifier, the default is a stage a third of the way down that is a map and, where there is
+    one, does not see everything at once.
+    """
+    if layers[last].shape[1:] not in ((), (1, 1)):
+        return layers[last]
     found = [layer for layer in stages(layers) if len(layer.shape) == 3]
     local = [layer for layer in found if not layer.is_global]
     blocks = _blocks(layers)

@@ -24,7 +24,7 @@ from torch.optim.adam import adam
 
 from ..errors import OwnPartError, shown
 from ..representations.receptive_fields.tracer import Box
-from ..swappable import Part, SavedPart, asked, chosen, in_full, is_own
+from ..swappable import Part, SavedPart, asked, chosen, in_full
 from .colors import color_basis, mixed
 from .pyramid import pyramid, upsample
 from .starts import cvpr2015_energy
@@ -44,6 +44,8 @@ class Optimizer(Part):
 
     Attributes
     ----------
+    side_by_side : bool
+        Copies of it may update parts of the seeds at once, each on a thread.
     needs_pixels : bool
         It only works on images (S, C, H, W), not on other parameters of them.
     """
@@ -51,9 +53,15 @@ class Optimizer(Part):
     kind = "optimizer"
     remedy = "has update(self, parameters, gradient, rates)"
 
+    side_by_side: bool = False
+    """Whether copies of it may update parts of the seeds at once, each on a thread."""
     needs_pixels: bool = False
     """Whether it only works on images (S, C, H, W), not on other parameters of them."""
     _memory: tuple[Tensor, ...] = ()
+
+    def for_run(self, image_energy: float | None, seen: Box | None) -> Optimizer:
+        """A copy for one run. Of the run's own it may take σ², and the pixels a region sees."""
+        return copy.copy(self)
 
     def start(self, parameters: Tensor, steps: int) -> None:
         """Make what is to be remembered of parameters (S, …), in a run of about ``steps`` steps."""
@@ -84,6 +92,7 @@ class Adam(Optimizer):
     """Adam (Kingma & Ba 2015): rates are 0-255 units a step, whatever the energy's scale."""
 
     name = "adam"
+    side_by_side = True
 
     def __init__(self, momentum: float = 0.9, decay: float = 0.999) -> None:
         self.momentum, self.decay = momentum, decay
@@ -131,6 +140,7 @@ class MultiscaleAdam(Optimizer):
     """
 
     name = "multiscale-adam"
+    side_by_side = True
     needs_pixels = True
     level_rule = Adam
 
@@ -138,6 +148,11 @@ class MultiscaleAdam(Optimizer):
         self, levels: int = 6, decorrelated: bool | None = None, seen: Box | None = None
     ) -> None:
         self.levels, self.decorrelated, self.seen = levels, decorrelated, seen
+
+    def for_run(self, image_energy: float | None, seen: Box | None) -> MultiscaleAdam:
+        rule = copy.copy(self)
+        rule.seen = seen if self.seen is None else self.seen
+        return rule
 
     def start(self, parameters: Tensor, steps: int) -> None:
         self._box = self._apart(parameters.shape[-2], parameters.shape[-1])
@@ -206,9 +221,15 @@ class Momentum(Optimizer):
     """
 
     name = "momentum"
+    side_by_side = True
 
     def __init__(self, energy: float | None = None) -> None:
         self.energy = energy
+
+    def for_run(self, image_energy: float | None, seen: Box | None) -> Momentum:
+        rule = copy.copy(self)
+        rule.energy = image_energy if self.energy is None else self.energy
+        return rule
 
     def start(self, parameters: Tensor, steps: int) -> None:
         self._velocity = torch.zeros_like(parameters)
@@ -225,6 +246,7 @@ class AdagradMomentum(Optimizer):
     """IJCV16's descent (section 3.4): G ← 0.9 G + g², m ← 0.9 m − g / (1/r + √G), z ← z + m."""
 
     name = "adagrad-momentum"
+    side_by_side = True
 
     def start(self, parameters: Tensor, steps: int) -> None:
         self._squares, self._velocity = torch.zeros_like(parameters), torch.zeros_like(parameters)
@@ -310,25 +332,17 @@ def start_optimizer(
 ) -> Optimizer:
     """A copy of an update rule, started for parameters (S, …) and about ``steps`` steps.
 
-    ``energy`` is what the rule ``momentum`` takes as σ² where it has none, ``seen`` what the rule
-    ``multiscale-adam`` takes as the pixels that a region sees.
+    ``energy`` is σ² of CVPR15, ``seen`` the pixels that a region sees: ``Optimizer.for_run``.
 
     Raises ``UnknownNameError``, ``BadSettingError`` or ``OwnPartError``.
     """
-    rule: Optimizer = copy.copy(chosen(optimizer, OPTIMIZERS, Optimizer))
-    if isinstance(rule, Momentum) and rule.energy is None:
-        rule.energy = energy
-    if isinstance(rule, MultiscaleAdam) and rule.seen is None:
-        rule.seen = seen
-    if is_own(rule, OPTIMIZERS):
-        asked(rule, "start", lambda: rule.start(parameters, steps))
-    else:
-        rule.start(parameters, steps)
+    rule: Optimizer = chosen(optimizer, OPTIMIZERS, Optimizer).for_run(energy, seen)
+    asked(rule, "start", lambda: rule.start(parameters, steps))
     return rule
 
 
-def update_own(rule: Optimizer, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
-    """A step of a user's own rule, which must be in place.
+def updated(rule: Optimizer, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
+    """A step of a rule, which must be in place.
 
     Raises ``OwnPartError``.
     """

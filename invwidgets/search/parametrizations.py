@@ -139,7 +139,7 @@ def parameters_of(part: Parametrization, z: Tensor) -> Tensor:
 
 
 def check_parametrization(part: Parametrization, z: Tensor) -> None:
-    """Refuse a user's own whose image has another shape than the search's, or no gradient.
+    """Refuse one whose image has another shape than the search's, or no gradient.
 
     Raises ``OwnPartError``.
     """

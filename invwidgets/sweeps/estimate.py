@@ -80,8 +80,6 @@ def _tried(job: Job) -> float | None:
 
 
 def _selected(task: dict[str, Any]) -> dict[str, Any]:
-    if task["unit"]:
-        return {"region": task["region"], "unit": f"{task['layer']}:{task['channels'][0]}"}
     return {"region": task["region"], "channels": task["channels"]}
 
 

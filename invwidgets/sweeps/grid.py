@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..arguments import as_whole, items
+from ..arguments import as_whole, is_flag, items
 from ..errors import BadSettingError, own_words, shown, shown_path, unknown_name
 from ..images import parse_size
 from ..inversion.settings import SettingChanges, parse_seeds
@@ -256,10 +256,14 @@ def _regions(given: Any) -> tuple[tuple[int, ...] | None, ...]:
 
 
 def _channels(given: Any) -> tuple[Any, ...]:
-    """Each value is what ``select`` takes: ``[0, 1]`` are two values, ``[[0, 1]]`` is one."""
+    """A selection as ``select`` takes it, or a list of them: ``[0, 1]`` is one of two channels,
+    ``[[0, 1], [2]]`` are two."""
+    values = _listed("channels", given)
+    if all(as_whole(value) is not None or is_flag(value) for value in values):
+        values = [values]
     found = []
-    for value in _listed("channels", given):
-        listed = items(value)
+    for value in values:
+        listed = items(value) if as_whole(value) is None else [value]
         found.append(tuple(listed) if listed is not None else value)
     return tuple(dict.fromkeys(None if value == "all" else value for value in found))
 
@@ -315,7 +319,7 @@ def words_of(axis: str, value: Any) -> str:
     ('3:8,3:8', '0.01')
     """
     if value is None:
-        return {"region": "everything", "channels": "all", "layer": "the last"}.get(axis, "none")
+        return {"region": "everything", "channels": "all", "layer": "by default"}.get(axis, "none")
     if axis == "region":
         return "{}:{},{}:{}".format(*value)
     if axis in ("photo", "target"):

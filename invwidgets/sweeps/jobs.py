@@ -76,7 +76,6 @@ class _Asked:
     selection: Selection
     settings: InversionSettings
     needs_photo: bool
-    needs_unit: bool
     content: dict[str, Any]
 
 
@@ -97,7 +96,7 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
     try:
         selection = select(phi, point.region, point.channels, size)  # type: ignore[arg-type]
         if part.needs_unit and len(selection.channels or ()) != 1:
-            return f"{part.name} wants one channel a job: give channels=[0, 1, …]"
+            return f"{part.name} wants one channel a job: give channels=[[0], [1], …]"
         coverage = region_coverage(phi, selection.region, size)
     except SelectionError as error:  # another layer may well have that region
         return str(error)
@@ -123,7 +122,7 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
         "dtype": settings.precision,
         "engine": __version__,
     }
-    return _Asked(phi, selection, settings, part.needs_photo, part.needs_unit, content)
+    return _Asked(phi, selection, settings, part.needs_photo, content)
 
 
 def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
@@ -153,7 +152,6 @@ def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
         "layer": asked.content["layer"],
         "region": asked.selection.region,
         "channels": asked.selection.channels,
-        "unit": asked.needs_unit,
         "settings": asked.settings.to_dict(),
     }
     weight = asked.settings.steps * len(asked.settings.seeds)

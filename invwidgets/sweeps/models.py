@@ -24,7 +24,7 @@ from ..representations.registry import representation
 
 @lru_cache(maxsize=8)
 def network(model: str, weights: str) -> Representation:
-    """A model by its name, cut at its last layer; ``at`` cuts it elsewhere.
+    """A model by its name, cut at its default layer; ``at`` cuts it elsewhere.
 
     Raises ``UnknownNameError`` for a name that leads nowhere, ``RepresentationError`` for a factory
     that gives no network.
@@ -47,7 +47,7 @@ def network(model: str, weights: str) -> Representation:
 
 @lru_cache(maxsize=64)
 def cut(model: str, weights: str, layer: str | None) -> Representation:
-    """A model cut at a layer, the last by default; equal cuts are one object."""
+    """A model cut at a layer, ``representation``'s default if None; equal cuts are one object."""
     whole = network(model, weights)
     return whole if layer is None else whole.at(layer)
 

@@ -100,9 +100,10 @@ class Sweep:
         Names that ``representation`` takes, or ``package.module:function`` of your own that returns
         a representation and that every worker can import.
     layers
-        Names; a mapping gives each model its own. The last layer by default.
+        Names; a mapping gives each model its own. By default as in ``representation``.
     regions, channels
-        As ``invert`` takes them; ``channels=[0, 1]`` are two values, ``[[0, 1]]`` is one.
+        As ``invert`` takes them, or a list of such selections: ``channels=[0, 1]`` is one of two
+        channels, ``[[0, 1], [2]]`` are two.
     settings
         By name what ``invert`` takes by keyword (``preset``, ``steps``, ``tv_weight``, …), a value
         or a list of values. ``precision`` is float32 and ``frames`` 0 unless said otherwise.

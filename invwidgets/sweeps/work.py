@@ -86,8 +86,6 @@ def inverted(task: dict[str, Any]) -> Reconstruction:
             raise InvwidgetsError(
                 f"target {target!r} has changed since the sweep was planned: run it again"
             )
-    if task["unit"]:
-        options = {"region": task["region"], "unit": f"{task['layer']}:{task['channels'][0]}"}
     settings = InversionSettings.from_dict(task["settings"])
     with cpu_threads(1):
         result = invert(

@@ -12,7 +12,6 @@ import traitlets as t
 from ..images import parse_size, read_photo
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.registry import representation
-from ..representations.stages import good_layer
 from .closing import close_all
 from .loop import Loop
 from .parts import Markup, classed, note
@@ -94,12 +93,10 @@ class ChannelSelector(w.VBox):
         self.observe(self._have_features, "features")
         self._arrange()
         if photo is not None:
-            phi = representation(model, weights=weights)
+            phi = representation(model, layer or None, weights)
             wanted = parse_size(size) if size is not None else phi.size
-            name = layer or good_layer(phi.layers(wanted)).name
-            cut = phi.at(name)
-            self.show_layer(cut.layer_info(wanted).shape[0])
-            self.features = cut.target(read_photo(photo, wanted, channels=phi.channels))[0]
+            self.show_layer(phi.layer_info(wanted).shape[0])
+            self.features = phi.target(read_photo(photo, wanted, channels=phi.channels))[0]
             self.value = value
 
     def show_layer(self, total: int) -> None:

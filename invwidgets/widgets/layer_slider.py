@@ -19,7 +19,7 @@ from ..images import parse_size
 from ..representations.base import Layer, Representation
 from ..representations.descriptors.named import layer_title
 from ..representations.registry import representation
-from ..representations.stages import find_layer, good_layer, inside, stage_of, stages
+from ..representations.stages import find_layer, inside, stage_of, stages
 from .closing import close_all
 from .loop import Loop
 from .parts import Markup, classed, note
@@ -103,7 +103,7 @@ class LayerSlider(w.VBox):
             self._model = phi.name
             self.layers = phi.layers(self._photo_size)
             self._strict = True
-            self.value = value or good_layer(self.layers).short_name
+            self.value = value or phi.layer_info(self._photo_size).short_name
 
     @property
     def layer(self) -> Layer | None:

@@ -16,7 +16,6 @@ from ..errors import BadSettingError, InvwidgetsError
 from ..images import parse_size, read_photo, resize, to_uint8
 from ..representations.base import Layer, Region, Representation
 from ..representations.registry import representation
-from ..representations.stages import good_layer
 from ..selection import Selection
 from .loop import Loop
 
@@ -47,13 +46,12 @@ def load_model(
     whole = read_photo(photo, channels=phi.channels)
     pixels = to_uint8(resize(whole, wanted, at=crop))
     layers = phi.layers(wanted)
-    first = good_layer(layers).short_name
     try:
-        cut = phi.at(layer or first)
+        cut = phi.at(layer) if layer else phi
     except InvwidgetsError:
         if not fallback:
             raise
-        cut = phi.at(first)
+        cut = phi
     height, width = whole.shape[-2:]
     shape = height * wanted[1] / (width * wanted[0])
     name = cut.layer_info(wanted).short_name

@@ -10,7 +10,7 @@ from typing import Any
 
 import traitlets as t
 
-from ..energy.objectives import OBJECTIVES, Objective, objective_of
+from ..energy.objectives import OBJECTIVES, Objective, as_objective, objective_of
 from ..errors import InvwidgetsError, unknown_name
 from ..images import parse_size, photo_name, read_photo
 from ..inversion.hardware.memory import DEVICES
@@ -81,7 +81,7 @@ class PanelOptions(t.HasTraits):
 
     @t.validate("objective")
     def _check_objective(self, proposal: Any) -> Any:
-        return checked(proposal["value"], OBJECTIVES, Objective)
+        return checked(as_objective(proposal["value"]), OBJECTIVES, Objective)
 
     @t.validate("optimizer")
     def _check_optimizer(self, proposal: Any) -> Any:
@@ -168,7 +168,7 @@ def run_arguments(options: PanelOptions, representation: Representation) -> dict
     arguments["objective"] = options.objective
     if options.asked.needs_unit:
         channels = options.channels if isinstance(options.channels, tuple) else (0,)
-        arguments["unit"] = f"{options.layer}:{channels[0]}"
+        arguments |= {"layer": options.layer, "channels": channels[:1]}
     else:
         photo = options.photo
         if options.crop != CENTRE:  # cut here: a run knows no other cut than the centre

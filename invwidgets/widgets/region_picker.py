@@ -22,7 +22,6 @@ from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Region, Representation
 from ..representations.network import check_region
 from ..representations.registry import representation
-from ..representations.stages import good_layer
 from ..selection import cells_in_words, parse_region
 from .closing import close_all
 from .loop import Loop
@@ -111,11 +110,10 @@ class RegionPicker(w.VBox):
         super().__init__([self.canvas, self.caption, self.back, *alone])
         classed(self, "iw-section")
         if photo is not None:
-            phi = representation(model, weights=weights)
+            phi = representation(model, layer or None, weights)
             wanted = parse_size(size) if size is not None else phi.size
-            name = layer or good_layer(phi.layers(wanted)).name
             self.show_photo(to_uint8(read_photo(photo, wanted, channels=phi.channels)))
-            self.show_layer(phi.at(name), wanted)
+            self.show_layer(phi, wanted)
             self.value = value
 
     def show_photo(self, pixels: NDArray[np.uint8] | None) -> None:

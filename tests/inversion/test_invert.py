@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from numpydoc.docscrape import NumpyDocString
 from torch import nn
 
+from invwidgets.cli import _parser
 from invwidgets.energy.objectives import largest_response
 from invwidgets.errors import (
     BadSettingError,
@@ -24,8 +26,9 @@ from invwidgets.errors import (
 from invwidgets.inversion.engine import Step, run
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import relative_error
+from invwidgets.inversion.options import RunOptions
 from invwidgets.inversion.phase import Phase
-from invwidgets.inversion.prepare import RunOptions, prepare
+from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.result import Reconstruction
 from invwidgets.inversion.session import Session
 from invwidgets.inversion.settings import InversionSettings, SettingChanges
@@ -247,7 +250,9 @@ def test_ready_is_told_the_steps() -> None:
 
 @pytest.mark.claim(saboteurs=[no_step])
 def test_maximise_needs_no_photo_and_has_no_error() -> None:
-    result = invert(None, PHI, unit="conv2:3", steps=60, seeds=2, frames=0)
+    result = invert(
+        None, PHI, layer="conv2", channels=3, objective="maximise", steps=60, seeds=2, frames=0
+    )
     assert result.relative_error is None
     assert result.psnr is None
     assert result.photo is None
@@ -255,18 +260,22 @@ def test_maximise_needs_no_photo_and_has_no_error() -> None:
     assert result.selection.channels == (3,)
     data = result.energies["data"]
     assert bool((data[-1] < data[0]).all())
-    again = invert(None, PHI, unit="conv2:3", steps=60, seeds=2, frames=0)
+    again = invert(
+        None, PHI, layer="conv2", channels=3, objective="maximise", steps=60, seeds=2, frames=0
+    )
     assert torch.equal(again.images, result.images)
 
 
 def test_the_largest_response_is_over_the_bundled_photos() -> None:
-    job = prepare(None, PHI, unit="relu_1:3", steps=1)
+    job = prepare(None, PHI, layer="relu_1", channels=3, objective="maximise", steps=1)
     assert float(job.target) == float(largest_response(PHI, Selection(channels=(3,))))
     assert job.selection.region == (5, 6, 6, 7)
 
 
 def test_maximise_of_a_vectors_unit() -> None:
-    result = invert(None, PHI, unit="head.2:1", steps=5, seeds=1, frames=0)
+    result = invert(
+        None, PHI, layer="head.2", channels=1, objective="maximise", steps=5, seeds=1, frames=0
+    )
     assert result.layer == "head.2"
     assert result.diversity == {"pixels": 0.0, "features": 0.0}
 
@@ -289,13 +298,8 @@ def test_caricature_starts_from_the_photo_and_raises_what_it_shows() -> None:
         ({"seeds": 0}, "0 seeds"),
         ({"steps": 0}, "steps 0"),
         ({"tv": 1}, "no setting 'tv'"),
-        ({"unit": "relu_1"}, "LAYER:CHANNEL"),
-        ({"unit": "relu_1:2", "channels": 1}, "leave the others out"),
-        (
-            {"unit": "relu_1:2", "objective": "caricature"},
-            "goes with an objective such as 'maximise', not 'caricature'",
-        ),
-        ({"objective": "maximise"}, "which unit"),
+        ({"unit": "relu_1:2"}, "no setting 'unit'"),
+        ({"objective": "maximise"}, "which channel"),
         ({"layer": "nope"}, "no layer 'nope'"),
         ({"size": (3, 3)}, "3x3"),
         ({"device": "tpu"}, "'tpu'"),
@@ -335,19 +339,41 @@ def test_your_own_module_by_one_call() -> None:
     assert list(run(PHI, PHI.target(PHOTO), Selection(), result.settings, origin=PHOTO))
 
 
-def test_the_keywords_are_all_named() -> None:
-    named = {
-        name
-        for name, parameter in inspect.signature(prepare).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    settings = {field.name for field in fields(InversionSettings)}
+OBJECTS = {"priors", "phases", "settings"}  # which a command line cannot write
+NOT_IN_SHELL = OBJECTS | {
+    "mean",
+    "std",
+    "forward_kwargs",
+    "frames",
+}  # of a module; by the ending of --out
+
+
+def test_every_keyword_is_in_signature_docstring_and_shell() -> None:
+    fields_of_settings = {field.name for field in fields(InversionSettings)}
     own = {"preset", "objective", "seeds", "size", "fit", "forward_kwargs"}
-    assert set(SettingChanges.__annotations__) == settings - own
-    assert set(RunOptions.__annotations__) == named | set(SettingChanges.__annotations__)
-    for call in (invert, Session.start):
-        options = inspect.signature(call).parameters["options"]
-        assert "Unpack[RunOptions]" in str(options.annotation)
+    single = fields_of_settings - own
+    assert set(SettingChanges.__annotations__) == single
+    assert set(RunOptions.__annotations__) >= fields_of_settings
+    kind = inspect.Parameter.KEYWORD_ONLY
+    listed = {n for n, p in inspect.signature(invert).parameters.items() if p.kind is kind}
+    assert listed == {*RunOptions.__annotations__, "callback", "knobs", "on_ready"}
+    sections = NumpyDocString(inspect.getdoc(invert) or "")["Parameters"]
+    explained = {n for section in sections for n in section.name.split(", ")}
+    assert explained == {*listed, "photo", "model", "layer"}
+    commands = next(a for a in _parser()._actions if a.dest == "invert" or a.choices)
+    assert commands.choices is not None
+    shell = {action.dest for action in commands.choices["invert"]._actions}
+    words = {action.option_strings[0] for action in commands.choices["invert"]._actions[2:]}
+    assert shell - {"help", "photo", "model", "layer", "out", "save", "json"} == (
+        set(RunOptions.__annotations__) - NOT_IN_SHELL
+    )
+    assert {f"--{name.replace('_', '-')}" for name in shell - {"help", "photo"}} == words - {"-h"}
+
+
+@pytest.mark.parametrize("call", [prepare, Session.start])
+def test_those_who_pass_them_on_take_them_all(call: Any) -> None:
+    options = inspect.signature(call).parameters["options"]
+    assert "Unpack[RunOptions]" in str(options.annotation)
 
 
 def test_a_misspelt_keyword_is_answered_with_what_exists() -> None:
@@ -365,14 +391,11 @@ def test_whole_settings_are_taken_whole() -> None:
             short(settings=first.settings, **{name: given})
 
 
-def test_a_selection_is_its_region_and_channels() -> None:
+def test_a_results_selection_is_given_as_its_region_and_channels() -> None:
     first = short(region="0:2,0:2", channels="0:3")
-    selection = Selection((0, 2, 0, 2), (0, 1, 2))
-    assert torch.equal(short(selection=selection).images, first.images)
-    with pytest.raises(InvwidgetsError, match="beside a selection"):
-        short(selection=selection, region="0:2,0:2")
-    with pytest.raises(InvwidgetsError, match="select"):
-        short(selection="0:2,0:2")
+    region, channels = first.selection.region, first.selection.channels
+    assert (region, channels) == ((0, 2, 0, 2), (0, 1, 2))
+    assert torch.equal(short(region=region, channels=channels).images, first.images)
 
 
 class Thumbnails(nn.Module):

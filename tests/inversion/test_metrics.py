@@ -114,7 +114,7 @@ LIVE: dict[str, dict[str, Any]] = {
     "a region": {"layer": "conv2", "region": CORNER},
     "whole": {"layer": "conv2"},
     "caricature": {"layer": "conv2", "objective": "caricature"},
-    "unit": {"photo": None, "unit": "relu_1:2"},
+    "unit": {"photo": None, "layer": "relu_1", "channels": 2, "objective": "maximise"},
     "hog": {"photo": "coffee", "model": "hog", "size": 64},
     "dsift": {"photo": "coffee", "model": "dsift", "size": 64},
     "hog's region": {"photo": "coffee", "model": "hog", "size": 64, "region": "1:3,1:3"},
@@ -147,7 +147,9 @@ def test_live_and_final_agree(name: str) -> None:
 
 
 def test_without_a_photo_there_is_nothing_to_score() -> None:
-    run, step, result = finished(prepare(None, phi(), unit="relu_1:2", seeds=1, steps=2))
+    run, step, result = finished(
+        prepare(None, phi(), layer="relu_1", channels=2, objective="maximise", seeds=1, steps=2)
+    )
     assert result.psnr is result.ssim is None
     assert frame_of(run, step).psnr is None
     assert result.scored_on == "whole image"
@@ -251,5 +253,10 @@ def test_a_unit_that_no_photo_excites_is_refused_before_the_run() -> None:
     cut = representation(module, "1", mean=(0, 0, 0), std=(1, 1, 1), size=(16, 16))
     words = "channel 1 of layer 1: none of the bundled photos excites it.*choose another channel"
     with pytest.raises(SelectionError, match=words):
-        prepare(None, cut, unit="1:1", steps=2)
-    assert prepare(None, cut, unit="1:0", steps=2, seeds=1).finish().scores[0] > 0
+        prepare(None, cut, layer="1", channels=1, objective="maximise", steps=2)
+    assert (
+        prepare(None, cut, layer="1", channels=0, objective="maximise", steps=2, seeds=1)
+        .finish()
+        .scores[0]
+        > 0
+    )

@@ -110,7 +110,7 @@ def test_another_start_is_refused(start: object) -> None:
 
 def test_the_photo_start_of_an_objective_without_a_photo_is_refused() -> None:
     with pytest.raises(BadSettingError, match="'photo' with maximise, which takes no photo"):
-        prepare(model=phi(), unit="relu_1:3", start="photo")
+        prepare(model=phi(), layer="relu_1", channels=3, objective="maximise", start="photo")
 
 
 def seeds_apart(first: torch.Tensor) -> float:

@@ -254,8 +254,8 @@ def test_any_size(size: tuple[int, int]) -> None:
     assert tuple(own(torch.rand(2, 3, *size)).shape[1:]) == own.layer_info(size).shape
 
 
-def test_the_last_layer_is_the_default() -> None:
-    assert representation(small(), mean=HALF, std=HALF, size=SIZE).layer == "head.2"
+def test_the_default_of_a_classifier_is_a_map_a_third_of_the_way_down() -> None:
+    assert representation(small(), mean=HALF, std=HALF, size=SIZE).layer == "conv2"
 
 
 def test_a_representation_is_handed_back() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import invwidgets as iw
 from invwidgets.errors import BadSettingError, RepresentationError
 from invwidgets.models.torchvision_import import import_torchvision
-from invwidgets.representations.stages import good_layer, stages
+from invwidgets.representations.stages import default_layer, stages
 from tests.small_networks import HALF, picture
 
 import_torchvision()  # first: the libraries need it
@@ -206,7 +206,7 @@ def test_a_network_of_a_library_opens(name: str) -> None:
     output = phi.at(case.whole[0])(image)
     torch.testing.assert_close(output.reshape(whole.shape), whole, rtol=1e-5, atol=1e-5)
     assert float((phi(image) - phi(image.flip(-1))).norm()) > 1e-3 * float(own.norm())
-    assert good_layer(phi.layers()).short_name == case.default
+    assert default_layer(phi.layers()).short_name == case.default
     result = iw.invert(image[0], phi, region=(1, 3, 0, 2), seeds=1, steps=5, frames=0)
     data = result.energies["data"]
     assert bool(data.isfinite().all())

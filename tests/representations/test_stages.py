@@ -8,7 +8,7 @@ from torch import nn
 import invwidgets as iw
 from invwidgets.errors import UnknownNameError
 from invwidgets.representations.base import Layer
-from invwidgets.representations.stages import find_layer, good_layer, inside, stage_of, stages
+from invwidgets.representations.stages import default_layer, find_layer, inside, stage_of, stages
 
 BLOCKS = [f"blocks.{k}" for k in range(7)]
 STAGES = {
@@ -38,12 +38,12 @@ def test_a_transformer_shows_and_opens_on_its_blocks() -> None:
     layers = layers_of("vit_b_16")
     blocks = [s.short_name for s in stages(layers) if "encoder_layer" in s.short_name]
     assert blocks == [f"encoder.layers.encoder_layer_{k}" for k in range(12)]
-    assert good_layer(layers).short_name in blocks
+    assert default_layer(layers).short_name in blocks
 
 
 @pytest.mark.parametrize("model", BEGIN)
 def test_where_one_begins(model: str) -> None:
-    assert good_layer(layers_of(model)).short_name == BEGIN[model]
+    assert default_layer(layers_of(model)).short_name == BEGIN[model]
 
 
 def test_a_network_cut_by_its_owner_begins_at_its_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def test_jobs_are_all_combinations_with_a_networks_together() -> None:
     assert grid.axes() == {
         "photo": ("coffee", "rocket"), "model": ("alexnet", "efficientnet_lite0"),
         "layer": ("conv1", "blocks.0", "blocks.2"), "region": (None, (3, 8, 3, 8)),
-        "channels": (0, "group:1"), "seeds": ((0,), (1, 2)), "tv_weight": (0.1, 0.2),
+        "channels": ((0,), "group:1"), "seeds": ((0,), (1, 2)), "tv_weight": (0.1, 0.2),
     }  # fmt: skip
     first = points[0]
     assert (first.value("tv_weight"), first.value("steps"), first.value("layer")) == (
@@ -40,7 +41,7 @@ def test_jobs_are_all_combinations_with_a_networks_together() -> None:
 
 
 def test_a_single_value_is_an_axis_of_one() -> None:
-    grid = Grid.of(photos="coffee", regions=(3, 8, 3, 8), channels=[[0, 1]], seeds=3)
+    grid = Grid.of(photos="coffee", regions=(3, 8, 3, 8), channels=[0, 1], seeds=3)
     (point,) = grid.points()
     assert point.region == (3, 8, 3, 8)
     assert point.channels == (0, 1)
@@ -124,3 +125,24 @@ def test_a_bad_plan_says_what_is_wrong(tmp_path: Path, text: str | None, words: 
         plan.write_text(text)
     with pytest.raises(iw.InvwidgetsError, match=words):
         iw.Sweep.from_file(plan)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ([0, 1], [(0, 1)]),
+        (3, [(3,)]),
+        ([[0, 1], [2]], [(0, 1), (2,)]),
+        ([[0]], [(0,)]),
+        (["group:1", "group:2"], ["group:1", "group:2"]),
+        ("0:3", ["0:3"]),
+        ([None, [4]], [None, (4,)]),
+        (None, [None]),
+    ],
+)
+def test_a_list_of_channels_is_one_selection_and_a_list_of_lists_is_an_axis(
+    given: Any, wanted: list[Any]
+) -> None:
+    grid = Grid.of(photos="coffee", channels=given)
+    assert list(grid.channels) == wanted
+    assert Grid.of(**json.loads(json.dumps(grid.to_dict()))).channels == grid.channels

@@ -33,7 +33,7 @@ def key(**changes: Any) -> str:
         {"photos": "rocket"},
         {"layers": "relu_1"},
         {"regions": "3:6,3:6"},
-        {"channels": [[0, 1]]},
+        {"channels": [0, 1]},
         {"seeds": 2},
         {"seeds": [1]},
         {"size": 20},

@@ -57,7 +57,7 @@ def test_nothing_is_computed_twice(tiny: Tiny, done: list[str], photos: list[str
 
 
 def test_a_job_is_what_invert_does(tiny: Tiny, photos: list[str]) -> None:
-    sweep = tiny(photos=photos[:1], layers="relu_1", regions="2:6,2:6", channels=[[0, 3]])
+    sweep = tiny(photos=photos[:1], layers="relu_1", regions="2:6,2:6", channels=[0, 3])
     sweep.run()
     for place, tv_weight in enumerate((0.01, 0.1)):
         alone = iw.invert(
@@ -73,12 +73,20 @@ def test_a_job_is_what_invert_does(tiny: Tiny, photos: list[str]) -> None:
 
 def test_units_are_maximised_without_photos(tiny: Tiny) -> None:
     sweep = tiny(
-        photos=(), layers="relu_1", channels=[0, 5], seeds=1,
+        photos=(), layers="relu_1", channels=[[0], [5]], seeds=1,
         settings={"objective": "maximise", "steps": 2},
     )  # fmt: skip
     assert sweep.run().complete
     alone = iw.invert(
-        model=phi(), unit="relu_1:5", steps=2, seeds=1, frames=0, threads=1, precision="float32"
+        model=phi(),
+        layer="relu_1",
+        channels=5,
+        objective="maximise",
+        steps=2,
+        seeds=1,
+        frames=0,
+        threads=1,
+        precision="float32",
     )
     assert torch.equal(sweep.result(1).images, alone.images)
     status = tiny(photos=(), settings={"objective": "maximise", "steps": 2}).run()

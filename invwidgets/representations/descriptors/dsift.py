@@ -116,7 +116,7 @@ class Dsift(nn.Sequential):
     """
 
     grayscale = True
-    smooth_if_hasty = False
+    raises_noise = False
 
     def __init__(
         self,

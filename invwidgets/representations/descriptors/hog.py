@@ -189,7 +189,7 @@ class Hog(nn.Sequential):
         self.cell_size = cell_size
         self.orientations = k
         self.grayscale = color == "grey"
-        self.smooth_if_hasty = True  # it raises the faintest noise to full contrast
+        self.raises_noise = True  # to full contrast
         self.minimum_size = (max(4, 2 * cell_size),) * 2
         self.mean_color = (128 / 255,) * 3
         self.output_layout: dict[str, range] = {

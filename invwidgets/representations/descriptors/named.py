@@ -45,7 +45,7 @@ def network_of(module: nn.Module, size: tuple[int, int] | None = None) -> Networ
         mean_color=module.mean_color,  # type: ignore[arg-type]
         grayscale=bool(module.grayscale),
         handcrafted=True,
-        smooth_if_hasty=bool(module.smooth_if_hasty),
+        raises_noise=bool(module.raises_noise),
     )
 
 

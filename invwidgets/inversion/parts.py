@@ -1,6 +1,6 @@
-"""Objects of a user's own, tried on a few numbers before the search begins.
+"""The parts of a run, tried on a few numbers before the search begins.
 
->>> check_own_parts(settings, representation, (224, 224))
+>>> check_parts(settings, representation, (224, 224))
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from ..energy.objectives import Objective
 from ..energy.priors import Prior
 from ..errors import BadSettingError, OwnPartError, shown
 from ..representations.base import Representation
-from ..search.optimizers import OPTIMIZERS, Optimizer, start_optimizer, update_own
+from ..search.optimizers import OPTIMIZERS, Optimizer, start_optimizer, updated
 from ..search.parametrizations import (
-    PARAMETRIZATIONS,
     Pixels,
     check_parametrization,
     parameters_of,
     parametrization,
 )
 from ..selection import Selection
-from ..swappable import chosen, is_own
+from ..swappable import chosen
 from .settings import InversionSettings
 
 
-def check_own_parts(
+def check_parts(
     settings: InversionSettings, representation: Representation, size: tuple[int, int]
 ) -> None:
-    """Refuse parts that cannot work; ours are known to.
+    """Refuse parts that cannot work.
 
     Raises ``OwnPartError``, and ``BadSettingError`` for parts that do not go together or that are
     only words of a file.
@@ -41,10 +40,6 @@ def check_own_parts(
             f"optimizer {rule.name!r} works on pixels: with parametrization {shown(basis)} give "
             "optimizer='adam' or another"
         )
-    own_rule = is_own(rule, OPTIMIZERS)
-    own_basis = is_own(basis, PARAMETRIZATIONS)
-    if not settings.priors and not own_rule and not own_basis:
-        return
     z = _noise((2, 1 if representation.grayscale else representation.channels, *size)).to(
         representation.mean_color
     )
@@ -62,18 +57,16 @@ def check_own_parts(
                     f"prior {shown(prior)} has {name} NaN or infinite for plain noise of 0-255 "
                     "units"
                 )
-    if own_basis:
-        check_parametrization(basis, z)
-    if own_rule:
-        parameters = parameters_of(basis, z.clone())
-        started = start_optimizer(rule, parameters, settings.phases[0].steps)
-        rates = torch.full((2,), settings.phases[0].rate_at(0), device=z.device)
-        update_own(started, parameters, torch.ones_like(parameters), rates)
-        if not bool(torch.isfinite(parameters).all()):
-            raise OwnPartError(
-                f"optimizer {shown(rule)} moves to NaN or infinity at the rate {rates[0]:g} in its "
-                "first step: give phases=[Phase(steps, rate)] with a smaller one"
-            )
+    check_parametrization(basis, z)
+    parameters = parameters_of(basis, z.clone())
+    started = start_optimizer(rule, parameters, settings.phases[0].steps, settings.image_energy)
+    rates = torch.full((2,), settings.phases[0].rate_at(0), device=z.device)
+    updated(started, parameters, torch.ones_like(parameters), rates)
+    if not bool(torch.isfinite(parameters).all()):
+        raise OwnPartError(
+            f"optimizer {shown(rule)} moves to NaN or infinity at the rate {rates[0]:g} in its "
+            "first step: give phases=[Phase(steps, rate)] with a smaller one"
+        )
 
 
 def check_channels(settings: InversionSettings, representation: Representation) -> None:
@@ -103,7 +96,7 @@ def check_channels(settings: InversionSettings, representation: Representation) 
             )
 
 
-def check_own_objective(objective: Objective, target: Tensor, selection: Selection) -> None:
+def check_objective(objective: Objective, target: Tensor, selection: Selection) -> None:
     """Refuse an energy that is no number for each image, or that has no gradient.
 
     Raises ``OwnPartError``.
