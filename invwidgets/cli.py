@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: every file and line that was asked for is there, whole. 1: it is not, and the words on
     stderr say why. 2: bad input. 130: interrupted before there was a result.
     """
-    options = _parser().parse_args(arguments)
+    options = shell_parser().parse_args(arguments)
     # the page's server ends what it began by itself, a sweep has stored what it did
     heeding = (
         nullcontext() if options.run in (_app, cli_sweep.run, cli_page.run) else interruptions()
@@ -67,7 +67,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n{self.format_usage()}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def shell_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="invwidgets",
         description="Show what a layer of a network still knows of a photo, by inverting it.",

@@ -78,4 +78,9 @@ def test_crops_are_drawn_by_a_fixed_seed_where_the_judge_is_sure(
 def test_no_photo_and_no_network_judges_what_was_chosen_or_searched_on_it() -> None:
     assert not set(judged.CHOOSE) & set(judged.HOLD_OUT)
     assert judged.JUDGE != judged.CHOSE_WITH
-    assert judged.JUDGE not in {model for model, _, _ in judged.CASES}
+    searched = {model for model, _, _ in (*judged.OTHERS, *judged.TRANSFERRED)}
+    assert not {judged.JUDGE} & (searched | {"efficientnet_lite0"})
+    groups = json.loads((RESULTS / "judged.json").read_text())["groups"]
+    rows = [row for name, rows in groups.items() if name != "explored" for row in rows]
+    assert rows
+    assert all(row["judge"] != row["searched on"].split(",")[0] for row in rows)

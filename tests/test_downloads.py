@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.delenv(downloads.OFFLINE, raising=False)
-    monkeypatch.setattr(downloads, "_PAUSE", 0.0)
+    monkeypatch.setattr(downloads, "PAUSE", 0.0)
     with Server() as made:
         threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
         yield made
@@ -202,7 +202,7 @@ def test_torchvisions_files_have_a_hash_and_the_size_that_is_said() -> None:
     assert len(told) == 8
     for name, megabytes in told.items():
         found = get_model_weights(name)["IMAGENET1K_V1"]
-        assert len(sources._hash_in(found.url)) == 8
+        assert len(sources.hash_in(found.url)) == 8
         assert found.meta["_file_size"] == pytest.approx(megabytes, abs=0.1)
 
 

@@ -34,8 +34,8 @@ class Counted:
 def test_a_network_is_run_for_its_layers_once_and_cut_at_the_one_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cuts, traces = Counted(network._made_trunk), Counted(network.trace_layers)
-    monkeypatch.setattr(network, "_made_trunk", cuts)
+    cuts, traces = Counted(network.made_trunk), Counted(network.trace_layers)
+    monkeypatch.setattr(network, "made_trunk", cuts)
     monkeypatch.setattr(network, "trace_layers", traces)
     phi = representation(small(), mean=HALF, std=HALF, size=(32, 32))
     assert len(phi.layers()) > 2

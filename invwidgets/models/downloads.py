@@ -28,7 +28,7 @@ from ..errors import WeightsError, own_words, shown_path
 OFFLINE = "INVWIDGETS_OFFLINE"
 _TIMEOUT = 30.0  # seconds without an answer
 _ATTEMPTS = 3  # in a row that bring nothing, once something has come
-_PAUSE = 1.0  # seconds before the next attempt
+PAUSE = 1.0  # seconds before the next attempt
 _CHUNK = 2**18
 _BROKEN = (OSError, http.client.HTTPException)  # URLError and timeouts among them
 
@@ -201,7 +201,7 @@ def _download(name: str, url: str, part: Path, remedy: str) -> None:
                 kept = f"; the {in_bytes(have)} that came are kept" if have else ""
                 shown = error or ConnectionError("the connection broke")
                 raise _unreachable(name, url, shown, remedy, kept) from None
-            time.sleep(_PAUSE)
+            time.sleep(PAUSE)
     if progress is not None:
         progress.close()
 

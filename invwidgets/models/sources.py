@@ -42,7 +42,7 @@ def _torchvision_pretrained(name: str) -> Mapping[str, Tensor]:
     from torchvision.models import get_model_weights
 
     url: str = get_model_weights(name)["IMAGENET1K_V1"].url
-    return read_weights(fetch(name, url, _kept_by_torch(url), _hash_in(url)), name)
+    return read_weights(fetch(name, url, _kept_by_torch(url), hash_in(url)), name)
 
 
 def _kept_by_torch(url: str) -> Path:
@@ -50,7 +50,7 @@ def _kept_by_torch(url: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
 
 
-def _hash_in(url: str) -> str:
+def hash_in(url: str) -> str:
     """The digits of the hash that the names of such files end in; empty if they do not."""
     found = re.search(r"-([0-9a-f]{8,})\.", url.rsplit("/", 1)[-1])
     return found[1] if found else ""
@@ -125,7 +125,7 @@ def _timm_file(name: str, values: Mapping[str, Any]) -> Path:
         files = (given,) if given else ("model.safetensors", "pytorch_model.bin")
         return fetch_from_hub(name, hub, files)
     if url := values.get("url"):
-        return fetch(name, url, _kept_by_torch(url), _hash_in(url))
+        return fetch(name, url, _kept_by_torch(url), hash_in(url))
     raise WeightsError(
         f"timm publishes no weights of {name}: give weights='random' or the path of a state dict"
     )

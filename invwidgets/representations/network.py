@@ -349,7 +349,7 @@ def trunk_of(network: Network, traced: TracedLayer) -> Trunk:
             return kept
     with own_random(_like(network).device, _DRAW), found.lock:  # always in this order
         if layer not in found.trunks:
-            made = _made_trunk(network, traced.place)
+            made = made_trunk(network, traced.place)
             found.trunks[layer] = replace(made, change=_change(network, made))
             while len(found.trunks) > _TRUNKS:
                 found.trunks.popitem(last=False)
@@ -358,7 +358,7 @@ def trunk_of(network: Network, traced: TracedLayer) -> Trunk:
         return trunk
 
 
-def _made_trunk(network: Network, place: Place) -> Trunk:
+def made_trunk(network: Network, place: Place) -> Trunk:
     like = _like(network)
     hooked = Hooked(
         module_copy(network.module, share=True),

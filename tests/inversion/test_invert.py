@@ -15,7 +15,7 @@ import torch
 from numpydoc.docscrape import NumpyDocString
 from torch import nn
 
-from invwidgets.cli import _parser
+from invwidgets.cli import shell_parser
 from invwidgets.energy.objectives import largest_response
 from invwidgets.errors import (
     BadSettingError,
@@ -360,7 +360,7 @@ def test_every_keyword_is_in_signature_docstring_and_shell() -> None:
     sections = NumpyDocString(inspect.getdoc(invert) or "")["Parameters"]
     explained = {n for section in sections for n in section.name.split(", ")}
     assert explained == {*listed, "photo", "model", "layer"}
-    commands = next(a for a in _parser()._actions if a.dest == "invert" or a.choices)
+    commands = next(a for a in shell_parser()._actions if a.dest == "invert" or a.choices)
     assert commands.choices is not None
     shell = {action.dest for action in commands.choices["invert"]._actions}
     words = {action.option_strings[0] for action in commands.choices["invert"]._actions[2:]}
