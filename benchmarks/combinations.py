@@ -369,7 +369,7 @@ def invert(case: Case, model: Any, how: Callable[..., iw.Reconstruction] = iw.in
             try:
                 given = arguments(case, model)
                 ended = _ended(how(**given))
-            except iw.InvwidgetsError as error:
+            except iw.errors.InvwidgetsError as error:
                 ended = Ended("refused", f"{type(error).__name__}: {error}")
             changed = changes(before, process_state())
     except Theirs as error:
@@ -455,7 +455,7 @@ def made(case: Case, module: Any) -> iw.Representation | None:
     try:
         with STATES[case.state].thread():
             return representation_of(case, module)
-    except iw.InvwidgetsError:
+    except iw.errors.InvwidgetsError:
         return None
 
 
@@ -502,7 +502,7 @@ def moved(case: Case, module: Any, twin: Any) -> Found:
 
 def abandoned(case: Case, module: Any, twin: Any) -> Found:
     """Runs are started before, by a session and step by step, and nobody ends them."""
-    with suppress(iw.InvwidgetsError, Theirs), STATES[case.state].thread():
+    with suppress(iw.errors.InvwidgetsError, Theirs), STATES[case.state].thread():
         given = arguments(case, module)
         for name in ("callback", "knobs", "on_ready"):
             given.pop(name, None)

@@ -57,7 +57,7 @@ class Place:
         same(result, iw.prepare(photo, model, device="cpu", **wanted).finish())
         return result
 
-    def steps_of(self, run: iw.Run) -> iw.Reconstruction:
+    def steps_of(self, run: iw.types.Run) -> iw.Reconstruction:
         """A run searched to its end, the waits of its steps counted."""
         steps = run.steps()
         assert next(steps).iterate.device == self.device
@@ -306,7 +306,8 @@ def session(at: Place) -> None:
 def walked(at: Place) -> None:
     result = iw.invert(PHOTO, phi(), steps=STEPS, seeds=2, device="cpu")
     found = [
-        iw.walk(result, phi().on(d), points=3, steps=2) for d in (at.device, torch.device("cpu"))
+        iw.analysis.interpolate(result, phi().on(d), points=3, steps=2)
+        for d in (at.device, torch.device("cpu"))
     ]
     torch.testing.assert_close(*(torch.tensor(way.error) for way in found), rtol=SAME, atol=1e-6)
     assert found[0].images.device.type == found[0].blends.device.type == "cpu"
@@ -343,14 +344,18 @@ def figures(at: Place) -> None:
 
 def effective(at: Place) -> None:
     there, here = (
-        iw.effective_field(phi().on(d), [PHOTO], probes=2) for d in (at.device, torch.device("cpu"))
+        iw.analysis.effective_field(phi().on(d), [PHOTO], probes=2)
+        for d in (at.device, torch.device("cpu"))
     )
     torch.testing.assert_close(there.weight, here.weight, rtol=SAME, atol=1e-4)
 
 
 def patches(at: Place) -> None:
     for there, here in zip(
-        *(iw.exciting_patches(phi().on(d), 3, [PHOTO]) for d in (at.device, torch.device("cpu"))),
+        *(
+            iw.analysis.exciting_patches(phi().on(d), 3, [PHOTO])
+            for d in (at.device, torch.device("cpu"))
+        ),
         strict=True,
     ):
         assert there.box == here.box
@@ -367,7 +372,8 @@ def classes(at: Place) -> None:
 def recomposed(at: Place) -> None:
     result = iw.invert(PHOTO, phi(), steps=STEPS, seeds=2, device=str(at.device))
     found = [
-        iw.recomposition(result, by=phi().on(d), patch=2) for d in (at.device, torch.device("cpu"))
+        iw.analysis.recomposition(result, by=phi().on(d), patch=2)
+        for d in (at.device, torch.device("cpu"))
     ]
     assert torch.equal(found[0].matches, found[1].matches)
     assert abs(found[0].displacement - found[1].displacement) < 1e-6

@@ -392,7 +392,7 @@ PARTS |= {name: Own(make) for name, make in BASES.items()}
 # ---- callbacks and knobs
 
 
-def spoils_step(at: iw.Step) -> None:
+def spoils_step(at: iw.types.Step) -> None:
     at.images.fill_(NAN)
     for energy in at.energies.values():
         energy.fill_(NAN)
@@ -400,11 +400,11 @@ def spoils_step(at: iw.Step) -> None:
     at.energies.clear()
 
 
-def spoils_iterate(at: iw.Step) -> None:
+def spoils_iterate(at: iw.types.Step) -> None:
     at.iterate.fill_(NAN)
 
 
-def state_left_on(at: iw.Step) -> None:
+def state_left_on(at: iw.types.Step) -> None:
     """What ends before the next step is the callback's own business."""
     with torch.no_grad(), torch.autocast("cpu"), torch.device("meta"):
         at.images.mean()

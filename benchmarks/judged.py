@@ -218,7 +218,7 @@ def _numbers(
     part = resize(part, phi.size)
     images, seconds = search(phi, part, seeds)
     with torch.no_grad():
-        error = relative_error(phi(images), phi.target(part), iw.Selection())
+        error = relative_error(phi(images), phi.target(part), iw.types.Selection())
     whole = Yardstick(part)
     scores: Numbers = {
         "error %": 100 * float(error.mean()),

@@ -94,7 +94,7 @@ def _try(name: str) -> dict[str, Any]:
         result = iw.invert("coffee", phi.at(begin.name), seeds=1, steps=5, frames=0)
         assert result.relative_error is not None
         five = f"{100 * result.relative_error[0]:.0f} %"
-    except iw.InvwidgetsError as error:
+    except iw.errors.InvwidgetsError as error:
         return {"five steps": f"refused: {' '.join(str(error).split())[:160]}"}
     prefix, rows, columns = begin.tokens or (0, 0, 0)
     return {

@@ -113,7 +113,7 @@ def _beside_plain(layer: str, seeds: int, found: dict[str, Scores]) -> dict[str,
         again = _inverted(phi, name, seeds)["seconds"]  # in turn with the loop
         ratios.append(again / seconds)
         with torch.no_grad():
-            error = relative_error(phi(images), phi.target(pixels), iw.Selection())
+            error = relative_error(phi(images), phi.target(pixels), iw.types.Selection())
         whole = Yardstick(pixels)
         theirs.append(
             {

@@ -3,7 +3,7 @@
     python -m benchmarks.recomposition [--photos coffee,chelsea] [--seeds 2]
 
 EfficientNet-Lite0 with its ImageNet weights, default settings, in float32. What is measured:
-``iw.recomposition``; *shuffled* is the control, of a reconstruction whose patches have changed
+``iw.analysis.recomposition``; *shuffled* is the control, of a reconstruction whose patches changed
 places. *Rising* counts the photos on which parts moved further than after the layer before.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
     rows, before = [], dict.fromkeys(photos, -1.0)
     for layer in LAYERS:
         found = {
-            photo: iw.recomposition(
+            photo: iw.analysis.recomposition(
                 iw.invert(photo, layer=layer, seeds=options.seeds, frames=0, precision="float32")
             )
             for photo in photos

@@ -163,7 +163,7 @@ def _scores(phi: iw.Representation, search: Search, steps: int) -> dict[str, flo
         images, seconds = search(phi, name, steps)
         pixels = iw.read_photo(photo(name), phi.size)
         with torch.no_grad():
-            error = relative_error(phi(images), phi.target(pixels), iw.Selection())
+            error = relative_error(phi(images), phi.target(pixels), iw.types.Selection())
         whole = Yardstick(pixels)
         found.append(
             (

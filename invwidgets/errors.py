@@ -6,6 +6,20 @@ import difflib
 import os
 from collections.abc import Iterable
 
+__all__ = [
+    "BadImageError",
+    "BadSettingError",
+    "CustomPartError",
+    "DeviceError",
+    "InvwidgetsError",
+    "NotEnoughMemoryError",
+    "OutputError",
+    "RepresentationError",
+    "SelectionError",
+    "UnknownNameError",
+    "WeightsError",
+]
+
 _LONGEST_NAME = 200  # characters that are compared with the names there are
 
 
@@ -48,11 +62,11 @@ class OutputError(InvwidgetsError):
     """A place that cannot be written to, or a file that is not a saved result."""
 
 
-class OwnPartError(InvwidgetsError):
-    """An objective, prior, optimiser or parametrisation of somebody's own that does not work."""
+class CustomPartError(InvwidgetsError):
+    """An objective, prior, optimiser or parametrisation made by a user that does not work."""
 
 
-class OutOfMemoryError(InvwidgetsError):
+class NotEnoughMemoryError(InvwidgetsError):
     """More memory than the machine, the container or the accelerator has."""
 
 

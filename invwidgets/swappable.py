@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from .errors import (
     BadSettingError,
+    CustomPartError,
     InvwidgetsError,
-    OwnPartError,
     UnknownNameError,
     shown,
     unknown_name,
@@ -172,7 +172,7 @@ def asked(part: Part, what: str, ask: Callable[[], Any]) -> Any:
 
     Whether gradients are on is afterwards as before.
 
-    Raises ``OwnPartError``.
+    Raises ``CustomPartError``.
     """
     try:
         with torch.set_grad_enabled(torch.is_grad_enabled()):
@@ -180,6 +180,6 @@ def asked(part: Part, what: str, ask: Callable[[], Any]) -> Any:
     except (InvwidgetsError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        raise OwnPartError(
+        raise CustomPartError(
             f"{part.kind} {shown(part)}, {what}: {type(error).__name__}: {str(error)[:300]}"
         ) from error

@@ -127,7 +127,7 @@ def before_and_after() -> None:
             phi = iw.representation("efficientnet_lite0", title.split(",")[0])
             images, _ = search(phi, photo, 1)
             with torch.no_grad():
-                error = relative_error(phi(images), phi.target(photo), iw.Selection())
+                error = relative_error(phi(images), phi.target(photo), iw.types.Selection())
             show_image(axes, images[0], f"error {100 * float(error):.0f} %")
     for title, axes in zip(("photo", *columns), rows[0], strict=True):
         axes.set_title(title, fontsize=9)

@@ -359,7 +359,7 @@ def test_another_network_judges_only_images_that_it_takes() -> None:
     color = iw.representation(net(3), "1", mean=0.5, std=0.25, size=(16, 16))
     for call in (
         lambda: result.judged_by(color),
-        lambda: iw.recomposition(result, by=color, patch=2),
+        lambda: iw.analysis.recomposition(result, by=color, patch=2),
     ):
         with pytest.raises(InvwidgetsError, match=r"takes images of 3 channels and these have 1"):
             call()

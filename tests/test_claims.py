@@ -161,7 +161,7 @@ PAIRS = [
 ELSEWHERE = [
     (
         "a walk that is pulled back stays among pre images",
-        "tests/inversion/test_walk.py",
+        "tests/analysis/test_interpolation.py",
         "stands still, straight, a leap, backwards, elsewhere, one error",
     ),
 ]

@@ -51,7 +51,7 @@ async def test_the_same_layer_everywhere(
     asked = ["--model", model, "--weights", weights, "--steps", "1", "--seeds", "1", "--json"]
     assert main(["invert", "coffee", *asked]) == 0
     found["shell"] = json.loads(capsys.readouterr().out)["layer"]
-    found["slider"] = phi.at(iw.LayerSlider(model, weights=weights).value).layer
+    found["slider"] = phi.at(iw.controls.LayerSlider(model, weights=weights).value).layer
     panel = iw.InversionPanel("coffee", model=model, weights=weights)
     strip = iw.LayerStrip("coffee", model, weights=weights)
     try:

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import doctest
 import inspect
+import operator
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +35,17 @@ NOT_OURS = {
 }
 
 
+def of(name: str) -> Any:
+    return operator.attrgetter(name)(iw)
+
+
 def public() -> list[str]:
-    return [name for name in iw.__all__ if "widgets" not in getattr(iw, name).__module__[10:]]
+    """Every public name, those of the namespaces with theirs, but for the widgets."""
+    spaces = ["analysis", "descriptors", "types"]
+    names = [name for name in iw.__all__ if not inspect.ismodule(of(name))]
+    names += [f"{space}.{name}" for space in spaces for name in of(space).__all__]
+    names += ["errors.InvwidgetsError"]
+    return [name for name in names if "widgets" not in of(name).__module__[10:]]
 
 
 def signature(given: Any) -> set[str]:
@@ -53,7 +63,7 @@ def described(doc: NumpyDocString, *sections: str) -> set[str]:
 
 @pytest.mark.parametrize("name", public())
 def test_a_public_docstring(name: str) -> None:
-    given = getattr(iw, name)
+    given = of(name)
     text = inspect.getdoc(given)
     assert text, "it has none"
     errors = validate(f"{given.__module__}.{given.__name__}")["errors"]
@@ -86,7 +96,7 @@ def small_invert(*args: Any, **options: Any) -> iw.Reconstruction:
     return iw.invert(*args, **options | SMALL, callback=lambda s: asked(s) or s.index == 1)
 
 
-def small_prepare(*args: Any, **options: Any) -> iw.Run:
+def small_prepare(*args: Any, **options: Any) -> iw.types.Run:
     return iw.prepare(*args, **options | SMALL, steps=2)
 
 
@@ -101,12 +111,12 @@ class SmallSession(iw.Session):
 def test_its_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And print what stands there; all but the slow ones are made small."""
     monkeypatch.chdir(tmp_path)
-    known = {n: getattr(iw, n) for n in public()} | {"torch": torch, "nn": torch.nn}
+    known = {n.rpartition(".")[2]: of(n) for n in public()} | {"torch": torch, "nn": torch.nn}
     if name not in SLOW:
         known |= {"invert": small_invert, "prepare": small_prepare, "Session": SmallSession}
     if name == "replay":
         known["result"] = small_invert("coffee", layer="blocks.0")
-    text = inspect.getdoc(getattr(iw, name)) or ""
+    text = inspect.getdoc(of(name)) or ""
     test = doctest.DocTestParser().get_doctest(text, known, name, "", 0)
     said: list[str] = []
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -135,7 +145,7 @@ def test_there_is_one_dialect() -> None:
 
 def test_public_methods_say_what_they_do() -> None:
     for name in public():
-        given = getattr(iw, name)
+        given = of(name)
         for method, value in vars(given).items() if inspect.isclass(given) else ():
             if not method.startswith("_") and inspect.isfunction(value):
                 assert inspect.getdoc(getattr(given, method)), f"{name}.{method}"

@@ -80,7 +80,7 @@ class Centered(nn.Module):
 
 def test_a_region_whose_part_has_other_features(told: pytest.LogCaptureFixture) -> None:
     size = (96, 96)
-    selection = iw.Selection((20, 24, 20, 24))
+    selection = iw.types.Selection((20, 24, 20, 24))
     own = iw.representation(Centered(), "last", mean=HALF, std=HALF, size=size)
     assert find_window(own, selection, size) is None
     assert told.messages == [

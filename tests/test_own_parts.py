@@ -15,8 +15,8 @@ from torch import Tensor
 import invwidgets as iw
 from invwidgets.errors import (
     BadSettingError,
+    CustomPartError,
     InvwidgetsError,
-    OwnPartError,
     RepresentationError,
     UnknownNameError,
 )
@@ -92,7 +92,7 @@ def test_any_function_is_a_representation() -> None:
 
 
 def test_descriptors_with_own_parameters_are_public() -> None:
-    for build in (iw.hog, iw.hogb, iw.dsift):
+    for build in (iw.descriptors.hog, iw.descriptors.hogb, iw.descriptors.dsift):
         result = iw.invert("coffee", build(), size=64, seeds=1, steps=3)
         assert result.weights == "hand-built"
 
@@ -179,26 +179,26 @@ BAD = {
     "pyramid": ({"parametrization": "fourier", "optimizer": "multiscale-adam"}, BadSettingError,
                 "works on pixels"),
     "one energy": ({"objective": wrong(iw.Objective, energy=lambda s, f, t: f.sum())},
-                   OwnPartError, r"objective Mine\(\) gives \(\) for 2 images"),
+                   CustomPartError, r"objective Mine\(\) gives \(\) for 2 images"),
     "no gradient": ({"objective": wrong(iw.Objective, energy=lambda s, f, t:
                                         f.detach().flatten(1).sum(1))},
-                    OwnPartError, "without a gradient"),
+                    CustomPartError, "without a gradient"),
     "nan": ({"objective": wrong(iw.Objective, energy=lambda s, f, t: f.flatten(1).sum(1) / 0 * 0)},
-            OwnPartError, "NaN"),
+            CustomPartError, "NaN"),
     "raises": ({"objective": wrong(iw.Objective, energy=lambda s, f, t: 1 / 0)},
-               OwnPartError, "ZeroDivisionError"),
+               CustomPartError, "ZeroDivisionError"),
     "a prior of one number": ({"priors": [wrong(iw.Prior, energy=lambda s, z: z.sum())]},
-                              OwnPartError, r"prior Mine.*shape \(2,\)"),
+                              CustomPartError, r"prior Mine.*shape \(2,\)"),
     "a prior without": ({"priors": [wrong(iw.Prior, energy=lambda s, z: torch.zeros(2))]},
-                        OwnPartError, "without a gradient"),
+                        CustomPartError, "without a gradient"),
     "a prior of nan": ({"priors": [wrong(iw.Prior, energy=lambda s, z: z.log().flatten(1).sum(1))]},
-                       OwnPartError, "NaN"),
+                       CustomPartError, "NaN"),
     "elsewhere": ({"optimizer": wrong(iw.Optimizer, update=lambda s, p, g, r: p - g)},
-                  OwnPartError, "in place"),
+                  CustomPartError, "in place"),
     "to nan": ({"optimizer": wrong(iw.Optimizer, update=lambda s, p, g, r: p.fill_(torch.nan) and
-                                   None)}, OwnPartError, "Mine"),
+                                   None)}, CustomPartError, "Mine"),
     "another shape": ({"parametrization": wrong(iw.Parametrization, **HALF), "optimizer": "adam"},
-                      OwnPartError, r"\(2, 3, 64, 32\).*\(2, 3, 64, 64\) belong"),
+                      CustomPartError, r"\(2, 3, 64, 32\).*\(2, 3, 64, 64\) belong"),
 }  # fmt: skip
 
 
@@ -218,7 +218,7 @@ def test_a_part_with_a_method_missing_says_which(name: str) -> None:
 async def test_after_a_bad_part_a_session_lives_on() -> None:
     with iw.Session() as session:
         bad = session.start("coffee", **SMALL, steps=2, **BAD["a prior of nan"][0])
-        with pytest.raises(OwnPartError, match="NaN"):
+        with pytest.raises(CustomPartError, match="NaN"):
             await asyncio.wrap_future(bad)
         assert (await asyncio.wrap_future(session.start("coffee", **SMALL, steps=2))).steps == 2
 
@@ -447,5 +447,5 @@ def test_a_function_is_checked_as_an_objective_is(function: Any, words: str | No
         iw.invert("coffee", objective=function, **options)
         assert torch.equal(iw.invert("coffee", **options).images, before.images)
         return
-    with pytest.raises(OwnPartError, match=words):
+    with pytest.raises(CustomPartError, match=words):
         iw.invert("coffee", objective=function, **options)

@@ -84,6 +84,14 @@ def test_public_names() -> None:
     assert set(invwidgets.__all__) <= set(dir(invwidgets))
     for name in invwidgets.__all__:
         assert getattr(invwidgets, name) is not None
+    assert len(invwidgets.__all__) <= 30
+    for space in ("analysis", "controls", "descriptors", "types", "errors"):
+        inside = getattr(invwidgets, space)
+        assert set(inside.__all__) <= set(dir(inside))
+        assert all(getattr(inside, name).__name__ == name for name in inside.__all__)
+        assert not set(inside.__all__) & set(invwidgets.__all__), "one name, one place"
+    errors = {n for n, e in vars(invwidgets.errors).items() if isinstance(e, type)}
+    assert {n for n in errors if n.endswith("Error")} == set(invwidgets.errors.__all__)
     with pytest.raises(AttributeError, match=r"no 'inverted'; it has .*invert"):
         _ = invwidgets.inverted
     assert invwidgets.__version__ == PROJECT["version"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import OwnPartError, SelectionError, shown
+from ..errors import CustomPartError, SelectionError, shown
 from ..selection import Selection
 from ..swappable import SavedPart, asked, chosen
 from .objectives import OBJECTIVES, EnergyFunction, Objective, as_objective
@@ -32,8 +32,8 @@ def bind(
     ``window_selection`` is the same selection among the features that are given, where those are
     only a part of the map.
 
-    Raises ``SelectionError`` where there is nothing to ask for, ``OwnPartError`` for an energy that
-    is none.
+    Raises ``SelectionError`` where there is nothing to ask for, ``CustomPartError`` for an energy
+    that is none.
     """
     part: Objective = chosen(as_objective(objective), OBJECTIVES, Objective)
     seen = window_selection or selection
@@ -70,16 +70,16 @@ def _energy(part: Objective, features: Tensor, target: Any) -> Tensor:
     energy = asked(part, "energy", lambda: part.energy(features, target))
     if not isinstance(energy, Tensor) or energy.shape != (len(features),):
         given = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
-        raise OwnPartError(
+        raise CustomPartError(
             f"objective {shown(part)} gives {given} for {len(features)} images: energy must be a "
             f"tensor of shape ({len(features)},), one number for each"
         )
     if energy.is_complex():
-        raise OwnPartError(
+        raise CustomPartError(
             f"objective {shown(part)} gives complex numbers: energy must be real, such as .abs()"
         )
     if not energy.requires_grad and features.requires_grad:
-        raise OwnPartError(
+        raise CustomPartError(
             f"objective {shown(part)} gives an energy without a gradient: compute it with torch, "
             "from the features, without detaching them"
         )

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import OwnPartError, SelectionError
+from ..errors import CustomPartError, SelectionError
 from ..images import sample_images
 from ..representations.base import Layer, Representation
 from ..representations.caching import cached
@@ -349,7 +349,7 @@ def objective_of(given: str | Objective | EnergyFunction | SavedPart) -> Objecti
 
 
 def _not_saved(features: Tensor, target: Tensor) -> Tensor:
-    raise OwnPartError("this objective is not in the file: give it again")
+    raise CustomPartError("this objective is not in the file: give it again")
 
 
 def _words_of(function: Any) -> str:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..arguments import real_number
-from ..errors import BadSettingError, OwnPartError, shown
+from ..errors import BadSettingError, CustomPartError, shown
 from ..swappable import Part, SavedPart, asked
 
 IMAGE_RANGE = 80.0  # B of IJCV16: a typical pixel's norm
@@ -80,12 +80,12 @@ class Prior(Part):
             energy = self.energy(z)
             if not isinstance(energy, Tensor) or energy.shape != (len(z),):
                 given = tuple(energy.shape) if isinstance(energy, Tensor) else shown(energy)
-                raise OwnPartError(
+                raise CustomPartError(
                     f"prior {shown(self)} gives {given} for {len(z)} images: energy must be a "
                     f"tensor of shape ({len(z)},), one number for each"
                 )
             if not energy.requires_grad:
-                raise OwnPartError(
+                raise CustomPartError(
                     f"prior {shown(self)} gives an energy without a gradient: compute it with "
                     "torch, from z, without detaching it"
                 )

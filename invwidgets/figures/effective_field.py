@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from ..analysis.fields import HEEDED, EffectiveField
 from ..images import to_uint8
-from ..representations.effective import HEEDED, EffectiveField
 from .canvas import ACCENT, INK, new_figure, set_title, show_image
 
 _SIDE, _GAP, _TITLE, _CAPTION = 2.2, 0.12, 0.95, 0.45

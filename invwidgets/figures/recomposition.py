@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from ..inversion.recomposition import Recomposition
+from ..analysis.matching import Recomposition
 from ..inversion.result import Reconstruction
 from .canvas import COLORS, new_figure, set_title, show_image
 from .gallery import picture_note

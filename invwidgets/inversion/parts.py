@@ -11,7 +11,7 @@ from torch import Tensor
 from ..energy.binding import bind
 from ..energy.objectives import Objective
 from ..energy.priors import Prior
-from ..errors import BadSettingError, OwnPartError, shown
+from ..errors import BadSettingError, CustomPartError, shown
 from ..representations.base import Representation
 from ..search.optimizers import OPTIMIZERS, Optimizer, start_optimizer, updated
 from ..search.parametrizations import (
@@ -30,8 +30,8 @@ def check_parts(
 ) -> None:
     """Refuse parts that cannot work.
 
-    Raises ``OwnPartError``, and ``BadSettingError`` for parts that do not go together or that are
-    only words of a file.
+    Raises ``CustomPartError``, and ``BadSettingError`` for parts that do not go together or that
+    are only words of a file.
     """
     basis = parametrization(settings.parametrization)
     rule = chosen(settings.optimizer, OPTIMIZERS, Optimizer)
@@ -53,7 +53,7 @@ def check_parts(
         energy = prior.add_gradient(z, gradient, 1.0)
         for name, values in (("energy", energy), ("gradient", gradient)):
             if not bool(torch.isfinite(values).all()):
-                raise OwnPartError(
+                raise CustomPartError(
                     f"prior {shown(prior)} has {name} NaN or infinite for plain noise of 0-255 "
                     "units"
                 )
@@ -63,7 +63,7 @@ def check_parts(
     rates = torch.full((2,), settings.phases[0].rate_at(0), device=z.device)
     updated(started, parameters, torch.ones_like(parameters), rates)
     if not bool(torch.isfinite(parameters).all()):
-        raise OwnPartError(
+        raise CustomPartError(
             f"optimizer {shown(rule)} moves to NaN or infinity at the rate {rates[0]:g} in its "
             "first step: give phases=[Phase(steps, rate)] with a smaller one"
         )
@@ -99,7 +99,7 @@ def check_channels(settings: InversionSettings, representation: Representation) 
 def check_objective(objective: Objective, target: Tensor, selection: Selection) -> None:
     """Refuse an energy that is no number for each image, or that has no gradient.
 
-    Raises ``OwnPartError``.
+    Raises ``CustomPartError``.
     """
     if not objective.needs_photo:
         return  # the first step will tell: only the network says what its features are like
@@ -110,7 +110,7 @@ def check_objective(objective: Objective, target: Tensor, selection: Selection) 
         (gradient,) = torch.autograd.grad(energy.sum(), features)
     for name, values in (("energy", energy[1:]), ("gradient", gradient[1:])):
         if not bool(torch.isfinite(values).all()):
-            raise OwnPartError(
+            raise CustomPartError(
                 f"objective {shown(objective)} has {name} NaN or infinite for half the photo's "
                 "features"
             )

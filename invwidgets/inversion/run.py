@@ -27,7 +27,7 @@ from torch import Tensor
 from .. import __version__
 from ..arguments import is_flag
 from ..energy.objectives import Objective, objective_of
-from ..errors import BadSettingError, OutOfMemoryError, OwnPartError, shown
+from ..errors import BadSettingError, CustomPartError, NotEnoughMemoryError, shown
 from ..representations.base import Representation
 from ..selection import Selection
 from ..torch_state import own_state
@@ -226,7 +226,7 @@ class Run:
         if not isinstance(error, torch.OutOfMemoryError):
             return error
         micro_batch = self.settings.micro_batch or len(self.settings.seeds)
-        return OutOfMemoryError(
+        return NotEnoughMemoryError(
             f"{self.settings.device} ran out of memory with {micro_batch} seeds in a batch "
             f"({str(error).splitlines()[0]}); give micro_batch={max(1, micro_batch // 2)}, fewer "
             "seeds or a smaller size"
@@ -274,7 +274,7 @@ class Run:
             raise BadSettingError("no step was run: there is no result")
         raw = raw_images(step.iterate, self.size, step.centre)
         if not bool(raw.isfinite().all()):  # the search leaves none behind
-            raise OwnPartError(
+            raise CustomPartError(
                 "the images of the last step hold NaN or infinite values, which a callback or "
                 "another reader wrote into step.iterate: change a copy, step.iterate.clone()"
             )

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from ..errors import OwnPartError, shown
+from ..errors import CustomPartError, shown
 from ..representations.receptive_fields.tracer import Box
 from ..swappable import Part, SavedPart, asked, chosen, in_full
 from .colors import color_basis, mixed
@@ -334,7 +334,7 @@ def start_optimizer(
 
     ``energy`` is σ² of CVPR15, ``seen`` the pixels that a region sees: ``Optimizer.for_run``.
 
-    Raises ``UnknownNameError``, ``BadSettingError`` or ``OwnPartError``.
+    Raises ``UnknownNameError``, ``BadSettingError`` or ``CustomPartError``.
     """
     rule: Optimizer = chosen(optimizer, OPTIMIZERS, Optimizer).for_run(energy, seen)
     asked(rule, "start", lambda: rule.start(parameters, steps))
@@ -344,12 +344,12 @@ def start_optimizer(
 def updated(rule: Optimizer, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
     """A step of a rule, which must be in place.
 
-    Raises ``OwnPartError``.
+    Raises ``CustomPartError``.
     """
     shape, place = parameters.shape, parameters.data_ptr()
     moved = asked(rule, "update", lambda: rule.update(parameters, gradient, rates))
     if moved is not None or parameters.shape != shape or parameters.data_ptr() != place:
-        raise OwnPartError(
+        raise CustomPartError(
             f"optimizer {shown(rule)} moves the parameters elsewhere: update must change the "
             "tensor it is given in place (parameters.sub_(…)) and return nothing"
         )

@@ -21,7 +21,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..errors import OwnPartError, shown
+from ..errors import CustomPartError, shown
 from ..swappable import Part, SavedPart, asked, chosen
 from .colors import color_basis, color_inverse, mixed
 
@@ -119,7 +119,7 @@ def parametrization(given: str | Parametrization | SavedPart) -> Parametrization
 def image_of(part: Parametrization, parameters: Tensor) -> Tensor:
     """The iterates of parameters, without a gradient; of pixels themselves.
 
-    Raises ``OwnPartError``.
+    Raises ``CustomPartError``.
     """
     with torch.no_grad():
         image: Tensor = asked(part, "image", lambda: part.image(parameters))
@@ -129,7 +129,7 @@ def image_of(part: Parametrization, parameters: Tensor) -> Tensor:
 def parameters_of(part: Parametrization, z: Tensor) -> Tensor:
     """The parameters of iterates, in memory of their own; of pixels z itself.
 
-    Raises ``OwnPartError``.
+    Raises ``CustomPartError``.
     """
     if isinstance(part, Pixels):
         return z
@@ -141,11 +141,11 @@ def parameters_of(part: Parametrization, z: Tensor) -> Tensor:
 def check_parametrization(part: Parametrization, z: Tensor) -> None:
     """Refuse one whose image has another shape than the search's, or no gradient.
 
-    Raises ``OwnPartError``.
+    Raises ``CustomPartError``.
     """
     parameters = asked(part, "parameters", lambda: part.parameters(z))
     if not isinstance(parameters, Tensor) or parameters.dtype != z.dtype:
-        raise OwnPartError(
+        raise CustomPartError(
             f"parametrization {shown(part)} gives parameters that are {_kind(parameters)}: "
             f"parameters(z) must be {_kind(z)}, as z is"
         )
@@ -154,23 +154,23 @@ def check_parametrization(part: Parametrization, z: Tensor) -> None:
         image = asked(part, "image", lambda: part.image(at))
     if not isinstance(image, Tensor) or image.shape != z.shape or len(parameters) != len(z):
         given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-        raise OwnPartError(
+        raise CustomPartError(
             f"parametrization {shown(part)} makes images {given} of parameters "
             f"{tuple(parameters.shape)}, where {tuple(z.shape)} belong: image(parameters(z)) must "
             "have the shape of z"
         )
     if image.dtype != z.dtype:
-        raise OwnPartError(
+        raise CustomPartError(
             f"parametrization {shown(part)} makes images that are {_kind(image)}: "
             f"image(parameters) must be {_kind(z)}, as the parameters are"
         )
     if not image.requires_grad:
-        raise OwnPartError(
+        raise CustomPartError(
             f"parametrization {shown(part)} makes images without a gradient: compute them with "
             "torch, from the parameters, without detaching them"
         )
     if not bool(torch.isfinite(image).all()):
-        raise OwnPartError(
+        raise CustomPartError(
             f"parametrization {shown(part)} makes images that hold NaN or infinite values"
         )
 

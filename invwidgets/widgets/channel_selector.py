@@ -33,7 +33,7 @@ _SHEET = 256  # channels shown at most
 class ChannelSelector(w.VBox):
     """Chooses channels: all, a group, those of colour or of shape, the strongest, or by eye.
 
-    >>> selector = iw.ChannelSelector("coffee", layer="blocks.2")
+    >>> selector = iw.controls.ChannelSelector("coffee", layer="blocks.2")
     >>> selector.observe(lambda change: print(change["new"]), "value")
     >>> selector.value = "color:top"
     >>> result = iw.invert("coffee", layer="blocks.2", channels=selector.value)

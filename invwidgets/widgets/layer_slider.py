@@ -41,7 +41,7 @@ class NetworkOverview(anywidget.AnyWidget):
 class LayerSlider(w.VBox):
     """Chooses a layer: a slider over the network's stages, and a menu of what lies inside each.
 
-    >>> slider = iw.LayerSlider("efficientnet_lite0")
+    >>> slider = iw.controls.LayerSlider("efficientnet_lite0")
     >>> slider.observe(lambda change: print(change["new"]), "value")
     >>> result = iw.invert("coffee", layer=slider.value)
 

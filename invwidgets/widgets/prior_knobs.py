@@ -42,7 +42,7 @@ FIRST = ("tv_weight", "alpha_weight", "data_weight")
 class PriorKnobs(w.VBox):
     """Knobs that weigh smoothness, pale colours and the match against each other.
 
-    >>> knobs = iw.PriorKnobs(layer="blocks.2")
+    >>> knobs = iw.controls.PriorKnobs(layer="blocks.2")
     >>> knobs.observe(lambda change: print(change["new"]), "value")
     >>> knobs.value = {"tv_weight": 0.1}
     >>> result = iw.invert("coffee", layer="blocks.2", **knobs.value)

@@ -53,7 +53,7 @@ class RegionCanvas(anywidget.AnyWidget):
 class RegionPicker(w.VBox):
     """Chooses a rectangle of a layer's cells on the photo, by dragging, by sliders or by keys.
 
-    >>> picker = iw.RegionPicker("coffee", layer="blocks.2")
+    >>> picker = iw.controls.RegionPicker("coffee", layer="blocks.2")
     >>> picker.observe(lambda change: print(change["new"]), "value")
     >>> picker.value = "11:16,11:16"
     >>> result = iw.invert("coffee", layer="blocks.2", region=picker.value)

@@ -42,7 +42,7 @@ CELLS = {
         "    picker.show_photo(pixels)\n"
         "    picker.show_layer(phi, (224, 224))\n"
         "async def shown():\n"
-        "    pickers = [iw.RegionPicker() for _ in range(12)]\n"
+        "    pickers = [iw.controls.RegionPicker() for _ in range(12)]\n"
         "    box.children = [w.VBox([p, p.exact]) for p in pickers]\n"
         "    await asyncio.gather(*(show(p, n / 20) for n, p in enumerate(pickers)))\n"
         "    more.description = 'Shown'\n"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 import invwidgets as iw
+from invwidgets.figures.interpolation import interpolation_figure
 from invwidgets.figures.matrix import matrix
 from invwidgets.figures.panels import panels
 from invwidgets.figures.strip import strip
-from invwidgets.figures.walk import walk_figure
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,10 @@ def test_a_strip_says_beneath_a_picture_what_was_asked_for(run: iw.Reconstructio
 
 
 def test_a_walk_has_two_rows(run: iw.Reconstruction) -> None:
-    path = iw.walk(run, iw.representation("efficientnet_lite0", "conv_stem"), points=4, steps=0)
-    figure = walk_figure(path)
+    path = iw.analysis.interpolate(
+        run, iw.representation("efficientnet_lite0", "conv_stem"), points=4, steps=0
+    )
+    figure = interpolation_figure(path)
     assert [axes.get_xlabel() for axes in figure.axes[:4]] == [
         f"{100 * error:.0f} %" for error in path.blend_error
     ]

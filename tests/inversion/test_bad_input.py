@@ -151,7 +151,7 @@ def test_inference_mode() -> None:
         ({"device": None}, BadSettingError, "device None"),
         ({"device": "warp"}, BadSettingError, "device 'warp'"),
         ({"unit": "blocks.0:1"}, UnknownNameError, "no setting 'unit'"),
-        ({"selection": iw.Selection()}, UnknownNameError, "no setting 'selection'"),
+        ({"selection": iw.types.Selection()}, UnknownNameError, "no setting 'selection'"),
         ({"channels": 1, "objective": "maximise"}, BadSettingError, "takes no photo"),
         ({"channels": slice(0, 5, 0)}, SelectionError, "zero"),
         ({"channels": True}, SelectionError, "mask of 32 values"),

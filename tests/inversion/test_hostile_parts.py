@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import invwidgets as iw
-from invwidgets.errors import BadSettingError, InvwidgetsError, OwnPartError
+from invwidgets.errors import BadSettingError, CustomPartError, InvwidgetsError
 from tests.small_networks import phi, picture
 
 OPTIONS: dict[str, Any] = {"seeds": 2, "steps": 3, "threads": 1, "frames": 0}
@@ -45,7 +45,7 @@ class Complex(iw.Objective):
 
 @pytest.mark.filterwarnings("error")
 def test_complex_energies_are_refused() -> None:
-    with pytest.raises(OwnPartError, match=r"Complex\(\) gives complex numbers.*must be real"):
+    with pytest.raises(CustomPartError, match=r"Complex\(\) gives complex numbers.*must be real"):
         iw.invert(picture(), phi(), objective=Complex(), **OPTIONS)
 
 
@@ -71,7 +71,7 @@ class Doubled(iw.Parametrization):
 def test_bases_of_other_numbers_are_refused(methods: dict[str, Any], words: str) -> None:
     options = OPTIONS | {"optimizer": "adam"}
     assert iw.invert(picture(), phi(), parametrization=Doubled(), **options).steps == 3
-    with pytest.raises(OwnPartError, match=words):
+    with pytest.raises(CustomPartError, match=words):
         iw.invert(picture(), phi(), parametrization=Doubled(**methods), **options)
 
 
@@ -100,14 +100,14 @@ def test_functions_of_any_kind_are_called() -> None:
 
 @pytest.mark.parametrize("step", [1, 2])
 def test_nan_written_into_the_iterate_is_no_result(step: int) -> None:
-    def spoil(at: iw.Step) -> None:
+    def spoil(at: iw.types.Step) -> None:
         if at.index == step:
             at.iterate.fill_(torch.nan)
 
     if step == 1:  # the search goes back to the best image
         assert bool(iw.invert(picture(), phi(), callback=spoil, **OPTIONS).images.isfinite().all())
         return
-    with pytest.raises(OwnPartError, match=r"NaN.*step\.iterate\.clone\(\)"):
+    with pytest.raises(CustomPartError, match=r"NaN.*step\.iterate\.clone\(\)"):
         iw.invert(picture(), phi(), callback=spoil, **OPTIONS)
 
 

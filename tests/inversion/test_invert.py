@@ -20,7 +20,7 @@ from invwidgets.energy.objectives import largest_response
 from invwidgets.errors import (
     BadSettingError,
     InvwidgetsError,
-    OutOfMemoryError,
+    NotEnoughMemoryError,
     UnknownNameError,
 )
 from invwidgets.inversion.engine import Step, run
@@ -323,7 +323,7 @@ def test_an_accelerators_own_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> N
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nmore")
 
     monkeypatch.setattr("invwidgets.energy.evaluation.Evaluation.__call__", full)
-    with pytest.raises(OutOfMemoryError, match=r"Tried to allocate 9 GiB.*micro_batch=2"):
+    with pytest.raises(NotEnoughMemoryError, match=r"Tried to allocate 9 GiB.*micro_batch=2"):
         short(seeds=4, micro_batch=4)
 
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 
-from invwidgets.errors import BadSettingError, DeviceError, OutOfMemoryError
+from invwidgets.errors import BadSettingError, DeviceError, NotEnoughMemoryError
 from invwidgets.fallbacks import took_slower_path
 from invwidgets.inversion.hardware import memory as resources
 from invwidgets.inversion.hardware.memory import (
@@ -156,17 +156,17 @@ def test_a_seeds_need_grows_with_the_image_and_the_depth() -> None:
 def test_too_little_memory_names_the_seeds_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = InversionSettings(seeds=tuple(range(64)), frames=0)
     monkeypatch.setattr(resources, "available_memory", lambda device: 8 * 2**20)
-    with pytest.raises(OutOfMemoryError) as caught:
+    with pytest.raises(NotEnoughMemoryError) as caught:
         plan_memory(PHI, settings.replace(seeds=tuple(range(5000))), SIZE)
     message = str(caught.value)
     assert "5000 seeds of 24x28 pixels" in message
     fit = int(message.split("about ")[-1].split(" seeds")[0])
     assert 0 < fit < 5000
     assert plan_memory(PHI, settings.replace(seeds=tuple(range(fit))), SIZE) >= 1
-    with pytest.raises(OutOfMemoryError):
+    with pytest.raises(NotEnoughMemoryError):
         plan_memory(PHI, settings.replace(seeds=tuple(range(fit + 60))), SIZE)
     monkeypatch.setattr(resources, "available_memory", lambda device: 1000)
-    with pytest.raises(OutOfMemoryError, match="smaller size"):
+    with pytest.raises(NotEnoughMemoryError, match="smaller size"):
         plan_memory(PHI, settings, SIZE)
 
 

@@ -20,7 +20,7 @@ import torch
 
 import invwidgets as iw
 from invwidgets.energy.priors import Prior
-from invwidgets.errors import BadSettingError, InvwidgetsError, OwnPartError, UnknownNameError
+from invwidgets.errors import BadSettingError, CustomPartError, InvwidgetsError, UnknownNameError
 from invwidgets.images import to_uint8
 from invwidgets.inversion.metrics import psnr, score
 from invwidgets.inversion.prepare import prepare
@@ -261,7 +261,7 @@ def test_an_error_of_the_run_itself_is_the_futures(session: Session) -> None:
 
     future = session.start("coffee", **SMALL, priors=[Late()], steps=9, micro_batch=2)
     error = future.exception(60)
-    assert isinstance(error, OwnPartError)
+    assert isinstance(error, CustomPartError)
     assert session.error == str(error)
     assert "KeyError: 'mine'" in session.error
     energies, _ = session.curves()

@@ -99,8 +99,8 @@ def test_what_needs_the_photo_is_absent() -> None:
     assert "the target" not in repr(photo)
     for asked in (
         lambda: result.judged_by("efficientnet_lite1"),
-        lambda: iw.recomposition(result),
-        lambda: iw.walk(result, PHI),
+        lambda: iw.analysis.recomposition(result),
+        lambda: iw.analysis.interpolate(result, PHI),
     ):
         with pytest.raises(BadSettingError, match="photo"):
             asked()

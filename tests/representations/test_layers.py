@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from invwidgets.analysis.fields import effective_field
+from invwidgets.analysis.patches import exciting_patches
 from invwidgets.errors import RepresentationError
 from invwidgets.images import read_photo
 from invwidgets.models.zoo import ZOO, load_network
 from invwidgets.representations.descriptors.named import named_network
-from invwidgets.representations.effective import effective_field
 from invwidgets.representations.network import NetworkRepresentation
-from invwidgets.representations.patches import exciting_patches
 from invwidgets.representations.registry import representation, representations
 from invwidgets.representations.tracing import CallNames, Layout
 from invwidgets.selection import centre_region

@@ -18,7 +18,7 @@ STAGES = {
 BEGIN = {"efficientnet_lite0": "blocks.2", "hog": "decompose", "dsift": "renormalize"}
 
 
-def layers_of(model: str) -> tuple[iw.Layer, ...]:
+def layers_of(model: str) -> tuple[iw.types.Layer, ...]:
     trained = ("efficientnet_lite0", "hog", "dsift")
     return iw.representation(model, weights="pretrained" if model in trained else "random").layers()
 

@@ -123,7 +123,7 @@ def test_a_bad_plan_says_what_is_wrong(tmp_path: Path, text: str | None, words: 
     plan = tmp_path / "plan.toml"
     if text is not None:
         plan.write_text(text)
-    with pytest.raises(iw.InvwidgetsError, match=words):
+    with pytest.raises(iw.errors.InvwidgetsError, match=words):
         iw.Sweep.from_file(plan)
 
 

@@ -125,7 +125,7 @@ def test_names_that_lead_nowhere_are_refused_before_anything_runs() -> None:
         key(models="tests.sweeps.nets:without_preprocessing")
     with pytest.raises(RepresentationError, match="no such file of weights"):
         key(models="tests.sweeps.nets:broken")
-    with pytest.raises(iw.InvwidgetsError, match="axis photos is missing"):
+    with pytest.raises(iw.errors.InvwidgetsError, match="axis photos is missing"):
         key(photos=())
 
 

@@ -20,14 +20,16 @@ from invwidgets.widgets.panel_options import OPTIONS
 DOC = Path(__file__).parents[2] / "docs" / "panel.md"
 EXAMPLES = re.findall(r"<!-- control (\w+) -->\n```python\n(.*?)```", DOC.read_text("utf-8"), re.S)
 CONTROLS: dict[str, tuple[Any, Any, Any]] = {
-    "LayerSlider": (lambda: iw.LayerSlider("efficientnet_lite0", size=64), "blocks.4", "blocks.1"),
+    "LayerSlider": (lambda: iw.controls.LayerSlider("efficientnet_lite0", size=64),
+                    "blocks.4", "blocks.1"),
     "RegionPicker": (
-        lambda: iw.RegionPicker("coffee", layer="blocks.0", size=64), (2, 4, 2, 6), None,
+        lambda: iw.controls.RegionPicker("coffee", layer="blocks.0", size=64), (2, 4, 2, 6), None,
     ),
     "ChannelSelector": (
-        lambda: iw.ChannelSelector("coffee", layer="blocks.0", size=64), "color:top", (3,),
+        lambda: iw.controls.ChannelSelector("coffee", layer="blocks.0", size=64), "color:top", (3,),
     ),
-    "PriorKnobs": (lambda: iw.PriorKnobs(layer="blocks.0"), {"tv_weight": 0.5}, {"beta": 1.0}),
+    "PriorKnobs": (lambda: iw.controls.PriorKnobs(layer="blocks.0"),
+                   {"tv_weight": 0.5}, {"beta": 1.0}),
 }  # fmt: skip
 
 
@@ -62,15 +64,15 @@ def test_a_value_is_linked_and_observed(name: str) -> None:
 
 
 def test_bad_values_are_refused_with_what_there_is() -> None:
-    slider = iw.LayerSlider("efficientnet_lite0", size=64)
+    slider = iw.controls.LayerSlider("efficientnet_lite0", size=64)
     with pytest.raises(UnknownNameError, match="conv9"):
         slider.value = "conv9"
-    picker = iw.RegionPicker("coffee", layer="blocks.2", size=64)
+    picker = iw.controls.RegionPicker("coffee", layer="blocks.2", size=64)
     with pytest.raises(SelectionError, match="0:99"):
         picker.value = (0, 99, 0, 1)
     with pytest.raises(SelectionError, match="rows and columns"):
         picker.value = "a part"
-    knobs = iw.PriorKnobs(layer="blocks.0")
+    knobs = iw.controls.PriorKnobs(layer="blocks.0")
     with pytest.raises(UnknownNameError, match="tv_wieght"):
         knobs.value = {"tv_wieght": 1.0}
     for control in (slider, picker, knobs):
@@ -78,7 +80,7 @@ def test_bad_values_are_refused_with_what_there_is() -> None:
 
 
 def test_knobs_go_back_to_the_preset() -> None:
-    knobs = iw.PriorKnobs(layer="blocks.2")
+    knobs = iw.controls.PriorKnobs(layer="blocks.2")
     before = knobs.knobs["tv_weight"].value
     knobs.knobs["tv_weight"].control.value = 1.0
     assert knobs.value == {"tv_weight": 1.0}
@@ -90,7 +92,7 @@ def test_knobs_go_back_to_the_preset() -> None:
 
 
 def test_a_slider_names_what_lies_inside_a_stage() -> None:
-    slider = iw.LayerSlider("efficientnet_lite0", "blocks.2.0.conv_dw")
+    slider = iw.controls.LayerSlider("efficientnet_lite0", "blocks.2.0.conv_dw")
     assert slider.stages[slider.overview.at].short_name == "blocks.2"
     assert "blocks.2.0.conv_dw" in slider.inner.options
     slider.value = "blocks.6"

@@ -171,7 +171,7 @@ def test_the_crop_of_a_tall_photo_can_be_moved() -> None:
     whole = iw.read_photo(data)
     for got, start in ((top, 0), (middle, 30), (bottom, 60)):
         assert torch.equal(got, whole[:, start : start + 30])
-    with pytest.raises(iw.InvwidgetsError, match="at"):
+    with pytest.raises(iw.errors.InvwidgetsError, match="at"):
         iw.read_photo(data, 30, at=2)
 
 

@@ -153,7 +153,7 @@ def test_bad_input_is_said(sweep: iw.Sweep, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         panel = SweepPanel(sweep, scheduler=3)
-        with pytest.raises(iw.InvwidgetsError, match="scheduler 3"):
+        with pytest.raises(iw.errors.InvwidgetsError, match="scheduler 3"):
             await panel.start()
         assert "scheduler 3" in panel.error.value
         assert "what is stored stays" in panel.line.value

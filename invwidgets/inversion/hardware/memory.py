@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from ...errors import BadSettingError, DeviceError, OutOfMemoryError, shown
+from ...errors import BadSettingError, DeviceError, NotEnoughMemoryError, shown
 from ...fallbacks import took_slower_path
 from ...representations.base import Representation
 from ...representations.caching import cached
@@ -160,7 +160,7 @@ def plan_memory(
     nothing.
     ``window_size`` is the (height, width) of what the network sees of an image of ``size``.
 
-    Raises ``OutOfMemoryError``, naming the number of seeds that would fit.
+    Raises ``NotEnoughMemoryError``, naming the number of seeds that would fit.
     """
     seeds = len(settings.seeds)
     device = representation.mean_color.device
@@ -184,7 +184,7 @@ def plan_memory(
             f"about {fit} seeds would fit" if fit and not settings.micro_batch
             else "a smaller size, micro_batch=1, threads=1 or an earlier layer may fit"
         )  # fmt: skip
-        raise OutOfMemoryError(
+        raise NotEnoughMemoryError(
             f"{seeds} seeds of {size[0]}x{size[1]} pixels at layer {representation.layer} of "
             f"{representation.name} need about {needed / 2**30:.2g} GiB, and "
             f"{max(0, room) / 2**30:.2g} GiB can be had: {remedy}"

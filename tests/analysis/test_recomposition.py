@@ -25,7 +25,7 @@ def run() -> iw.Reconstruction:
 
 def measured(run: iw.Reconstruction, *images: Tensor, **options: object):  # type: ignore[no-untyped-def]
     by = iw.from_callable(tiles, size=(64, 64))
-    return iw.recomposition(replace(run, images=torch.stack(images)), by=by, **options)
+    return iw.analysis.recomposition(replace(run, images=torch.stack(images)), by=by, **options)
 
 
 @pytest.mark.claim(saboteurs=[random_matches])
@@ -62,7 +62,7 @@ def test_a_part_used_twice_is_counted(run: iw.Reconstruction) -> None:
 
 def test_it_needs_a_photo_and_patches_that_fit(run: iw.Reconstruction) -> None:
     with pytest.raises(BadSettingError, match="nothing to match"):
-        iw.recomposition(replace(run, photo=None))
+        iw.analysis.recomposition(replace(run, photo=None))
     with pytest.raises(BadSettingError, match="patch 33"):
         measured(run, run.photo, patch=33)
 
@@ -122,7 +122,7 @@ def test_parts_move_more_the_deeper_the_layer() -> None:
     moved = []
     for layer in ("blocks.0", "blocks.2", "blocks.4"):
         result = iw.invert("china", layer=layer, seeds=2, size=160, steps=80, frames=0)
-        found = iw.recomposition(result)
+        found = iw.analysis.recomposition(result)
         assert found.displacement < 0.6 * found.shuffled
         moved.append(found.displacement)
     assert moved[0] < 0.01

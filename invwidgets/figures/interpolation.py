@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from ..inversion.walk import Walk
+from ..analysis.interpolation import Interpolation
 from .canvas import INK, new_figure, set_title, show_image
 
 _CELL, _GAP, _CAPTION, _TITLE, _MARGIN = 1.35, 0.08, 0.32, 0.75, 0.95
 
 
-def walk_figure(path: Walk) -> Figure:
+def interpolation_figure(path: Interpolation) -> Figure:
     """Both rows of a walk with the relative error beneath every image.
 
-    >>> walk_figure(walk(result, representation)).savefig("walk.png")
+    >>> interpolation_figure(interpolate(result, phi)).savefig("interpolation.png")
     """
     height, width = path.images.shape[-2:]
     scale = _CELL / max(height, width)

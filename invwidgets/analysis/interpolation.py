@@ -1,7 +1,7 @@
 """From one pre-image to another: is everything between them a pre-image too?
 
 >>> result = invert("coffee", layer="blocks.4", seeds=2)
->>> path = walk(result, representation("efficientnet_lite0", "blocks.4"), points=5)
+>>> path = interpolate(result, representation("efficientnet_lite0", "blocks.4"), points=5)
 >>> path.blend_error, path.error
 ((0.16, 0.32, 0.45, 0.32, 0.16), (0.16, 0.16, 0.16, 0.16, 0.16))
 
@@ -18,19 +18,19 @@ from torch import Tensor
 
 from ..arguments import whole_number
 from ..errors import BadSettingError, shown
+from ..inversion.metrics import relative_error, to_floats
+from ..inversion.phase import Phase
+from ..inversion.prepare import prepare
+from ..inversion.result import Reconstruction
+from ..inversion.run import Run
 from ..representations.base import Representation
 from ..torch_state import own_state
-from .metrics import relative_error, to_floats
-from .phase import Phase
-from .prepare import prepare
-from .result import Reconstruction
-from .run import Run
 
 RATE, LAST_RATE = 2.0, 0.05  # 0-255 units a step: a nudge beside the search's own 10
 
 
 @dataclass(frozen=True)
-class Walk:
+class Interpolation:
     """``points`` images in even steps from one seed's image to another's.
 
     ``blends`` (P, 3, H, W) in [0, 1] lie on the straight line, ``images`` are the same pulled back;
@@ -54,17 +54,17 @@ class Walk:
 
 
 @own_state()
-def walk(
+def interpolate(
     result: Reconstruction,
     representation: Representation,
     *,
     ends: tuple[int, int] = (0, 1),
     points: int = 7,
     steps: int = 60,
-) -> Walk:
-    """Walk between the images of two of a result's seeds, straight and pulled back.
+) -> Interpolation:
+    """Interpolation between the images of two of a result's seeds, straight and pulled back.
 
-    >>> path = walk(result, phi, ends=(0, 3), steps=0)  # doctest: +SKIP
+    >>> path = interpolate(result, phi, ends=(0, 3), steps=0)  # doctest: +SKIP
     >>> path.blend_error  # doctest: +SKIP
 
     Parameters
@@ -82,7 +82,7 @@ def walk(
 
     Returns
     -------
-    Walk
+    Interpolation
         Blends and pulled-back images with their errors.
 
     Raises
@@ -107,7 +107,7 @@ def walk(
 
     straight = errors(blends)
     if steps == 0:
-        return Walk(blends, blends, straight, straight)
+        return Interpolation(blends, blends, straight, straight)
     size = (result.photo.shape[-2], result.photo.shape[-1])
     run = prepare(
         result.photo, representation, region=result.selection.region,
@@ -117,7 +117,7 @@ def walk(
         device=str(representation.mean_color.device),
     )  # fmt: skip
     pulled = torch.cat([_pulled_back(run, blend) for blend in blends])
-    return Walk(blends, pulled, straight, errors(pulled))
+    return Interpolation(blends, pulled, straight, errors(pulled))
 
 
 def _pulled_back(run: Run, blend: Tensor) -> Tensor:

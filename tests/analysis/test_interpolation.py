@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import invwidgets as iw
+from invwidgets.analysis.interpolation import Interpolation
 from invwidgets.errors import BadSettingError
 from invwidgets.inversion.run import Run
-from invwidgets.inversion.walk import Walk
 
 STEPS = 30
 
@@ -22,16 +22,16 @@ def run() -> iw.Reconstruction:
 
 
 @pytest.fixture(scope="module")
-def path(run: iw.Reconstruction) -> Walk:
+def path(run: iw.Reconstruction) -> Interpolation:
     return walked(run, STEPS)
 
 
-def walked(run: iw.Reconstruction, steps: int) -> Walk:
+def walked(run: iw.Reconstruction, steps: int) -> Interpolation:
     phi = iw.representation("efficientnet_lite0", "blocks.4")
-    return iw.walk(run, phi, points=5, steps=steps)
+    return iw.analysis.interpolate(run, phi, points=5, steps=steps)
 
 
-def check_walk(path: Walk, run: iw.Reconstruction) -> None:
+def check_walk(path: Interpolation, run: iw.Reconstruction) -> None:
     """It goes from one seed's image to the other's in steps alike, and every point is pulled back.
 
     By the straight way's stride, neighbors lie more than 0.6 and less than 3 apart. Along the line
@@ -56,7 +56,7 @@ def check_walk(path: Walk, run: iw.Reconstruction) -> None:
 
 def test_a_straight_walk_blends_and_its_ends_are_the_seeds(run: iw.Reconstruction) -> None:
     phi = iw.representation("efficientnet_lite0", "blocks.4")
-    path = iw.walk(run, phi, points=3, steps=0)
+    path = iw.analysis.interpolate(run, phi, points=3, steps=0)
     assert torch.equal(path.blends[0], run.images[0])
     assert torch.equal(path.blends[2], run.images[1])
     assert torch.allclose(path.blends[1], run.images.mean(0))
@@ -67,14 +67,14 @@ def test_a_straight_walk_blends_and_its_ends_are_the_seeds(run: iw.Reconstructio
 
 
 def test_a_walk_that_is_pulled_back_stays_among_pre_images(
-    run: iw.Reconstruction, path: Walk
+    run: iw.Reconstruction, path: Interpolation
 ) -> None:
     assert path.blend_error[2] > 2.5 * max(run.relative_error or ())
     check_walk(path, run)
 
 
 def test_a_walk_that_stands_still_fails(
-    run: iw.Reconstruction, path: Walk, monkeypatch: pytest.MonkeyPatch
+    run: iw.Reconstruction, path: Interpolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every image is pulled back from the photo, whatever its blend."""
     steps = Run.steps
@@ -95,7 +95,7 @@ SABOTAGED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", SABOTAGED)
-def test_a_walk_that_is_none_fails(name: str, run: iw.Reconstruction, path: Walk) -> None:
+def test_a_walk_that_is_none_fails(name: str, run: iw.Reconstruction, path: Interpolation) -> None:
     with pytest.raises(AssertionError):
         check_walk(replace(path, **SABOTAGED[name](path)), run)
 
@@ -103,8 +103,8 @@ def test_a_walk_that_is_none_fails(name: str, run: iw.Reconstruction, path: Walk
 def test_a_walk_needs_two_images_of_a_photo(run: iw.Reconstruction) -> None:
     phi = iw.representation("efficientnet_lite0", "blocks.4")
     with pytest.raises(BadSettingError, match=r"ends \(1, 1\)"):
-        iw.walk(run, phi, ends=(1, 1))
+        iw.analysis.interpolate(run, phi, ends=(1, 1))
     with pytest.raises(BadSettingError, match="ends"):
-        iw.walk(run, phi, ends=(0, 2))
+        iw.analysis.interpolate(run, phi, ends=(0, 2))
     with pytest.raises(BadSettingError, match="photo"):
-        iw.walk(replace(run, photo=None), phi)
+        iw.analysis.interpolate(replace(run, photo=None), phi)

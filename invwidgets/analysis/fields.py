@@ -17,10 +17,10 @@ from torch import Tensor
 from ..arguments import whole_number
 from ..errors import SelectionError
 from ..images import PhotoSource, photos, read_photo
+from ..representations.base import Region, Representation
+from ..representations.network import check_region
+from ..representations.receptive_fields.tracer import Box
 from ..torch_state import own_state
-from .base import Region, Representation
-from .network import check_region
-from .receptive_fields.tracer import Box
 
 HEEDED = 1 - 0.9545  # of the largest weight, as in the source
 

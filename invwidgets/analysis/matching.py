@@ -21,11 +21,11 @@ from torch.nn import functional as F
 
 from ..errors import BadSettingError, shown
 from ..images import PhotoSource, read_photo
+from ..inversion.result import Reconstruction
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from ..representations.registry import representation
 from ..torch_state import own_state
-from .result import Reconstruction
 
 EARLY = "blocks.1"  # cells of 4 pixels that see 19
 

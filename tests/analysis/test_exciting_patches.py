@@ -24,7 +24,7 @@ def test_a_red_square_is_found_where_it_is() -> None:
     grey = torch.full((3, 64, 64), 0.5)
     photo = grey.clone()
     photo[0, 24:32, 40:48] = 1.0
-    best, other = iw.exciting_patches(reds(), 0, [grey, photo])
+    best, other = iw.analysis.exciting_patches(reds(), 0, [grey, photo])
     assert tuple(best.box) == (24, 40, 32, 48)
     assert torch.equal(best.pixels, photo[:, 24:32, 40:48])
     assert best.response == pytest.approx(0.5)
@@ -32,7 +32,7 @@ def test_a_red_square_is_found_where_it_is() -> None:
 
 
 def test_the_bundled_photos_are_asked_and_the_best_come_first() -> None:
-    found = iw.exciting_patches(reds(), 0, count=3)
+    found = iw.analysis.exciting_patches(reds(), 0, count=3)
     assert [patch.response for patch in found] == sorted(
         (patch.response for patch in found), reverse=True
     )
@@ -42,6 +42,6 @@ def test_the_bundled_photos_are_asked_and_the_best_come_first() -> None:
 
 def test_what_is_not_there_is_refused() -> None:
     with pytest.raises(BadSettingError, match="channel 1"):
-        iw.exciting_patches(reds(), 1)
+        iw.analysis.exciting_patches(reds(), 1)
     with pytest.raises(SelectionError, match="vector"):
-        iw.exciting_patches(iw.representation("efficientnet_lite0", "classifier"), 0)
+        iw.analysis.exciting_patches(iw.representation("efficientnet_lite0", "classifier"), 0)

@@ -10,9 +10,9 @@ from torch import Tensor
 from ..arguments import whole_number
 from ..errors import SelectionError
 from ..images import PhotoSource, photo_name, photos, read_photo
+from ..representations.base import Representation
+from ..representations.receptive_fields.tracer import Box
 from ..torch_state import own_state
-from .base import Representation
-from .receptive_fields.tracer import Box
 
 
 class Patch(NamedTuple):

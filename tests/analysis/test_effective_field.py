@@ -26,7 +26,7 @@ def linear(layers: int) -> iw.Representation:
 @pytest.mark.claim(saboteurs=[even_field, one_pixel])
 def test_convolutions_of_ones_make_a_binomial_field() -> None:
     phi = linear(2)
-    field = iw.effective_field(phi, ["coffee"])
+    field = iw.analysis.effective_field(phi, ["coffee"])
     triangle = torch.tensor([1.0, 2, 3, 2, 1])
     expected = torch.zeros(16, 16)
     expected[6:11, 6:11] = torch.outer(triangle, triangle) / 9
@@ -38,7 +38,7 @@ def test_convolutions_of_ones_make_a_binomial_field() -> None:
 
 @pytest.mark.claim(saboteurs=[even_field])
 def test_the_field_shrinks_in_its_box_as_layers_grow() -> None:
-    few, many = (iw.effective_field(linear(layers), ["coffee"]) for layers in (2, 6))
+    few, many = (iw.analysis.effective_field(linear(layers), ["coffee"]) for layers in (2, 6))
     assert many.box.width == 13
     assert many.side < many.box.width
     assert many.coverage < few.coverage
@@ -47,7 +47,7 @@ def test_the_field_shrinks_in_its_box_as_layers_grow() -> None:
 @pytest.mark.claim(saboteurs=[even_field, one_pixel])
 def test_nothing_outside_the_box_has_weight() -> None:
     phi = iw.representation("efficientnet_lite0", "blocks.1")
-    field = iw.effective_field(phi, ["chelsea"], region=(10, 12, 30, 31), probes=2)
+    field = iw.analysis.effective_field(phi, ["chelsea"], region=(10, 12, 30, 31), probes=2)
     top, left, bottom, right = field.box
     outside = field.weight.clone()
     outside[top:bottom, left:right] = 0
@@ -69,6 +69,8 @@ def test_nothing_outside_the_box_has_weight() -> None:
 
 def test_a_vector_has_no_middle() -> None:
     with pytest.raises(SelectionError, match="vector"):
-        iw.effective_field(iw.representation("efficientnet_lite0", "classifier"), ["coffee"])
+        iw.analysis.effective_field(
+            iw.representation("efficientnet_lite0", "classifier"), ["coffee"]
+        )
     with pytest.raises(SelectionError, match="region"):
-        iw.effective_field(linear(2), ["coffee"], region=(0, 17, 0, 1))
+        iw.analysis.effective_field(linear(2), ["coffee"], region=(0, 17, 0, 1))

@@ -1,0 +1,31 @@
+"""What is asked of results and representations after a search."""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "interpolate": "analysis.interpolation",
+    "Interpolation": "analysis.interpolation",
+    "recomposition": "analysis.matching",
+    "Recomposition": "analysis.matching",
+    "effective_field": "analysis.fields",
+    "EffectiveField": "analysis.fields",
+    "exciting_patches": "analysis.patches",
+    "Patch": "analysis.patches",
+    "relative_error": "inversion.metrics",
+    "judged_by": "inversion.judging",
+    "Judgment": "inversion.judging",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(f".{_HOME[name]}", "invwidgets"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

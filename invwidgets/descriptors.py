@@ -1,0 +1,23 @@
+"""HOG, HOGb and dense SIFT with parameters of your own."""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "hog": "representations.descriptors.hog",
+    "hogb": "representations.descriptors.hog",
+    "dsift": "representations.descriptors.dsift",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(f".{_HOME[name]}", "invwidgets"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
