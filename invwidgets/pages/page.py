@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from .. import __version__
 from ..arguments import real_number
 from ..errors import BadSettingError, InvwidgetsError, OutputError, own_words, shown, shown_path
 from ..files import as_path, check_place, written_whole
+from ..inversion.hardware.threads import cpu_threads
 from ..inversion.result import Reconstruction
 from ..inversion.settings import InversionSettings
 from ..representations.base import Representation
@@ -76,7 +77,13 @@ class Page:
 
 
 def page(
-    results: Reconstruction | Sequence[Reconstruction] | Sweep | Sequence[Sweep],
+    results: (
+        Reconstruction
+        | Sequence[Reconstruction]
+        | Mapping[str, Reconstruction]
+        | Sweep
+        | Sequence[Sweep]
+    ),
     path: str | os.PathLike[str],
     title: str = "",
     *,
@@ -98,8 +105,8 @@ def page(
     Parameters
     ----------
     results : Reconstruction or Sweep, or a sequence of either
-        What ``invert`` returned, or sweeps that were run. Combinations that a sweep has not stored
-        are shown as holes, with the reason.
+        What ``invert`` returned, a strip's ``results``, or sweeps that were run. Combinations that
+        a sweep has not stored are shown as holes, with the reason.
     path : path
         Of the file. An old one stays whole if the new one cannot be written.
     title : str
@@ -133,8 +140,9 @@ def page(
     if network is not None and not isinstance(network, Representation):
         raise BadSettingError(f"network {shown(network)}: give what iw.representation returns")
     budget = 1e6 * real_number(megabytes, "megabytes", 0.01, 1000)
-    table = table_of(results, network)
-    text = _Made(table, title, date or table.finished).within(budget)
+    with cpu_threads(1):  # so that the same results make the same bytes, however many cores
+        table = table_of(results, network)
+        text = _Made(table, title, date or table.finished).within(budget)
     with written_whole(place) as partial:
         partial.write_bytes(text.encode())
     return load_page(place)
