@@ -44,8 +44,8 @@ def test_a_network_is_run_for_its_layers_once_and_cut_at_the_one_asked_for(
     assert (cuts.calls, traces.calls) == (1, 1)
     prepare(picture(), small(), mean=HALF, std=HALF, seeds=1, steps=1, size=32)
     assert (cuts.calls, traces.calls) == (2, 2)
-    phi(picture()[None])
-    assert (cuts.calls, traces.calls) == (3, 2)  # its end, now that it is asked for
+    phi.at("conv1")(picture()[None])
+    assert (cuts.calls, traces.calls) == (3, 2)  # another layer, now that it is asked for
 
 
 def test_only_the_networks_own_operators_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,20 +1,14 @@
-"""What is asked of results and representations after a search."""
+"""Analyses of results and representations: paths between seeds, moved parts, fields, errors."""
 
 from importlib import import_module
 from typing import Any
 
 _HOME = {
     "interpolate": "analysis.interpolation",
-    "Interpolation": "analysis.interpolation",
     "recomposition": "analysis.matching",
-    "Recomposition": "analysis.matching",
     "effective_field": "analysis.fields",
-    "EffectiveField": "analysis.fields",
     "exciting_patches": "analysis.patches",
-    "Patch": "analysis.patches",
     "relative_error": "inversion.metrics",
-    "judged_by": "inversion.judging",
-    "Judgment": "inversion.judging",
 }
 __all__ = sorted(_HOME)
 

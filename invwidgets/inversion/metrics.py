@@ -203,7 +203,27 @@ def chroma_error(images: Tensor, photo: Tensor) -> tuple[float, ...]:
 
 
 def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Tensor:
-    """‖M∘(Φ − Φ₀)‖ / ‖M∘Φ₀‖, (S,), un-squared, in float32."""
+    """The distance between features, divided by the norm of the target's.
+
+    >>> phi = representation("efficientnet_lite0", "blocks.2")
+    >>> photo = read_photo("coffee", phi.size)
+    >>> float(relative_error(phi.target(photo), phi.target(photo), Selection()))
+    0.0
+
+    Parameters
+    ----------
+    features : torch.Tensor
+        Φ of images, (S, C, h, w) or (S, D).
+    target : torch.Tensor
+        Φ₀, (1, C, h, w) or (1, D).
+    selection : Selection
+        M, the region and the channels that count; ``Selection()`` is all.
+
+    Returns
+    -------
+    torch.Tensor
+        ‖M∘(Φ − Φ₀)‖ / ‖M∘Φ₀‖ of each image, (S,), in float32.
+    """
     wanted = selection.of(target).float()
     difference = selection.of(features).float() - wanted
     distance: Tensor = torch.linalg.vector_norm(difference.flatten(1), dim=1)

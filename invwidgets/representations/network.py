@@ -76,9 +76,8 @@ class NetworkRepresentation(Representation):
                 f"{network.name} returns {trace.beyond}, not one tensor of features: name a "
                 f"layer; it has {traced[0].info.name} … {traced[-1].info.name}"
             )
-        if layer is None:
-            layer = default_layer([t.info for t in traced], trace.last).short_name
-        self.layer = layer
+        stage = default_layer([t.info for t in traced], trace.last).short_name
+        self.layer = stage if layer is None else layer
         self._index = find_layer(self.layer, network, trace).info.index
         # neither is listed among the modules: what many share, nobody reaches by its parts
         self.__dict__["_network"] = network
