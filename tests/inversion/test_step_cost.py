@@ -163,7 +163,7 @@ def test_a_layer_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with Counter() as cost:
         prepare("coffee", **options)
     assert not calls, "the target, the window and the memory plan are kept"
-    assert cost.flops == 0, "no layer is traced again"
+    assert cost.flops < 5e6, "no layer is traced again; the update rule is tried on one image"
 
 
 @pytest.fixture(autouse=True)
