@@ -118,7 +118,7 @@ def before_and_after() -> None:
         "blocks.2": ours, "blocks.4, before": without_shifts, "blocks.4": ours,
         "blocks.6, before": without_shifts, "blocks.6": ours, "classifier": ours,
     }  # fmt: skip
-    figure = new_figure(9.8, 11.8)
+    figure = new_figure(9.8, 12.8)
     rows = figure.subplots(len(iw.photos()), 1 + len(columns))
     for name, row in zip(iw.photos(), rows, strict=True):
         photo = iw.read_photo(name, 224)
@@ -131,7 +131,7 @@ def before_and_after() -> None:
             show_image(axes, images[0], f"error {100 * float(error):.0f} %")
     for title, axes in zip(("photo", *columns), rows[0], strict=True):
         axes.set_title(title, fontsize=9)
-    figure.subplots_adjust(0.01, 0.02, 0.99, 0.97, 0.05, 0.16)
+    figure.subplots_adjust(0.01, 0.02, 0.99, 0.97, 0.05, 0.26)
     figure.savefig(TARGET / "before-and-after.jpg", dpi=110, pil_kwargs={"quality": 82})
 
 

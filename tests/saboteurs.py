@@ -147,7 +147,7 @@ def colored(patch: Patch) -> None:
 
 
 def walked(patch: Patch, change: Callable[[Any], dict[str, Any]]) -> None:
-    changed(patch, iw, "walk", lambda path, *_, **__: replace(path, **change(path)))
+    changed(patch, iw.analysis, "interpolate", lambda path, *_, **__: replace(path, **change(path)))
 
 
 def stand_still(patch: Patch) -> None:
@@ -197,7 +197,7 @@ def parts_in_place(patch: Patch) -> None:
         places = torch.arange(found.matches.shape[1])
         return replace(found, matches=places.expand_as(found.matches))
 
-    changed(patch, iw, "recomposition", change)
+    changed(patch, iw.analysis, "recomposition", change)
 
 
 def random_matches(patch: Patch) -> None:
@@ -208,7 +208,7 @@ def random_matches(patch: Patch) -> None:
         count = found.matches.shape[1]
         return replace(found, matches=torch.randint(count, found.matches.shape, generator=draw))
 
-    changed(patch, iw, "recomposition", change)
+    changed(patch, iw.analysis, "recomposition", change)
 
 
 def even_field(patch: Patch) -> None:
@@ -219,7 +219,7 @@ def even_field(patch: Patch) -> None:
         field.box.of(weight).fill_(1)
         return replace(field, weight=weight)
 
-    changed(patch, iw, "effective_field", change)
+    changed(patch, iw.analysis, "effective_field", change)
 
 
 def one_pixel(patch: Patch) -> None:
@@ -228,14 +228,14 @@ def one_pixel(patch: Patch) -> None:
     def change(field: Any, *_: Any, **__: Any) -> Any:
         return replace(field, weight=(field.weight == field.weight.max()).float())
 
-    changed(patch, iw, "effective_field", change)
+    changed(patch, iw.analysis, "effective_field", change)
 
 
 def faint_photos(patch: Patch) -> None:
     """The responses of photos are reported twenty times too small."""
     changed(
         patch,
-        iw,
+        iw.analysis,
         "exciting_patches",
         lambda found, *_, **__: [one._replace(response=one.response / 20) for one in found],
     )
