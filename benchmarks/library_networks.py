@@ -83,15 +83,15 @@ def _try(name: str) -> dict[str, Any]:
     import torch
 
     import invwidgets as iw
-    from invwidgets.representations.stages import default_layer, stages
+    from invwidgets.representations.stages import stages
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     try:
         phi = iw.representation(_made(name), mean=0.5, std=0.5)
         layers = phi.layers()
-        begin = default_layer(layers)
-        result = iw.invert("coffee", phi.at(begin.name), seeds=1, steps=5, frames=0)
+        begin = phi.layer_info()
+        result = iw.invert("coffee", phi, seeds=1, steps=5, frames=0)
         assert result.relative_error is not None
         five = f"{100 * result.relative_error[0]:.0f} %"
     except iw.errors.InvwidgetsError as error:

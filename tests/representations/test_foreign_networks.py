@@ -264,5 +264,5 @@ def test_operators_on_each_place_keep_its_field(function: Any) -> None:
 
 def test_a_pooled_head_sees_all_for_certain() -> None:
     head = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    info = own(head.to(memory_format=torch.channels_last)).layer_info()
+    info = own(head.to(memory_format=torch.channels_last)).layers()[-1]
     assert (info.is_global, info.assumed) == (True, False)

@@ -154,12 +154,12 @@ def test_a_forward_patched_on_the_instance_runs_the_copy() -> None:
     module.forward = wrapper  # type: ignore[method-assign]
     before, generator = state(module), torch.get_rng_state()
     made = own(module)
-    features = made(IMAGE)
+    features = made.at("output")(IMAGE)
     assert calls == []
     assert unchanged(module, before)
     assert module.training
     assert torch.equal(torch.get_rng_state(), generator)
-    plain = own(small())(IMAGE)
+    plain = own(small()).at("head.2")(IMAGE)
     torch.testing.assert_close(made.at("head.2")(IMAGE), plain)
     torch.testing.assert_close(features, 3 * plain, rtol=1e-4, atol=1e-5)
 
