@@ -13,5 +13,16 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # two spinning threads beside a bro
 "$bin/python" -m pytest -p no:cacheprovider --nbval-lax --nbval-current-env \
   --nbval-cell-timeout 300 -m "" notebooks
 "$bin/sphinx-build" -q -W --keep-going docs out/site
-[ $# -gt 0 ] || set -- -m "slow or not slow"
-"$bin/python" -m pytest "$@"
+if [ $# -gt 0 ]; then
+  "$bin/python" -m pytest "$@"
+  exit
+fi
+# all tests in two halves side by side, for most of them keep one core busy; the second half's
+# output follows the first's
+half=(tests/representations tests/sweeps tests/pages tests/widgets tests/browser)
+"$bin/python" -m pytest -p no:cacheprovider -m "slow or not slow" "${half[@]}" >out/half.log 2>&1 &
+second=$! failed=0
+"$bin/python" -m pytest -p no:cacheprovider -m "slow or not slow" "${half[@]/#/--ignore=}" || failed=$?
+wait $second || failed=$?
+cat out/half.log
+exit $failed
