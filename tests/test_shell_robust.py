@@ -124,7 +124,6 @@ def test_two_files_at_one_place(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["coffee", *QUICK, "--size", "16384"], "at most|between"),
         (["coffee", "--channels", "1", "--objective", "maximise"], "takes no photo"),
         (["--channels", "²", "--objective", "maximise"], "channels '²'"),
-        (["coffee", "--unit", "blocks.0:1"], "unrecognized arguments: --unit"),
     ],
 )
 def test_bad_input_is_one_line(

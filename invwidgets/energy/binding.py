@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import CustomPartError, SelectionError, shown
@@ -83,4 +84,4 @@ def _energy(part: Objective, features: Tensor, target: Any) -> Tensor:
             f"objective {shown(part)} gives an energy without a gradient: compute it with torch, "
             "from the features, without detaching them"
         )
-    return energy.float()
+    return energy.to(torch.promote_types(features.dtype, torch.float32))
