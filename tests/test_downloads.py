@@ -188,7 +188,7 @@ def test_the_menu_says_how_much_a_choice_downloads(
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.delenv(downloads.OFFLINE, raising=False)
     labels = {name: words for words, name in models()}
-    assert labels["vgg16"] == "vgg16 (downloads 553 MB)"
+    assert labels["vgg16"] == "vgg16 (↓ 553 MB)"
     assert labels["caffenet"] == "caffenet (no weights)"
     monkeypatch.setenv("INVWIDGETS_OFFLINE", "1")
     assert dict(map(reversed, models()))["vgg16"] == "vgg16 (no weights)"

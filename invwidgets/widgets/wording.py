@@ -29,7 +29,7 @@ def _model_in_words(name: str) -> str:
     megabytes = ZOO[name].megabytes
     if megabytes is None or offline():
         return f"{name} (no weights)"
-    return f"{name} (downloads {in_bytes(round(megabytes * 2**20))})"
+    return f"{name} (↓ {in_bytes(round(megabytes * 2**20))})"
 
 
 def cut_in_words(share: float, size: tuple[int, int]) -> tuple[str, str]:
