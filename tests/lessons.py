@@ -17,7 +17,12 @@ import invwidgets as iw
 FOLDER = Path(__file__).parents[1] / "notebooks"
 LIVE = re.compile(r"InversionPanel\(|LayerStrip\(|@interact|SweepPanel\(")  # nothing to assert
 MOST_SEEDS = 3  # of one search: seed k is the same among fewer
-MADE_ONCE = ("invert", "walk", "effective_field", "exciting_patches")  # what takes seconds
+MADE_ONCE = (  # what takes seconds
+    (iw, "invert"),
+    (iw.analysis, "interpolate"),
+    (iw.analysis, "effective_field"),
+    (iw.analysis, "exciting_patches"),
+)
 
 
 class Lesson:
@@ -60,8 +65,8 @@ class Lesson:
         chosen = [n for n, cell in enumerate(self.cells) if first or _holds(cell, wanted)]
         names = {} if first else dict(self._begun[chosen[0]])
         with pytest.MonkeyPatch.context() as patch:
-            for name in MADE_ONCE:
-                patch.setattr(iw, name, self._made_once(name))
+            for owner, name in MADE_ONCE:
+                patch.setattr(owner, name, self._made_once(owner, name))
             if saboteur is not None:
                 saboteur(patch)
             for number in chosen:
@@ -73,8 +78,8 @@ class Lesson:
                 exec(compile(tree, f"{self.name}[{number}]", "exec"), names)
         return held
 
-    def _made_once(self, name: str) -> Callable[..., Any]:
-        real, numbers = getattr(iw, name), count()
+    def _made_once(self, owner: Any, name: str) -> Callable[..., Any]:
+        real, numbers = getattr(owner, name), count()
 
         def answer(*args: Any, **options: Any) -> Any:
             if "seeds" in options:

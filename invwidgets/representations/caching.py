@@ -31,9 +31,9 @@ _lock = threading.RLock()  # a network may be collected, and its targets let go,
 
 def cached(representation: Representation, key: Hashable, find: Callable[[], T]) -> T:
     """What ``find`` finds, found once for each key and trunk: a value that cannot be changed."""
-    key = (key, *_place(representation))
-    with _lock:
-        facts = _facts.setdefault(representation.cache_key, {})
+    key, trunk = (key, *_place(representation)), representation.cache_key  # it may be cut now:
+    with _lock:  # not under the lock, which a thread that cuts another network may wait for
+        facts = _facts.setdefault(trunk, {})
         if key in facts:
             return _own(facts[key])  # type: ignore[no-any-return]
     with own_state():
