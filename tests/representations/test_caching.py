@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
 import weakref
 
 import torch
 
 from invwidgets.representations.caching import TARGETS, cached, cached_target
 from invwidgets.representations.registry import representation
+from invwidgets.torch_state import own_random
 from tests.small_networks import phi, picture
 
 
@@ -20,6 +23,31 @@ def test_found_once_for_all_cuts_at_a_layer() -> None:
     assert calls == [1]
     other = representation("efficientnet_lite0", "blocks.1")
     assert cached(other, "test", lambda: 8) == 8
+
+
+def test_a_network_is_not_cut_under_the_lock_of_what_is_kept() -> None:
+    """One thread that cuts a network lets go of what is kept; another finds out of a new one."""
+    full, cutting, done = phi(), threading.Event(), []
+
+    def cut() -> None:
+        with own_random(torch.device("cpu")):  # as while a network is cut
+            cutting.set()
+            time.sleep(0.5)
+            cached(kept, "another", lambda: 1)
+
+    kept = phi()
+    assert cached(kept, "test", lambda: 7) == 7
+    threads = [
+        threading.Thread(target=cut, daemon=True),
+        threading.Thread(target=lambda: done.append(cached(full, "new", lambda: 3)), daemon=True),
+    ]
+    threads[0].start()
+    assert cutting.wait(60)
+    threads[1].start()
+    for thread in threads:
+        thread.join(60)
+    assert done == [3], "they wait for each other"
+    assert not threads[0].is_alive()
 
 
 def test_found_once_for_each_type_and_device() -> None:
