@@ -12,7 +12,7 @@ import torch
 from invwidgets.representations.caching import TARGETS, cached, cached_target
 from invwidgets.representations.registry import representation
 from invwidgets.torch_state import own_random
-from tests.small_networks import phi, picture
+from tests.small_networks import HALF, phi, picture, small
 
 
 def test_found_once_for_all_cuts_at_a_layer() -> None:
@@ -27,7 +27,8 @@ def test_found_once_for_all_cuts_at_a_layer() -> None:
 
 def test_a_network_is_not_cut_under_the_lock_of_what_is_kept() -> None:
     """One thread that cuts a network lets go of what is kept; another finds out of a new one."""
-    full, cutting, done = phi(), threading.Event(), []
+    full = representation(small(), mean=HALF, std=HALF, size=(32, 32))  # not cut yet
+    cutting, done = threading.Event(), []
 
     def cut() -> None:
         with own_random(torch.device("cpu")):  # as while a network is cut
