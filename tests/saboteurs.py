@@ -117,8 +117,7 @@ def ignored(*names: str) -> Saboteur:
         def change(result: iw.Reconstruction, *args: Any, **options: Any) -> iw.Reconstruction:
             given = call.bind(*args, **options)
             given.apply_defaults()
-            given = {**given.arguments, **given.arguments["options"]}
-            rest = {key: value for key, value in given.items() if key not in {*names, "options"}}
+            rest = {key: value for key, value in given.arguments.items() if key not in names}
             return first.setdefault(repr(rest), result)
 
         changed(patch, iw, "invert", change)
