@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from inspect import ismodule
 from pathlib import Path
 from typing import Any
 
@@ -156,5 +157,12 @@ def test_it_shows_every_lesson_and_every_public_name(site: Path) -> None:
         assert "cell_output" in page
         assert "Traceback" not in page
     shown = Page(site / "api.html").anchors
-    missing = [name for name in iw.__all__ if f"invwidgets.{name}" not in shown]
+    spaces = {name: space for name in iw.__all__ if ismodule(space := getattr(iw, name))}
+    named = [name for name in iw.__all__ if name not in spaces]
+    within = [
+        f"{name}.{part}" for name in spaces if name != "errors" for part in spaces[name].__all__
+    ]
+    missing = [name for name in named if f"invwidgets.{name}" not in shown]
+    last = {anchor.rpartition(".")[2] for anchor in shown}
+    missing += [name for name in within if name.rpartition(".")[2] not in last]
     assert missing == []
