@@ -8,7 +8,6 @@ image: its basis, its prior, its optimizer.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 
@@ -117,7 +116,7 @@ def network_of(phi: iw.Representation) -> PlainNetwork:
 
 def data_term(phi: iw.Representation, photo: Tensor) -> Callable[[Tensor], Tensor]:
     """‖Φ(x) − Φ₀‖² / ‖Φ₀‖², summed over images."""
-    network = copy.deepcopy(network_of(phi))
+    network = network_of(phi)
     with torch.no_grad():
         target = network(photo[None])
         norm = target.square().sum()

@@ -10,6 +10,8 @@ Names load on first use, so that importing this package costs nothing.
 from importlib import import_module
 from typing import Any
 
+from . import lazy
+
 __version__ = "0.2.0"
 
 _HOME = {
@@ -48,12 +50,8 @@ __all__ = sorted([*_HOME, *_SPACES])
 def __getattr__(name: str) -> Any:
     if name in _SPACES:
         return import_module(f".{name}", __name__)
-    if name not in _HOME:
-        raise AttributeError(f"invwidgets has no {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+    return lazy.load(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return lazy.listed(__name__)

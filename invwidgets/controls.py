@@ -1,7 +1,8 @@
 """The panel's controls, each usable alone in a notebook cell."""
 
-from importlib import import_module
 from typing import Any
+
+from . import lazy
 
 _HOME = {
     "LayerSlider": "widgets.layer_slider",
@@ -13,12 +14,8 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(f".{_HOME[name]}", "invwidgets"), name)
-    globals()[name] = value
-    return value
+    return lazy.load(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return lazy.listed(__name__)

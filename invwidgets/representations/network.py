@@ -358,16 +358,13 @@ def trunk_of(network: Network, traced: TracedLayer) -> Trunk:
 
 
 def made_trunk(network: Network, place: Place) -> Trunk:
-    like = _like(network)
     hooked = Hooked(
         module_copy(network.module, share=True),
         place,
         network.found.written or (),
         copy.deepcopy(network.arguments),
     )
-    image = torch.rand(
-        1, network.channels, *network.size, generator=torch.Generator().manual_seed(0)
-    ).to(like)
+    image = _noise(network)
     other = 3 * image.flip(-1) - 1  # of a larger range
     with torch.no_grad():
         graph, why = None, "its forward pass writes to its own tensors"
@@ -395,13 +392,17 @@ def made_trunk(network: Network, place: Place) -> Trunk:
     return Trunk(hooked, random, unsteady, alone)
 
 
+def _noise(network: Network) -> Tensor:
+    """One image of uniform noise, of the network's own size, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(1, network.channels, *network.size, generator=generator).to(_like(network))
+
+
 def _change(network: Network, trunk: Trunk) -> float:
     """How far the features of two images, with the preprocessing, are apart: relatively."""
     like = _like(network)
     mean, std = (torch.tensor(v)[:, None, None].to(like) for v in (network.mean, network.std))
-    image = torch.rand(
-        1, network.channels, *network.size, generator=torch.Generator().manual_seed(0)
-    ).to(like)
+    image = _noise(network)
     with torch.no_grad():
         one, other = (trunk((x - mean) / std) for x in (image, 0.3 * image.flip(-1)))
     return float((one - other).norm() / one.norm().clamp_min(1e-30))
