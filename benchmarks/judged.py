@@ -1,6 +1,6 @@
 """Pictures that another network is asked about: is it still the photo, in its colors?
 
-    python -m benchmarks.judged [ours] [peers] [tried] [others] [hourglass]
+    python -m benchmarks.judged [ours] [chosen] [peers] [tried] [others] [hourglass]
 
 A search finds images that its own network takes for the photo. Here a network that was not
 searched on judges them. Crops are drawn from photos by a fixed seed, and kept where the judge is
@@ -103,7 +103,8 @@ def groups() -> dict[str, Iterator[dict[str, str]]]:
     middle = (("efficientnet_lite0", "pretrained", LAYERS[1:2]),)
     tried = {name: partial(ours, **changes) for name, changes in TRIED.items()}
     return {
-        "ours": _chain(held(lite0, OURS, 3), chosen(lite0, OURS, 2), _another()),
+        "ours": _chain(held(lite0, OURS, 3), _another()),
+        "chosen": chosen(lite0, OURS, 3),
         "peers": held(deep, OURS | BEFORE | PEERS | PAPERS, 1),
         "tried": chosen(middle, OURS | tried, 1),
         "others": _chain(held(OTHERS, OURS | BEFORE, 1), held(TRANSFERRED, OURS, 1)),

@@ -88,7 +88,8 @@ def casts() -> str:
 def judged() -> str:
     """Our default on both halves of the photos, and other searches on the first crops."""
     found = kept("judged")["groups"]
-    rows = [row for name in ("ours", "peers", "others", "hourglass") for row in found.get(name, [])]
+    groups = ("ours", "chosen", "peers", "others", "hourglass")
+    rows = [row for name in groups for row in found.get(name, [])]
     return table(rows) + made_on("judged")
 
 
