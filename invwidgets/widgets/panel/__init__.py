@@ -1,0 +1,1 @@
+"""The inversion panel: state, update, effects, view."""

@@ -1,0 +1,195 @@
+"""The options of a panel, as typed traits, and the run they ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import traitlets as t
+
+from ...energy.objectives import OBJECTIVES, Objective, objective_of
+from ...errors import unknown_name
+from ...images import photo_name, read_photo
+from ...inversion.hardware.memory import DEVICES
+from ...inversion.presets import PRESETS
+from ...inversion.settings import PRECISIONS
+from ...models.zoo import DEFAULT_MODEL
+from ...search.optimizers import OPTIMIZERS, Optimizer
+from ...selection import parse_region
+from ...swappable import checked
+from ..live_gallery import MANY
+from ..loading import LoadedModel
+
+KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter")  # act while it runs
+PRESET = (*KNOBS, "steps", "optimizer")  # follow the preset until moved
+LOADS = ("photo", "model", "weights", "layer", "size", "crop")  # are loaded anew
+RESTARTS = (*LOADS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
+            "precision", "preset")  # fmt: skip
+CENTER = 0.5
+OPTIONS = (*RESTARTS, *KNOBS, "theme")
+Values = Mapping[str, Any]
+
+
+class PanelOptions(t.HasTraits):
+    """The options of a panel. What is in ``overridden`` no longer follows the preset.
+
+    >>> options = PanelOptions()
+    >>> options.take({"seeds": 2, "tv_weight": 0.1})
+    >>> options.overridden
+    frozenset({'tv_weight'})
+    """
+
+    photo = t.Any("coffee", help="anything read_photo takes")
+    model = t.Any(DEFAULT_MODEL, help="anything representation takes")
+    weights = t.Unicode("pretrained")
+    layer = t.Unicode("", help="any name of a layer; empty until one is chosen")
+    region = t.Any(None, allow_none=True)
+    channels = t.Any(None, allow_none=True)
+    objective = t.Any("inversion", help="a name of OBJECTIVES, or an Objective of one's own")
+    seeds = t.Int(4, min=1, max=MANY)
+    steps = t.Int(200, min=1)
+    size = t.Any(None, allow_none=True)
+    crop = t.Float(CENTER, min=0, max=1, help="where a photo is cut: 0 top or left, 0.5 the center")
+    preset = t.Enum(PRESETS, "default")
+    optimizer = t.Any("multiscale-adam", help="a name of OPTIMIZERS, or an Optimizer")
+    device = t.Enum(DEVICES, "auto")
+    precision = t.Enum(PRECISIONS, "auto")
+    tv_weight = t.Float(0.0, min=0)
+    alpha_weight = t.Float(0.0, min=0)
+    data_weight = t.Float(1.0, min=0)
+    beta = t.Float(2.0, min=1)
+    bound = t.Any("picture", allow_none=True)
+    jitter = t.Int(0, min=0)
+    theme = t.Enum(("auto", "light", "dark"), "auto")
+
+    photo_name = t.Unicode("", help="what to call a photo that is not a file")
+    overridden: Any = t.Instance(frozenset, (), help="what no longer follows the preset")
+
+    quiet = False
+
+    @t.validate("region")
+    def _check_region(self, proposal: Any) -> Any:
+        return parse_region(proposal["value"])
+
+    @t.validate("channels")
+    def _check_channels(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        return tuple(value) if isinstance(value, list) else None if value == "all" else value
+
+    @t.validate("objective")
+    def _check_objective(self, proposal: Any) -> Any:
+        return checked(proposal["value"], OBJECTIVES, Objective)
+
+    @t.validate("optimizer")
+    def _check_optimizer(self, proposal: Any) -> Any:
+        return checked(proposal["value"], OPTIMIZERS, Optimizer)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every option as it is, and what the photo is called; the theme is none of a run."""
+        names = (*OPTIONS, "photo_name")
+        return {name: getattr(self, name) for name in names if name != "theme"}
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a trait that changes now does so because it is asked for."""
+        return not self.quiet
+
+    def take(self, options: Values) -> None:
+        """Set traits by keyword, unknown ones refused."""
+        for name in options:
+            if name not in OPTIONS:
+                raise unknown_name("option of the panel", name, OPTIONS)
+        for name, value in options.items():
+            setattr(self, name, value)
+        self.overridden = self.overridden | (options.keys() & set(PRESET))
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Traits set inside neither restart a run nor count as overridden."""
+        before, self.quiet = self.quiet, True
+        try:
+            yield
+        finally:
+            self.quiet = before
+
+
+def title(options: Values) -> str:
+    """What to call the photo."""
+    given = options["photo"]
+    return photo_name(given) if isinstance(given, str) else options["photo_name"] or photo_name(given)
+
+
+def matches_photo(objective: Objective) -> bool:
+    """Whether what the data's weight weighs is a match to a photo, not a response."""
+    return objective.needs_photo and not objective.higher_is_better
+
+
+def run_arguments(
+    options: Values, overridden: frozenset[str], loaded: LoadedModel
+) -> dict[str, Any]:
+    """The arguments of ``invert`` for the run that a panel asks for."""
+    names = ("model", "weights", "seeds", "steps", "size", "region", "preset", "device",
+             "precision", "objective")  # fmt: skip
+    arguments = {name: options[name] for name in names}
+    if objective_of(options["objective"]).needs_unit:
+        channels = options["channels"] if isinstance(options["channels"], tuple) else (0,)
+        arguments["unit"] = f"{options['layer']}:{channels[0]}"
+    else:
+        names = ("layer", "channels")
+        arguments |= {"photo": cut_photo(options, loaded), **{n: options[n] for n in names}}
+    for name in overridden & {*KNOBS, "optimizer"} - {"jitter"}:
+        arguments[name] = options[name]
+    if "jitter" in overridden:
+        steps = options["steps"] if "steps" in overridden else None
+        preset = loaded.preset(options["preset"], options["objective"], steps, options["region"])
+        arguments["phases"] = tuple(
+            replace(p, jitter=options["jitter"], jitter_end=None) for p in preset.phases
+        )
+    return arguments
+
+
+def stage_arguments(options: Values, loaded: LoadedModel) -> dict[str, Any]:
+    """The arguments of ``Session.start`` for small reconstructions of many layers."""
+    names = ("model", "weights", "size", "device")
+    return {"photo": cut_photo(options, loaded), **{name: options[name] for name in names}}
+
+
+def stage_key(options: Values) -> tuple[Any, ...]:
+    """What tells such reconstructions of one photo and network from others."""
+    plain = (str, bytes, int, float, tuple, type(None))
+    values = (options[name] for name in ("photo", "model", "weights", "size", "crop"))
+    return tuple(value if isinstance(value, plain) else id(value) for value in values)
+
+
+def cut_photo(options: Values, loaded: LoadedModel) -> Any:
+    """The photo, cut where it is asked for: a run knows no other cut than the center."""
+    if options["crop"] == CENTER:
+        return options["photo"]
+    channels = loaded.representation.channels
+    return read_photo(options["photo"], loaded.size, at=options["crop"], channels=channels)
+
+
+def upload_of(options: Values) -> tuple[str, bytes] | None:
+    """An uploaded photo as a file, its name one that every system takes."""
+    given, name = options["photo"], title(options)
+    if not isinstance(given, bytes):
+        return None
+    plain = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in name)
+    return f"{plain.strip('. ')[:60] or 'photo'}.png", given
+
+
+def photo_code(options: Values, size: tuple[int, int] | None) -> str:
+    """Python that names the photo, cut as it is; of an upload, the file that is written for it."""
+    given, upload = options["photo"], upload_of(options)
+    code = "photo"
+    if isinstance(given, str | os.PathLike):
+        code = repr(os.fspath(given))
+    elif upload is not None:
+        code = repr(upload[0])
+    if options["crop"] != CENTER and size is not None:
+        return f"iw.read_photo({code}, {size}, at={options['crop']:g})"
+    return code

@@ -1,0 +1,356 @@
+"""How a panel's state follows from an event, and what is to be done then.
+
+>>> state, effects = update(PanelState(options=options), Pressed("start"))
+>>> state.wanted, effects
+('start', (Load(number=1, …),))
+
+Nothing here touches a widget, a thread or a clock, or says anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...energy.objectives import objective_of
+from ...errors import InvwidgetsError
+from .options import CENTER, KNOBS, LOADS, PRESET, RESTARTS, title
+from .state import (
+    Asked,
+    Changed,
+    Classified,
+    Classify,
+    Deleted,
+    Deliver,
+    Effect,
+    Event,
+    Failed,
+    Features,
+    FeaturesWanted,
+    HistoryEntry,
+    How,
+    Load,
+    Loaded,
+    LoadFailed,
+    PanelState,
+    Pressed,
+    Refuse,
+    Reported,
+    Respond,
+    Restored,
+    Run,
+    SetKnobs,
+    Start,
+    Steer,
+)
+
+Next = tuple[PanelState, tuple[Effect, ...]]
+_PART = {"region", "channels"}  # asked for together with a layer, they are meant for that
+_LAYS_OUT = {*_PART, "seeds", "objective", "preset", "steps"}
+_KEEPS = {"photo", "model", "layer"}  # for another of these, moved knobs are asked about
+_SAID = {*_KEEPS, "objective"}  # in what a run says of itself anyway
+
+
+def update(state: PanelState, event: Event) -> Next:
+    """The next state, and the effects to carry out, in order."""
+    match event:
+        case Changed():
+            return _changed(state, event)
+        case Pressed():
+            return _pressed(state, event)
+        case Loaded():
+            return _loaded(state, event)
+        case LoadFailed():
+            return _load_failed(state, event)
+        case Reported():
+            return _reported(state, event)
+        case Restored():
+            return _restored(state, event.entry)
+        case Deleted(place):
+            history = (*state.history[:place], *state.history[place + 1 :])
+            return replace(state, history=history), ()
+        case Classified(entry, rows):
+            known = replace(entry, classes=rows)
+            history = tuple(known if one is entry else one for one in state.history)
+            shown = known if state.entry is entry else state.entry
+            return replace(state, history=history, entry=shown), ()
+        case FeaturesWanted():
+            if state.loaded is None:
+                return state, ()
+            return state, (Respond(state.loaded, state.options["region"]),)
+        case Features(loaded, region, features):
+            current = loaded is state.loaded and region == state.options["region"]
+            return (replace(state, features=features) if current else state), ()
+        case Failed(error):
+            return replace(state, error=error, random_helps=False), ()
+
+
+# ---- options
+
+
+def _changed(state: PanelState, event: Changed) -> Next:
+    dirty = event.names | (state.overridden - event.overridden)
+    options, random_for = dict(event.options), state.random_for
+    if random_for is not None and "model" in dirty and options["model"] != random_for:
+        random_for, options["weights"] = None, "pretrained"  # random weights were for that model
+        dirty |= {"weights"}
+    if "photo" in dirty and "crop" not in dirty:
+        options["crop"] = CENTER  # the cut was chosen for another photo
+    state = replace(
+        state, options=options, overridden=event.overridden, random_for=random_for
+    )
+    if not event.overridden & {*KNOBS}:
+        state = replace(state, question=frozenset())
+    goes_on, effects = state.goes_on, ()
+    if dirty & {*LOADS} or state.unloaded:
+        state = replace(state, unloaded=state.unloaded | (dirty & {*LOADS, *_PART}))
+    if dirty & {*LOADS}:
+        about = dirty & _KEEPS
+        if about and state.loaded is not None and event.overridden & {*KNOBS}:
+            state = replace(state, question=about)
+        state, effects = _load(replace(state, restoring=False))
+    else:
+        state = _follow_preset(state)
+        if "region" in dirty and state.loaded is not None:
+            state = replace(state, error=state.loaded.region_error(options["region"]))
+        if dirty & _LAYS_OUT and not goes_on:
+            state = _rest(state)
+    if dirty & {*RESTARTS} and goes_on:
+        state, more = _begin(state, state.wanted or "start", dirty & {*RESTARTS} - _SAID)
+    elif not dirty & {*RESTARTS}:
+        state, more = _move_knobs(state, dirty & {*KNOBS})
+    else:
+        more = ()
+    return state, (*effects, *more)
+
+
+def _follow_preset(state: PanelState) -> PanelState:
+    """What is not overridden is where the preset has it, for the layer and the region."""
+    options = state.options
+    if state.loaded is None or state.unloaded:
+        return state
+    steps = options["steps"] if "steps" in state.overridden else None
+    try:
+        preset = state.loaded.preset(
+            options["preset"], options["objective"], steps, options["region"]
+        )
+    except InvwidgetsError as error:
+        return replace(state, error=str(error))
+    values = {n: getattr(preset, n) for n in PRESET if n not in state.overridden}
+    return replace(state, options={**options, **values})
+
+
+def _move_knobs(state: PanelState, knobs: frozenset[str]) -> Next:
+    """Let knobs act on the run; one that has finished goes on from its images."""
+    run = state.run
+    if not knobs or run is None or not state.goes_on or state.shown != "run" or state.loading:
+        return state, ()
+    if run.state == "finished" or run.continued:
+        if state.entry is None and run.state == "finished":  # its result is still being measured
+            run = replace(run, continued=knobs)
+        else:
+            asked = _with_knobs(run.asked, state)
+            run = replace(run, asked=asked, state="running", continued=knobs)
+        state = replace(state, entry=None)
+    else:
+        run = replace(run, asked=_with_knobs(run.asked, state))
+    return replace(state, run=run), (SetKnobs(_knob_values(state, knobs)),)
+
+
+def _with_knobs(asked: Asked, state: PanelState) -> Asked:
+    """The same with the knobs as they are now."""
+    knobs = {name: state.options[name] for name in KNOBS}
+    overridden = (asked.overridden - {*KNOBS}) | (state.overridden & {*KNOBS})
+    return replace(asked, options={**asked.options, **knobs}, overridden=overridden)
+
+
+def _knob_values(state: PanelState, names: frozenset[str]) -> dict[str, Any]:
+    """A jitter that was not moved is the phases' own."""
+    values = {name: state.options[name] for name in KNOBS if name in names}
+    return values | ({"jitter": None} if "jitter" in names - state.overridden else {})
+
+
+# ---- the network
+
+
+def _load(state: PanelState) -> Next:
+    fallback = state.loaded is not None and not _same(state.options["model"], state.model)
+    state = replace(state, load=state.load + 1, loading=True)
+    return state, (Load(state.load, state.options, fallback),)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or (type(one) is type(other) and isinstance(one, str) and one == other)
+
+
+def _loaded(state: PanelState, event: Loaded) -> Next:
+    if not state.loading or event.number != state.load:
+        return state, ()
+    before, loaded, kept = state.loaded, event.loaded, state.unloaded
+    options = {**state.options, "layer": loaded.layer, "photo_name": title(state.options)}
+    error = ""
+    if before is None or "region" in kept:
+        error = loaded.region_error(options["region"])
+    if error or (before is not None and "region" not in kept and before.grid != loaded.grid):
+        options["region"] = None
+    model = options["model"]
+    other = before is not None and (before.layer != loaded.layer or not _same(model, state.model))
+    if other and "channels" not in kept and not isinstance(options["channels"], str):
+        options["channels"] = (0,) if objective_of(options["objective"]).needs_unit else None
+    state = _follow_preset(
+        replace(
+            state, options=options, loaded=loaded, model=model, loading=False, features=None,
+            unloaded=frozenset(), error=error, random_helps=False, refused=None,
+        )
+    )  # fmt: skip
+    if state.wanted is not None:
+        return _begin(state, state.wanted, state.again)
+    if state.restoring:
+        return replace(state, restoring=False), ()
+    return _rest(state), ()
+
+
+def _load_failed(state: PanelState, event: LoadFailed) -> Next:
+    """There is no such network: what was there stays."""
+    if not state.loading or event.number != state.load:
+        return state, ()
+    refused, run = state.options["model"], state.run
+    state = replace(
+        state, loading=False, restoring=False, wanted=None, again=frozenset(), error=event.error,
+        refused=refused, random_helps=event.random_helps,
+    )  # fmt: skip
+    if state.loaded is not None and not _same(refused, state.model):  # the menu says what is shown
+        options, left = {**state.options, "model": state.model}, state.unloaded - {"model"}
+        state = replace(state, options=options, unloaded=left, question=frozenset())
+    effects: tuple[Effect, ...] = (Refuse("all", "failed", event.error),)
+    if run is not None and run.busy:  # the run under way goes on with what was moved meanwhile
+        state, more = _move_knobs(state, state.overridden & {*KNOBS})
+        effects += more
+    return state, effects
+
+
+# ---- the run
+
+
+def _pressed(state: PanelState, event: Pressed) -> Next:
+    run = state.run if state.shown == "run" else None
+    active = run is not None and run.busy and not run.stopping
+    match event.button:
+        case "start":
+            return _begin(state, "start")
+        case "step" if state.wanted is not None or not active:
+            return _begin(state, "step")
+        case "step":
+            return state, (Steer("step"),)
+        case "pause":
+            wanted: How | None = None if state.wanted is None else "pause"
+            return replace(state, wanted=wanted), (Steer("pause"),) if active else ()
+        case "resume":
+            wanted = None if state.wanted is None else "start"
+            return replace(state, wanted=wanted), (Steer("resume"),) if active else ()
+        case "toggle":
+            if run is not None and run.state == "paused":
+                return _pressed(state, Pressed("resume"))
+            if run is not None and run.replaced_paused and not run.step:
+                return state, ()  # "Resume" was read, of a run that was just replaced
+            return _pressed(state, Pressed("pause"))
+        case "stop":
+            return _stop(state)
+        case "keep":
+            return replace(state, question=frozenset()), ()
+        case "back":
+            kept = state.overridden - {*KNOBS}
+            return _changed(state, Changed(frozenset(), state.options, kept))
+        case "remedy":
+            options = {**state.options, "model": state.refused, "weights": "random"}
+            state = replace(state, error="", random_helps=False, random_for=state.refused)
+            names = frozenset({"model", "weights"})
+            return _changed(state, Changed(names, options, state.overridden))
+
+
+def _begin(state: PanelState, how: How, again: frozenset[str] = frozenset()) -> Next:
+    """Start a run, once the network has been loaded."""
+    if state.loading:
+        return replace(state, wanted=how, again=again), ()
+    if state.loaded is None or state.unloaded:  # it could not be had last time: try again
+        return _load(replace(state, wanted=how, again=again))
+    state = replace(state, wanted=None, again=frozenset(), refused=None, random_helps=False)
+    error = state.loaded.region_error(state.options["region"])
+    if error:
+        return replace(state, error=error), (Refuse("all", "failed", error),)
+    asked = Asked(state.options, state.overridden, state.loaded)
+    run = Run(
+        state.number + 1, asked, again=again, steps=state.options["steps"],
+        replaced_paused=state.phase == "paused",
+    )  # fmt: skip
+    state = replace(
+        state, number=run.number, run=run, shown="run", entry=None, frame=None, replaced=False,
+        error="",
+    )  # fmt: skip
+    return state, (Start(run.number, asked, how),)
+
+
+def _stop(state: PanelState) -> Next:
+    run = state.run
+    effects: tuple[Effect, ...] = () if state.wanted is None else (Refuse("wanted", "stopped"),)
+    if run is not None and run.busy:
+        state = replace(state, run=replace(run, stopping=True))
+        effects += (Steer("stop"),)
+    return replace(state, wanted=None, again=frozenset()), effects
+
+
+def _reported(state: PanelState, event: Reported) -> Next:
+    run = state.run
+    if run is None or event.number != run.number:
+        return state, ()
+    run = replace(
+        run, state=event.state, step=event.step, steps=event.steps or run.steps,
+        seconds_left=event.seconds_left,
+    )  # fmt: skip
+    run = replace(run, stopping=run.stopping and run.busy)
+    effects: tuple[Effect, ...] = ()
+    seen = state.shown == "run"
+    if seen and run.busy:
+        state = replace(state, entry=None)  # the images move on from those of the result
+    if seen and event.frame is not None:
+        state = replace(state, frame=event.frame)
+    if event.result is not None:
+        result, asked = event.result, run.asked
+        if result.photo_name:  # an upload has the name of its file, which the session has not
+            result = replace(result, photo_name=title(asked.options))
+        entry = HistoryEntry(result, asked.options, asked.overridden)
+        state = replace(state, result=result, history=(*state.history, entry))
+        state = replace(state, entry=entry) if seen else replace(state, replaced=True)
+        if run.continued:
+            asked = _with_knobs(asked, state)
+        run = replace(run, asked=asked, again=frozenset(), continued=frozenset())
+        effects = (Deliver(result), Classify(entry, asked.loaded))
+    elif event.state == "failed":
+        state = replace(state, error=event.error, random_helps=False)
+        effects = (Refuse("run", "failed", event.error),)
+    elif event.state == "stopped" and not event.step:
+        effects = (Refuse("run", "stopped"),)
+    return replace(state, run=run), effects
+
+
+def _rest(state: PanelState) -> PanelState:
+    """Nothing runs, and what is seen is of another question: show empty places."""
+    replaced = state.replaced or state.entry is not None
+    return replace(
+        state, shown="places", entry=None, frame=None, replaced=replaced, restoring=False
+    )
+
+
+def _restored(state: PanelState, entry: HistoryEntry) -> Next:
+    """Show a finished run again: its settings and its images."""
+    settings = {**entry.settings, "photo_name": entry.result.photo_name}
+    changed = {n for n, v in settings.items() if state.options.get(n) is not v}
+    kept = any(one is entry for one in state.history)
+    state = replace(
+        state, options={**state.options, **settings}, overridden=entry.overridden, run=None,
+        wanted=None, again=frozenset(), shown="restored", restoring=True, entry=entry, frame=None,
+        result=entry.result, history=state.history if kept else (*state.history, entry),
+        question=frozenset(), unloaded=state.unloaded | _PART | (changed & {*LOADS}),
+    )  # fmt: skip
+    state, effects = _load(state)
+    return state, (Steer("forget"), Refuse("all", "restored"), *effects)
