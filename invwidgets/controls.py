@@ -5,10 +5,10 @@ from typing import Any
 from . import lazy
 
 _HOME = {
-    "LayerSlider": "widgets.layer_slider",
-    "RegionPicker": "widgets.region_picker",
-    "ChannelSelector": "widgets.channel_selector",
-    "PriorKnobs": "widgets.prior_knobs",
+    "LayerSlider": "widgets.controls.layer_slider",
+    "RegionPicker": "widgets.controls.region_picker",
+    "ChannelSelector": "widgets.controls.channel_selector",
+    "PriorKnobs": "widgets.controls.prior_knobs",
 }
 __all__ = sorted(_HOME)
 

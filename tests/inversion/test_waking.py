@@ -105,7 +105,7 @@ def check_said(result: iw.Reconstruction, capsys: pytest.CaptureFixture[str]) ->
         assert re.search(words, said)
     assert caption(result, 0)[0] == "response ×0.00 · silent"
     pytest.importorskip("ipywidgets")
-    from invwidgets.widgets.run_controls import outcome
+    from invwidgets.widgets.panel.words import outcome
 
     assert "Seeds 0, 1 did not excite the unit" in outcome(result, "")
 

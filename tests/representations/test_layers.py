@@ -19,8 +19,8 @@ from invwidgets.representations.network import NetworkRepresentation
 from invwidgets.representations.registry import representation, representations
 from invwidgets.representations.tracing import CallNames, Layout
 from invwidgets.selection import centre_region
-from invwidgets.widgets.layer_slider import describe
-from invwidgets.widgets.region_picker import RegionPicker
+from invwidgets.widgets.controls.layer_slider import describe
+from invwidgets.widgets.controls.region_picker import RegionPicker
 from tests.small_networks import Small, cut, filled, hooked, phi, picture
 
 QUICK = ("efficientnet_lite0", "squeezenet1_1", "resnet18", "hog", "hogb", "dsift")

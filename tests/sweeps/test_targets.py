@@ -13,7 +13,7 @@ import invwidgets as iw
 from invwidgets.errors import BadSettingError, InvwidgetsError
 from invwidgets.sweeps.grid import read_plan
 from invwidgets.sweeps.work import inverted
-from invwidgets.widgets.opened_run import opened_run
+from invwidgets.widgets.sweep.panel import opened_run
 
 from ..small_networks import phi, picture
 

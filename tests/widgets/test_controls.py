@@ -15,7 +15,7 @@ pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
 from invwidgets.errors import SelectionError, UnknownNameError
-from invwidgets.widgets.panel_options import OPTIONS
+from invwidgets.widgets.panel.options import OPTIONS
 
 DOC = Path(__file__).parents[2] / "docs" / "panel.md"
 EXAMPLES = re.findall(r"<!-- control (\w+) -->\n```python\n(.*?)```", DOC.read_text("utf-8"), re.S)

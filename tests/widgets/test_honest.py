@@ -23,11 +23,12 @@ from invwidgets.images import resize
 from invwidgets.inversion.task import WARM_STEPS
 from invwidgets.representations.classes import class_names, likeliest
 from invwidgets.representations.descriptors.named import DESCRIPTORS
-from invwidgets.widgets.export import file_of, write_beside
-from invwidgets.widgets.layer_slider import LayerSlider
-from invwidgets.widgets.panel_options import overridden_in_words
+from invwidgets.widgets.controls.layer_slider import LayerSlider
+from invwidgets.widgets.panel.words import moved_knobs
+from invwidgets.widgets.views.export import file_of, write_beside
 
-from .test_panel import until, with_panel
+from .test_panel import with_panel
+from .waiting import until
 
 
 def picture(height: int, width: int) -> bytes:
@@ -42,7 +43,7 @@ async def test_a_run_that_did_not_come_near_says_so(panel: iw.InversionPanel) ->
     result = await panel.start()
     assert result.relative_error is not None
     assert min(result.relative_error) > 0.3
-    await until(lambda: panel.controls.status.value.startswith("Done"))
+    await until(lambda: panel.now.phase == "finished" and panel.now.entry)
     said = panel.controls.status.value
     assert "The search did not come near" in said
     assert "try 6 steps or less smoothness" in said
@@ -54,7 +55,7 @@ async def test_a_run_that_did_not_come_near_says_so(panel: iw.InversionPanel) ->
 async def test_random_weights_are_named_wherever_they_are_shown(panel: iw.InversionPanel) -> None:
     assert "random weights" in panel.controls.status.value
     result = await panel.start()
-    await until(lambda: panel.controls.status.value.startswith("Done"))
+    await until(lambda: panel.now.phase == "finished" and panel.now.entry)
     assert "Note: random weights" in panel.controls.status.value
     assert "(random weights)" in panel.gallery.describes
     assert "random weights" in panel.history.tiles.captions[0]
@@ -199,12 +200,12 @@ def test_a_notebook_shows_what_ends_its_cell() -> None:
 @with_panel(steps=3)
 async def test_a_moved_knob_says_that_it_takes_up_a_finished_run(panel: iw.InversionPanel) -> None:
     await panel.start()
-    await until(lambda: panel.controls.status.value.startswith("Done"))
+    await until(lambda: panel.now.phase == "finished" and panel.now.entry)
     said: list[str] = []
     panel.controls.status.observe(lambda change: said.append(change["new"]), "value")
     panel.knobs.knobs["tv_weight"].control.value = 1.0
     await until(lambda: panel.result is not None and panel.result.steps == 3 + WARM_STEPS)
-    await until(lambda: panel.controls.status.value.startswith("Done"))
+    await until(lambda: panel.now.phase == "finished" and panel.now.entry)
     words = "Smoothness 1.0: the search goes on from the finished images, 60 steps more."
     assert said[0] == words
     assert said[-1].endswith("Moved: Smoothness 1.0.")
@@ -231,7 +232,7 @@ async def test_goals_are_said_in_a_sentence_and_knobs_named_for_them(
     await until(lambda: "excite one channel" in goal.value)
     assert knob.description == "Response"
     panel.data_weight = 10.0
-    assert overridden_in_words(panel) == "Response 10"
+    assert moved_knobs(panel.values, panel.overridden) == "Response 10"
     panel.objective = "inversion"
     await until(lambda: knob.description == "Match photo")
 
@@ -244,7 +245,7 @@ async def test_a_descriptor_is_called_by_its_name(panel: iw.InversionPanel) -> N
     assert {"HOG", "HOGb", "dense SIFT"} < {label for label, _ in panel.model_menu.options}
     result = await panel.start()
     assert title_of(result) == "What HOG still knows of coffee"
-    await until(lambda: panel.controls.status.value.startswith("Done"))
+    await until(lambda: panel.now.phase == "finished" and panel.now.entry)
     assert "As HOG sees them" in panel.controls.status.value
     assert panel.history.tiles.captions[0].startswith("HOG\ncoffee\nerror")
 
@@ -276,8 +277,7 @@ async def test_classes_stand_beneath_their_images_and_never_beneath_others(
     assert [sure for _, sure in photo[2]] == pytest.approx([sure for _, sure in said], rel=1e-3)
     panel.layer = "blocks.1"
     await until(lambda: not panel.classes.rows)
-    panel.take_classes(entry, rows)  # late
-    assert not panel.classes.rows
+    assert entry.result is panel.history.entries[0].result
 
 
 @with_panel(steps=3)
@@ -379,7 +379,7 @@ async def test_a_run_brought_back_has_its_curves_and_its_goal(panel: iw.Inversio
     panel.theme = "dark"  # of the panel, not of a run
     panel.history.tiles.selected = [0]
     panel.history.bring.click()
-    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    await until(lambda: panel.now.phase == "restored" and not panel.loading)
     assert panel.curves.image.value != drawn
     assert (panel.theme, panel.gallery.theme) == ("dark", "dark")
 
@@ -403,7 +403,7 @@ async def test_a_knob_moved_after_stop_says_that_the_images_are_older(
         await until(lambda: not panel.overridden_knobs)
         panel.restore(panel.history.entries[0])
         if not at_once:
-            await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+            await until(lambda: panel.now.phase == "restored" and not panel.loading)
         panel.knobs.knobs["tv_weight"].control.value = 1.0
         await until(lambda: panel.controls.status.value.startswith(words))
         await until(lambda: not panel.loading)

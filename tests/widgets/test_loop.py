@@ -14,7 +14,7 @@ pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
 from invwidgets.errors import BadSettingError
-from invwidgets.widgets.loop import Loop
+from invwidgets.widgets.base.loop import Loop
 
 CELL: contextvars.ContextVar[str] = contextvars.ContextVar("CELL")
 

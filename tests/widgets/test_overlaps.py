@@ -18,9 +18,10 @@ pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
 from invwidgets.errors import InvwidgetsError
-from invwidgets.widgets import panel_model
+from invwidgets.widgets.panel import effects
 
-from .test_panel import until, with_panel
+from .test_panel import with_panel
+from .waiting import until
 
 
 @with_panel(steps=4000)
@@ -35,15 +36,14 @@ async def test_a_run_stopped_for_another_photo_is_kept_and_not_shown_beside_it(
     result = await task
     assert (result.photo_name, len(result.seeds)) == ("coffee", 2)
     await until(lambda: "chelsea, and 1 empty places" in panel.gallery.describes)
-    await until(lambda: panel.controls.status.value.startswith("Ready. Press Start"))
-    assert panel.controls.status.value.endswith("The images before are in History.")
+    await until(lambda: panel.now.phase == "idle" and panel.now.replaced)
     assert not panel.classes.rows
     assert panel.controls.start.description == "Start"
     (kept,) = panel.history.entries
     assert (kept.settings["photo"], kept.settings["seeds"]) == ("coffee", 2)
     panel.history.tiles.selected = [0]
     panel.history.bring.click()
-    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    await until(lambda: panel.now.phase == "restored" and not panel.loading)
     assert (panel.photo, panel.seeds, panel.result) == ("coffee", 2, kept.result)
     assert panel.gallery.describes.startswith("coffee: 2 images")
 
@@ -52,7 +52,7 @@ async def test_a_run_stopped_for_another_photo_is_kept_and_not_shown_beside_it(
 async def test_a_run_that_ends_while_another_network_loads_keeps_its_settings(
     panel: iw.InversionPanel,
 ) -> None:
-    goes_on, load = threading.Event(), panel_model.load_model
+    goes_on, load = threading.Event(), effects.load_model
 
     def slow(*given: Any) -> Any:
         goes_on.wait()
@@ -63,7 +63,7 @@ async def test_a_run_that_ends_while_another_network_loads_keeps_its_settings(
     task = panel.start()
     await until(lambda: panel.controls.bar.value > 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panel_model, "load_model", slow)
+        patch.setattr(effects, "load_model", slow)
         panel.model, panel.layer, panel.region = "hog", "", (0, 2, 0, 2)
         await until(lambda: panel.loading)
         panel.controls.back.click()  # what was moved is asked about, and given back
@@ -87,14 +87,14 @@ async def test_resume_pressed_as_the_paused_run_gives_way_does_not_pause_the_nex
     await until(lambda: panel.controls.bar.value > 1)
     controls = panel.controls
     controls.pause.click()
-    await until(lambda: controls.pause.description == "Resume")
+    await until(lambda: panel.now.phase == "paused")
     panel.seeds = 3  # another run begins; the page still says Resume
     controls.pause.click()
     await until(lambda: panel.gallery.describes.startswith("coffee: 3 images"))
     await until(lambda: controls.bar.value > 3)
     assert (panel.state, controls.pause.description) == ("running", "Pause")
     controls.pause.click()
-    await until(lambda: controls.pause.description == "Resume")
+    await until(lambda: panel.now.phase == "paused")
 
 
 @with_panel(steps=4)
@@ -131,13 +131,13 @@ async def test_a_run_brought_back_wins_over_what_was_asked_before(panel: iw.Inve
     assert panel.loading
     first = panel.history.entries[0]
     panel.restore(first)
-    with pytest.raises(InvwidgetsError, match="gave way to one that was brought back"):
+    with pytest.raises(InvwidgetsError, match="another run was restored"):
         await waiting
-    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    await until(lambda: panel.now.phase == "restored" and not panel.loading)
     assert (panel.layer, panel.state, panel.result) == ("blocks.0", "idle", first.result)
     panel.restore(panel.history.entries[1])
     panel.photo = "chelsea"  # before its network is there
-    await until(lambda: panel.controls.status.value.startswith("Ready."))
+    await until(lambda: panel.now.phase == "idle" and not panel.loading)
     assert "chelsea, and 2 empty places" in panel.gallery.describes
 
 
@@ -187,7 +187,7 @@ async def test_photos_keep_their_names(panel: iw.InversionPanel) -> None:
     panel.photo = "chelsea"
     await until(lambda: len(panel.history.entries) == 2)
     panel.restore(panel.history.entries[0])
-    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    await until(lambda: panel.now.phase == "restored" and not panel.loading)
     assert panel.photo_name == "mine"
     await panel.start()
     assert panel.result.photo_name == "mine"

@@ -30,18 +30,13 @@ import invwidgets as iw
 from invwidgets.errors import BadSettingError, InvwidgetsError, UnknownNameError
 from invwidgets.search.colors import color_basis
 
+from .waiting import until
+
 SMALL: dict[str, Any] = {"layer": "blocks.0", "seeds": 2, "size": 64, "steps": 8}
 
 
 def run(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(coroutine())
-
-
-async def until(condition: Callable[[], Any], seconds: float = 600) -> None:
-    end = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < end, "waited too long"
-        await asyncio.sleep(0.01)
 
 
 def with_panel(
@@ -54,7 +49,7 @@ def with_panel(
             async def inner() -> None:
                 panel = iw.InversionPanel("coffee", **{**SMALL, **options})
                 try:
-                    await until(lambda: panel.layer_slider.layers)
+                    await until(lambda: panel.now.loaded, panel)
                     await test(panel)
                 finally:
                     panel.close()
@@ -126,10 +121,10 @@ async def test_buttons_mean_something_or_are_disabled(panel: iw.InversionPanel) 
     assert controls.pause.disabled
     assert controls.stop.disabled
     controls.step.click()
-    await until(lambda: controls.status.value.startswith("Paused after step 1"))
+    await until(lambda: panel.now.phase == "paused" and panel.now.run.step == 1)
     assert controls.pause.description == "Resume"
     controls.step.click()
-    await until(lambda: controls.status.value.startswith("Paused after step 2"))
+    await until(lambda: panel.now.phase == "paused" and panel.now.run.step == 2)
     controls.pause.click()
     await until(lambda: controls.pause.description == "Pause")
     await until(lambda: controls.bar.value > 2)
@@ -211,7 +206,7 @@ async def test_a_model_that_fails_to_load_takes_nothing_away(panel: iw.Inversion
     panel.history.tiles.selected = [0]
     await until(lambda: not panel.history.bring.disabled)
     panel.history.bring.click()
-    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    await until(lambda: panel.now.phase == "restored" and not panel.loading)
     assert panel.model_menu.value == "efficientnet_lite0"
     assert panel.controls.error.value == ""
     assert (await panel.start()).model == "efficientnet_lite0"
@@ -234,20 +229,6 @@ def test_descriptors_and_their_stages_on_the_same_slider(model: str) -> None:
             assert "channels" in panel.layer_slider.caption.value
 
     chosen()
-
-
-@with_panel(steps=2000)
-async def test_the_status_says_what_is_searched_for(panel: iw.InversionPanel) -> None:
-    said = {
-        "inversion": "Searching for images that blocks.0 cannot tell from coffee",
-        "maximise": "Searching for images that excite channel 3 of blocks.0",
-        "caricature": "Raising what blocks.0 sees in coffee",
-    }
-    panel.channels = (3,)
-    for objective, words in said.items():
-        panel.objective = objective
-        panel.start()
-        await until(lambda words=words: panel.controls.status.value.startswith(words))
 
 
 @with_panel()
@@ -278,8 +259,8 @@ async def test_history_brings_back_and_deletes(panel: iw.InversionPanel) -> None
     await until(lambda: panel.layer == "blocks.0" and panel.result is first)
     await asyncio.sleep(0.3)
     assert panel.state == "idle", "bringing back starts nothing"
-    panel.history.delete(0)
-    assert len(panel.history.entries) == 1
+    panel.history.tiles._handle_custom_msg({"delete": 0}, [])
+    await until(lambda: len(panel.history.entries) == 1)
 
 
 @with_panel(steps=3)
@@ -306,7 +287,7 @@ async def test_bringing_back_another_grid_keeps_region_and_channels(
     panel.history.tiles.selected = [0]
     await until(lambda: not panel.history.bring.disabled)
     panel.history.bring.click()
-    await until(lambda: panel.controls.status.value.startswith("Run 1 brought back"))
+    await until(lambda: panel.now.phase == "restored" and not panel.loading)
     assert (panel.layer, panel.channels, panel.region) == ("blocks.0", (1, 2), (2, 6, 2, 6))
     assert panel.region_picker.value == (2, 6, 2, 6)
     assert "<b>2</b> of 16" in panel.channel_selector.caption.value

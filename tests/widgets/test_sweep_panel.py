@@ -13,10 +13,11 @@ import pytest
 import invwidgets as iw
 from invwidgets.errors import OutputError, UnknownNameError
 from invwidgets.images import to_pil
-from invwidgets.widgets.sweep_panel import SweepPanel
+from invwidgets.widgets.sweep.panel import SweepPanel
 
 from ..small_networks import picture
 from ..sweeps.nets import SLOW, TINY
+from .waiting import until
 
 
 @pytest.fixture
@@ -34,14 +35,6 @@ def lively(scenario: Callable[[], Awaitable[None]]) -> None:
     before = set(ipywidgets.widgets.widget._instances)
     asyncio.run(scenario())  # type: ignore[arg-type]
     assert set(ipywidgets.widgets.widget._instances) <= before
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    for _ in range(30_000):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("waited in vain")
 
 
 def test_it_fills_and_says_what_failed(sweep: iw.Sweep, tmp_path: Path) -> None:
@@ -100,7 +93,7 @@ def test_it_rests_stops_and_goes_on(sweep: iw.Sweep, tmp_path: Path) -> None:
         assert resting < 5
         assert panel.line.value.startswith("Paused")
         panel.resume()
-        assert (panel.line.value, panel.pause_button.description) == ("Going on …", "Pause")
+        assert (panel.now.phase, panel.pause_button.description) == ("running", "Pause")
         await until(lambda: panel.bar.value > resting)
         panel.stop_button.click()
         panel.pause_button.click()  # too late: what is stopped cannot rest, it would never end
@@ -137,7 +130,7 @@ def test_a_job_is_opened_and_a_store_reopened(sweep: iw.Sweep) -> None:
         assert opened.result == result
         assert opened.layer == "relu"
         assert (opened.steps, opened.seeds, opened.tv_weight) == (3, 1, 0.01)
-        await until(lambda: opened.controls.status.value.startswith("Run 1 brought back."))
+        await until(lambda: opened.now.phase == "restored" and not opened.loading)
         with pytest.raises(OutputError, match="is not in the store"):
             panel.open_job(1)
         panel.close()

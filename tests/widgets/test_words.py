@@ -1,11 +1,13 @@
-"""Text from outside never becomes HTML: names of files, layers and models, and errors."""
+"""Each sentence of the panel; and text from outside never becomes HTML, nor an error's."""
 
 from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,14 +18,16 @@ pytest.importorskip("ipywidgets")
 import ipywidgets
 
 import invwidgets as iw
-from invwidgets.inversion.progress import Progress, State
 from invwidgets.representations.base import Layer
-from invwidgets.widgets.export import file_name
-from invwidgets.widgets.layer_slider import LayerSlider
-from invwidgets.widgets.loop import Loop
-from invwidgets.widgets.parts import Line, Markup, heading, note
-from invwidgets.widgets.photo_chooser import MOST_BYTES, PhotoChooser, short
-from invwidgets.widgets.run_controls import RunControls, in_words
+from invwidgets.widgets.base.loop import Loop
+from invwidgets.widgets.base.parts import Line, Markup, heading, note
+from invwidgets.widgets.controls.layer_slider import LayerSlider
+from invwidgets.widgets.controls.photo_chooser import MOST_BYTES, PhotoChooser, short
+from invwidgets.widgets.panel.options import PanelOptions
+from invwidgets.widgets.panel.state import Asked, HistoryEntry, PanelState, Run
+from invwidgets.widgets.panel.words import history_words, sentences
+from invwidgets.widgets.views.export import file_name
+from invwidgets.widgets.views.run_controls import RunControls
 
 WIDGETS = Path(iw.__file__).parent / "widgets"
 HOSTILE = "<img src=x onerror='alert(1)'>"
@@ -128,8 +132,94 @@ def test_names_of_exported_files() -> None:
     assert len(file_name("z" * 5000, "conv1", "png")) < 80
 
 
-@pytest.mark.parametrize("state", get_args(State))
-def test_every_state_of_a_run_is_said(state: State) -> None:
-    """Also between a run's last step and its result, which takes a moment to measure."""
-    if state != "idle":
-        assert in_words(Progress(1, state, step=3, steps=9), "blocks.0", "coffee", None)
+# ---- every sentence of the panel, once
+
+
+def panel_state(phase: str = "", **facts: Any) -> PanelState:
+    """A state with a network, and a run in a phase."""
+    phi = SimpleNamespace(name="efficientnet_lite0", note=facts.pop("note", ""))
+    loaded: Any = SimpleNamespace(representation=phi)
+    options = {**PanelOptions().values, "layer": "blocks.2", **facts.pop("options", {})}
+    overridden = facts.pop("overridden", frozenset())
+    run_facts = {n: facts.pop(n) for n in ("step", "again", "continued") if n in facts}
+    run = None
+    if phase:
+        state: Any = phase
+        run = Run(1, Asked(options, overridden, loaded), state, **run_facts)
+    shown: Any = facts.pop("shown", "run" if phase else "places")
+    return PanelState(
+        options=options, overridden=overridden, loaded=loaded, model="hog", run=run, shown=shown,
+        **facts,
+    )  # fmt: skip
+
+
+KNOB: Any = {"options": {"tv_weight": 1.0}, "overridden": frozenset({"tv_weight"})}
+
+
+@pytest.fixture(scope="module")
+def result() -> iw.Reconstruction:
+    return iw.invert("coffee", layer="blocks.0", size=64, seeds=1, steps=2)
+
+
+SAID: list[tuple[PanelState, str]] = [
+    (PanelState(loading=True), "Loading the network …"),
+    (PanelState(error="no", refused="alexnet"), "Choose something else."),
+    (panel_state(loading=True, unloaded=frozenset({"model"}), options={"model": "dsift"}),
+     "Loading dense SIFT …"),
+    (panel_state(), "Ready. Press Start: images will sharpen, step by step."),
+    (panel_state(note="random weights"),
+     "Ready. Press Start: images will sharpen, step by step. Note: random weights."),
+    (panel_state(**KNOB),
+     "Ready. Press Start: images will sharpen, step by step. Moved: Smoothness 1.0."),
+    (panel_state(error="no", refused="alexnet"), "Choose something else; still on HOG."),
+    (panel_state("preparing"), "Preparing blocks.2 …"),
+    (panel_state("running"), "Searching for images that blocks.2 cannot tell from coffee …"),
+    (panel_state("running", options={"objective": "maximise", "channels": (3,)}),
+     "Searching for images that excite channel 3 of blocks.2 …"),
+    (panel_state("running", options={"objective": "caricature"}),
+     "Raising what blocks.2 sees in coffee …"),
+    (panel_state("preparing", again=frozenset({"seeds", "region"})),
+     "Started again because the number of images and region changed. Preparing blocks.2 …"),
+    (panel_state("running", continued=frozenset({"tv_weight"}), **KNOB),
+     "Smoothness 1.0: the search goes on from the finished images, 60 steps more."),
+    (panel_state("paused", step=3), "Paused after step 3. Resume or Step goes on."),
+    (panel_state("finished", step=3), "Measuring the images …"),
+    (panel_state("stopped", step=3), "Stopped. Measuring the images …"),
+    (panel_state("stopped"), "Stopped before the first step. Press Start to begin."),
+    (panel_state("failed"), "That did not work; everything else still does."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "words"), SAID, ids=[words[:30] for _, words in SAID])
+def test_what_is_said_of_a_state(state: PanelState, words: str) -> None:
+    assert sentences(state).status == words
+
+
+def test_what_is_said_of_finished_runs(result: iw.Reconstruction) -> None:
+    values = panel_state().options
+    entry = HistoryEntry(result, values)
+    done = panel_state("finished", step=2, entry=entry, result=result, history=(entry,))
+    status = sentences(done).status
+    assert status.startswith("Done. As blocks.0 sees them, the best image and coffee differ by")
+    assert "try 6 steps or less smoothness" in status
+    assert sentences(done).start == "Start again"
+    stopped = panel_state("stopped", step=2, entry=entry, result=result, **KNOB)
+    words = "Smoothness 1.0: the images were made before; Start again makes them anew."
+    assert sentences(stopped).status == words
+    kept = panel_state(history=(entry,), replaced=True)
+    assert sentences(kept).status.endswith("step by step. The images before are in History.")
+    restored = panel_state(shown="restored", entry=entry, result=result, history=(entry,))
+    words = "Run 1 is restored. Start does it again with these settings."
+    assert sentences(restored).status == words
+    assert sentences(replace(restored, restoring=True)).status == "Restoring run 1 …"
+    assert history_words(entry).startswith("blocks.0\ncoffee\nerror")
+
+
+def test_what_is_asked_and_what_helps() -> None:
+    state = panel_state(question=frozenset({"photo", "layer"}), **KNOB)
+    assert sentences(state).question == "You moved Smoothness 1.0. Keep for this layer and photo?"
+    assert sentences(replace(state, overridden=frozenset())).question == ""
+    state = panel_state(error="the weights are not here", random_helps=True)
+    said = sentences(state)
+    assert (said.error, said.remedy) == ("The weights are not here", "Use random weights")
+    assert sentences(replace(state, error="")).remedy == ""

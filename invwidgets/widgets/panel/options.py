@@ -10,7 +10,7 @@ from typing import Any
 
 import traitlets as t
 
-from ...energy.objectives import OBJECTIVES, Objective, objective_of
+from ...energy.objectives import OBJECTIVES, Objective, as_objective, objective_of
 from ...errors import unknown_name
 from ...images import photo_name, read_photo
 from ...inversion.hardware.memory import DEVICES
@@ -20,8 +20,8 @@ from ...models.zoo import DEFAULT_MODEL
 from ...search.optimizers import OPTIMIZERS, Optimizer
 from ...selection import parse_region
 from ...swappable import checked
-from ..live_gallery import MANY
-from ..loading import LoadedModel
+from ..base.loading import LoadedModel
+from ..views.live_gallery import MANY
 
 KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter")  # act while it runs
 PRESET = (*KNOBS, "steps", "optimizer")  # follow the preset until moved
@@ -81,7 +81,7 @@ class PanelOptions(t.HasTraits):
 
     @t.validate("objective")
     def _check_objective(self, proposal: Any) -> Any:
-        return checked(proposal["value"], OBJECTIVES, Objective)
+        return checked(as_objective(proposal["value"]), OBJECTIVES, Objective)
 
     @t.validate("optimizer")
     def _check_optimizer(self, proposal: Any) -> Any:
@@ -92,6 +92,11 @@ class PanelOptions(t.HasTraits):
         """Every option as it is, and what the photo is called; the theme is none of a run."""
         names = (*OPTIONS, "photo_name")
         return {name: getattr(self, name) for name in names if name != "theme"}
+
+    @property
+    def overridden_knobs(self) -> dict[str, Any]:
+        """The knobs that were moved, as they are now."""
+        return {name: getattr(self, name) for name in KNOBS if name in self.overridden}
 
     @property
     def by_hand(self) -> bool:
@@ -119,13 +124,18 @@ class PanelOptions(t.HasTraits):
 
 def title(options: Values) -> str:
     """What to call the photo."""
-    given = options["photo"]
-    return photo_name(given) if isinstance(given, str) else options["photo_name"] or photo_name(given)
+    given, name = options["photo"], options["photo_name"]
+    return name if name and not isinstance(given, str) else photo_name(given)
 
 
 def matches_photo(objective: Objective) -> bool:
     """Whether what the data's weight weighs is a match to a photo, not a response."""
     return objective.needs_photo and not objective.higher_is_better
+
+
+def needs_unit(options: Values) -> bool:
+    """Whether the goal is of one channel."""
+    return objective_of(options["objective"]).needs_unit
 
 
 def run_arguments(
@@ -135,12 +145,12 @@ def run_arguments(
     names = ("model", "weights", "seeds", "steps", "size", "region", "preset", "device",
              "precision", "objective")  # fmt: skip
     arguments = {name: options[name] for name in names}
-    if objective_of(options["objective"]).needs_unit:
+    if needs_unit(options):
         channels = options["channels"] if isinstance(options["channels"], tuple) else (0,)
-        arguments["unit"] = f"{options['layer']}:{channels[0]}"
+        arguments |= {"layer": options["layer"], "channels": channels[:1]}
     else:
-        names = ("layer", "channels")
-        arguments |= {"photo": cut_photo(options, loaded), **{n: options[n] for n in names}}
+        arguments |= {"photo": cut_photo(options, loaded), "layer": options["layer"],
+                      "channels": options["channels"]}  # fmt: skip
     for name in overridden & {*KNOBS, "optimizer"} - {"jitter"}:
         arguments[name] = options[name]
     if "jitter" in overridden:

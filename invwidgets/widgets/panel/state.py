@@ -79,18 +79,21 @@ class Run:
 class PanelState:
     """Each fact of a panel, once.
 
-    ``loaded`` is the network in use and ``model`` the option it was loaded of; ``unloaded`` names
-    the options that changed since. ``wanted`` is a run that waits for the network. ``shown`` says
-    whose images are seen: none yet ("places"), those of ``run``, or of a run restored; ``entry`` is
-    the finished run among them. ``replaced``: the images seen before are in the history.
+    ``preset`` is where the options are that follow it. ``loaded`` is the network in use and
+    ``model`` the option it was loaded of; ``unloaded`` names the options that changed since.
+    ``wanted`` is a run that waits for the network. ``shown`` says whose images are seen: none yet
+    ("places"), those of ``run``, or of a run restored; ``entry`` is the finished run among them.
+    ``replaced``: the images seen before are in the history.
     """
 
     options: Values = field(default_factory=dict)
     overridden: frozenset[str] = frozenset()
+    preset: Values = field(default_factory=dict)
     loaded: Any = None
     model: Any = None
     load: int = 0
     loading: bool = False
+    download: str = ""
     unloaded: frozenset[str] = frozenset()
     wanted: How | None = None
     again: frozenset[str] = frozenset()
@@ -155,6 +158,14 @@ class Pressed:
     """A button of the run, or the method of its name; "toggle" is the one of pause and resume."""
 
     button: Button
+
+
+@dataclass(frozen=True)
+class Downloading:
+    """Load ``number`` downloads weights: how far it is."""
+
+    number: int
+    how_far: str
 
 
 @dataclass(frozen=True)
@@ -234,6 +245,7 @@ class Failed:
 Event = (
     Changed
     | Pressed
+    | Downloading
     | Loaded
     | LoadFailed
     | Reported

@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...energy.objectives import objective_of
 from ...errors import InvwidgetsError
-from .options import CENTER, KNOBS, LOADS, PRESET, RESTARTS, title
+from .options import CENTER, KNOBS, LOADS, PRESET, RESTARTS, needs_unit, title
 from .state import (
     Asked,
     Changed,
@@ -22,6 +21,7 @@ from .state import (
     Classify,
     Deleted,
     Deliver,
+    Downloading,
     Effect,
     Event,
     Failed,
@@ -58,6 +58,9 @@ def update(state: PanelState, event: Event) -> Next:
             return _changed(state, event)
         case Pressed():
             return _pressed(state, event)
+        case Downloading(number, how_far):
+            current = state.loading and number == state.load
+            return (replace(state, download=how_far) if current else state), ()
         case Loaded():
             return _loaded(state, event)
         case LoadFailed():
@@ -94,14 +97,20 @@ def _changed(state: PanelState, event: Changed) -> Next:
     if random_for is not None and "model" in dirty and options["model"] != random_for:
         random_for, options["weights"] = None, "pretrained"  # random weights were for that model
         dirty |= {"weights"}
+    unit, was_unit = needs_unit(options), bool(state.options) and needs_unit(state.options)
+    given = options["channels"]
+    if unit:
+        options["channels"] = (given[0],) if isinstance(given, tuple) and given else (0,)
+    elif was_unit and "channels" not in dirty:
+        options["channels"] = None
     if "photo" in dirty and "crop" not in dirty:
         options["crop"] = CENTER  # the cut was chosen for another photo
-    state = replace(
-        state, options=options, overridden=event.overridden, random_for=random_for
-    )
+    state = replace(state, options=options, overridden=event.overridden, random_for=random_for)
     if not event.overridden & {*KNOBS}:
         state = replace(state, question=frozenset())
-    goes_on, effects = state.goes_on, ()
+    goes_on = state.goes_on
+    effects: tuple[Effect, ...] = ()
+    more: tuple[Effect, ...] = ()
     if dirty & {*LOADS} or state.unloaded:
         state = replace(state, unloaded=state.unloaded | (dirty & {*LOADS, *_PART}))
     if dirty & {*LOADS}:
@@ -119,8 +128,6 @@ def _changed(state: PanelState, event: Changed) -> Next:
         state, more = _begin(state, state.wanted or "start", dirty & {*RESTARTS} - _SAID)
     elif not dirty & {*RESTARTS}:
         state, more = _move_knobs(state, dirty & {*KNOBS})
-    else:
-        more = ()
     return state, (*effects, *more)
 
 
@@ -136,8 +143,9 @@ def _follow_preset(state: PanelState) -> PanelState:
         )
     except InvwidgetsError as error:
         return replace(state, error=str(error))
-    values = {n: getattr(preset, n) for n in PRESET if n not in state.overridden}
-    return replace(state, options={**options, **values})
+    values = {name: getattr(preset, name) for name in PRESET}
+    followed = {n: v for n, v in values.items() if n not in state.overridden}
+    return replace(state, options={**options, **followed}, preset=values)
 
 
 def _move_knobs(state: PanelState, knobs: frozenset[str]) -> Next:
@@ -175,7 +183,7 @@ def _knob_values(state: PanelState, names: frozenset[str]) -> dict[str, Any]:
 
 def _load(state: PanelState) -> Next:
     fallback = state.loaded is not None and not _same(state.options["model"], state.model)
-    state = replace(state, load=state.load + 1, loading=True)
+    state = replace(state, load=state.load + 1, loading=True, download="")
     return state, (Load(state.load, state.options, fallback),)
 
 
@@ -196,7 +204,7 @@ def _loaded(state: PanelState, event: Loaded) -> Next:
     model = options["model"]
     other = before is not None and (before.layer != loaded.layer or not _same(model, state.model))
     if other and "channels" not in kept and not isinstance(options["channels"], str):
-        options["channels"] = (0,) if objective_of(options["objective"]).needs_unit else None
+        options["channels"] = (0,) if needs_unit(options) else None
     state = _follow_preset(
         replace(
             state, options=options, loaded=loaded, model=model, loading=False, features=None,

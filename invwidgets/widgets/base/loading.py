@@ -1,0 +1,89 @@
+"""What a panel or a strip needs to know of a network and a photo, loaded together."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import BadSettingError, InvwidgetsError
+from ...images import parse_size, read_photo, resize, to_uint8
+from ...inversion.presets import preset, region_coverage
+from ...inversion.settings import InversionSettings
+from ...representations.base import Layer, Region, Representation
+from ...representations.network import check_region
+from ...representations.registry import representation
+from ...selection import Selection, select
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What the controls need to know: the representation cut at a layer, its layers, the photo."""
+
+    representation: Representation
+    layers: tuple[Layer, ...]
+    layer: str
+    size: tuple[int, int]
+    photo: NDArray[np.uint8]
+    cut: float  # which part of the photo the crop leaves out
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """The rows and columns of the layer's cells, None where it has none."""
+        return self.representation.layer_info(self.size).grid
+
+    def preset(
+        self, name: str, objective: Any, steps: int | None, region: Region | None
+    ) -> InversionSettings:
+        """A preset's settings for the layer, and for the part of the photo a region sees."""
+        phi, coverage = self.representation, 1.0
+        with suppress(InvwidgetsError):  # of a region that ``region_error`` refuses
+            coverage = region_coverage(phi, select(phi, region, None, self.size).region, self.size)
+        return preset(name, phi, objective, steps, coverage, self.size)
+
+    def region_error(self, region: Region | None) -> str:
+        """Why the layer does not have a region, in words; empty if it has it."""
+        try:
+            if region is not None:
+                check_region(region, self.representation.layer_info(self.size))
+        except InvwidgetsError as error:
+            return str(error)
+        return ""
+
+
+def load_model(
+    photo: Any, model: Any, layer: str, weights: str, size: Any, crop: float, fallback: bool
+) -> LoadedModel:
+    """Load, cut and read; a layer that another network had gives way if ``fallback``."""
+    phi = representation(model, weights=weights)
+    wanted = parse_size(size) if size is not None else phi.size
+    if phi.channels not in (1, 3):
+        raise BadSettingError(
+            f"{phi.name} takes images of {phi.channels} channels, and the panel shows those of 1 "
+            "and 3: use invwidgets.invert, which takes arrays of any number of channels"
+        )
+    whole = read_photo(photo, channels=phi.channels)
+    pixels = to_uint8(resize(whole, wanted, at=crop))
+    layers = phi.layers(wanted)
+    try:
+        cut = phi.at(layer) if layer else phi
+    except InvwidgetsError:
+        if not fallback:
+            raise
+        cut = phi
+    height, width = whole.shape[-2:]
+    shape = height * wanted[1] / (width * wanted[0])
+    name = cut.layer_info(wanted).short_name
+    return LoadedModel(cut, layers, name, wanted, pixels, 1 - min(shape, 1 / shape))
+
+
+def responses(loaded: LoadedModel, region: Region | None) -> Tensor:
+    """The photo's features (C, h, w) or (D,), in the region."""
+    photo = torch.from_numpy(loaded.photo).movedim(-1, 0).float() / 255
+    photo = photo[: loaded.representation.channels]  # gray is drawn as three equal channels
+    return Selection(region=region).of(loaded.representation.target(photo))[0]

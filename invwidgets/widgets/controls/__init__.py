@@ -1,0 +1,1 @@
+"""The controls, each usable alone: a typed value to link and observe."""

@@ -1,0 +1,56 @@
+"""What is asked less often: preset, steps, photo size, weights, optimiser, device and so on.
+
+>>> settings = AdvancedSettings(loop, reset)
+>>> traitlets.link((panel, "steps"), (settings.settings["steps"], "value"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets as w
+
+from ...inversion.hardware.memory import DEVICES
+from ...inversion.presets import PRESETS
+from ...inversion.settings import PRECISIONS
+from ...search.optimizers import OPTIMIZERS
+from ..base.loop import Loop
+from ..base.parts import classed
+from .setting import Setting
+
+SIZES = {"the network's own": None, "64 pixels": 64, "96 pixels": 96, "128 pixels": 128,
+         "160 pixels": 160, "224 pixels": 224, "320 pixels": 320, "448 pixels": 448}  # fmt: skip
+_TIPS = {
+    "preset": "A whole group of settings: the default, or those of a paper",
+    "steps": "How many steps a search takes",
+    "size": "How large the photo is made: side, in pixels",
+    "weights": "What the network has learnt, or random numbers in its place",
+    "optimizer": "The rule by which the images are improved, step by step",
+    "jitter": "By how many pixels at most the images are shifted at random before each step",
+    "device": "Where it is computed",
+    "precision": "The numbers it is computed in",
+}
+_BACK = ("steps", "optimizer", "jitter")  # follow the preset until they are moved
+
+
+class AdvancedSettings(w.VBox):
+    """``settings`` maps a name to its ``Setting``; ``reset(name)`` gives one back to the preset."""
+
+    def __init__(self, loop: Loop, reset: Callable[[str], None]) -> None:
+        slider = {"continuous_update": False}
+        controls = {
+            "preset": w.Dropdown(options=list(PRESETS), description="Preset"),
+            "steps": w.IntSlider(200, min=10, max=1000, step=10, description="Steps", **slider),
+            "size": w.Dropdown(options=list(SIZES.items()), description="Photo size"),
+            "weights": w.Dropdown(options=["pretrained", "random"], description="Weights"),
+            "optimizer": w.Dropdown(options=list(OPTIMIZERS), description="Optimiser"),
+            "jitter": w.IntSlider(0, min=0, max=32, description="Jitter", **slider),
+            "device": w.Dropdown(options=list(DEVICES), description="Device"),
+            "precision": w.Dropdown(options=list(PRECISIONS), description="Precision"),
+        }
+        self.settings = {
+            name: Setting(loop, name, control, _TIPS[name], reset if name in _BACK else None)
+            for name, control in controls.items()
+        }
+        super().__init__([*self.settings.values()])
+        classed(self, "iw-section")

@@ -1,0 +1,195 @@
+"""What an image must be like beside matching the photo: the prior's weights, in plain words.
+
+>>> knobs = PriorKnobs(layer="blocks.2")
+>>> knobs.observe(lambda change: print(change["new"]), "value")
+>>> knobs                                   # in a notebook cell; "value" holds what was moved
+>>> invert("coffee", layer="blocks.2", **knobs.value)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets as w
+import traitlets as t
+
+from ...errors import unknown_name
+from ...inversion.presets import preset as preset_of
+from ...representations.registry import representation
+from ..base.loop import Loop
+from ..base.parts import classed, close_all
+from ..base.tiles import HandleNames
+from .setting import Setting, log_slider, short
+
+NAMES = {"tv_weight": "Smoothness", "alpha_weight": "Pale colours", "data_weight": "Match photo",
+         "beta": "Soft edges", "bound": "Value limit", "jitter": "Jitter"}  # fmt: skip
+_TIPS = {
+    "tv_weight": "How much differences between neighbouring pixels cost (λ_V in the papers)",
+    "alpha_weight": "How much strong colours cost (λ_α in the papers)",
+    "data_weight": "How much it counts that the layer sees the photo's features (C in the papers)",
+    "beta": "1 allows sharp edges, 2 prefers soft ones (β in the papers)",
+    "bound": "What no pixel may leave",
+}
+RESPONSE = "Response"  # what the weight of the data is where nothing has to match a photo
+_RESPONSE_TIP = "How much it counts that the layer responds (C in the papers)"
+_BOUNDS = {"displayable colours": "picture", "norm 80": 80.0, "norm 160": 160.0, "none": None}
+FIRST = ("tv_weight", "alpha_weight", "data_weight")
+
+
+class PriorKnobs(w.VBox):
+    """Knobs that weigh smoothness, pale colours and the match against each other.
+
+    >>> knobs = iw.controls.PriorKnobs(layer="blocks.2")
+    >>> knobs.observe(lambda change: print(change["new"]), "value")
+    >>> knobs.value = {"tv_weight": 0.1}
+    >>> result = iw.invert("coffee", layer="blocks.2", **knobs.value)
+
+    Parameters
+    ----------
+    model, layer, preset
+        Whose defaults the knobs begin at, as ``invert``'s. ``model=None`` begins at none, until
+        ``defaults`` is set.
+
+    Raises
+    ------
+    UnknownNameError
+        For a knob, a layer or a preset that is not there.
+
+    Notes
+    -----
+    Traits: ``value``, a dict of the knobs that a person has moved, ready for ``invert``;
+    ``overridden``, their names; ``defaults``, where the others stand. A single knob is a widget
+    with a ``value`` of its own: ``knobs.knobs["tv_weight"]``.
+    """
+
+    value: Any = t.Dict()
+    overridden: Any = t.Instance(frozenset, ())
+    defaults: Any = t.Dict()
+
+    def __init__(
+        self,
+        model: Any = "efficientnet_lite0",
+        layer: str | None = None,
+        preset: str = "default",
+        *,
+        loop: Loop | None = None,
+    ) -> None:
+        loop = loop or Loop()
+        self._following = False
+        slider = {"continuous_update": True, "readout_format": ".1f"}
+        controls = {
+            "tv_weight": log_slider(NAMES["tv_weight"], -5, 2),
+            "alpha_weight": log_slider(NAMES["alpha_weight"], -5, 3),
+            "data_weight": log_slider(NAMES["data_weight"], -2, 3),
+            "beta": w.FloatSlider(1.0, min=1.0, max=3.0, step=0.1, description=NAMES["beta"],
+                                  **slider),
+            "bound": w.Dropdown(options=list(_BOUNDS.items()), description=NAMES["bound"]),
+        }  # fmt: skip
+        self.knobs = {
+            name: Setting(loop, name, control, _TIPS[name], self.reset)
+            for name, control in controls.items()
+        }
+        self.others = classed(w.VBox([self.knobs["beta"], self.knobs["bound"]]), "iw-section")
+        first = [self.knobs[name] for name in FIRST]
+        super().__init__(first if model is None else [*first, self.others, HandleNames()])
+        if model is not None:
+            phi = representation(model, layer)
+            settings = preset_of(preset, phi)
+            self.defaults = {name: getattr(settings, name) for name in self.knobs}
+            self._follow_defaults()
+        classed(self, "iw-section")
+        for knob in self.knobs.values():
+            knob.observe(self._on_knob, "value")
+        self.observe(self._on_value, "value")
+        self.observe(self._on_overridden, "overridden")
+        self.observe(self._follow_defaults, "defaults")
+
+    def reset(self, *names: str) -> None:
+        """Give knobs back to their defaults, all of them if none is named."""
+        self.overridden = self.overridden - set(names or self.overridden)
+
+    def show_goal(self, matches: bool) -> None:
+        """Call the data's weight by what it weighs: the match to a photo, or a response."""
+        knob = self.knobs["data_weight"]
+        knob.rename(NAMES["data_weight"] if matches else RESPONSE,
+                    _TIPS["data_weight"] if matches else _RESPONSE_TIP)  # fmt: skip
+
+    def follow(self, defaults: Mapping[str, Any]) -> None:
+        """Take these defaults where nothing is overridden."""
+        self.defaults = dict(defaults)
+        self._follow_defaults()
+
+    @property
+    def follows(self) -> bool:
+        """Whether a change under way is a knob going to its default, and no hand's."""
+        return self._following
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Knobs that are set inside do not count as moved."""
+        before, self._following = self._following, True
+        try:
+            yield
+        finally:
+            self._following = before
+
+    def close(self) -> None:
+        """Close it with all it holds."""
+        close_all(self, self.others)
+
+    @t.validate("value")
+    def _valid(self, proposal: Any) -> dict[str, Any]:
+        for name in proposal["value"]:
+            if name not in self.knobs:
+                raise unknown_name("knob", name, [*self.knobs])
+        return dict(proposal["value"])
+
+    def _on_knob(self, change: Any) -> None:
+        """A knob was turned, by a hand or by a link."""
+        if not self._following:
+            self.overridden = self.overridden | {change["owner"].name}
+            self._set_value()
+
+    def _on_value(self, _: Any) -> None:
+        if self.value != self._overridden_values():
+            with self.following():
+                self._set(self.value)
+            self.overridden = frozenset(self.value) | (self.overridden - set(self.knobs))
+
+    def _on_overridden(self, _: Any) -> None:
+        self._follow_defaults()
+        self._set_value()
+
+    def _follow_defaults(self, _: Any = None) -> None:
+        """Take the defaults where nothing is overridden."""
+        for name, knob in self.knobs.items():
+            knob.overridden = name in self.overridden
+        kept = {n: v for n, v in self.defaults.items() if n not in self.overridden}
+        with self.following():
+            self._set(kept)
+
+    def _set(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            if name in self.knobs:
+                self.knobs[name].value = value
+
+    def _overridden_values(self) -> dict[str, Any]:
+        return {name: knob.value for name, knob in self.knobs.items() if name in self.overridden}
+
+    def _set_value(self) -> None:
+        self.value = self._overridden_values()
+
+
+def in_words(values: Mapping[str, Any], matches: bool = True) -> str:
+    """Moved knobs in words; ``matches``: the goal is to match a photo.
+
+    >>> in_words({"tv_weight": 0.2371, "jitter": 4})
+    'Smoothness 0.24, Jitter 4'
+    """
+    names = NAMES if matches else {**NAMES, "data_weight": RESPONSE}
+    return ", ".join(
+        f"{names.get(name, name)} {short(v) if isinstance(v, float) else v}"
+        for name, v in values.items()
+    )

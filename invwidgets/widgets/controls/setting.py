@@ -1,0 +1,142 @@
+"""One value of a panel: a control of ipywidgets, a typed value, and a way back to the default.
+
+>>> setting = Setting(loop, "seeds", w.IntSlider(4, min=1, max=64, description="Seeds"), "…")
+>>> traitlets.link((panel, "seeds"), (setting, "value"))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as w
+import traitlets as t
+
+from ...swappable import Part
+from ..base.loop import Loop
+from ..base.parts import button, classed
+
+PER_DECADE = 8
+_NOTHING = ("nothing",)  # stands for None in a menu: ipywidgets shows None as no choice at all
+
+
+class Setting(w.HBox):
+    """``value`` is exact, also where the control can only show the nearest it has.
+
+    ``overridden`` says that a person has moved it away from what the preset says; with ``back`` a
+    button appears then, which is told.
+    """
+
+    value: Any = t.Any(None)
+    overridden = t.Bool(False)
+
+    def __init__(
+        self,
+        loop: Loop,
+        name: str,
+        control: Any,
+        tip: str,
+        back: Callable[[str], None] | None = None,
+    ) -> None:
+        self.name, self.control = name, control
+        if None in [value for _, value in _choices(control)]:
+            control.options = [(n, _NOTHING if v is None else v) for n, v in _choices(control)]
+        control.tooltip = tip
+        self.back = None
+        children = [control]
+        if back is not None:
+            self.back = button(
+                "↺",
+                f"{control.description}: back to the default",
+                loop.handler(lambda: back(self.name)),
+            )
+            children.append(self.back)
+        self._follow(None)
+        super().__init__(children)
+        self.value = self._chosen
+        control.observe(loop.handler(self._turned), "value")
+        self.observe(self._follow, "value")
+        self.observe(self._mark, "overridden")
+        classed(self, "iw-knob")
+        self._mark(None)
+
+    def rename(self, words: str, tip: str) -> None:
+        """Another name and another tooltip."""
+        self.control.description, self.control.tooltip = words, tip
+        if self.back is not None:
+            self.back.tooltip = f"{words}: back to the default"
+
+    @property
+    def _chosen(self) -> Any:
+        return None if self.control.value is _NOTHING else self.control.value
+
+    def _turned(self) -> None:
+        value = self._chosen
+        if self.control.value != self._nearest(self.value):
+            self.value = value
+
+    def _follow(self, change: Any) -> None:
+        if change is not None:
+            self.control.value = self._nearest(self.value)
+
+    def _mark(self, _: Any) -> None:
+        (self.remove_class if self.overridden else self.add_class)("iw-still")
+
+    def _nearest(self, value: Any) -> Any:
+        """What the control can show of a value; a menu is given it as another choice."""
+        control = self.control
+        if _choices(control):
+            return self._option(_NOTHING if value is None else value)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return control.value
+        if isinstance(control, w.IntSlider):  # counts are shown as they are
+            control.max = max(control.max, int(value))
+            control.min = min(control.min, int(value))
+            return int(value)
+        low, step = control.min, control.step
+        kept = min(max(value, low), control.max)
+        return round(low + round((kept - low) / step) * step, 6)
+
+    def _option(self, value: Any) -> Any:
+        choices = _choices(self.control)
+        values = [choice for _, choice in choices]
+        if value in values:
+            return values[values.index(value)]
+        if isinstance(self.control, w.SelectionSlider):
+            numbers = [v for v in values if isinstance(v, float | int)]
+            return min(numbers, key=lambda v: abs(_scale(v) - _scale(value)))
+        plain = isinstance(value, str | int | float | tuple | Part)
+        words = str(value) if plain else getattr(value, "name", type(value).__name__)
+        self.control.options = (*choices, (words, value))  # all pairs, as the menu wants them
+        return value
+
+
+def _choices(control: Any) -> list[tuple[str, Any]]:
+    """What a menu offers, in pairs; nothing of another control."""
+    options = getattr(control, "options", ())
+    return [o if isinstance(o, tuple) else (str(o), o) for o in options]
+
+
+def log_slider(label: str, low: int, high: int) -> w.SelectionSlider:
+    """A slider over 0 and the powers of ten between, in even steps."""
+    places = range(low * PER_DECADE, high * PER_DECADE + 1)
+    options = [("off", 0.0), *((short(v := 10 ** (n / PER_DECADE)), v) for n in places)]
+    return w.SelectionSlider(options=options, description=label, continuous_update=True)
+
+
+def short(value: float) -> str:
+    """A number with two digits that count.
+
+    >>> short(0.2371), short(12.3), short(0)
+    ('0.24', '12', 'off')
+    """
+    if value <= 0:
+        return "off"
+    digits = 1 - math.floor(math.log10(value))
+    return f"{value:.{max(0, digits)}f}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
+
+
+def _scale(value: float) -> float:
+    """Where a number lies on a logarithmic scale that has a place for zero."""
+    return -30.0 if value <= 0 else math.log10(value)

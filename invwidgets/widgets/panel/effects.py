@@ -1,0 +1,185 @@
+"""What a panel's state asks for, carried out: networks loaded, the session's run begun and moved.
+
+>>> effects = PanelEffects(loop, send)
+>>> task = effects.task()
+>>> effects.carry_out(Load(1, options, fallback=False))      # later: send(Loaded(1, …))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ...errors import InvwidgetsError, WeightsError
+from ...images import resize
+from ...inversion.judging import another_network
+from ...inversion.progress import Progress
+from ...inversion.result import Reconstruction
+from ...inversion.session import Session
+from ...models.downloads import told_to
+from ...representations.classes import likeliest
+from ...representations.registry import representation
+from ..base.loading import LoadedModel, load_model, responses
+from ..base.loop import Awaited, Loop, error_words
+from .options import run_arguments
+from .state import (
+    Classified,
+    Classify,
+    Deliver,
+    Downloading,
+    Effect,
+    Event,
+    Features,
+    HistoryEntry,
+    Load,
+    Loaded,
+    LoadFailed,
+    Refuse,
+    Reported,
+    Respond,
+    SetKnobs,
+    Start,
+    Steer,
+)
+from .words import error_of
+
+MANY = 16  # images whose classes are asked for at most
+JUDGED = 2  # classes by the other network
+
+
+class PanelEffects:
+    """``send`` is given the events that answer, on the loop, many at once."""
+
+    def __init__(self, loop: Loop, send: Callable[..., None]) -> None:
+        self._loop, self._send = loop, send
+        self._awaited: dict[str, Awaited[Reconstruction]] = {"run": Awaited(), "wanted": Awaited()}
+        self._load = self._number = 0
+        self._reports: deque[Progress] = deque()
+        self._lock = threading.Lock()
+        self.session = Session(self._queue)
+
+    def task(self) -> asyncio.Task[Reconstruction]:
+        """A task that ends with the result of the run that is wanted next.
+
+        Raises ``BadSettingError`` without a loop, or once the panel is closed.
+        """
+        return self._awaited["wanted"].task(self._loop.needed("panel", "iw.Session"))
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Load():
+                self._begin_load(effect)
+            case Start():
+                self._start(effect)
+            case Steer("forget"):
+                self.session.stop()
+                self.session.forget()
+            case Steer(what):
+                getattr(self.session, what)()
+            case SetKnobs(values):
+                self.session.set_knobs(**values)
+            case Deliver(result):
+                self._awaited["run"].set_result(result)
+            case Refuse(whom, why, error):
+                for name in self._awaited if whom == "all" else (whom,):
+                    self._awaited[name].set_exception(InvwidgetsError(error_of(why, error)))
+            case Classify(entry, loaded):
+                self._classify(entry, loaded)
+            case Respond(loaded, region):
+                self._loop.background(
+                    lambda: responses(loaded, region),
+                    lambda found: self._send(Features(loaded, region, found)),
+                )
+
+    def close(self) -> None:
+        """End the session and its thread; the tasks are cancelled."""
+        self.session.close()
+        for awaited in self._awaited.values():
+            awaited.cancel()
+        self._reports.clear()
+
+    def _begin_load(self, asked: Load) -> None:
+        self._load = number = asked.number
+        wanted = asked.options
+        photo, model, layer = wanted["photo"], wanted["model"], wanted["layer"]
+        how = (wanted["weights"], wanted["size"], wanted["crop"])
+
+        def work() -> LoadedModel | None:
+            if self._load != number:
+                return None  # another one was asked for since
+            with told_to(lambda words: self._loop.call(self._send, Downloading(number, words))):
+                return load_model(photo, model, layer, *how, asked.fallback)
+
+        def then(loaded: LoadedModel | None) -> None:
+            if loaded is not None:
+                self._send(Loaded(number, loaded))
+
+        def failed(error: Exception) -> None:
+            random = isinstance(error, WeightsError) and asked.options["weights"] == "pretrained"
+            self._send(LoadFailed(number, error_words(error), random))
+
+        self._loop.background(work, then, failed)
+
+    def _start(self, start: Start) -> None:
+        run, asked = self._awaited["run"], start.asked
+        run.take_over(self._awaited["wanted"])
+        self._number = start.number
+        try:
+            arguments = run_arguments(asked.options, asked.overridden, asked.loaded)
+        except InvwidgetsError as error:
+            self.session.forget()
+            self._send(Reported(start.number, "failed", error=str(error)))
+            return
+        self.session.start(paused=start.how != "start", **arguments)
+        if start.how == "step":
+            self.session.step()
+
+    def _classify(self, entry: HistoryEntry, loaded: LoadedModel) -> None:
+        """The likeliest classes of the photo and of each image, where they have known names: by
+        the network, and by another one."""
+        result, phi = entry.result, loaded.representation
+        titles = [f"seed {seed}" for seed in result.seeds[:MANY]]
+        images = result.images[:MANY]
+        if result.photo is not None:
+            titles.insert(0, result.photo_name)
+            images = torch.cat([result.photo[None], images])
+
+        def find() -> tuple[Any, ...]:
+            own = likeliest(phi, images)
+            if not all(own):
+                return ()
+            judge = representation(another_network(phi.name))
+            seen = torch.stack([resize(image, judge.size, "stretch") for image in images])
+            return tuple(zip(titles, own, likeliest(judge, seen, JUDGED), strict=True))
+
+        def then(rows: tuple[Any, ...]) -> None:
+            if rows:
+                self._send(Classified(entry, rows))
+
+        self._loop.background(find, then, lambda error: None)
+
+    def _queue(self, progress: Progress) -> None:
+        """On the session's thread: pass the report on, one call for many of them."""
+        with self._lock:
+            self._reports.append(progress)
+            first = len(self._reports) == 1
+        if first:
+            self._loop.call(self._deliver)
+
+    def _deliver(self) -> None:
+        with self._lock:
+            reports = list(self._reports)
+            self._reports.clear()
+        latest = self.session.number  # a run that was replaced has nothing more to say
+        self._send(*(self._event(report) for report in reports if report.number == latest))
+
+    def _event(self, report: Progress) -> Event:
+        return Reported(
+            self._number, report.state, report.step, report.steps, report.seconds_left,
+            report.frame, report.result, report.error,
+        )  # fmt: skip

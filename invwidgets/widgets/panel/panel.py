@@ -1,0 +1,280 @@
+"""The panel: a photo, a layer and a handful of knobs; images that sharpen from noise.
+
+>>> panel = InversionPanel("coffee", layer="blocks.2")
+>>> panel                                  # in a notebook cell
+>>> task = panel.start()                   # or press Start
+>>> result = await task                    # in a later cell
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets as w
+
+from ...errors import InvwidgetsError
+from ...inversion.result import Reconstruction
+from ..base.loop import Loop
+from ..base.parts import classed, close_all
+from ..base.tiles import HandleNames
+from ..views.stage_pictures import StagePictures
+from .effects import PanelEffects
+from .options import OPTIONS, PRESET, PanelOptions, stage_arguments, stage_key
+from .state import (
+    Button,
+    Changed,
+    Deleted,
+    Event,
+    Failed,
+    FeaturesWanted,
+    HistoryEntry,
+    PanelState,
+    Pressed,
+    Restored,
+)
+from .update import update
+from .view import Inputs, PanelView
+
+
+class InversionPanel(w.VBox, PanelOptions):
+    """Every option is a typed trait, see ``PanelOptions``: set it, observe it, link it, or move its
+    control.
+
+    >>> panel = iw.InversionPanel("coffee")
+    >>> traitlets.link((panel, "layer"), (other, "layer"))
+
+    Parts: ``photos``, ``model_menu``, ``layer_slider``, ``region_picker``, ``channel_selector``,
+    ``knobs``, ``advanced``, ``controls``, ``gallery``, ``classes``, ``curves``, ``history``,
+    ``export``. ``result`` is the last run's; ``state`` as a session's. Unknown keywords are
+    refused.
+    """
+
+    def __init__(self, photo: Any = "coffee", **options: Any) -> None:
+        self._closing = self._sending = False
+        self._panel_state = PanelState()
+        self._events: deque[Event] = deque()
+        self._dirty: set[str] = set()  # options set since the last event
+        self.loop = loop = Loop()
+        self._effects = effects = PanelEffects(loop, self._dispatch)
+        self.session = effects.session
+        self._view = view = PanelView(loop, self, effects.session.curves)
+        inputs = view.inputs
+        self.photos, self.model_menu = inputs.photos, inputs.model_menu
+        self.layer_slider, self.region_picker = inputs.layer_slider, inputs.region_picker
+        self.channel_selector, self.knobs = inputs.channel_selector, inputs.knobs
+        self.advanced = inputs.advanced
+        self.controls, self.gallery, self.curves = view.controls, view.gallery, view.curves
+        self.classes, self.history = view.classes, view.history
+        self.export, self.tabs, self.snapshot = view.export, view.tabs, view.snapshot
+        self.stages = StagePictures(loop)
+        loop.failed = lambda words: self._dispatch(Failed(words))
+        columns = classed(w.HBox([view.outputs, inputs.side]), "iw-columns")  # as the Tab key goes
+        super().__init__([inputs.top, inputs.layer_slider, columns, HandleNames()])
+        classed(self, "iw-panel")
+        self._connect()
+        try:
+            self.take({"photo": photo, **options})
+            self.observe(self._option_set, [*OPTIONS, "overridden", "photo_name"])
+            self._dirty = set(OPTIONS) - {"theme"}
+            self._dispatch()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def state(self) -> str:
+        return self.session.state
+
+    @property
+    def result(self) -> Reconstruction | None:
+        """The last run's, or that of the run restored."""
+        result: Reconstruction | None = self._panel_state.result
+        return result
+
+    @property
+    def loading(self) -> bool:
+        """Whether a network is being loaded."""
+        return self._panel_state.loading
+
+    @property
+    def now(self) -> PanelState:
+        """All that the panel holds, as one frozen value."""
+        return self._panel_state
+
+    @property
+    def inputs(self) -> Inputs:
+        """The controls of what is asked for."""
+        return self._view.inputs
+
+    def start(self) -> asyncio.Task[Reconstruction]:
+        """Begin a run; the task gives its result, also where it is stopped early.
+
+        Cancelling the task does not stop the run. Raises ``BadSettingError`` without a loop, and
+        once the panel is closed.
+        """
+        task = self._effects.task()
+        self._dispatch(Pressed("start"))
+        return task
+
+    def pause(self) -> None:
+        self._press("pause")
+
+    def resume(self) -> None:
+        self._press("resume")
+
+    def step(self) -> None:
+        """Do one step and rest; begins a run where none is under way."""
+        self._press("step")
+
+    def stop(self) -> None:
+        self._press("stop")
+
+    def reset(self, *names: str) -> None:
+        """Give knobs back to the preset, all of them by default."""
+        self.overridden = self.overridden - set(names or PRESET)
+
+    def restore(self, entry: HistoryEntry) -> None:
+        """Show a finished run again: its settings and its images."""
+        self._dirty.clear()  # what was asked just before is replaced
+        self.loop.now(self._dispatch, Restored(entry))
+
+    def show_stages(self) -> None:
+        """Make every stage's own small reconstruction, in turn; asked again meanwhile, stop."""
+        loaded = self._panel_state.loaded
+        if self.stages.busy:
+            self.stages.stop()
+        elif loaded is not None:
+            options = self._panel_state.options
+            arguments = stage_arguments(options, loaded)
+            self.stages.run(self._stage_names, stage_key(options), arguments)
+
+    def close(self) -> None:
+        """Stop, and close every widget, thread and tensor of the panel; twice is fine."""
+        if self._closing:
+            return
+        self._closing = self.loop.closed = True
+        self._effects.close()
+        self.stages.close()
+        self.snapshot.close()
+        close_all(self, self.knobs.others, self.region_picker.exact)
+        self.unobserve_all()
+        self._view.close()
+        self._panel_state = PanelState()
+        self._events.clear()
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a trait that changes now does so because it is asked for."""
+        return super().by_hand and not self.knobs.follows
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Traits set inside neither restart a run nor count as overridden."""
+        with super().quietly(), self.knobs.following():
+            yield
+
+    def _ipython_display_(self, **_: Any) -> None:
+        self.snapshot.display(self)
+
+    # ---- events in, effects and widgets out
+
+    def _dispatch(self, *events: Event) -> None:
+        """Answer events in order, after what was set before them; one of an effect comes next."""
+        self._events += events
+        if self._sending or self._closing:
+            return
+        self._sending, before = True, self._panel_state
+        try:
+            while self._events or self._dirty:
+                while self._events or self._dirty:
+                    self._answer(self._next_event())
+                self._view.render(self._panel_state)
+                self.session.frame_seconds = self.gallery.pause
+                self._keep_stages(before)
+        finally:
+            self._sending = False
+
+    def _next_event(self) -> Event:
+        if not self._dirty:
+            return self._events.popleft()
+        names, self._dirty = frozenset(self._dirty - {"overridden"}), set()
+        return Changed(names, self.values, self.overridden)
+
+    def _answer(self, event: Event) -> None:
+        self._panel_state, effects = update(self._panel_state, event)
+        for effect in effects:
+            try:
+                self._effects.carry_out(effect)
+            except InvwidgetsError as error:
+                self._events.append(Failed(str(error)))
+
+    def _keep_stages(self, before: PanelState) -> None:
+        """The stages' pictures are of this photo and network, and rest while a run is on."""
+        state = self._panel_state
+        if state.loaded is not None and state.loaded is not before.loaded:
+            key = stage_key(state.options)
+            if key != self.stages.key:
+                self.stages.show(self._stage_names, key)
+        self.stages.rest(state.phase in ("preparing", "running"))
+
+    @property
+    def _stage_names(self) -> list[str]:
+        return [stage.short_name for stage in self.layer_slider.stages]
+
+    def _option_set(self, change: Any) -> None:
+        name = change["name"]
+        if not self.by_hand or name == "theme":
+            if name == "overridden" and not self.quiet:
+                self._note(name)
+            return
+        if name == "photo" and not isinstance(self.photo, str):
+            self.photo_name = ""  # that of the photo before is not this one's
+        if name in PRESET:
+            self.overridden = self.overridden | {name}
+        self._note(name)
+
+    def _note(self, name: str) -> None:
+        """Answer once for all options set in this turn of the loop."""
+        if not self._dirty and not self._closing:
+            self._dirty.add(name)
+            self.loop.call(self._dispatch)
+        self._dirty.add(name)
+
+    def _press(self, button: Button) -> None:
+        self.loop.now(self._dispatch, Pressed(button))
+
+    def _connect(self) -> None:
+        """What each button does; all else is a link of traits."""
+        controls, loop = self.controls, self.loop
+        pressed: dict[w.Button, Callable[[], Any]] = {
+            controls.start: lambda: self._press("start"),
+            controls.pause: lambda: self._press("toggle"),
+            controls.step: self.step,
+            controls.stop: self.stop,
+            controls.remedy: lambda: self._press("remedy"),
+            controls.keep: lambda: self._press("keep"),
+            controls.back: lambda: self._press("back"),
+            self.history.bring: self._restore_chosen,
+            self.inputs.every: self.show_stages,
+        }
+        for button, act in pressed.items():
+            button.on_click(loop.handler(act))
+        self.history.deleted = lambda place: self._dispatch(Deleted(place))
+        self.photos.observe(lambda change: self._dispatch(Failed(change["new"])), "error")
+        self.channel_selector.observe(loop.handler(self._want_features), "wants_features")
+        self.stages.observe(lambda change: loop.failed(change["new"]), "error")
+        self.stages.observe(
+            lambda _: self._view.render_stages(self.stages.done, self.stages.busy), ["done", "busy"]
+        )
+
+    def _want_features(self) -> None:
+        if self.channel_selector.wants_features:
+            self._dispatch(FeaturesWanted())
+
+    def _restore_chosen(self) -> None:
+        if len(self.history.chosen) == 1:
+            self.restore(self.history.chosen[0])

@@ -1,0 +1,330 @@
+"""What a panel shows: its controls, each linked to its option, its pictures, and what it says.
+
+``PanelView.render`` brings all of it in step with a state; nothing else writes to these widgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as w
+import traitlets as t
+
+from ...energy.objectives import objective_of
+from ...figures.gallery import caption
+from ...images import to_uint8
+from ...inversion.convergence import converged
+from ...inversion.judging import another_network
+from ...inversion.progress import last_frame
+from ..base.loading import LoadedModel
+from ..base.loop import Loop
+from ..base.parts import classed, note
+from ..controls.advanced import AdvancedSettings
+from ..controls.channel_selector import ChannelSelector
+from ..controls.layer_slider import LayerSlider
+from ..controls.photo_chooser import PhotoChooser
+from ..controls.prior_knobs import PriorKnobs
+from ..controls.region_picker import RegionPicker
+from ..controls.setting import Setting
+from ..views.class_table import ClassTable
+from ..views.curves import CurvesView
+from ..views.export import Export
+from ..views.history import History
+from ..views.live_gallery import LiveGallery
+from ..views.run_controls import RunControls
+from ..views.snapshot import Snapshot
+from .options import PanelOptions, Values, matches_photo, photo_code, title, upload_of
+from .state import PanelState
+from .words import caption_note, cut_in_words, goals, models, moved_knobs, sentences
+
+_CURVES = 1  # their tab
+_LEGEND = (
+    "error: how far the layer's numbers are from the photo's, 0 % is the same · dB "
+    "(PSNR), SSIM: likeness of the pixels, more is nearer"
+)
+
+
+class Inputs:
+    """What a panel asks: of which photo, model and layer, of which part, and with what prior.
+
+    ``top`` holds photo, model and goal, ``side`` what lies beside the pictures. Each control has a
+    typed ``value``, linked to the option of the same name.
+    """
+
+    def __init__(self, loop: Loop, options: PanelOptions) -> None:
+        self.photos = PhotoChooser(loop)
+        self.model_menu = w.Dropdown(options=models(), description="Model")
+        self.model = Setting(loop, "model", self.model_menu, "Which network, or descriptor")
+        goal = w.Dropdown(options=goals(), description="Goal")
+        self.goal = Setting(loop, "objective", goal, "What the images are to do")
+        self.goal_note = note()
+        seeds = w.IntSlider(4, min=1, max=64, description="Images", continuous_update=False)
+        self.seeds = Setting(loop, "seeds", seeds, "How many images, each from noise of its own")
+        crop = w.FloatSlider(0.5, min=0, max=1, step=0.02, description="Crop", readout=False)
+        self.crop = Setting(loop, "crop", crop, "")
+        self.layer_slider = LayerSlider(loop=loop)
+        self.every = w.Button(
+            description="Show every stage", tooltip="A small reconstruction of each stage, in turn"
+        )
+        below = self.layer_slider.below
+        below.children = (*below.children, self.every)
+        self.region_picker = RegionPicker(loop=loop)
+        self.channel_selector = ChannelSelector(loop=loop)
+        self.knobs = PriorKnobs(None, loop=loop)
+
+        def reset(name: str) -> None:
+            options.overridden = options.overridden - {name}
+
+        self.advanced = AdvancedSettings(loop, reset)
+        more = classed(
+            w.VBox([self.seeds, self.knobs.others, self.advanced, self.region_picker.exact]),
+            "iw-section",
+        )
+        self.fold = w.Accordion([more], titles=["Advanced"], selected_index=None)
+        menus = classed(w.HBox([self.model, self.goal]), "iw-menus")
+        menus = classed(w.VBox([menus, self.goal_note]), "iw-asked")
+        self.top = classed(w.HBox([self.photos, menus]), "iw-top")
+        where = classed(w.VBox([self.region_picker, self.crop]), "iw-section", "iw-where")
+        how = classed(
+            w.VBox([self.knobs, self.channel_selector, self.fold]), "iw-section", "iw-how"
+        )
+        self.side = classed(w.VBox([where, how]), "iw-controls")
+        self._link(options)
+
+    def _link(self, options: PanelOptions) -> None:
+        """Each option is shown by its control, and set by it."""
+        settings = {
+            "model": self.model,
+            "objective": self.goal,
+            "seeds": self.seeds,
+            "crop": self.crop,
+            **self.knobs.knobs,
+            **self.advanced.settings,
+        }
+        for name, setting in settings.items():
+            t.link((options, name), (setting, "value"))
+        t.link((options, "photo_name"), (self.photos, "name"))
+        t.link((options, "layer"), (self.layer_slider, "value"))
+        t.link((options, "region"), (self.region_picker, "value"))
+        t.link((options, "channels"), (self.channel_selector, "value"))
+        t.link((options, "overridden"), (self.knobs, "overridden"))
+        # by hand: an array, which a link would compare, has no place among the thumbnails
+
+        def show(_: Any) -> None:
+            given = options.photo
+            self.photos.value = given if isinstance(given, str | bytes) else ""
+
+        def choose(_: Any) -> None:
+            if self.photos.value:
+                options.photo = self.photos.value
+
+        options.observe(show, "photo")
+        self.photos.observe(choose, "value")
+        show(None)
+
+    def show_goal(self, options: Values) -> None:
+        """What a goal needs: a photo, or one channel."""
+        objective = objective_of(options["objective"])
+        self.goal_note.value = objective.about
+        self.knobs.show_goal(matches_photo(objective))
+        self.photos.layout.display = None if objective.needs_photo else "none"
+        self.channel_selector.show_unit(objective.needs_unit)
+
+    def show_model(self, loaded: LoadedModel, needs_photo: bool) -> None:
+        """The layers and the photo of a network."""
+        info = loaded.representation.layer_info(loaded.size)
+        name = loaded.representation.name
+        self.layer_slider.show_layers(loaded.layers, loaded.layer, loaded.size, name)
+        self.region_picker.show_photo(loaded.photo if needs_photo else None)
+        self.region_picker.show_layer(loaded.representation, loaded.size)
+        self.channel_selector.show_layer(info.shape[0])
+        shown = loaded.cut > 0.02 and needs_photo
+        self.crop.rename(*cut_in_words(loaded.cut, loaded.size))
+        self.crop.layout.display = None if shown else "none"
+
+
+class PanelView:
+    """``inputs`` is what a panel asks; ``outputs`` are the run's buttons and pictures, the history,
+    what to take home.
+
+    ``curves`` gives the energies of the run and the changes of its knobs, as a session does.
+    """
+
+    def __init__(
+        self, loop: Loop, options: PanelOptions, curves: Callable[[], tuple[Any, Any]]
+    ) -> None:
+        self._options, self._energies = options, curves
+        self._shown = PanelState()
+        self._pictures: tuple[Any, ...] = ()  # what the gallery was laid out for
+        self._result: Any = None
+        self.inputs = Inputs(loop, options)
+        self.controls = RunControls()
+        self.gallery = LiveGallery(loop)
+        self.classes = ClassTable()
+        self.curves = CurvesView()
+        self.history = History(loop)
+        self.export = Export(loop)
+        self.snapshot = Snapshot()
+        self.tabs = w.Tab(
+            [self.history, self.curves, self.export], titles=["History", "Curves", "Export"]
+        )
+        self.legend = note(_LEGEND)
+        t.dlink((self.gallery, "boxes"), (self.classes, "boxes"))
+        t.dlink((options, "theme"), (self.gallery, "theme"))
+        self.tabs.observe(loop.handler(lambda: self.draw_curves(now=True)), "selected_index")
+        parts = [self.controls, self.gallery, self.legend, self.classes, self.tabs]
+        self.outputs = classed(w.VBox(parts), "iw-views")
+
+    def render(self, state: PanelState) -> None:
+        """Bring every widget in step with a state."""
+        before, self._shown = self._shown, state
+        if not state.options:
+            return
+        with self._options.quietly():
+            self._render_options(state, before)
+        if state.features is not None and state.features is not before.features:
+            self.inputs.channel_selector.features = state.features  # may choose other channels
+        self._render_controls(state)
+        self._render_pictures(state, before)
+        self.history.show(state.history)
+
+    def render_stages(self, done: dict[str, bytes], busy: bool) -> None:
+        """The stages' own pictures, and the button that makes or stops them."""
+        slider = self.inputs.layer_slider
+        count = f"{len(done)} of {len(slider.stages)}"
+        self.inputs.every.description = f"Stop ({count})" if busy else "Show every stage"
+        slider.pictures = done
+
+    def draw_curves(self, now: bool = False) -> None:
+        """The energies of the run, or of a result restored, in their tab."""
+        state = self._shown
+        if self.tabs.selected_index != _CURVES:
+            return
+        seeds: Sequence[int] = range(state.options["seeds"])
+        energies, changes = self._energies() if state.shown == "run" else ({}, ())
+        if not energies and state.entry is not None:
+            result = state.entry.result
+            energies, changes, seeds = result.energies, result.knob_changes, result.seeds
+        self.curves.show(energies, seeds, changes, self.gallery.figure_theme, now)
+
+    def close(self) -> None:
+        """Let go of every tensor."""
+        self._shown, self._pictures, self._result = PanelState(), (), None
+        self.history.entries = ()
+
+    def _render_options(self, state: PanelState, before: PanelState) -> None:
+        inputs, options, loaded = self.inputs, state.options, state.loaded
+        objective = objective_of(options["objective"])
+        goal_changed = not before.options or options["objective"] != before.options["objective"]
+        if goal_changed:
+            inputs.show_goal(options)
+        if loaded is not None and (goal_changed or loaded is not before.loaded):
+            inputs.show_model(loaded, objective.needs_photo)
+        elif before.options and options["region"] != before.options["region"]:
+            inputs.channel_selector.refresh()
+        self._options.overridden = state.overridden
+        knobs = inputs.knobs
+        defaults = {name: value for name, value in state.preset.items() if name in knobs.knobs}
+        if defaults != knobs.defaults:
+            knobs.follow(defaults)
+        for name, value in options.items():
+            if _differs(getattr(self._options, name), value):
+                setattr(self._options, name, value)
+        for name, setting in inputs.advanced.settings.items():
+            setting.overridden = name in state.overridden
+
+    def _render_controls(self, state: PanelState) -> None:
+        controls, said, run = self.controls, sentences(state), state.run
+        far = state.entry is not None and not converged(state.entry.result)
+        if state.shown == "run" and run is not None:
+            controls.show_run(state.phase, said.start, run.step, run.steps, run.seconds_left, far)
+        else:
+            controls.show_run(state.phase, said.start)
+        controls.say(said.status)
+        controls.show_error(said.error, said.remedy)
+        controls.question = said.question
+
+    def _render_pictures(self, state: PanelState, before: PanelState) -> None:
+        entry = state.entry
+        result = None if entry is None else entry.result
+        if state.shown == "restored" and entry is not None:
+            self._lay_out_result(state)
+        elif state.shown == "run" and state.run is not None:
+            asked = state.run.asked
+            self._lay_out(state.run.number, asked.options, asked.overridden, asked.loaded)
+        elif state.loaded is not None:
+            self._lay_out(0, state.options, state.overridden, state.loaded)
+        if result is not None and entry is not None and result is not self._result:
+            self._show_result(state, entry.settings, entry.overridden)
+        elif state.frame is not None and state.frame is not before.frame:
+            self.gallery.show(state.frame)
+            self.draw_curves()
+        self._result = result
+        rows = [] if entry is None else list(entry.classes)
+        if rows != self.classes.rows:
+            if result is not None:
+                self.classes.set_trait("judge", another_network(result.model))
+            self.classes.rows = rows
+
+    def _lay_out(
+        self, number: int, options: Values, overridden: frozenset[str], loaded: LoadedModel
+    ) -> None:
+        """The photo and empty places for the seeds, before there are pictures."""
+        objective, phi = objective_of(options["objective"]), loaded.representation
+        said = caption_note(phi.note, options, overridden)
+        names = ("seeds", "region", "objective")
+        key = (number, loaded, *(options[name] for name in names))
+        if key == self._pictures:
+            self.gallery.say(said)
+            return
+        self._pictures = key
+        field, region = None, options["region"]
+        if region is not None and not objective.needs_unit and not loaded.region_error(region):
+            box = phi.receptive_field(region, loaded.size)
+            field = None if box.covers(loaded.size) else box.clipped
+        photo = loaded.photo if objective.needs_photo else None
+        seeds = range(options["seeds"])
+        name = title(options)
+        self.gallery.show_photo(photo, name, seeds, field, phi.handcrafted, said)
+        self.legend.layout.display = None if objective.measures_error else "none"
+        if not number:
+            self.snapshot.keep_sheet(lambda: self.gallery.drawn().sheet)
+
+    def _lay_out_result(self, state: PanelState) -> None:
+        """The photo of a result, and places for its images."""
+        entry = state.entry
+        if entry is None or self._pictures == (key := ("restored", id(entry.result))):
+            return
+        self._pictures, self._result, result = key, None, entry.result
+        photo = None if result.photo is None else to_uint8(result.photo)
+        said = caption_note(result.note, entry.settings, entry.overridden)
+        self.gallery.show_photo(
+            photo, result.photo_name, result.seeds, result.field_box, result.handcrafted, said
+        )
+        self.legend.layout.display = None if result.objective.measures_error else "none"
+
+    def _show_result(self, state: PanelState, settings: Values, overridden: frozenset[str]) -> None:
+        """A run's end: measured captions, and files."""
+        assert state.entry is not None
+        result = state.entry.result
+        self.gallery.say(caption_note(result.note, settings, overridden))
+        captions = [caption(result, index) for index in range(len(result.seeds))]
+        self.gallery.show(last_frame(result), captions)
+        self.export.theme, self.history.theme = self.gallery.colors, self.gallery.figure_theme
+        height, width = result.images.shape[-2:]
+        self.export.offer(
+            result, photo_code(settings, (height, width)), upload_of(settings),
+            moved_knobs(settings, overridden),
+        )  # fmt: skip
+        self.draw_curves(now=True)
+        if state.shown == "run":
+            self.snapshot.keep(result)
+
+
+def _differs(one: Any, other: Any) -> bool:
+    """Whether two values are not the same; arrays and networks are compared as objects."""
+    plain = (str, int, float, tuple, frozenset, type(None))
+    if one is other:
+        return False
+    return not (isinstance(one, plain) and isinstance(other, plain) and one == other)

@@ -1,0 +1,246 @@
+"""What a panel says: sentences of its state. A sentence is never state, and nothing depends on one.
+
+>>> sentences(PanelState(loading=True)).status
+'Loading the network …'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ...energy.objectives import OBJECTIVES, objective_of
+from ...figures.gallery import best_seed
+from ...inversion.convergence import converged, convergence_note
+from ...inversion.result import Reconstruction
+from ...inversion.task import WARM_STEPS
+from ...models.downloads import in_bytes, offline
+from ...models.zoo import DEFAULT_MODEL, ZOO, weights_here
+from ...representations.descriptors.named import layer_in_words, layer_title, model_title
+from ...representations.registry import representations
+from ..controls.prior_knobs import in_words as knobs_in_words
+from .options import KNOBS, Values, matches_photo, needs_unit, title
+from .state import Asked, HistoryEntry, PanelState, Run
+
+REFUSALS = {
+    "stopped": "stopped before the first step: there is no result",
+    "restored": "another run was restored in the place of this one",
+}
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The line of the status, an error and what helps, a question, and what Start is called."""
+
+    status: str = ""
+    error: str = ""
+    remedy: str = ""
+    question: str = ""
+    start: str = "Start"
+
+
+def sentences(state: PanelState) -> Sentences:
+    """All that is said of a state."""
+    again = state.phase in ("running", "paused", "finished", "stopped", "failed")
+    start = "Start again" if again else "Start"
+    moved = moved_knobs(state.options, state.overridden)
+    question = ""
+    if state.question and moved:
+        question = f"You moved {moved}. Keep for this {' and '.join(sorted(state.question))}?"
+    error = state.error
+    return Sentences(
+        status=_status(state, start),
+        error=f"T{error[1:]}" if error.startswith("the ") else error,
+        remedy="Use random weights" if error and state.random_helps else "",
+        question=question,
+        start=start,
+    )
+
+
+def _status(state: PanelState, start: str) -> str:
+    model = state.options.get("model")
+    if state.loading and state.download:
+        return state.download
+    if state.loading and state.loaded is None:
+        return "Loading the network …"
+    if state.outdated:
+        knobs = moved_knobs(state.options, state.outdated)
+        return f"{knobs}: the images were made before; {start} makes them anew."
+    if state.restoring:
+        return f"Restoring run {_number(state)} …"
+    if state.loading and state.unloaded & {"model", "weights"}:
+        return f"Loading {model_title(model) if isinstance(model, str) else 'the network'} …"
+    if state.refused is not None and not (state.phase == "paused" or _moves(state)):
+        return f"Choose something else{_still_on(state)}."
+    if state.phase == "restored":
+        return f"Run {_number(state)} is restored. Start does it again with these settings."
+    if state.run is not None and state.shown == "run":
+        return _of_run(state, state.run)
+    if state.loaded is None:
+        return ""
+    kept = " The images before are in History." if state.replaced and state.history else ""
+    said = caveats(Asked(state.options, state.overridden, state.loaded))
+    return f"Ready. Press Start: images will sharpen, step by step.{kept}{said}"
+
+
+def _moves(state: PanelState) -> bool:
+    return state.phase in ("preparing", "running")
+
+
+def _number(state: PanelState) -> int:
+    """A run's number among those kept, from 1."""
+    places = enumerate(state.history, 1)
+    return next((place for place, one in places if one.result is state.result), 0)
+
+
+def _still_on(state: PanelState) -> str:
+    if state.loaded is None:
+        return ""
+    model = state.model
+    return f"; still on {model_title(model)}" if isinstance(model, str) else "; nothing has changed"
+
+
+def _of_run(state: PanelState, run: Run) -> str:
+    """Where a run stands."""
+    asked, phase = run.asked, run.state
+    layer = layer_in_words(asked.loaded.representation.name, asked.options["layer"])
+    if run.continued and _moves(state):
+        knobs = moved_knobs(asked.options, run.continued)
+        return f"{knobs}: the search goes on from the finished images, {WARM_STEPS} steps more."
+    if phase == "preparing":
+        return f"{_again(run.again)}Preparing {layer} …{caveats(asked)}"
+    if phase == "running":
+        aim = objective_of(asked.options["objective"]).aim(
+            layer, title(asked.options), _channel(asked.options)
+        )
+        return f"{_again(run.again)}{aim}{caveats(asked)}"
+    if phase == "paused":
+        return f"Paused after step {run.step}. Resume or Step goes on.{caveats(asked)}"
+    if phase == "failed":
+        return "That did not work; everything else still does."
+    if state.entry is not None:
+        moved = moved_knobs(asked.options, asked.overridden)
+        said = outcome(state.entry.result, title(asked.options))
+        return f"{said} Moved: {moved}." if moved else said  # the weights it says itself
+    if not run.step:
+        return "Stopped before the first step. Press Start to begin."
+    return f"{'Stopped. ' if phase == 'stopped' else ''}Measuring the images …{caveats(asked)}"
+
+
+def _again(names: Iterable[str]) -> str:
+    """Why a run replaced another."""
+    plain = {"objective": "goal", "seeds": "number of images", "crop": "cut of the photo"}
+    words = sorted(plain.get(name, name) for name in names)
+    if not words:
+        return ""
+    return f"Started again because the {' and '.join(words)} changed. "
+
+
+def _channel(options: Values) -> int | None:
+    channels = options["channels"]
+    if isinstance(channels, tuple) and channels:
+        return int(channels[0])
+    return 0 if needs_unit(options) else None
+
+
+def caveats(asked: Asked) -> str:
+    """What must be said of weights and knobs, to be added to a sentence."""
+    note = asked.loaded.representation.note
+    moved = moved_knobs(asked.options, asked.overridden)
+    return f"{f' Note: {note}.' if note else ''}{f' Moved: {moved}.' if moved else ''}"
+
+
+def caption_note(note: str, options: Values, overridden: frozenset[str]) -> str:
+    """The same beneath the photo, which no knob changes."""
+    moved = moved_knobs(options, overridden)
+    return " · ".join(part for part in (note, f"moved: {moved}" if moved else "") if part)
+
+
+def moved_knobs(options: Values, names: frozenset[str]) -> str:
+    """Knobs by their names and values; empty if there are none.
+
+    >>> moved_knobs({"objective": "inversion", "tv_weight": 0.2371}, frozenset({"tv_weight"}))
+    'Smoothness 0.24'
+    """
+    values = {name: options[name] for name in KNOBS if name in names}
+    if not values:
+        return ""
+    return knobs_in_words(values, matches_photo(objective_of(options["objective"])))
+
+
+def outcome(result: Reconstruction, photo: str) -> str:
+    """What a run came to, in a few sentences; what its numbers must not be read without."""
+    said = ["Stopped early. Start again begins anew." if result.stopped else "Done."]
+    if result.scores is not None:
+        channels = result.selection.channels
+        best = (max if result.objective.higher_is_better else min)(result.scores)
+        channel = int(channels[0]) if channels else None
+        said.append(result.objective.outcome(result.layer_in_words, photo, channel, best))
+    part = result.selection.in_words()
+    if part and result.objective.measures_error:
+        said.append(f"Only {part} counted.")
+    if result.note:
+        said.append(f"Note: {result.note}.")
+    notes = [convergence_note(result), result.straggler_note, result.silent_note]
+    said += [f"{note[0].upper()}{note[1:]}." for note in notes if note]
+    return " ".join(said)
+
+
+def history_words(entry: HistoryEntry) -> str:
+    """A finished run beneath its thumbnail, in a few lines."""
+    result = entry.result
+    layer = layer_title(result.model, result.layer)
+    lines = [layer, result.photo_name or "no photo"]
+    if result.model != DEFAULT_MODEL and layer == result.layer:
+        lines.insert(0, result.model)
+    if result.scores is not None:
+        lines.append(result.objective.score_text(result.scores[best_seed(result)]))
+    if not result.objective.measures_error:
+        lines.insert(0, result.objective.name)
+    if not converged(result):
+        lines.append("did not come near")
+    names = entry.overridden & {*KNOBS}
+    knobs = {name: entry.settings[name] for name in KNOBS if name in names}
+    moved = knobs_in_words(knobs, matches_photo(result.objective)) if knobs else ""
+    return "\n".join([*lines, *filter(None, (result.note, result.selection.in_words(), moved))])
+
+
+# ---- the menus
+
+
+def goals() -> list[tuple[str, str]]:
+    """Every goal of the menu: what it is called, and the objective's name."""
+    return [(kind.goal or name, name) for name, kind in OBJECTIVES.items()]
+
+
+def models() -> list[tuple[str, str]]:
+    """Every model of the menu: what it is called, what weights not here are to be had, its name."""
+    return [(_model_in_words(name), name) for name in representations()]
+
+
+def _model_in_words(name: str) -> str:
+    if weights_here(name):
+        return model_title(name)
+    megabytes = ZOO[name].megabytes
+    if megabytes is None or offline():
+        return f"{name} (no weights)"
+    return f"{name} (↓ {in_bytes(round(megabytes * 2**20))})"
+
+
+def cut_in_words(part: float, size: tuple[int, int]) -> tuple[str, str]:
+    """What a photo of another shape loses: in a few words, and in a sentence.
+
+    >>> cut_in_words(0.4, (224, 224))[0]
+    'Crop: 40 % is cut off'
+    """
+    height, width = size
+    lost = f"{100 * part:.0f} %"
+    return f"Crop: {lost} is cut off", (
+        f"Which part of the photo is kept; {lost} of it does not fit into {width} × {height} pixels"
+    )
+
+
+def error_of(why: str, error: Any) -> str:
+    """Why there is no result, for who awaits it."""
+    return REFUSALS.get(why, str(error))

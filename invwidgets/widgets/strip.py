@@ -1,0 +1,320 @@
+"""One reconstruction a layer, side by side as they arrive: the paper's main figure, live.
+
+>>> strip = LayerStrip("coffee")
+>>> strip                                  # in a notebook cell
+>>> results = await strip.start()          # or press Start
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvwidgetsError, unknown_name
+from ..figures.canvas import Theme
+from ..figures.contrast import as_shown, stretched
+from ..figures.gallery import best_seed, caption
+from ..figures.grid import plan_grid
+from ..figures.sheet import Sheet
+from ..figures.strip import strip as strip_figure
+from ..images import photo_name
+from ..inversion.progress import Frame, Progress
+from ..inversion.result import Reconstruction
+from ..inversion.session import Session
+from ..models.zoo import DEFAULT_MODEL
+from ..representations.base import Layer
+from ..representations.descriptors.named import layer_title
+from ..representations.stages import MOST_STAGES, stages
+from .base.loading import LoadedModel, load_model
+from .base.loop import Awaited, Loop, error_words
+from .base.parts import Line, button, classed, close_all, heading
+from .base.picture_view import PictureView
+from .views.export import Export, file_name
+from .views.run_controls import duration
+from .views.snapshot import Snapshot
+
+_OPTIONS = ("weights", "seeds", "steps", "size", "preset", "tv_weight", "alpha_weight",
+            "data_weight", "beta", "bound", "objective", "channels")  # fmt: skip
+
+
+def main_layers(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[str, ...]:
+    """A network's stages in order, its last layer among them."""
+    return tuple(layer.short_name for layer in stages(layers, most))
+
+
+class StripView(PictureView):
+    """The photo and a place for each layer; a press on a layer enlarges it.
+
+    ``pictures`` maps a layer to its image (H, W, 3) and the two lines beneath it.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self.layers: tuple[str, ...] = ()
+        self.photo: NDArray[np.uint8] | None = None
+        self.name = ""
+        self.pictures: dict[str, tuple[NDArray[np.uint8], str, str]] = {}
+        super().__init__(loop)
+
+    def lay_out(self, photo: NDArray[np.uint8], name: str, layers: Sequence[str]) -> None:
+        """A photo (H, W, 3) and an empty place for each layer."""
+        self.photo, self.name, self.layers = photo, name, tuple(layers)
+        self.pictures = {}
+        self.redraw()
+
+    @property
+    def chosen(self) -> str:
+        """The layer shown large; empty if there is none."""
+        return self.layers[self.enlarged] if 0 <= self.enlarged < len(self.layers) else ""
+
+    def redraw(self) -> None:
+        """Draw again, as wide as the view is now."""
+        if self.photo is None or not self.comm:
+            return
+        sheet = self.sheet(self.figure_theme, max(240, self.width), self.pixel_ratio)
+        words = f"{self.name} and {len(self.pictures)} of {len(self.layers)} layers"
+        if self.chosen:
+            words += f", {self.chosen} enlarged"
+        self.offer_places(sheet.plan, sheet.plan.spots[1:], self.layers)
+        self.send_sheet(sheet, sheet.plan, str(len(self.pictures)), words)
+
+    def sheet(self, theme: Theme, width: int, scale: float) -> Sheet:
+        """The picture, ready to be drawn or saved."""
+        assert self.photo is not None
+        large = (0, self.enlarged + 1) if self.chosen else ()
+        shape = (self.photo.shape[0], self.photo.shape[1])
+        plan = plan_grid(1 + len(self.layers), shape, width, tallest=420, large=large)
+        sheet = Sheet(plan, theme, scale)
+        sheet.show(0, self.photo, self.name, "the photo")
+        for place, layer in enumerate(self.layers):
+            if layer in self.pictures:
+                sheet.show(place + 1, *self.pictures[layer])
+            else:
+                sheet.caption(place + 1, layer)
+        return sheet
+
+
+class StripExport(Export):
+    """The panel's buttons: pictures are of all layers; animation, file and code of one of them."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._results: dict[str, Reconstruction] = {}
+        super().__init__(loop)
+
+    def offer_all(self, results: Mapping[str, Reconstruction], chosen: str) -> None:
+        """Offer the results of layers; ``chosen`` is the one whose own files are meant, the last
+        by default."""
+        self._results = dict(results)
+        layer = chosen if chosen in self._results else next(reversed(self._results), "")
+        self.offer(self._results.get(layer))
+        if layer:
+            self.note = f"Pictures show all layers; animation, file and code are of {layer}."
+
+    def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
+        if kind not in ("png", "pdf"):
+            return super().file(result, kind, overridden)
+        file = io.BytesIO()
+        strip_figure(list(self._results.values())).savefig(file, format=kind, dpi=192)
+        return file_name(result.photo_name, "layers", kind), file.getvalue()
+
+    def show_code(self) -> None:
+        note = self.note
+        super().show_code()
+        self.note = note
+
+
+class LayerStrip(w.VBox):
+    """``layers`` are the network's stages by default, its last layer among them; ``results`` maps
+    those done to their result. A press on a layer enlarges it beside the photo.
+
+    Keywords are ``invert``'s; unknown ones are refused.
+    """
+
+    def __init__(
+        self,
+        photo: Any = "coffee",
+        model: Any = DEFAULT_MODEL,
+        layers: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        for name in options:
+            if name not in _OPTIONS:
+                raise unknown_name("option of the strip", name, _OPTIONS)
+        self._photo, self._model, self._layers = photo, model, layers
+        self._options = {"seeds": 1, **options}
+        self._closing = False
+        self._work: asyncio.Task[dict[str, Reconstruction]] | None = None
+        self._current = ""
+        self.results: dict[str, Reconstruction] = {}
+        self.loop = Loop()
+        self.session = Session(self._on_progress)
+        self.view = StripView(self.loop)
+        self.snapshot = Snapshot()
+        self.begin = button("Start", "Layer by layer", self.loop.handler(self._press), "primary")
+        self.halt = button("Stop", "Keep what there is", self.loop.handler(self.stop))
+        self.status = Line("Loading the network …", "iw-status")
+        self.title = heading(f"What each layer still knows of {photo_name(photo)}")
+        self.export = StripExport(self.loop)
+        self.loop.failed = self._say
+        self.view.observe(self.loop.handler(self._offer), "enlarged")
+        buttons = classed(w.HBox([self.begin, self.halt]), "iw-buttons")
+        parts = [self.title, buttons, self.status, self.view, self.export]
+        super().__init__([classed(w.VBox(parts), "iw-views")])
+        classed(self, "iw-panel")
+        self._buttons(False)
+        self._failure = self._network_name = ""
+        self._loaded: Awaited[None] = Awaited()
+        weights, size = options.get("weights", "pretrained"), options.get("size")
+        first = layers[0] if layers else ""
+        self.loop.background(
+            lambda: load_model(photo, model, first, weights, size, 0.5, False),
+            self._have_loaded,
+            self._load_failed,
+        )
+
+    def start(self) -> asyncio.Task[dict[str, Reconstruction]]:
+        """Run layer by layer; the task gives the results by layer.
+
+        Raises ``BadSettingError`` without a loop, or once the strip is closed.
+        """
+        loop = self.loop.needed("strip", "iw.Session")
+        if self._work is None or self._work.done():
+            self._work = loop.create_task(self._run())
+            self._work.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._work
+
+    def stop(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+        self.session.stop()
+
+    def close(self) -> None:
+        """Stop, and close every widget and thread; twice is fine."""
+        if self._closing:
+            return
+        self._closing = self.loop.closed = True
+        if self._work is not None and not self._work.get_loop().is_closed():
+            self._work.cancel()
+        self._loaded.cancel()
+        self.session.close()
+        self.snapshot.close()
+        close_all(self)
+        self.results, self.view.pictures = {}, {}
+
+    # ---- the runs, one after the other
+
+    async def _run(self) -> dict[str, Reconstruction]:
+        if not self.view.layers and not self._failure:
+            await self._loaded.task(self.loop.needed("strip", "iw.Session"))
+        if self._failure:
+            raise InvwidgetsError(self._failure)
+        self.results, self.view.pictures = {}, {}
+        self._buttons(True)
+        self._offer()
+        try:
+            for layer in self.view.layers:
+                self._current = layer
+                self._say(self._words(""))
+                future = self.session.start(self._photo, self._model, layer, **self._options)
+                result = await asyncio.wrap_future(future)
+                self.results[layer] = result
+                self._show(layer, result)
+            self._say(f"Done: {len(self.results)} layers. Press one to enlarge it.")
+            return self.results
+        except asyncio.CancelledError:
+            self.session.stop()
+            self._say(f"Stopped after {len(self.results)} layers.")
+            raise
+        except Exception as error:
+            self._say(error_words(error))
+            raise
+        finally:
+            if not self._closing:
+                self._buttons(False)
+                self._offer()
+                if self.results:
+                    self.snapshot.keep_view(self.view)
+
+    def _press(self) -> None:
+        if self.loop.loop is not None:
+            self.start()
+
+    def _have_loaded(self, loaded: LoadedModel) -> None:
+        layers = self._layers or main_layers(loaded.layers)
+        phi = loaded.representation
+        self._network_name = phi.name
+        name = photo_name(self._photo)
+        self.view.lay_out(loaded.photo, name, layers)
+        note = f", {phi.note}" if phi.note else ""
+        self.title.value = f"What each layer still knows of {name}, by {phi.name}{note}"
+        self._say("Ready. Press Start: each layer in turn shows what it still knows.")
+        self._loaded.set_result(None)
+
+    def _load_failed(self, error: Exception) -> None:
+        self._failure = error_words(error)
+        self._say(self._failure)
+        self._loaded.set_result(None)
+
+    # ---- what is shown of them
+
+    def _on_progress(self, progress: Progress) -> None:
+        """On the session's thread."""
+        self.loop.call(self._heard, self._current, progress)
+
+    def _heard(self, layer: str, progress: Progress) -> None:
+        if layer in self.results or progress.number != self.session.number:
+            return
+        if progress.step and progress.state == "running" and self.session.busy:
+            self._say_left(progress.seconds, progress.seconds_left)
+        if progress.frame is not None:
+            self._live(layer, progress.frame)
+
+    def _say(self, words: str) -> None:
+        if not self._closing:
+            self.status.value = words
+
+    def _words(self, left: str) -> str:
+        layer, place = self._title_of(self._current), self.view.layers.index(self._current)
+        return f"Layer {layer}, {place + 1} of {len(self.view.layers)}{left or ' …'}"
+
+    def _say_left(self, seconds: float, left: float) -> None:
+        """How long this layer and those after it will take, by this one and those before."""
+        taken = [seconds + left, *(result.seconds for result in self.results.values())]
+        after = len(self.view.layers) - self.view.layers.index(self._current) - 1
+        left += after * sum(taken) / len(taken)
+        self._say(self._words(f" · about {duration(max(1, left))} left"))
+
+    def _buttons(self, running: bool) -> None:
+        self.begin.disabled, self.halt.disabled = running, not running
+
+    def _offer(self) -> None:
+        """Offer the files of what there is, where nothing runs."""
+        ready = self.results if self.begin.disabled is False else {}
+        self.export.theme = self.view.colors
+        self.export.offer_all(ready, self.view.chosen)
+
+    def _live(self, layer: str, frame: Frame) -> None:
+        scores = frame.scores
+        first = "" if scores is None else frame.objective.score_text(scores[frame.best])
+        pixels = frame.images[frame.best]
+        shown = stretched(pixels) if frame.handcrafted else pixels
+        self.view.pictures[layer] = (shown, self._title_of(layer), first)
+        self.view.redraw()
+        self.session.frame_seconds = self.view.pause
+
+    def _show(self, layer: str, result: Reconstruction) -> None:
+        best = best_seed(result)
+        first, _ = caption(result, best)
+        self.view.pictures[layer] = (as_shown(result, best), self._title_of(layer), first)
+        self.view.redraw()
+
+    def _title_of(self, layer: str) -> str:
+        return layer_title(self._network_name, layer)
+
+    def _ipython_display_(self, **_: Any) -> None:
+        self.snapshot.display(self)

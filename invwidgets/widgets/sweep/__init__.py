@@ -1,0 +1,1 @@
+"""The panel of a sweep: its run, its controls, its grid of pictures."""

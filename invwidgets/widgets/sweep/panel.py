@@ -1,0 +1,228 @@
+"""A sweep that fills as one watches: pictures over two of its axes, each opened by a press.
+
+>>> panel = SweepPanel(iw.Sweep(photos, layers=layers, store="sweep"))
+>>> panel                                  # in a notebook cell
+>>> status = await panel.start()           # or press Start
+>>> SweepPanel("sweep")                    # later: what the store has
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import ipywidgets as w
+from traitlets import TraitError
+
+from ...errors import BadSettingError, InvwidgetsError, shown
+from ...sweeps.models import cut
+from ...sweeps.sweep import Status, Sweep
+from ..base.loop import Loop
+from ..base.parts import classed, close_all
+from ..panel.options import OPTIONS
+from ..panel.panel import InversionPanel
+from ..panel.state import HistoryEntry
+from ..views.snapshot import Snapshot
+from .controls import SweepControls
+from .run import Button, Ended, Event, Failed, Read, SweepRun, SweepState, update
+from .view import SweepAxes, SweepView
+
+_PAUSE = 0.5  # seconds between two pictures of the grid, at least
+
+
+class SweepPanel(w.VBox):
+    """A sweep as a grid of pictures that fills, with its progress, what failed, and any two axes.
+
+    >>> panel = SweepPanel(sweep)
+    >>> status = await panel.start()
+
+    A press on a picture opens its run in an ``InversionPanel`` below the grid. ``status`` is what
+    the store has, ``opened`` the panel of the job that was pressed.
+
+    Parameters
+    ----------
+    sweep
+        A ``Sweep`` with a store, or the store of one that was run, as its folder or URL.
+    workers, scheduler
+        As ``Sweep.run`` takes them.
+    rows, columns
+        The axes shown down and across; they can be chosen in the panel too.
+
+    Raises
+    ------
+    InvwidgetsError
+        For a store that has no sweep, or an axis that the sweep does not have.
+    """
+
+    _closing = True  # until it is made: one that is refused has nothing to close
+
+    def __init__(
+        self,
+        sweep: Sweep | str | os.PathLike[str],
+        *,
+        workers: int | None = 1,
+        scheduler: Any = None,
+        rows: str | None = None,
+        columns: str | None = None,
+    ) -> None:
+        self.sweep = sweep if isinstance(sweep, Sweep) else Sweep.reopen(sweep)
+        _ = self.sweep.store  # one that cannot be used is said here
+        self.loop = loop = Loop()
+        self._axes = axes = SweepAxes(loop, self.sweep, rows, columns, self._draw)
+        self._closing = self._drawing = False
+        self._sweep_state = SweepState()
+        self.opened: w.Widget | None = None
+        options = {"workers": workers, "scheduler": scheduler}
+        self._run = SweepRun(loop, self.sweep, self._dispatch, options)
+        self._controls = controls = SweepControls(len(self.sweep), self._presses)
+        loop.failed = lambda words: self._dispatch(Failed(words))
+        self.start_button, self.pause_button = controls.start, controls.pause
+        self.stop_button, self.retry_button = controls.stop, controls.retry
+        self.bar, self.figures, self.line = controls.bar, controls.figures, controls.line
+        self.error, self.failures = controls.error, controls.failures
+        self.rows_menu, self.columns_menu = axes.rows_menu, axes.columns_menu
+        self.held_menus = axes.held_menus
+        self.view = SweepView(loop)
+        self.snapshot = Snapshot()
+        self.holder = classed(w.VBox(), "iw-opened")
+        self.view.observe(loop.handler(self._pressed), "enlarged")
+        seen = classed(w.VBox([*controls.rows, axes.box, self.view]), "iw-section")
+        super().__init__([seen, self.holder])
+        classed(self, "iw-panel")
+        controls.render(self._sweep_state)
+        self._draw()
+        self._run.read()
+
+    @property
+    def status(self) -> Status | None:
+        """What the store has, once it has been read."""
+        return self._sweep_state.status
+
+    @property
+    def now(self) -> SweepState:
+        """All that the panel holds, as one frozen value."""
+        return self._sweep_state
+
+    def start(self) -> asyncio.Task[Status]:
+        """Do what the store has not; the task gives how it ended.
+
+        Raises ``BadSettingError`` without a loop.
+        """
+        task = self._run.task()
+        self._dispatch("start")
+        return task
+
+    def pause(self) -> None:
+        self.loop.now(self._dispatch, "pause")
+
+    def resume(self) -> None:
+        self.loop.now(self._dispatch, "resume")
+
+    def stop(self) -> None:
+        self.loop.now(self._dispatch, "stop")
+
+    def open_job(self, place: int) -> w.Widget:
+        """Open a job, by its place among the sweep's points, in an inversion panel below the grid.
+
+        Raises ``InvwidgetsError`` for a job that is not stored.
+        """
+        panel = opened_run(self.sweep, place)
+        self._close_opened()
+        self.opened = panel
+        self.holder.children = [panel]
+        return panel
+
+    def close(self) -> None:
+        """Stop, and close every widget; twice is fine."""
+        if self._closing:
+            return
+        self._closing = self.loop.closed = True
+        self._run.close()
+        self._close_opened()
+        self.snapshot.close()
+        close_all(self)
+
+    def _dispatch(self, event: Event) -> None:
+        """Answer an event: the next state, what the run is to do, what is seen."""
+        self._sweep_state, effects = update(self._sweep_state, event)
+        for effect in effects:
+            self._run.carry_out(effect)
+        self._controls.render(self._sweep_state)
+        if isinstance(event, Read | Ended):
+            self._draw()
+            if self._run.has_cells:  # a still of the grid, in the saved notebook
+                self.snapshot.keep_view(self.view)
+        elif not isinstance(event, str | Failed):
+            self._draw_soon()
+
+    def _presses(self, button: Button) -> Any:
+        return self.loop.handler(lambda: self._dispatch(button))
+
+    def _pressed(self) -> None:
+        place = self.view.enlarged
+        if place < 0:
+            return
+        self.view.enlarged = -1
+        try:
+            self.open_job(place)
+        except (InvwidgetsError, TraitError) as error:
+            self._dispatch(Failed(str(error)))
+
+    def _close_opened(self) -> None:
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            self.holder.children = []
+            opened.close()
+
+    def _draw_soon(self) -> None:
+        """At most one picture each half a second; the last always."""
+        if self.loop.loop is None or not self.loop.loop.is_running():
+            self._draw()
+        elif not self._drawing:
+            self._drawing = True
+            self.loop.loop.call_later(max(_PAUSE, self.view.pause), self.loop.call, self._draw)
+
+    def _draw(self) -> None:
+        self._drawing = False
+        plane = self._axes.plane
+        self.view.show(plane, self._run.cells(plane.places.values()))
+
+    def _ipython_display_(self, **_: Any) -> None:
+        self.snapshot.display(self)
+
+
+def opened_run(sweep: Sweep, place: int) -> InversionPanel:
+    """The panel of a job, by its place among the sweep's points.
+
+    Raises ``InvwidgetsError`` for a job that is not stored, or damaged.
+    """
+    result = sweep.result(place)
+    job = sweep.store.record(sweep.keys[place])["job"]
+    if result.target is not None:
+        raise BadSettingError(
+            f"job {place} searched for the target {shown(result.photo_name)}, and a panel searches "
+            f"for photos only: look at sweep.result({place}).gallery()"
+        )
+    changed = {n: v for n, v in sweep.points[place].settings if n in OPTIONS}
+    model, weights = job["model"], job["weights"]
+    options: dict[str, Any] = {
+        "model": cut(model, weights, job["layer"]) if ":" in model else model,
+        "weights": weights,
+        "layer": job["layer"],
+        "region": _tuple(job["region"]),
+        "channels": _tuple(job["channels"]),
+        "objective": result.settings.objective,
+        "seeds": len(result.seeds),
+        "steps": result.settings.steps,
+        "size": result.settings.size,
+        "precision": result.settings.precision,
+        **changed,
+    }
+    panel = InversionPanel(job["photo"] or "coffee", **options)
+    panel.restore(HistoryEntry(result, panel.values, panel.overridden))
+    return panel
+
+
+def _tuple(values: list[int] | None) -> tuple[int, ...] | None:
+    return None if values is None else tuple(values)

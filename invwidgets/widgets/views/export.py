@@ -1,0 +1,172 @@
+"""What to take home: the picture, the animation, the result's file, and the code that does it."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets as t
+
+from ...figures.animation import save_animation
+from ...figures.canvas import THEMES
+from ...figures.gallery import gallery_of
+from ...files import written_whole
+from ...inversion.replay import code_for
+from ...inversion.result import Reconstruction
+from ..base.loop import Loop, error_words
+from ..base.tiles import static
+
+TYPES = {
+    "png": "image/png",
+    "pdf": "application/pdf",
+    "gif": "image/gif",
+    "safetensors": "application/octet-stream",
+}
+
+
+_MAKES = {"gif": "Making the animation …", "pdf": "Making the picture …"}  # takes a while
+
+
+class Export(anywidget.AnyWidget):
+    """Buttons that download, and the run's code, shown when it is asked for.
+
+    An uploaded photo is written beside the notebook then, so that the code runs; where a server's
+    page shows the panel, the browser saves it instead.
+    """
+
+    _esm = static("export.js")
+    ready = t.Bool(False).tag(sync=True)
+    note = t.Unicode("").tag(sync=True)
+    code = t.Unicode("").tag(sync=True)
+    theme = t.Unicode("light")
+
+    def __init__(self, loop: Loop) -> None:
+        self._result: Reconstruction | None = None
+        self._photo: str | None = None
+        self._upload: tuple[str, bytes] | None = None
+        self._overridden = ""
+        self._loop, self._making = loop, False  # whether an animation is being made
+        super().__init__()
+        self.on_msg(lambda _, content, buffers: loop.call(self._wanted, content))
+
+    def offer(
+        self,
+        result: Reconstruction | None,
+        photo: str | None = None,
+        upload: tuple[str, bytes] | None = None,
+        overridden: str = "",
+    ) -> None:
+        """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
+        name and bytes, which the code will read, ``overridden`` are the knobs moved, in words."""
+        self._overridden = overridden
+        self._result, self._photo, self._upload = result, photo, upload
+        with self.hold_sync():
+            self.code = self.note = ""
+            self.ready = result is not None
+
+    def show_code(self) -> None:
+        """Show the Python that does the run again, its photo beside it."""
+        if self._result is None:
+            return
+        photo, note = self._photo, ""
+        if self._upload is not None and self._result.photo is not None:  # the run had a photo
+            name, data = self._upload
+            kept = name
+            if on_a_server():
+                self.send({"save": name, "type": "image/png"}, buffers=[data])
+                note = f"The browser saves {name}; put it beside the code."
+            else:
+                kept = write_beside(name, data)
+                note = f"{kept} was written beside the notebook; the code reads it."
+            photo = (photo or repr(name)).replace(repr(name), repr(kept))
+        with self.hold_sync():
+            self.note, self.code = note, code_for(self._result, photo)
+
+    def _wanted(self, content: dict[str, Any]) -> None:
+        """An animation is made on a thread of its own: beside a run it takes many seconds, in which
+        no control would be heard."""
+        result, loop = self._result, self._loop
+        if content.get("want") != "gif" or result is None or loop.loop is None:
+            self.send_wanted(content)
+            return
+        if self._making:
+            return
+        self._making, overridden, before = True, self._overridden, self.note
+        self.note = _MAKES["gif"]
+
+        def rest() -> None:
+            self._making = False
+            if self.note == _MAKES["gif"]:
+                self.note = before
+
+        def made(given: tuple[str, bytes]) -> None:
+            rest()
+            self.send({"save": given[0], "type": TYPES["gif"]}, buffers=[given[1]])
+
+        def failed(error: Exception) -> None:
+            rest()
+            loop.failed(error_words(error))
+
+        loop.background(lambda: self.file(result, "gif", overridden), made, failed, "export")
+
+    def send_wanted(self, content: dict[str, Any]) -> None:
+        kind = content.get("want")
+        if kind == "code":
+            self.show_code()
+        if self._result is not None and kind in TYPES:
+            before = self.note
+            self.note = _MAKES.get(str(kind), before)
+            try:
+                name, data = self.file(self._result, str(kind), self._overridden)
+                self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
+            finally:
+                self.note = before
+
+    def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
+        """The name and the bytes of a file; a picture names the knobs moved, ``overridden``."""
+        name = file_name(result.photo_name or "unit", result.layer, kind)
+        return name, file_of(result, kind, self.theme, overridden)
+
+
+def on_a_server() -> bool:
+    """Whether the kernel belongs to a page of Voila, whose visitor has no folder here."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+
+
+def write_beside(name: str, data: bytes) -> str:
+    """Write a file into the working folder, never over another one; the name it got.
+
+    Raises ``OutputError`` where the folder cannot be written.
+    """
+    path = Path(name)
+    stem, number = path.stem, 1
+    while path.exists() and path.read_bytes() != data:
+        number += 1
+        path = Path(f"{stem}-{number}{Path(name).suffix}")
+    if not path.exists():
+        with written_whole(path) as partial:
+            partial.write_bytes(data)
+    return str(path)
+
+
+def file_name(photo: str, layer: str, kind: str) -> str:
+    """What every system takes as a file's name: ``coffee-blocks.2.png``."""
+    plain = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in photo)
+    return f"{plain.strip('. ')[:60] or 'photo'}-{layer.replace('/', '_')}.{kind}"
+
+
+def file_of(result: Reconstruction, kind: str, theme: str = "light", overridden: str = "") -> bytes:
+    """A result as the bytes of a file: png, pdf, gif or safetensors; a picture names
+    the knobs that were moved, ``overridden``, the file of numbers holds every setting."""
+    if kind in ("png", "pdf"):
+        file = io.BytesIO()
+        gallery_of(result, theme=THEMES[theme], said=overridden).sheet.save(file, kind)
+        return file.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"result.{kind}"
+        save_animation(result, path, said=overridden) if kind == "gif" else result.save(path)
+        return path.read_bytes()

@@ -1,0 +1,118 @@
+"""Every finished run as a thumbnail with its settings: restore one, look at two, delete."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from ...figures.canvas import LIGHT, Theme
+from ...figures.contrast import as_shown
+from ...figures.gallery import best_seed, title_of
+from ...figures.grid import plan_grid
+from ...figures.sheet import Sheet
+from ..base.loop import Loop
+from ..base.parts import button, classed, note
+from ..base.tiles import Tiles
+from ..panel.state import HistoryEntry
+from ..panel.words import history_words
+
+
+class History(w.VBox):
+    """``entries`` are the finished runs; ``chosen`` those that are pressed.
+
+    ``bring`` is the button that restores the one chosen; two are drawn side by side. A press on a
+    tile's cross calls ``deleted`` with its place.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self.theme = LIGHT
+        self.pair = w.Image(format="jpeg")
+        self.pair.layout.display = "none"
+        self.pair.layout.max_width = "100%"
+        self.entries: tuple[HistoryEntry, ...] = ()
+        self.deleted: Callable[[int], Any] = lambda place: None
+        self.tiles = Tiles(
+            tile=[112, 112], multiple=True, most=2, deletable=True, describes="Finished runs"
+        )
+        self.caption = note()
+        self.bring = w.Button(description="Restore", tooltip="Show its settings and images again")
+        self.side = button("Side by side", "Two runs, best image each", loop.handler(self._pair))
+        self.tiles.observe(loop.handler(self._follow), "selected")
+        self.tiles.on_msg(lambda _, content, __: loop.call(self._message, content))
+        buttons = classed(w.HBox([self.bring, self.side]), "iw-buttons")
+        super().__init__([self.tiles, self.caption, buttons, self.pair])
+        classed(self, "iw-section")
+        self._follow()
+
+    @property
+    def chosen(self) -> list[HistoryEntry]:
+        """The runs that are pressed, in order."""
+        return [self.entries[n] for n in sorted(self.tiles.selected) if n < len(self.entries)]
+
+    def show(self, entries: tuple[HistoryEntry, ...]) -> None:
+        """Show these runs in place of those shown."""
+        before, self.entries = [one.result for one in self.entries], entries
+        results = [one.result for one in entries]
+        if len(results) == len(before) and all(map(operator.is_, results, before)):
+            return
+        if len(results) < len(before):
+            self.tiles.selected = []
+            self.pair.layout.display = "none"
+        words = [history_words(entry) for entry in entries]
+        labels = [f"run {n + 1}: {', '.join(w.splitlines())}" for n, w in enumerate(words)]
+        self.tiles.fill([_picture(entry) for entry in entries], labels, words)
+        self._follow()
+
+    def _message(self, content: dict[str, Any]) -> None:
+        if isinstance(content.get("delete"), int):
+            self.deleted(content["delete"])
+
+    def _follow(self) -> None:
+        chosen = [n for n in self.tiles.selected if n < len(self.entries)]
+        self.bring.disabled, self.side.disabled = len(chosen) != 1, len(chosen) != 2
+        if not self.entries:
+            self.caption.value = "Every finished run is kept here."
+        elif not chosen:
+            self.caption.value = "Press a run to restore it, two to see them side by side."
+        else:
+            self.caption.value = " and ".join(f"run {n + 1}" for n in sorted(chosen)) + " chosen"
+
+    def _pair(self) -> None:
+        if len(self.chosen) == 2:
+            first, second = self.chosen
+            self.pair.value = side_by_side(first, second, self.theme)
+            self.pair.layout.display = None
+
+
+def side_by_side(first: HistoryEntry, second: HistoryEntry, theme: Theme) -> bytes:
+    """The best image of each of two runs, large, as a JPEG; neither is squashed."""
+    pictures = [_picture(first), _picture(second)]
+    shape = pictures[0].shape[:2]
+    sheet = Sheet(plan_grid(2, shape, 640, columns=2), theme, scale=1.5)
+    for place, (entry, pixels) in enumerate(zip((first, second), pictures, strict=True)):
+        result = entry.result
+        best = best_seed(result)
+        score = "" if result.scores is None else result.objective.score_text(result.scores[best])
+        said = " · ".join(part for part in (score, result.note) if part)
+        sheet.show(place, padded(pixels, shape, theme.face), title_of(result), said)
+    return sheet.jpeg()
+
+
+def _picture(entry: HistoryEntry) -> NDArray[np.uint8]:
+    return as_shown(entry.result, best_seed(entry.result))
+
+
+def padded(pixels: NDArray[np.uint8], shape: tuple[int, int], ground: str) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) with the proportions of ``shape``, the rest of it ``ground``."""
+    height, width = pixels.shape[:2]
+    if height * shape[1] == width * shape[0]:
+        return pixels
+    size = (max(width, round(height * shape[1] / shape[0])),
+            max(height, round(width * shape[0] / shape[1])))  # fmt: skip
+    return np.asarray(ImageOps.pad(Image.fromarray(pixels), size, color=ground))

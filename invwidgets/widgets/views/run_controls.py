@@ -1,0 +1,108 @@
+"""Start, Pause or Resume, Step, Stop; how far the run is, and a line in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as w
+import traitlets as t
+
+from ..base.parts import Line, classed
+
+
+class RunControls(w.VBox):
+    """The buttons ``start``, ``pause``, ``step`` and ``stop``; what is said, and what is asked.
+
+    ``question`` is shown with two buttons, ``keep`` and ``back``; ``remedy`` is the button beside
+    an error that has one.
+    """
+
+    question = t.Unicode("")
+    remedy_words = t.Unicode("")
+
+    def __init__(self) -> None:
+        self.start = _button("Start", "Search anew, from the start", "primary")
+        self.pause = _button("Pause", "Rest; Resume goes on")
+        self.step = _button("Step", "Do one step and rest")
+        self.stop = _button("Stop", "End here and keep what there is")
+        self.bar = w.IntProgress(value=0, min=0, max=1)
+        self.bar.tooltip = "How far the search is"
+        self.figures = Line(name="iw-figures")
+        self.status = Line(name="iw-status")
+        self.error = Line(name="iw-error")
+        self.remedy = _button("", "")
+        self.keep = _button("Keep", "They stay as you moved them")
+        self.back = _button("Back to the defaults", "They follow the preset again")
+        self.asked = Line(name="iw-note")
+        self.trouble = classed(w.HBox([self.error, self.remedy]), "iw-row", "iw-trouble")
+        self.asks = classed(w.HBox([self.asked, self.keep, self.back]), "iw-row", "iw-asks")
+        buttons = classed(w.HBox([self.start, self.pause, self.step, self.stop]), "iw-buttons")
+        self.progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
+        super().__init__([classed(w.HBox([buttons, self.progress]), "iw-row", "iw-run"),
+                          self.trouble, self.asks, self.status])  # fmt: skip
+        classed(self, "iw-section")
+        self.observe(self._ask, "question")
+        self.observe(self._help, "remedy_words")
+        self._ask(None)
+        self.show_error("")
+        self.show_run("idle", "Start")
+
+    def _ask(self, _: Any) -> None:
+        self.asked.value = self.question
+        self.asks.layout.display = None if self.question else "none"
+
+    def _help(self, _: Any) -> None:
+        self.remedy.description = self.remedy_words
+        self.remedy.layout.display = None if self.remedy_words else "none"
+
+    def show_run(
+        self, phase: str, start: str, step: int = 0, steps: int = 0, left: float = 0.0,
+        far: bool = False,
+    ) -> None:  # fmt: skip
+        """Enable what means something in a phase; say how far the run is, and ``left`` seconds.
+
+        ``start`` is what the button is called; ``far``: the search did not converge.
+        """
+        runs = phase in ("running", "paused")
+        preparing = phase == "preparing"
+        self.start.disabled = self.step.disabled = preparing
+        self.start.description = start
+        self.pause.disabled = not runs
+        self.pause.description = "Resume" if phase == "paused" else "Pause"
+        self.stop.disabled = not runs and not preparing
+        shown = preparing or runs or phase in ("finished", "stopped", "failed")
+        self.progress.layout.visibility = "visible" if shown else "hidden"
+        style = {"finished": "warning" if far else "success", "failed": "danger"}.get(phase, "")
+        self.bar.bar_style = style
+        self.bar.max, self.bar.value = max(1, steps), step
+        words = [f"{step} of {steps} steps"] if step else []
+        if words and step < steps and runs:
+            words.append(f"{duration(left)} left")
+        self.figures.value = " · ".join(words)
+
+    def say(self, words: str) -> None:
+        self.status.value = words
+
+    def show_error(self, words: str, remedy: str = "") -> None:
+        """Show an error in words, and a button that helps; an empty one goes away."""
+        self.error.value = words
+        self.trouble.layout.display = None if words else "none"
+        self.remedy_words = remedy if words else ""
+        self._help(None)
+
+
+def _button(text: str, tip: str, style: str = "") -> w.Button:
+    return w.Button(description=text, tooltip=tip, button_style=style)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(0.2), duration(12.4), duration(200)
+    ('200 ms', '12 s', '3 min')
+    """
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"
