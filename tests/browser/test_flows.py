@@ -95,8 +95,8 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         press(page, "Side by side")
         page.locator(".iw-panel img.widget-image:visible").first.wait_for(timeout=MINUTE)
         tiles.nth(1).click()
-        press(page, "Bring back")
-        status(page, "Brought back")
+        press(page, "Restore")
+        status(page, "is restored")
 
         page.get_by_role("tab", name="Curves").click()
         page.get_by_role("tab", name="Export").click()
