@@ -398,7 +398,7 @@ async def test_a_knob_moved_after_stop_says_that_the_images_are_older(
     await until(lambda: panel.controls.status.value.startswith(words))
     assert panel.result is result
     words = words.replace("Start again", "Start")
-    for at_once in (False, True):  # brought back, it is shown as it was made as well
+    for at_once in (False, True):  # restored, it is shown as it was made as well
         panel.knobs.reset()
         await until(lambda: not panel.overridden_knobs)
         panel.restore(panel.history.entries[0])
@@ -427,7 +427,7 @@ async def test_what_makes_a_run_give_way_is_said(panel: iw.InversionPanel) -> No
     await until(lambda: panel.controls.bar.value > 1)
     said = panel.controls.status
     panel.region = "2:6,2:6"
-    await until(lambda: said.value.startswith("Begun again for the changed region. Sea"))
+    await until(lambda: said.value.startswith("Started again because the region changed. Sea"))
     panel.layer = "blocks.1"  # the sentence itself says it
     panel.start()
     await until(lambda: said.value.startswith("Searching for images that blocks.1"))
