@@ -1,11 +1,11 @@
-"""Casts of deep pictures: how colourful they are, and by how much more smoothing of colours.
+"""Casts of deep pictures: how colorful they are, and by how much more smoothing of colors.
 
     python -m benchmarks.casts [--seeds 2]
 
 EfficientNet-Lite0 with its ImageNet weights in float32, photos that the default was not chosen on.
-``tv_chroma`` is how many times more the colours' own variation counts: none, the default's, and
-four times that. *Colour*: the root mean square of what is not grey, by the photo's. *Mean colour
-off by*: the distance of the image's mean colour from the photo's, in percent of the range.
+``tv_chroma`` is how many times more the colors' own variation counts: none, the default's, and
+four times that. *Color*: the root mean square of what is not gray, by the photo's. *Mean color
+off by*: the distance of the image's mean color from the photo's, in percent of the range.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
 def _row(layer: str, times: float, seeds: int) -> dict[str, Any]:
     phi = iw.representation(MODEL, layer)
     weight = times * iw.preset("default", phi).tv_chroma
-    errors, likeness, colour, off = [], [], [], []
+    errors, likeness, color, off = [], [], [], []
     for name in COMPARED_ON:
         r = iw.invert(
             photo(name), phi, seeds=seeds, frames=0, precision="float32", tv_chroma=weight
@@ -47,7 +47,7 @@ def _row(layer: str, times: float, seeds: int) -> dict[str, Any]:
         chroma, wanted = r.images - luminance(r.images), r.photo - luminance(r.photo)
         errors.append(mean(r.relative_error or ()))
         likeness.append(mean(r.ssim or ()))
-        colour.append(float(chroma.square().mean().sqrt() / wanted.square().mean().sqrt()))
+        color.append(float(chroma.square().mean().sqrt() / wanted.square().mean().sqrt()))
         means = r.images.mean((2, 3)) - r.photo.mean((1, 2))
         off.append(float(means.norm(dim=1).mean()) / 3**0.5)
     row = {
@@ -55,8 +55,8 @@ def _row(layer: str, times: float, seeds: int) -> dict[str, Any]:
         "tv_chroma": f"{weight:g}" + (" (the default)" if times == 1 else ""),
         "error %": f"{100 * mean(errors):.1f}",
         "SSIM": f"{mean(likeness):.3f}",
-        "colour, by the photo's": f"{mean(colour):.2f}",
-        "mean colour off by": f"{100 * mean(off):.1f} %",
+        "color, by the photo's": f"{mean(color):.2f}",
+        "mean color off by": f"{100 * mean(off):.1f} %",
     }
     print(row, flush=True)
     return row

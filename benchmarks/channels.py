@@ -1,10 +1,10 @@
-"""Some channels carry shape, others colour: both halves of the first layer's channels, inverted.
+"""Some channels carry shape, others color: both halves of the first layer's channels, inverted.
 
     python -m benchmarks.channels
 
-EfficientNet-Lite0, conv_stem, in float32: its more and its less colourful half (``color:top``,
-``color:bottom``). Shape: SSIM of the grey values. Colour: the share of the photo's chroma, its
-difference from grey, that the reconstruction has (its projection on the photo's), and how far the
+EfficientNet-Lite0, conv_stem, in float32: its more and its less colorful half (``color:top``,
+``color:bottom``). Shape: SSIM of the gray values. Color: the share of the photo's chroma, its
+difference from gray, that the reconstruction has (its projection on the photo's), and how far the
 chroma is off, both relative to the photo's.
 """
 
@@ -36,17 +36,17 @@ def _half(channels: str) -> dict[str, Any]:
             name, layer="conv_stem", channels=channels, seeds=2, frames=0, precision="float32"
         )
         assert r.photo is not None
-        grey, grey_photo = luminance(r.images), luminance(r.photo)
-        shape.append(mean(ssim(grey, Yardstick(grey_photo))))
-        chroma, wanted = r.images - grey, (r.photo - grey_photo).expand_as(r.images)
+        gray, gray_photo = luminance(r.images), luminance(r.photo)
+        shape.append(mean(ssim(gray, Yardstick(gray_photo))))
+        chroma, wanted = r.images - gray, (r.photo - gray_photo).expand_as(r.images)
         energy = wanted.square().sum()
         kept.append(float((chroma * wanted).sum() / energy))
         off.append(mean(chroma_error(r.images, r.photo)))
     return {
         "channels": channels,
-        "shape: SSIM of grey": f"{mean(shape):.3f}",
-        "colour kept": f"{100 * mean(kept):.0f} %",
-        "colour off by": f"{100 * mean(off):.0f} %",
+        "shape: SSIM of gray": f"{mean(shape):.3f}",
+        "color kept": f"{100 * mean(kept):.0f} %",
+        "color off by": f"{100 * mean(off):.0f} %",
     }
 
 

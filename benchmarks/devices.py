@@ -106,7 +106,7 @@ def same(result: iw.Reconstruction, on_cpu: iw.Reconstruction, rtol: float = SAM
 
 PATHS: dict[str, Callable[[Place], Any]] = {
     "inversion": lambda at: at.search(),
-    "maximise": lambda at: at.search(None, phi(), layer="relu_1", channels=2, objective="maximise"),
+    "maximize": lambda at: at.search(None, phi(), layer="relu_1", channels=2, objective="maximize"),
     "caricature": lambda at: at.search(objective="caricature"),
     "region": lambda at: at.search(LARGE, small_large(), region="3:6,3:6"),
     "channels": lambda at: at.search(channels=[0, 3]),

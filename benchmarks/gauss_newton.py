@@ -1,7 +1,7 @@
 """Gauss-Newton with conjugate gradients: the data term is a sum of squares, the priors quadratic.
 
 A step solves (Jᵀ J + priors + damping) d = −gradient by a few conjugate gradients, each one JVP
-and one VJP, on Fourier coefficients of decorrelated colours, seed by seed; it is halved until the
+and one VJP, on Fourier coefficients of decorrelated colors, seed by seed; it is halved until the
 energy falls, and the damping follows.
 """
 
@@ -24,12 +24,12 @@ SOLVES = 4  # conjugate gradients a step; each is about a step of Adam, and so i
 def gauss_newton(run: Run) -> Tensor:
     """Images (S, 3, H, W) after about as many passes of the network as a run has steps."""
     phi, target, settings = run.representation, run.target, run.settings
-    colour = torch.tensor(settings.centre)
-    centre = colour[:, None, None]
+    color = torch.tensor(settings.center)
+    center = color[:, None, None]
     norm = target.square().sum()
-    starts = start_canvas(phi, settings, run.size, run.photo, colour)
+    starts = start_canvas(phi, settings, run.size, run.photo, color)
     outer = max(1, settings.steps // (SOLVES + 1))
-    return torch.cat([_search(phi, z[None], target, norm, centre, settings, outer) for z in starts])
+    return torch.cat([_search(phi, z[None], target, norm, center, settings, outer) for z in starts])
 
 
 def _search(
@@ -37,14 +37,14 @@ def _search(
     z: Tensor,
     target: Tensor,
     norm: Tensor,
-    centre: Tensor,
+    center: Tensor,
     settings: iw.InversionSettings,
     outer: int,
 ) -> Tensor:
     basis, damping = Fourier(), 1.0
 
     def features(image: Tensor) -> Tensor:
-        scaled: Tensor = phi(image / 255 + centre) / norm.sqrt()
+        scaled: Tensor = phi(image / 255 + center) / norm.sqrt()
         return scaled
 
     def priors(image: Tensor, gradient: Tensor, tv: float) -> Tensor:
@@ -73,7 +73,7 @@ def _search(
         size = slope.square().mean().sqrt()
         move = _solve(lambda d: curved(d) + damping * size * d, -slope)  # noqa: B023
         for _ in range(4):
-            tried = (basis.image(p + move) + 255 * centre).clamp(0, 255) - 255 * centre
+            tried = (basis.image(p + move) + 255 * center).clamp(0, 255) - 255 * center
             scratch = torch.zeros_like(tried)
             with torch.no_grad():
                 data = (features(tried) - wanted).square().sum()
@@ -82,7 +82,7 @@ def _search(
                 z, damping = tried, max(1e-6, damping / 3)
                 break
             move, damping = move / 2, damping * 2
-    return (z / 255 + centre).clamp(0, 1).detach()
+    return (z / 255 + center).clamp(0, 1).detach()
 
 
 def _solve(matrix: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from invwidgets.representations.descriptors.dsift import dsift
-from invwidgets.representations.descriptors.gradients import Grey
+from invwidgets.representations.descriptors.gradients import Gray
 from invwidgets.representations.descriptors.hog import hog, hogb
 from tests.reference.plain_dsift import plain_dsift
 from tests.reference.plain_hog import plain_hog
@@ -79,11 +79,11 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     images = pictures(given.images, given.size)
-    grey = Grey()
+    gray = Gray()
     rows = [
-        compare("hog", hog(), lambda x: plain_hog(grey(x)), images, given.repeats),
-        compare("hogb", hogb(), lambda x: plain_hog(grey(x), bilinear=True), images, given.repeats),
-        compare("dsift", dsift(), lambda x: plain_dsift(grey(x)), images, given.repeats),
+        compare("hog", hog(), lambda x: plain_hog(gray(x)), images, given.repeats),
+        compare("hogb", hogb(), lambda x: plain_hog(gray(x), bilinear=True), images, given.repeats),
+        compare("dsift", dsift(), lambda x: plain_dsift(gray(x)), images, given.repeats),
     ]
     if given.json:
         print(json.dumps({"settings": vars(given), "rows": rows}, indent=1))

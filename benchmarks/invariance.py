@@ -39,7 +39,7 @@ class Wrapped(nn.Module):
         return y
 
 
-class Normalised(nn.Module):
+class Normalized(nn.Module):
     """A network with its preprocessing inside: it takes images in [0, 1]."""
 
     def __init__(self, inner: nn.Module, network: Network) -> None:
@@ -107,9 +107,9 @@ def _forms(
         "cut by its owner": iw.representation(cut(module), **outside),
         "wrapped": iw.representation(Wrapped(module), f"model.{layer}", **outside),
         "preprocessing inside": iw.representation(
-            Normalised(module, network), f"inner.{layer}", **inside
+            Normalized(module, network), f"inner.{layer}", **inside
         ),
-        "all three": iw.representation(Wrapped(Normalised(cut(module), network)), **inside),
+        "all three": iw.representation(Wrapped(Normalized(cut(module), network)), **inside),
     }
 
 

@@ -109,10 +109,10 @@ def _step(run: Run) -> Callable[[_Meter], None]:
         (TotalVariation(settings.beta, settings.tv_chroma), settings.tv_weight),
     )
     rule = start_optimizer(settings.optimizer, z, settings.steps)
-    centre = torch.tensor(settings.centre)[:, None, None]
+    center = torch.tensor(settings.center)[:, None, None]
 
     def step(meter: _Meter) -> None:
-        image = (z / 255 + centre).requires_grad_(True)
+        image = (z / 255 + center).requires_grad_(True)
         meter.part = ""
         with meter:
             features = run.representation(image)

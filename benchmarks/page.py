@@ -38,7 +38,7 @@ PARTS = {
         "and the photos motorcycle and flower, on none of which anything was chosen; one seed "
         "each, float32, the default's energy, start and schedule of λ_V. What differs is the "
         "basis, pixels, an image pyramid or Fourier coefficients weighed by 1 / frequency, each "
-        "with and without decorrelated colours, and the rule. Adam on another basis than "
+        "with and without decorrelated colors, and the rule. Adam on another basis than "
         "ours is at the better, by the error, of our rate and twice that. Gauss-Newton takes a "
         "fifth of the steps, with four conjugate gradients each. Shorter runs are left out until "
         "they are measured again: they began from an estimate of the image, which is gone.",
@@ -50,7 +50,7 @@ PARTS = {
     ),
     "share": (
         "Share of the machine",
-        "A whole step, optimiser and prior included, against the fastest large product and the "
+        "A whole step, optimizer and prior included, against the fastest large product and the "
         "fastest copy of the same minute in the same process. Where FLOP/s fall short, GB/s tell "
         "why: depthwise convolutions and activations move many bytes for few FLOPs.",
     ),
@@ -65,7 +65,7 @@ PARTS = {
     "regions": (
         "Regions cost what they see",
         "A step of 4 seeds on 5x5 cells in the middle against one on the whole map, in float32. "
-        "What a region cannot save is what goes over every pixel, the prior and the optimiser: "
+        "What a region cannot save is what goes over every pixel, the prior and the optimizer: "
         "their time is that of a step of a network which computes nothing.",
     ),
     "growth": (

@@ -24,7 +24,7 @@ import torch
 
 import invwidgets as iw
 from invwidgets.inversion.metrics import Yardstick, psnr, relative_error, ssim
-from invwidgets.selection import centre_region
+from invwidgets.selection import center_region
 
 from .photos import CHOSEN_ON, JUDGES, PHOTOS, photo
 from .plain import PlainNetwork, plain_adam
@@ -130,7 +130,7 @@ def _beside_plain(layer: str, seeds: int, found: dict[str, Scores]) -> dict[str,
 
 def _region(layer: str, seeds: int) -> dict[str, Any]:
     phi = iw.representation(MODEL, layer)
-    region = centre_region(phi.layer_info())
+    region = center_region(phi.layer_info())
     field = phi.receptive_field(region)
     row = {
         "layer": layer,

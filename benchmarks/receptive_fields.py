@@ -1,4 +1,4 @@
-"""Receptive fields against autograd, on randomised networks and on the zoo's.
+"""Receptive fields against autograd, on randomized networks and on the zoo's.
 
     python -m benchmarks.receptive_fields --networks 300
 
@@ -120,7 +120,7 @@ def _captured(module: nn.Module, layer: str, image: Tensor) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--networks", type=int, default=200, help="randomised networks")
+    parser.add_argument("--networks", type=int, default=200, help="randomized networks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--zoo", default=",".join(ZOO_SIZES), help="names, or nothing")
     options = parser.parse_args()
@@ -134,7 +134,7 @@ def main() -> None:
         cells, mismatches = cells + len(tried), mismatches + len(wrong)
         if wrong:
             print(f"network {index} at {size}: {module}\n  {wrong[0]}")
-    print(f"{options.networks} randomised networks: {cells} cells tried, {mismatches} mismatches")
+    print(f"{options.networks} randomized networks: {cells} cells tried, {mismatches} mismatches")
     for name in [name for name in options.zoo.split(",") if name]:
         tried = check_zoo(name, rng)
         wrong = [t for t in tried if t.ours != t.autograd]

@@ -14,7 +14,7 @@ from torch import nn
 import invwidgets as iw
 from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.run import Run
-from invwidgets.selection import centre_region
+from invwidgets.selection import center_region
 
 from .stopwatch import alternate, spread, steps_of
 
@@ -36,7 +36,7 @@ def measure() -> dict[str, Any]:
     rows = []
     for model, layer, weights in CASES:
         phi = iw.representation(model, layer, weights)
-        region = centre_region(phi.layer_info(), 5)
+        region = center_region(phi.layer_info(), 5)
         options: dict[str, Any] = {"steps": 10_000, "precision": "float32"}
         whole, part = (
             prepare("coffee", phi, **options),
@@ -52,7 +52,7 @@ def measure() -> dict[str, Any]:
             "": f"{model} {layer}",
             "whole, ms": spread(seconds["whole"]),
             "region, ms": spread(seconds["region"]),
-            "of which image, prior, optimiser, ms": spread(seconds["around"]),
+            "of which image, prior, optimizer, ms": spread(seconds["around"]),
             "region / whole": f"{median(seconds['region']) / median(seconds['whole']):.2f}",
             "pixels computed %": f"{100 * pixels:.0f}",
             "largest difference of a feature": f"{_difference(part):.0e}",

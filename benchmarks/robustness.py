@@ -44,7 +44,7 @@ TEXTS = (
     "x", "0x0", "1x", "40x", "99999999", "True", "None", "coffee", "features.1", "features.3",
     "features.1:3", "features.1:64", "features.1:-1", "classifier", "blocks.2", "hog", "dsift",
     "timm/", "timm/no", "pretrained", "random", "default", "cvpr2015", "ijcv2016", "inversion",
-    "maximise", "caricature", "cpu", "cuda", "mps", "auto", "float32", "bfloat16", "--", "-",
+    "maximize", "caricature", "cpu", "cuda", "mps", "auto", "float32", "bfloat16", "--", "-",
     "--json", "-h",
 )  # fmt: skip
 FLAGS = (

@@ -35,7 +35,7 @@ SEEDS = 1  # a photo
 
 
 class ColorPixels(Parametrization):
-    """The pixels, in decorrelated colours."""
+    """The pixels, in decorrelated colors."""
 
     name = "color-pixels"
 
@@ -118,22 +118,22 @@ def _second_order(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor
 LBFGS = iw.TorchOptimizer(torch.optim.LBFGS, history_size=20, max_iter=1)
 SEARCHES: dict[str, list[Search]] = {
     "pixels, Adam": [_engine(ShortAdam(), Pixels(), rate) for rate in (1, 2)],
-    "pixels of decorrelated colours, Adam": [
+    "pixels of decorrelated colors, Adam": [
         _engine(ShortAdam(), ColorPixels(), rate) for rate in (1, 2)
     ],
     "Fourier, Adam": [_engine(ShortAdam(), Fourier(decorrelated=False), rate) for rate in (1, 2)],
-    "Fourier of decorrelated colours, Adam": [
+    "Fourier of decorrelated colors, Adam": [
         _engine(ShortAdam(), Fourier(), rate) for rate in (1, 2)
     ],
     "pyramid, Adam": [_engine(MultiscaleAdam(decorrelated=False))],
-    "pyramid of decorrelated colours, Adam (the default)": [_engine(MultiscaleAdam())],
+    "pyramid of decorrelated colors, Adam (the default)": [_engine(MultiscaleAdam())],
     "the same, a constant rate, a third as high": [
         _engine(MultiscaleAdam(), rate=1 / 3, constant=True)
     ],
     "the same, the last quarter's images averaged": [_engine(MultiscaleAdam(), averaged=True)],
     "the same, Nesterov's momentum": [_engine(NesterovPyramid())],
-    "Fourier of decorrelated colours, L-BFGS": [_engine(LBFGS, Fourier(), 0.1, constant=True)],
-    "Fourier of decorrelated colours, Gauss-Newton": [_second_order],
+    "Fourier of decorrelated colors, L-BFGS": [_engine(LBFGS, Fourier(), 0.1, constant=True)],
+    "Fourier of decorrelated colors, Gauss-Newton": [_second_order],
 }
 
 

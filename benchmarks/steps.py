@@ -4,7 +4,7 @@
 
 4 seeds at 224 px. The plain loop is what the papers' text describes, written down in PyTorch:
 parameters unfrozen, float32, the whole network as its authors wrote it. torch-lucent runs its own
-``render_vis`` (Fourier parametrisation, its own Adam) without its transformations, which is kinder
+``render_vis`` (Fourier parametrization, its own Adam) without its transformations, which is kinder
 to it; each gets the inversion objective on the same layer. *Layer by layer* is our engine with
 torch's own convolutions and ReLUs instead of the fused ones.
 """

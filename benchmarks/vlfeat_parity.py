@@ -4,7 +4,7 @@ Run, with Debian's libvlfeat1 installed::
 
     python -m benchmarks.vlfeat_parity [--json]
 
-Photos at their own sizes, grey values 0-255, borders included. Absolute is the largest difference
+Photos at their own sizes, gray values 0-255, borders included. Absolute is the largest difference
 of one number, relative the norm of the difference by the norm of VLFeat's features.
 """
 
@@ -18,29 +18,29 @@ import numpy as np
 from torch import nn
 
 from invwidgets.representations.descriptors.dsift import dsift
-from invwidgets.representations.descriptors.gradients import Grey
+from invwidgets.representations.descriptors.gradients import Gray
 from invwidgets.representations.descriptors.hog import hog, hogb
 from scripts.make_vlfeat_golden import Array, vl_dsift, vl_hog
 from tests.representations.photo_arrays import PHOTOS, photo
 
-# what is compared: the module, VLFeat's side of a grey or colour image, what is allowed
+# what is compared: the module, VLFeat's side of a gray or color image, what is allowed
 ROWS: dict[str, tuple[nn.Module, Callable[[Array, Array], Array], str]] = {
-    "HOG": (hog(), lambda grey, _: vl_hog(grey), "1e-4 and 1e-5"),
-    "HOG, strongest colour": (
+    "HOG": (hog(), lambda gray, _: vl_hog(gray), "1e-4 and 1e-5"),
+    "HOG, strongest color": (
         hog(color="strongest"),
         lambda _, colors: vl_hog(colors),
         "1e-4 and 1e-5",
     ),
-    "HOGb": (hogb(), lambda grey, _: vl_hog(grey, bilinear=True), "5e-4 and 1e-4"),
-    "dense SIFT": (dsift(), lambda grey, _: vl_dsift(grey), "1e-4 relative"),
+    "HOGb": (hogb(), lambda gray, _: vl_hog(gray, bilinear=True), "5e-4 and 1e-4"),
+    "dense SIFT": (dsift(), lambda gray, _: vl_dsift(gray), "1e-4 relative"),
     "dense SIFT, exact angle": (
         dsift(angle="exact"),
-        lambda grey, _: vl_dsift(grey),
+        lambda gray, _: vl_dsift(gray),
         "1e-2 relative",
     ),
     "dense SIFT, flat window": (
         dsift(window="flat"),
-        lambda grey, _: vl_dsift(grey, flat_window=True),
+        lambda gray, _: vl_dsift(gray, flat_window=True),
         "VLFeat's running sums round",
     ),
 }
@@ -50,11 +50,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     given = parser.parse_args()
-    grey = Grey()
+    gray = Gray()
     worst = dict.fromkeys(ROWS, (0.0, 0.0))
     for name in PHOTOS:
         image = photo(name)
-        inputs = grey(image)[0, 0].numpy(), (255 * image[0]).numpy()
+        inputs = gray(image)[0, 0].numpy(), (255 * image[0]).numpy()
         for row, (module, theirs, _) in ROWS.items():
             expected = theirs(*inputs)
             gap = module(image)[0].numpy() - expected

@@ -124,7 +124,7 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
         "photo",
         nargs="?",
         default=None,
-        help="a file, or a name of 'invwidgets photos'; none with --target, nor to maximise",
+        help="a file, or a name of 'invwidgets photos'; none with --target, nor to maximize",
     )
     words = "features instead of a photo, as the layer gives them (.npy, .safetensors)"
     add("--target", metavar="FILE", help=words)
@@ -145,7 +145,7 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, help="updates in all (default: the preset's)")
     add("--size", metavar="PX", help="SIDE or HEIGHTxWIDTH (default: the network's)")
     add("--preset", help="default | cvpr2015 | ijcv2016")
-    words = "inversion (default) | maximise (with --layer and one of --channels) | caricature"
+    words = "inversion (default) | maximize (with --layer and one of --channels) | caricature"
     add("--objective", help=words)
     add("--fit", help="crop (default) | stretch: how a photo comes to the size")
     add("--device", help="auto (default) | cpu | cuda | mps | xpu")
@@ -185,15 +185,15 @@ _SETTINGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("alpha_kind", str, "pixel | element: what the α-norm is taken of"),
     ("beta", float, "the exponent β of the total variation, at least 1"),
     ("tv_weight", float, "the weight of the total variation, λ_V"),
-    ("tv_chroma", float, "how many times that of the colours alone is added"),
+    ("tv_chroma", float, "how many times that of the colors alone is added"),
     ("tv_boost", float, "how many times larger λ_V begins"),
     ("tv_ramp", _number_or_none, "over how many steps it falls; none: half of them"),
     ("bound", _bound, "the largest norm of a pixel in 0-255 units | picture | none"),
     ("start", str, "noise | cvpr2015 | ijcv2016 | photo"),
     (
-        "centre",
+        "center",
         _color,
-        "the colour where the iterate is zero, as 0.5,0.5,0.5 | none: the network's",
+        "the color where the iterate is zero, as 0.5,0.5,0.5 | none: the network's",
     ),
     ("image_energy", _number_or_none, "σ² of CVPR15, in squared 0-255 units | none"),
     ("threads", int, "CPU threads (default: by measurement)"),

@@ -63,7 +63,7 @@ class OutputError(InvwidgetsError):
 
 
 class CustomPartError(InvwidgetsError):
-    """An objective, prior, optimiser or parametrisation made by a user that does not work."""
+    """An objective, prior, optimizer or parametrization made by a user that does not work."""
 
 
 class NotEnoughMemoryError(InvwidgetsError):

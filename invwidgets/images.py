@@ -52,7 +52,7 @@ _FORMATS_IN_WORDS = "AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF or WebP"
 
 @cache
 def photos() -> tuple[str, ...]:
-    """The names of the bundled photos; their sources and licences are in ``invwidgets/photos``.
+    """The names of the bundled photos; their sources and licenses are in ``invwidgets/photos``.
 
     >>> "coffee" in photos()
     True
@@ -80,7 +80,7 @@ def read_photo(
     >>> read_photo("chelsea", size=(120, 160)).shape
     torch.Size([3, 120, 160])
 
-    Transparent pixels are laid over white, EXIF rotation is applied, 16-bit greys keep their depth.
+    Transparent pixels are laid over white, EXIF rotation is applied, 16-bit grays keep their depth.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def read_photo(
     fit : str
         ``"crop"`` cuts the photo to the wanted shape before resizing, ``"stretch"`` does not.
     at : float
-        Where the cut lies: 0 the top or the left, 0.5 the centre, 1 the bottom or the right.
+        Where the cut lies: 0 the top or the left, 0.5 the center, 1 the bottom or the right.
     channels : int
         C, how many channels the image shall have: 3 are RGB. For 1, photos become gray (ITU-R
         BT.601 weights), and an array or tensor of one channel is taken as it is. For any other
@@ -234,7 +234,7 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def luminance(photo: Tensor) -> Tensor:
-    """Photos (…, 3, H, W) without their colour (ITU-R BT.601 weights), still of three channels."""
+    """Photos (…, 3, H, W) without their color (ITU-R BT.601 weights), still of three channels."""
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=photo.dtype, device=photo.device)
     return (photo * weights[:, None, None]).sum(-3, keepdim=True).expand_as(photo)
 
@@ -359,7 +359,7 @@ def _from_pil(picture: Image.Image) -> Tensor:
         raise Image.DecompressionBombError
     picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
-        return _from_deep_grey(np.asarray(picture))
+        return _from_deep_gray(np.asarray(picture))
     if picture.has_transparency_data:
         layered = picture.convert("RGBA")
         white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
@@ -367,13 +367,13 @@ def _from_pil(picture: Image.Image) -> Tensor:
     return _unit_range(torch.from_numpy(np.array(picture.convert("RGB")))).movedim(-1, 0)
 
 
-def _from_deep_grey(grey: np.ndarray[Any, Any]) -> Tensor:
-    """16-bit greys, also when the file format widened them to 32 bits; floats in [0, 1]."""
-    if grey.dtype.kind != "f":
-        if grey.min() < 0 or grey.max() > 65535:
-            raise BadImageError(f"grey values from {grey.min()} to {grey.max()}: at most 16 bits")
-        grey = grey.astype(np.float32) / 65535
-    return _checked(torch.from_numpy(np.array(grey, dtype=np.float32))[None])
+def _from_deep_gray(gray: np.ndarray[Any, Any]) -> Tensor:
+    """16-bit grays, also when the file format widened them to 32 bits; floats in [0, 1]."""
+    if gray.dtype.kind != "f":
+        if gray.min() < 0 or gray.max() > 65535:
+            raise BadImageError(f"gray values from {gray.min()} to {gray.max()}: at most 16 bits")
+        gray = gray.astype(np.float32) / 65535
+    return _checked(torch.from_numpy(np.array(gray, dtype=np.float32))[None])
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Tensor:

@@ -132,7 +132,7 @@ def parse_region(spec: str | Region | None) -> Region | None:
     return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
-def centre_region(layer: Layer, cells: int = 5) -> Region:
+def center_region(layer: Layer, cells: int = 5) -> Region:
     """The square of ``cells`` cells in the middle of the image."""
     if layer.grid is None:
         raise SelectionError(f"layer {layer.name} is a vector: it has no cells to take a region of")
@@ -162,7 +162,7 @@ def select(
     channels : str, int, slice or sequence, optional
         An index, a slice, indices, a mask with a value for each channel, or text: ``"0,3,8:16"``,
         ``"group:1"`` (the first of two equal groups; ``"group:2/4"`` the second of four),
-        ``"color:top"`` and ``"color:bottom"`` (the more and the less colourful half;
+        ``"color:top"`` and ``"color:bottom"`` (the more and the less colorful half;
         ``"color:top/8"`` an eighth).
     size : (int, int), optional
         (height, width) of the images; the representation's own by default.
@@ -291,10 +291,10 @@ def _by_color(spec: str, representation: Representation) -> list[int]:
 
 
 def colorfulness(representation: Representation) -> Tensor:
-    """How much each channel's response owes to colour, (C,) from 0 (none) upwards.
+    """How much each channel's response owes to color, (C,) from 0 (none) upwards.
 
-    ‖Φ_c(x) − Φ_c(grey x)‖ / ‖Φ_c(x)‖ over the bundled photos: what a channel's response loses
-    when the photo loses its colour and keeps its brightness.
+    ‖Φ_c(x) − Φ_c(gray x)‖ / ‖Φ_c(x)‖ over the bundled photos: what a channel's response loses
+    when the photo loses its color and keeps its brightness.
     """
     return cached(representation, "colorfulness", lambda: _colorfulness(representation))
 
@@ -305,7 +305,7 @@ def _colorfulness(representation: Representation) -> Tensor:
         photo = read_photo(name, representation.size)
         features = representation.target(photo)[0]
         features = features.reshape(features.shape[0], -1)
-        grey = representation.target(luminance(photo))[0].reshape(features.shape)
-        changed = changed + (features - grey).square().sum(1).cpu()
+        gray = representation.target(luminance(photo))[0].reshape(features.shape)
+        changed = changed + (features - gray).square().sum(1).cpu()
         total = total + features.square().sum(1).cpu()
     return (changed / total.clamp_min(1e-20)).sqrt()

@@ -3,7 +3,7 @@
 >>> chosen("inversion", OBJECTIVES, Objective)
 Inversion()
 
-Objectives, priors, optimisers and parametrisations are all found here, so that whoever takes a name
+Objectives, priors, optimizers and parametrizations are all found here, so that whoever takes a name
 takes an instance too. An own part is saved by its ``repr`` and comes back as a ``SavedPart``, which
 says what was there and does nothing else: no run is repeated as something it was not.
 """

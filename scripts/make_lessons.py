@@ -111,7 +111,7 @@ def _static(out: Any) -> Any:
 
 
 def _lighten(notebook: Any) -> None:
-    """The largest pictures in 256 colours of their own, until the lesson is small enough."""
+    """The largest pictures in 256 colors of their own, until the lesson is small enough."""
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
     pictures = [out.data for out in outputs if PNG in out.get("data", {})]
     for data in sorted(pictures, key=lambda data: -len(data[PNG])):

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from scripts.make_pictures import TARGET, in_few_colours
+from scripts.make_pictures import TARGET, in_few_colors
 from tests.browser.flows import MINUTE, press, status
 from tests.browser.servers import browser, server, write_notebook
 
@@ -20,12 +20,12 @@ SIZES = {"1280": (1280, 900), "1440": (1440, 1000), "560": (560, 900)}
 
 
 def keep(page: Any, name: str) -> None:
-    """The window as it stands, in 128 colours."""
+    """The window as it stands, in 128 colors."""
     page.mouse.move(0, 0)
     page.wait_for_timeout(1500)
     path = TARGET / f"state-{name}.png"
     page.screenshot(path=str(path))
-    in_few_colours(Image.open(path).convert("RGB")).save(path, optimize=True)
+    in_few_colors(Image.open(path).convert("RGB")).save(path, optimize=True)
     print(f"made {path.name}", flush=True)
 
 
@@ -56,9 +56,9 @@ def states(page: Any) -> None:
     status(page, "Only 2 channels counted")
     keep(page, "channels")
     channels.select_option("all")
-    menus.nth(1).select_option("maximise")
+    menus.nth(1).select_option("maximize")
     status(page, "times as much")
-    keep(page, "maximise")
+    keep(page, "maximize")
     menus.nth(1).select_option("reconstruct")
     page.locator(".iw-stage", has_text="blocks.5").click()
     status(page, "Searching for images that blocks.5")

@@ -1,7 +1,7 @@
 """Makes invwidgets/photos/*.png from the sample images of scikit-image and scikit-learn.
 
 Run once, by hand, with both installed: ``python scripts/make_photos.py``. Each photo is scaled so
-that its longer side is 384 pixels. Their sources and licences: invwidgets/photos/README.md.
+that its longer side is 384 pixels. Their sources and licenses: invwidgets/photos/README.md.
 """
 
 from pathlib import Path

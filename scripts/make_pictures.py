@@ -71,7 +71,7 @@ def channels() -> None:
         iw.invert("flower", layer="conv_stem", seeds=2, channels=f"color:{side}", frames=0)
         for side in ("top", "bottom")
     ]
-    strip(results, names=["the more colourful half", "the less colourful half"]).savefig(
+    strip(results, names=["the more colorful half", "the less colorful half"]).savefig(
         TARGET / "channels.png"
     )
 
@@ -82,7 +82,7 @@ def descriptors() -> None:
 
 
 def panel() -> None:
-    """The browser tests' own pictures of the panel, in 128 colours."""
+    """The browser tests' own pictures of the panel, in 128 colors."""
     test = "tests/browser/test_flows.py::test_it_looks_right_light_dark_and_narrow"
     with tempfile.TemporaryDirectory() as folder:
         environment = dict(os.environ, INVWIDGETS_SCREENSHOTS=folder)
@@ -90,7 +90,7 @@ def panel() -> None:
         subprocess.run(command, check=True, env=environment, cwd=TARGET.parents[1])
         for look in ("light", "dark", "narrow"):
             shot = Image.open(Path(folder) / f"panel-{look}-voila.png").convert("RGB")
-            in_few_colours(shot).save(TARGET / f"panel-{look}.png", optimize=True)
+            in_few_colors(shot).save(TARGET / f"panel-{look}.png", optimize=True)
 
 
 def edits() -> None:
@@ -135,7 +135,7 @@ def before_and_after() -> None:
     figure.savefig(TARGET / "before-and-after.jpg", dpi=110, pil_kwargs={"quality": 82})
 
 
-def in_few_colours(shot: Image.Image) -> Image.Image:
+def in_few_colors(shot: Image.Image) -> Image.Image:
     """Dithered, on a page that stays white."""
     few = shot.quantize(palette=shot.quantize(128))
     colors = np.array(few.getpalette()).reshape(-1, 3)

@@ -147,7 +147,7 @@ def channels() -> str:
 
 
 def channels_short() -> str:
-    halves = {"color:top": "the more colourful half", "color:bottom": "the other half"}
+    halves = {"color:top": "the more colorful half", "color:bottom": "the other half"}
     return table([row | {"channels": halves[row["channels"]]} for row in kept("channels")["rows"]])
 
 
@@ -196,7 +196,7 @@ def missed() -> str:
     }
     deep = {
         row["layer"]: "{} times, {} off".format(
-            row["colour, by the photo's"], row["mean colour off by"]
+            row["color, by the photo's"], row["mean color off by"]
         )
         for row in kept("casts")["rows"]
         if "default" in row["tv_chroma"]
@@ -220,7 +220,7 @@ def missed() -> str:
         ),
         _picture_wanted(): (_picture_reached(), "goals"),
         "seeds further apart at every stage": (_listed(falling), "quality"),
-        "deep pictures without casts: as colourful as the photo, of the same mean colour": (
+        "deep pictures without casts: as colorful as the photo, of the same mean color": (
             _listed(deep), "casts",
         ),
         "a step of EfficientNet-Lite0 twice as fast as layer by layer": (_listed(fused), "steps"),

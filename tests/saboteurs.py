@@ -64,7 +64,7 @@ def noise(patch: Patch) -> None:
 
 
 def blank(patch: Patch) -> None:
-    """Every image is grey."""
+    """Every image is gray."""
     searched(patch, lambda result: torch.full_like(result.images, 0.5))
 
 

@@ -215,7 +215,7 @@ def test_a_unit_is_maximized(channels: int) -> None:
             model=net(channels),
             layer="3",
             channels=2,
-            objective="maximise",
+            objective="maximize",
             steps=steps,
             seeds=1,
             **many,
@@ -250,9 +250,9 @@ def test_a_preset_leaves_colors_out_where_there_are_none() -> None:
         preset("default", iw.representation(net(c), "3", mean=0.5, std=0.25, size=(16, 16)))
         for c in (1, 3)
     )
-    assert (one.tv_chroma, one.centre) == (0, None)
+    assert (one.tv_chroma, one.center) == (0, None)
     assert three.tv_chroma > 0
-    assert three.centre is not None
+    assert three.center is not None
 
 
 def test_smoothing_goes_by_the_numbers_that_the_layer_keeps_of_each_of_the_images() -> None:
@@ -272,7 +272,7 @@ def test_smoothing_goes_by_the_numbers_that_the_layer_keeps_of_each_of_the_image
     ("wish", "words"),
     [
         ({"tv_chroma": 2.0}, "tv_chroma 2 is the variation of colors"),
-        ({"centre": (0.5, 0.5, 0.5)}, "has length 3"),
+        ({"center": (0.5, 0.5, 0.5)}, "has length 3"),
         ({"parametrization": Fourier(decorrelated=True), "optimizer": "adam"}, "decorrelates"),
         ({"optimizer": MultiscaleAdam(decorrelated=True)}, "decorrelates"),
     ],
@@ -288,9 +288,9 @@ def test_an_explicit_wish_for_colors_is_refused_where_there_are_none(
     assert prepare(image(3), net(3), "1", **many, **wish).representation.channels == 3
 
 
-def test_centre_may_have_a_number_for_each_channel() -> None:
-    result = inverted(4, centre=(0.1, 0.2, 0.3, 0.4), steps=1)
-    assert result.settings.centre == (0.1, 0.2, 0.3, 0.4)
+def test_center_may_have_a_number_for_each_channel() -> None:
+    result = inverted(4, center=(0.1, 0.2, 0.3, 0.4), steps=1)
+    assert result.settings.center == (0.1, 0.2, 0.3, 0.4)
 
 
 def test_channels_by_color_are_refused_where_images_have_none() -> None:

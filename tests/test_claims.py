@@ -112,15 +112,15 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
         "fields[-1].side > 2 * fields[0].side": (one_pixel,),
     },
     "06": {
-        "colourful[0] < 0.85 * min(off)": (no_channels, noise, photo_itself),
+        "colorful[0] < 0.85 * min(off)": (no_channels, noise, photo_itself),
         "other[0] > 5 * usual and other[0] > max(off)": (no_channels, noise, photo_itself),
-        "0.7 < colourful[1] < min(edges) - 0.02": (no_channels, noise, photo_itself),
+        "0.7 < colorful[1] < min(edges) - 0.02": (no_channels, noise, photo_itself),
         "other[1] > sorted(edges)[5]": (no_channels, photo_itself),
     },
     "07": {
         "kept['gradient'] > kept['decompose'] + 0.1": (no_layer, noise, photo_itself),
         "min(lost) > 0.08 and max(lost) < 0.3": (no_layer, noise, photo_itself),
-        "results[0].scored_on == 'whole image, grey values'": (colored,),
+        "results[0].scored_on == 'whole image, gray values'": (colored,),
         "0.3 * hog < hogb < 0.8 * hog and dsift < 0.8 * hog": (no_model, noise, photo_itself),
         "min(ratios) > 0.1 and max(ratios) < 1": (noise, other_photo, photo_itself),
     },
@@ -132,7 +132,7 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
         ),
         "min(errors) > 0.02 and max(errors) < 0.35": (noise, other_photo, photo_itself),
         "max(off[0]) < 0.75 * min(off[1])": (no_weights, noise, photo_itself),
-        "0.1 * colour(plain) < colour(grey) < 0.7 * colour(plain)": (no_parts, photo_itself, blank),
+        "0.1 * color(plain) < color(gray) < 0.7 * color(plain)": (no_parts, photo_itself, blank),
         "float(falls.max()) < 0.1 and max(texture.psnr) < min(plain.psnr) - 3": (
             no_parts, photo_itself, noise,
         ),

@@ -137,7 +137,7 @@ def test_every_kind_of_picture(shell: Shell, tmp_path: Path, ending: str) -> Non
             assert animation.n_frames == 3
 
 
-def test_maximise_and_caricature(shell: Shell, tmp_path: Path) -> None:
+def test_maximize_and_caricature(shell: Shell, tmp_path: Path) -> None:
     options = [o for o in QUICK if o not in ("--layer", "features.1")]
     code, out, err = shell(
         "invert",
@@ -147,7 +147,7 @@ def test_maximise_and_caricature(shell: Shell, tmp_path: Path) -> None:
         "--channels",
         "3",
         "--objective",
-        "maximise",
+        "maximize",
         "--json",
     )
     assert code == 0, err
@@ -299,8 +299,8 @@ def test_bad_targets(shell: Shell, tmp_path: Path, code: torch.Tensor) -> None:
     assert not (tmp_path / "ran").exists()
     asked = ("--target", path, *QUICK)
     refused(shell, "invert", "coffee", *asked, words=("photo 'coffee' beside a target",))
-    unit = ("--target", path, *QUICK[:4], "--channels", "3", "--objective", "maximise")
-    refused(shell, "invert", *unit, words=("maximise beside a target", "leave one of them out"))
+    unit = ("--target", path, *QUICK[:4], "--channels", "3", "--objective", "maximize")
+    refused(shell, "invert", *unit, words=("maximize beside a target", "leave one of them out"))
     refused(shell, "invert", *asked, "--size", "64", words=("(64, 19, 19)", "(64, 31, 31)", "size"))
     refused(shell, "invert", *asked, "--save", path, words=("is the target that is read",))
     assert np.array_equal(np.load(path), values)
@@ -358,10 +358,10 @@ def bad(*changes: object) -> tuple[object, ...]:
         (bad("--steps", "0"), ("steps", "0", "at least 1")),
         (bad("--steps", "many"), ("--steps", "many")),
         (bad("--preset", "mine"), ("'mine'", "default, cvpr2015, ijcv2016")),
-        (bad("--objective", "paint"), ("'paint'", "inversion, maximise, caricature")),
-        (("invert", *QUICK, "--objective", "maximise"), ("which channel", "channels=12")),
-        (("invert", *QUICK, "--objective", "maximise", "--channels", "0:3"), ("3 are selected",)),
-        (("invert", *QUICK, "--objective", "maximise", "--channels", "999"), ("999", "0 … 63")),
+        (bad("--objective", "paint"), ("'paint'", "inversion, maximize, caricature")),
+        (("invert", *QUICK, "--objective", "maximize"), ("which channel", "channels=12")),
+        (("invert", *QUICK, "--objective", "maximize", "--channels", "0:3"), ("3 are selected",)),
+        (("invert", *QUICK, "--objective", "maximize", "--channels", "999"), ("999", "0 … 63")),
         (bad("--device", "tpu"), ("'tpu'", "auto, cpu, cuda, mps")),
         (bad("--precision", "half"), ("'half'", "auto, float32, bfloat16")),
         (

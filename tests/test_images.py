@@ -40,7 +40,7 @@ def file_of(picture: Image.Image, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def test_every_bundled_photo_reads_and_has_its_source_and_licence() -> None:
+def test_every_bundled_photo_reads_and_has_its_source_and_license() -> None:
     text = (Path(images.__file__).parent / "photos" / "README.md").read_text()
     assert len(photos()) >= 4
     for name in photos():
@@ -75,9 +75,9 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:
     assert float((small - resize(as_unit(whole), (48, 64))).abs().max()) < 0.03
 
 
-def test_grey_and_palette_pictures_become_colour() -> None:
-    grey = Image.fromarray(PIXELS[..., 0])
-    read = read_photo(grey)
+def test_gray_and_palette_pictures_become_color() -> None:
+    gray = Image.fromarray(PIXELS[..., 0])
+    read = read_photo(gray)
     assert read.shape == (3, 12, 17)
     torch.testing.assert_close(read[1], torch.from_numpy(PIXELS[..., 0]) / 255)
     palette = Image.fromarray(PIXELS).quantize(16)
@@ -99,7 +99,7 @@ def test_transparent_pixels_lie_over_white() -> None:
     torch.testing.assert_close(as_floats, read)
 
 
-def test_sixteen_bit_greys_keep_their_depth() -> None:
+def test_sixteen_bit_grays_keep_their_depth() -> None:
     deep = np.arange(0, 65536, 65536 // 64, dtype=np.uint16).reshape(8, 8)
     read = read_photo(file_of(Image.fromarray(deep), "PNG"))
     torch.testing.assert_close(read[0], torch.from_numpy(deep.astype(np.float32)) / 65535)
@@ -130,9 +130,9 @@ def test_arrays_and_tensors() -> None:
 
 
 def test_float_files_and_read_only_arrays(tmp_path: Path) -> None:
-    grey = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
-    Image.fromarray(grey).save(tmp_path / "float.tiff")
-    torch.testing.assert_close(read_photo(tmp_path / "float.tiff")[1], torch.from_numpy(grey))
+    gray = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    Image.fromarray(gray).save(tmp_path / "float.tiff")
+    torch.testing.assert_close(read_photo(tmp_path / "float.tiff")[1], torch.from_numpy(gray))
     fixed = PIXELS.copy()
     fixed.flags.writeable = False
     torch.testing.assert_close(read_photo(fixed), as_unit(PIXELS))
@@ -160,7 +160,7 @@ def test_tiny_and_non_square_sizes() -> None:
 
 def test_crop_keeps_proportions_and_stretch_keeps_everything() -> None:
     image = torch.zeros(3, 20, 40)
-    image[:, :, :10] = 1  # only what a centre crop leaves out
+    image[:, :, :10] = 1  # only what a center crop leaves out
     assert float(read_photo(image, size=10).max()) < 0.2
     assert float(read_photo(image, size=10, fit="stretch").max()) > 0.9
     with pytest.raises(BadSettingError, match=r"'crop'.*'stretch'"):
@@ -168,7 +168,7 @@ def test_crop_keeps_proportions_and_stretch_keeps_everything() -> None:
 
 
 @pytest.mark.parametrize("size", [(20, 40), (40, 20), (30, 30), (12, 90)])
-def test_a_crop_is_the_largest_centre_of_the_wanted_proportions(size: tuple[int, int]) -> None:
+def test_a_crop_is_the_largest_center_of_the_wanted_proportions(size: tuple[int, int]) -> None:
     """A picture of its own coordinates says which part of it was taken, and how it was scaled."""
     rows = torch.linspace(0, 1, 120)[:, None].expand(120, 160)
     columns = torch.linspace(0, 1, 160)[None].expand(120, 160)

@@ -11,7 +11,7 @@ from invwidgets.energy.objectives import OBJECTIVES
 from invwidgets.errors import SelectionError, UnknownNameError
 from invwidgets.inversion.metrics import relative_error
 from invwidgets.selection import Selection
-from tests.reference.slow_priors import slow_caricature, slow_inversion, slow_maximise
+from tests.reference.slow_priors import slow_caricature, slow_inversion, slow_maximize
 
 SELECTIONS = (
     Selection(),
@@ -40,11 +40,11 @@ def test_inversion_equals_the_loop(selection: Selection) -> None:
 
 
 @pytest.mark.parametrize("selection", SELECTIONS, ids=lambda s: s.describe() or "all")
-def test_maximise_and_caricature_equal_the_loops(selection: Selection) -> None:
+def test_maximize_and_caricature_equal_the_loops(selection: Selection) -> None:
     target, given = features(1, 0), features(3, 1)
     mask = selection.mask((5, 4, 4)).numpy()
-    expected = [slow_maximise(f.numpy(), 2.5, mask) for f in given]
-    energy = bind("maximise", torch.tensor([2.5]), selection)(given)
+    expected = [slow_maximize(f.numpy(), 2.5, mask) for f in given]
+    energy = bind("maximize", torch.tensor([2.5]), selection)(given)
     np.testing.assert_allclose(energy, expected, rtol=1e-7)
     expected = [slow_caricature(f.numpy(), target[0].numpy(), mask) for f in given]
     caricature = bind("caricature", target, selection)
@@ -56,7 +56,7 @@ def test_maximise_and_caricature_equal_the_loops(selection: Selection) -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("selection", [SELECTIONS[0], SELECTIONS[3]], ids=["all", "some"])
 def test_gradients(name: str, selection: Selection) -> None:
-    target = torch.tensor([1.7], dtype=torch.float64) if name == "maximise" else features(1, 0)
+    target = torch.tensor([1.7], dtype=torch.float64) if name == "maximize" else features(1, 0)
     objective = bind(name, target, selection)
     given = features(2, 1).requires_grad_(True)
     assert torch.autograd.gradcheck(objective, (given,))
@@ -81,5 +81,5 @@ def test_nothing_to_do_is_refused() -> None:
         bind("caricature", -torch.ones(1, 2, 2, 2), Selection())
     with pytest.raises(SelectionError):
         bind("inversion", torch.full((1, 2, 2, 2), torch.nan), Selection())
-    with pytest.raises(UnknownNameError, match=r"'minimise'.*'maximise'"):
-        bind("minimise", torch.ones(1, 2, 2, 2), Selection())
+    with pytest.raises(UnknownNameError, match=r"'minimize'.*'maximize'"):
+        bind("minimize", torch.ones(1, 2, 2, 2), Selection())

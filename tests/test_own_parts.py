@@ -54,14 +54,14 @@ def test_a_texture_is_found() -> None:
     result.curves()
 
 
-def test_a_prior_on_colour_takes_colour_away() -> None:
+def test_a_prior_on_color_takes_color_away() -> None:
     result = example("prior")["result"]
     plain = iw.invert("coffee", **{key: SMALL[key] for key in ("size", "seeds")}, layer="blocks.1")
 
-    def colour(images: Tensor) -> float:
+    def color(images: Tensor) -> float:
         return float((images - images.mean(1, keepdim=True)).abs().mean())
 
-    assert colour(result.images) < 0.7 * colour(plain.images)
+    assert color(result.images) < 0.7 * color(plain.images)
     assert "Gray" in result.energies
 
 
@@ -131,22 +131,22 @@ def test_an_instance_is_its_name() -> None:
     assert torch.equal(named.images, given.images)
 
 
-class Grey(iw.Prior):
+class Gray(iw.Prior):
     def energy(self, z: Tensor) -> Tensor:
         return (z - z.mean(1, keepdim=True)).square().flatten(1).mean(1) / 80**2
 
 
 def test_a_run_with_an_own_part_is_never_another_run(tmp_path: Path) -> None:
-    result = iw.invert("coffee", **SMALL, steps=2, priors=[Grey(0.5)])
-    assert result.settings.priors == (Grey(0.5),)
+    result = iw.invert("coffee", **SMALL, steps=2, priors=[Gray(0.5)])
+    assert result.settings.priors == (Gray(0.5),)
     result.save(tmp_path / "own")
     loaded = iw.Reconstruction.load(tmp_path / "own")
-    assert str(loaded.settings.priors[0]) == "Grey(weight=0.5)"
+    assert str(loaded.settings.priors[0]) == "Gray(weight=0.5)"
     assert loaded.energies.keys() == result.energies.keys()
-    with pytest.raises(BadSettingError, match=r"Grey\(weight=0.5\).*give it again"):
+    with pytest.raises(BadSettingError, match=r"Gray\(weight=0.5\).*give it again"):
         iw.invert("coffee", **SMALL, settings=loaded.settings)
-    assert "Grey(weight=0.5)" in code_for(result)
-    assert "Grey(weight=0.5)" in code_for(loaded)
+    assert "Gray(weight=0.5)" in code_for(result)
+    assert "Gray(weight=0.5)" in code_for(loaded)
 
 
 def test_a_saved_objective_still_shows_its_result(tmp_path: Path) -> None:
@@ -171,9 +171,9 @@ def wrong(base: Any, **methods: Any) -> Any:
 HALF = {"parameters": lambda self, z: z, "image": lambda self, p: p[..., ::2]}
 BAD = {
     "no class of ours": ({"objective": object()}, UnknownNameError, "iw.Objective.*energy"),
-    "a class": ({"objective": Grey}, UnknownNameError, "iw.Objective"),
-    "a prior's class": ({"priors": Grey}, BadSettingError, "iw.Prior"),
-    "a name taken": ({"priors": [Grey(), Grey()]}, BadSettingError, "'Grey' already"),
+    "a class": ({"objective": Gray}, UnknownNameError, "iw.Objective"),
+    "a prior's class": ({"priors": Gray}, BadSettingError, "iw.Prior"),
+    "a name taken": ({"priors": [Gray(), Gray()]}, BadSettingError, "'Gray' already"),
     "a number": ({"optimizer": 3}, UnknownNameError, "iw.Optimizer.*update"),
     "no such basis": ({"parametrization": "fouriér"}, UnknownNameError, "'fourier'"),
     "pyramid": ({"parametrization": "fourier", "optimizer": "multiscale-adam"}, BadSettingError,

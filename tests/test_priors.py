@@ -102,17 +102,17 @@ def test_alpha_norm_gradient(alpha: float, kind: str) -> None:
 
 
 @pytest.mark.parametrize("beta", [2.0, 1.5])
-def test_the_colours_variation_is_added(beta: float) -> None:
+def test_the_colors_variation_is_added(beta: float) -> None:
     z = iterate()
-    grey = z.mean(1, keepdim=True)
-    plain, colors = ([slow_tv(seed.numpy(), beta) for seed in part] for part in (z, z - grey))
+    gray = z.mean(1, keepdim=True)
+    plain, colors = ([slow_tv(seed.numpy(), beta) for seed in part] for part in (z, z - gray))
     colored = partial(total_variation, beta=beta, chroma=4.0)
     np.testing.assert_allclose(colored(z), np.add(plain, np.multiply(4, colors)), rtol=1e-9)
     slope = differences(colored, z)
     torch.testing.assert_close(gradient_of(colored, z), slope, rtol=1e-5, atol=1e-8)
-    flat = grey.expand(-1, 3, -1, -1)
+    flat = gray.expand(-1, 3, -1, -1)
     torch.testing.assert_close(colored(flat), total_variation(flat, beta))
-    assert colored(grey).equal(total_variation(grey, beta))
+    assert colored(gray).equal(total_variation(gray, beta))
 
 
 def test_gradients_are_weighted_and_added() -> None:

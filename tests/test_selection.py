@@ -11,7 +11,7 @@ from torch import nn
 from invwidgets.errors import SelectionError
 from invwidgets.selection import (
     Selection,
-    centre_region,
+    center_region,
     colorfulness,
     luminance,
     parse_region,
@@ -70,8 +70,8 @@ def test_regions() -> None:
     assert parse_region("3:8, 2:4") == (3, 8, 2, 4)
     assert parse_region(None) is None
     assert select(PHI, (1, 3, 0, 14)).region == (1, 3, 0, 14)
-    assert centre_region(PHI.layer_info(), 5) == (3, 8, 4, 9)
-    assert centre_region(PHI.layer_info(), 99) == (0, 12, 0, 14)
+    assert center_region(PHI.layer_info(), 5) == (3, 8, 4, 9)
+    assert center_region(PHI.layer_info(), 99) == (0, 12, 0, 14)
     assert select(PHI, "0:20,0:20", size=(48, 56)).region == (0, 20, 0, 20)
 
 
@@ -97,16 +97,16 @@ def test_a_vector_has_channels_but_no_regions() -> None:
     with pytest.raises(SelectionError, match="vector of 5 features"):
         select(vector, "0:1,0:1")
     with pytest.raises(SelectionError, match="no cells"):
-        centre_region(vector.layer_info())
+        center_region(vector.layer_info())
 
 
 @pytest.mark.claim(saboteurs=[kept_colors])
-def test_colourful_channels_are_those_that_need_colour() -> None:
+def test_colorful_channels_are_those_that_need_color() -> None:
     conv = nn.Conv2d(3, 4, 1, bias=False)
     with torch.no_grad():
         conv.weight.zero_()
         conv.weight[0, :, 0, 0] = torch.tensor([0.299, 0.587, 0.114])  # brightness alone
-        conv.weight[1, :, 0, 0] = torch.tensor([1.0, -1.0, 0.0])  # colour alone
+        conv.weight[1, :, 0, 0] = torch.tensor([1.0, -1.0, 0.0])  # color alone
         conv.weight[2, :, 0, 0] = torch.tensor([1.0, 0.0, 0.0])
         conv.weight[3, :, 0, 0] = torch.tensor([0.4, 0.5, 0.1])
     own = phi("0", nn.Sequential(conv))
@@ -118,9 +118,9 @@ def test_colourful_channels_are_those_that_need_colour() -> None:
     assert select(own, channels="color:top/4").channels == (1,)
 
 
-def test_luminance_keeps_brightness_and_has_no_colour() -> None:
-    grey = luminance(torch.tensor([1.0, 0.5, 0.0]).reshape(3, 1, 1))
-    assert grey.flatten().tolist() == pytest.approx([0.299 + 0.2935] * 3)
+def test_luminance_keeps_brightness_and_has_no_color() -> None:
+    gray = luminance(torch.tensor([1.0, 0.5, 0.0]).reshape(3, 1, 1))
+    assert gray.flatten().tolist() == pytest.approx([0.299 + 0.2935] * 3)
 
 
 def test_in_words() -> None:

@@ -122,8 +122,8 @@ def test_two_files_at_one_place(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["coffee", *QUICK, "--beta", "1000"], "beta 1000"),
         (["coffee", *QUICK, "--seeds=-1"], "-1 seeds"),
         (["coffee", *QUICK, "--size", "16384"], "at most|between"),
-        (["coffee", "--channels", "1", "--objective", "maximise"], "takes no photo"),
-        (["--channels", "²", "--objective", "maximise"], "channels '²'"),
+        (["coffee", "--channels", "1", "--objective", "maximize"], "takes no photo"),
+        (["--channels", "²", "--objective", "maximize"], "channels '²'"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -1,4 +1,4 @@
-"""Analyses of results and representations: paths between seeds, moved parts, fields, errors."""
+"""Analyzes of results and representations: paths between seeds, moved parts, fields, errors."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ HEEDED = 1 - 0.9545  # of the largest weight, as in the source
 class EffectiveField:
     """``weight`` (H, W): how much each pixel moves the cells, 1 for the one that moves them most.
 
-    It is the root mean square, over photos, colours and channels, of the derivatives of the cells'
+    It is the root mean square, over photos, colors and channels, of the derivatives of the cells'
     features by the pixel. ``box`` is what they can see at most, clipped to the image.
     """
 

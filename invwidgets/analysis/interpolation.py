@@ -49,7 +49,7 @@ class Interpolation:
 
     @property
     def strides(self) -> tuple[float, ...]:
-        """Between neighbours of ``images``, the root mean square difference of their pixels."""
+        """Between neighbors of ``images``, the root mean square difference of their pixels."""
         return to_floats(self.images.diff(dim=0).square().flatten(1).mean(1).sqrt())
 
 

@@ -4,7 +4,7 @@
 >>> found.displacement, found.reuse, found.shuffled
 (0.39, 0.6, 0.51)
 
-A patch is a square of cells of an early layer, which knows edges and colours and where they are. A
+A patch is a square of cells of an early layer, which knows edges and colors and where they are. A
 layer that keeps places has each patch match the photo's at the same place, once. A layer that knows
 parts but not their places has them elsewhere (``displacement``), and some of them several times
 (``reuse``). The measure cannot tell a moved part from one that is merely unlike: read it beside
@@ -115,7 +115,7 @@ def recomposition(
 
     Notes
     -----
-    Features are standardised channel by channel over the photo, patches compared by their cosine.
+    Features are standardized channel by channel over the photo, patches compared by their cosine.
     Displacement and reuse are sensible as far as ``similarity`` is above ``elsewhere``.
 
     References

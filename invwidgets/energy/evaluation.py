@@ -1,6 +1,6 @@
 """The energy of all seeds and its gradient, a micro-batch at a time.
 
-    >>> evaluate = Evaluation(representation, energy, centre, (224, 224), micro_batch=2)
+    >>> evaluate = Evaluation(representation, energy, center, (224, 224), micro_batch=2)
     >>> energies = evaluate(z, gradient, [(TotalVariation(), 0.02)], 1.0, shifts)
 
 Only the network and the objective go through autograd, and only over the pixels that they see; our
@@ -30,7 +30,7 @@ from .waking import Waking
 class Evaluation:
     """What a run evaluates at every step.
 
-    ``energy`` is the objective's, (S,) of features. ``centre`` (C,) is the colour where z is zero;
+    ``energy`` is the objective's, (S,) of features. ``center`` (C,) is the color where z is zero;
     ``size`` (height, width) is the images';
     ``box`` what of them to compute, all by default; ``micro_batch`` how many seeds at once (None:
     all); ``cancelled`` is asked before each micro-batch; ``workers`` run them side by side.
@@ -38,7 +38,7 @@ class Evaluation:
 
     representation: Representation | Waking
     energy: Callable[[Tensor], Tensor]
-    centre: Tensor
+    center: Tensor
     size: tuple[int, int]
     box: Box | None = None
     micro_batch: int | None = None
@@ -88,11 +88,11 @@ class Evaluation:
         self, z: Tensor, gradient: Tensor, shifts: Tensor, bf16: bool, weight: float
     ) -> Tensor:
         seen, moved = self._seen(z, shifts), self._seen(gradient, shifts)
-        centre = self.centre[:, None, None]
-        shape = (len(z), len(self.centre), *seen[0].shape[-2:])
+        center = self.center[:, None, None]
+        shape = (len(z), len(self.center), *seen[0].shape[-2:])
         images = z.new_empty(shape)
         for image, pixels in zip(images, seen, strict=True):
-            torch.add(centre, pixels, alpha=1 / 255, out=image)
+            torch.add(center, pixels, alpha=1 / 255, out=image)
         with torch.enable_grad():
             images.requires_grad_(True)
             with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
@@ -102,7 +102,7 @@ class Evaluation:
                 raise no_gradient(phi.representation if isinstance(phi, Waking) else phi)
             energy = self.energy(features.float())
             (image_gradient,) = torch.autograd.grad(energy.sum(), images)
-        if z.shape[1] < len(centre):  # a grey search: the three colours move as one
+        if z.shape[1] < len(center):  # a gray search: the three colors move as one
             image_gradient = image_gradient.sum(1, keepdim=True)
         for pixels, change in zip(moved, image_gradient, strict=True):
             pixels.add_(change, alpha=weight / 255)

@@ -1,6 +1,6 @@
 """What is asked of the features: one energy per seed, dimensionless, to be made small.
 
-Three of IJCV16 (section 2): inversion, activation maximisation and caricature. The engine
+Three of IJCV16 (section 2): inversion, activation maximization and caricature. The engine
 multiplies them by the data weight C and adds the priors. An own one says its energy:
 
     >>> class Texture(Objective):  # the features' correlations, wherever they are
@@ -139,7 +139,7 @@ class Objective(Part):
 
 
 class Inversion(Objective):
-    """‖M∘(Φ − Φ₀)‖² / ‖M∘Φ₀‖², the normalised euclidean distance (CVPR15, equation 2).
+    """‖M∘(Φ − Φ₀)‖² / ‖M∘Φ₀‖², the normalized euclidean distance (CVPR15, equation 2).
 
     >>> objective = Inversion()
     >>> objective.energy(torch.zeros(2, 8, 4, 4), objective.prepare(torch.ones(1, 8, 4, 4)))
@@ -195,14 +195,14 @@ class _Response(Objective):
         return f"response ×{score:.2f}"
 
 
-class Maximise(_Response):
+class Maximize(_Response):
     """−⟨M, Φ⟩ / (|M|·Z): the mean response of the selected cells of a unit, by its largest.
 
     Z, the target, is the unit's largest response over some photos, as a tensor of one number.
-    Source: IJCV16, section 2.2 (activation maximisation).
+    Source: IJCV16, section 2.2 (activation maximization).
     """
 
-    name = "maximise"
+    name = "maximize"
     about = "Find images that excite one channel most. No photo is needed."
     needs_photo = False
     needs_unit = True
@@ -299,7 +299,7 @@ class Caricature(_Response):
 
 
 OBJECTIVES: Mapping[str, type[Objective]] = {
-    kind.name: kind for kind in (Inversion, Maximise, Caricature)
+    kind.name: kind for kind in (Inversion, Maximize, Caricature)
 }
 
 

@@ -1,11 +1,11 @@
 """The natural image prior: α-norm, total variation V^β, the bound, the jitter; and one's own.
 
-All act on the iterate z = 255·(x − centre), (S, C, H, W), and give one number per seed. Ours
-are normalised as in IJCV16 (per pixel, by the image range), so that a weight means the same at
+All act on the iterate z = 255·(x − center), (S, C, H, W), and give one number per seed. Ours
+are normalized as in IJCV16 (per pixel, by the image range), so that a weight means the same at
 every image size, and give energy and gradient in one pass, without autograd. An own one says its
 energy, and autograd does the rest:
 
-    >>> class Gray(Prior):  # colours keep near their pixel's mean
+    >>> class Gray(Prior):  # colors keep near their pixel's mean
     ...     def energy(self, z):
     ...         return (z - z.mean(1, keepdim=True)).square().flatten(1).mean(1) / 80**2
     >>> invert("coffee", layer="blocks.5", priors=[Gray(weight=0.1)])
@@ -31,14 +31,14 @@ TV_FLOOR = 1e-5  # gradient norms below it count as it in V^β's gradient, which
 class Prior(Part):
     """A term of the energy that knows only the image; derive from it to write another.
 
-    >>> class Gray(Prior):  # colours keep near their pixel's mean
+    >>> class Gray(Prior):  # colors keep near their pixel's mean
     ...     def energy(self, z):
     ...         return (z - z.mean(1, keepdim=True)).square().flatten(1).mean(1) / 80**2
     >>> invert("coffee", layer="blocks.5", priors=[Gray(weight=0.1)])
 
     ``energy`` must be written; its gradient comes from autograd, unless ``add_gradient`` has a
-    closed form. z are iterates (S, C, H, W), in 0-255 units from the run's centre, with one
-    channel where Φ sees only grey values.
+    closed form. z are iterates (S, C, H, W), in 0-255 units from the run's center, with one
+    channel where Φ sees only gray values.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Prior(Part):
 
     @abstractmethod
     def energy(self, z: Tensor) -> Tensor:
-        """(S,), differentiable, of iterates z (S, C, H, W), in 0-255 units from the centre."""
+        """(S,), differentiable, of iterates z (S, C, H, W), in 0-255 units from the center."""
 
     def add_gradient(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:
         """The energy (S,), without a gradient; weight · ∂R/∂z is added to ``gradient`` in place.
@@ -166,8 +166,8 @@ def alpha_norm(
     >>> alpha_norm(torch.full((1, 3, 2, 2), 80 / 3**0.5))
     tensor([1.0000])
 
-    ``kind="pixel"`` takes the norm of a pixel's three colours, Σ ‖z(u,v)‖^α / (H·W·B^α)
-    (IJCV16, section 3.1); ``"element"`` every colour by itself, Σ |z|^α / (H·W·B^α) (CVPR15,
+    ``kind="pixel"`` takes the norm of a pixel's three colors, Σ ‖z(u,v)‖^α / (H·W·B^α)
+    (IJCV16, section 3.1); ``"element"`` every color by itself, Σ |z|^α / (H·W·B^α) (CVPR15,
     section 3, up to its weight).
     """
     step = weight * alpha / (_pixels(z) * IMAGE_RANGE**2)
@@ -191,7 +191,7 @@ def total_variation(
     weight: float = 1.0,
     chroma: float = 0.0,
 ) -> Tensor:
-    """R_{V^β}, (S,): the gradients' norms to the power β, colour by colour.
+    """R_{V^β}, (S,): the gradients' norms to the power β, color by color.
 
     >>> total_variation(torch.zeros(1, 3, 8, 8), beta=1.0)
     tensor([0.])
@@ -200,8 +200,8 @@ def total_variation(
     difference beyond the border is zero. β is a real number of at least 1; for β < 2 the
     gradient floors the norm at ``TV_FLOOR``. Source: CVPR15, section 3; IJCV16, section 3.2.
 
-    ``chroma`` adds so many times the same of what is not grey, z less the mean of each pixel's
-    colours: photos' colours change slower from place to place than their brightness.
+    ``chroma`` adds so many times the same of what is not gray, z less the mean of each pixel's
+    colors: photos' colors change slower from place to place than their brightness.
     """
     if chroma and z.shape[1] > 1:
         return _colored_variation(z, beta, gradient, weight, chroma)
@@ -231,15 +231,15 @@ def total_variation(
 def _colored_variation(
     z: Tensor, beta: float, gradient: Tensor | None, weight: float, chroma: float
 ) -> Tensor:
-    grey = z.mean(1, keepdim=True)
-    if beta == 2:  # the squares of grey and of what is not grey add up to those of z
-        more = None if gradient is None else torch.zeros_like(grey)
+    gray = z.mean(1, keepdim=True)
+    if beta == 2:  # the squares of gray and of what is not gray add up to those of z
+        more = None if gradient is None else torch.zeros_like(gray)
         energy = (1 + chroma) * total_variation(z, 2.0, gradient, (1 + chroma) * weight)
-        energy -= z.shape[1] * chroma * total_variation(grey, 2.0, more, -chroma * weight)
+        energy -= z.shape[1] * chroma * total_variation(gray, 2.0, more, -chroma * weight)
     else:
         more = None if gradient is None else torch.zeros_like(z)
         energy = total_variation(z, beta, gradient, weight)
-        energy += chroma * total_variation(z - grey, beta, more, chroma * weight)
+        energy += chroma * total_variation(z - gray, beta, more, chroma * weight)
         more = None if more is None else more - more.mean(1, keepdim=True)
     if gradient is not None and more is not None:
         gradient.add_(more)

@@ -24,7 +24,7 @@ COLORS = ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a figure: its ground, text, fainter text, what is chosen, empty places, the
+    """The colors of a figure: its ground, text, fainter text, what is chosen, empty places, the
     best image's frame, and the frame of what a region sees."""
 
     face: str

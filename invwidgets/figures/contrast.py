@@ -2,8 +2,8 @@
 
 >>> show_image(axes, as_shown(result, 0))
 
-A histogram of normalised gradients does not know how bright or how contrasty a photo was, so a
-search ends in a veiled picture whose grey values mean nothing. The authors' code stretches every
+A histogram of normalized gradients does not know how bright or how contrasty a photo was, so a
+search ends in a veiled picture whose gray values mean nothing. The authors' code stretches every
 picture it saves, from its least to its largest value; so do we, but a picture's own 0.5 and 99.5
 percentiles become black and white, for a single pixel must not decide. Numbers (errors, PSNR, SSIM)
 and saved results are of the images as they came out of the search.

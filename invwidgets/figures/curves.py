@@ -13,7 +13,7 @@ from ..inversion.result import Reconstruction
 from .canvas import COLORS, LIGHT, Theme, new_figure, set_title
 from .gallery import note_of, title_of
 
-_NAMES = {"data": "match with the photo (data)", "alpha": r"strength of colours ($R_\alpha$)",
+_NAMES = {"data": "match with the photo (data)", "alpha": r"strength of colors ($R_\alpha$)",
           "tv": r"roughness ($R_{V^\beta}$)", "total": "weighted sum"}  # fmt: skip
 
 

@@ -252,7 +252,7 @@ def seed_caption(
 
 
 def heat(spread: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Standard deviations (H, W) as colours (H, W, 3), dark to bright, on the scale ``SPREAD``."""
+    """Standard deviations (H, W) as colors (H, W, 3), dark to bright, on the scale ``SPREAD``."""
     black, white = SPREAD
     values = np.log(np.maximum(spread, black) / black) / math.log(white / black)
     index = np.clip(np.round(values * 255), 0, 255).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""The canvas a search moves: iterates 255 · (x − centre), with a margin to shift the image in.
+"""The canvas a search moves: iterates 255 · (x − center), with a margin to shift the image in.
 
->>> z = start_canvas(representation, settings, (224, 224), photo, centre)
->>> raw_images(z, (224, 224), centre).shape
+>>> z = start_canvas(representation, settings, (224, 224), photo, center)
+>>> raw_images(z, (224, 224), center).shape
 torch.Size([4, 3, 224, 224])
 """
 
@@ -17,16 +17,16 @@ from ..search.starts import start_images
 from .settings import InversionSettings
 
 
-def raw_images(iterate: Tensor, size: tuple[int, int], centre: Tensor) -> Tensor:
-    """The iterate's middle as images, not clipped: z / 255 + centre."""
+def raw_images(iterate: Tensor, size: tuple[int, int], center: Tensor) -> Tensor:
+    """The iterate's middle as images, not clipped: z / 255 + center."""
     top, left = ((c - s) // 2 for c, s in zip(iterate.shape[-2:], size, strict=True))
     middle = iterate[..., top : top + size[0], left : left + size[1]]
-    return middle / 255 + centre[:, None, None]
+    return middle / 255 + center[:, None, None]
 
 
-def to_iterate(images: Tensor, centre: Tensor) -> Tensor:
-    """Images in [0, 1] as iterates, 255 · (x − centre)."""
-    return 255 * (images - centre[:, None, None])
+def to_iterate(images: Tensor, center: Tensor) -> Tensor:
+    """Images in [0, 1] as iterates, 255 · (x − center)."""
+    return 255 * (images - center[:, None, None])
 
 
 def start_canvas(
@@ -34,26 +34,26 @@ def start_canvas(
     settings: InversionSettings,
     size: tuple[int, int],
     origin: Tensor | None,
-    centre: Tensor,
+    center: Tensor,
 ) -> Tensor:
-    """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only grey.
+    """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only gray.
 
     ``origin`` (C, H, W) is the image that the start ``photo`` begins at.
     """
     colors = 1 if representation.grayscale else representation.channels
     if origin is not None:
-        origin = to_iterate(grown(origin.to(centre)[None], settings.jitter), centre)
+        origin = to_iterate(grown(origin.to(center)[None], settings.jitter), center)
         if representation.grayscale:
             origin = luminance(origin)[:, :1]
     shape = (colors, size[0] + settings.jitter, size[1] + settings.jitter)
     z = start_images(settings.start, settings.seeds, shape, origin, settings.image_energy)
-    return z.to(centre.device)
+    return z.to(center.device)
 
 
-def centre_of(representation: Representation, settings: InversionSettings) -> Tensor:
-    """The colour (C,) where the iterate is zero."""
+def center_of(representation: Representation, settings: InversionSettings) -> Tensor:
+    """The color (C,) where the iterate is zero."""
     mean = representation.mean_color
-    return mean if settings.centre is None else torch.tensor(settings.centre).to(mean)
+    return mean if settings.center is None else torch.tensor(settings.center).to(mean)
 
 
 def random_shifts(generators: list[torch.Generator], jitter: int, margin: int) -> Tensor:
@@ -66,32 +66,32 @@ def random_shifts(generators: list[torch.Generator], jitter: int, margin: int) -
     )
 
 
-def bound_canvas(z: Tensor, limit: float | str | None, centre: Tensor) -> None:
-    """Keep iterates, in place, within the colours of a picture or the norm ``limit``."""
+def bound_canvas(z: Tensor, limit: float | str | None, center: Tensor) -> None:
+    """Keep iterates, in place, within the colors of a picture or the norm ``limit``."""
     if limit == "picture":
-        low = _black(z, centre)
+        low = _black(z, center)
         torch.maximum(z, low, out=z)
         torch.minimum(z, low + 255, out=z)
     elif limit is not None:
         project(z, float(limit))
 
 
-def free_gradient(gradient: Tensor, z: Tensor, limit: float | str | None, centre: Tensor) -> None:
-    """Zero, in place, the gradient that presses a colour against the end of its range.
+def free_gradient(gradient: Tensor, z: Tensor, limit: float | str | None, center: Tensor) -> None:
+    """Zero, in place, the gradient that presses a color against the end of its range.
 
-    A rule that moves colours along other axes than red, green and blue would answer it along those
+    A rule that moves colors along other axes than red, green and blue would answer it along those
     that are free, and climb: with few channels selected it did, up to white. Source: Bertsekas,
     *Projected Newton Methods*, SIAM J. Control Optim. 20 (1982): what rests on a bound is set apart
     before directions are mixed.
     """
     if limit == "picture":
-        low = _black(z, centre)
+        low = _black(z, center)
         pressed = ((z <= low) & (gradient > 0)) | ((z >= low + 255) & (gradient < 0))
         gradient.masked_fill_(pressed, 0)
 
 
-def _black(z: Tensor, centre: Tensor) -> Tensor:
-    return to_iterate(torch.zeros(len(centre), 1, 1, device=centre.device), centre)[: z.shape[1]]
+def _black(z: Tensor, center: Tensor) -> Tensor:
+    return to_iterate(torch.zeros(len(center), 1, 1, device=center.device), center)[: z.shape[1]]
 
 
 def grown(images: Tensor, margin: int) -> Tensor:

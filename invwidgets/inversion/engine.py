@@ -36,7 +36,7 @@ from ..swappable import chosen
 from ..torch_state import own_state
 from .canvas import (
     bound_canvas,
-    centre_of,
+    center_of,
     free_gradient,
     grown,
     random_shifts,
@@ -65,7 +65,7 @@ class Step:
         From 0.
     iterate : torch.Tensor
         The engine's own canvas after the update, (S, C, H + jitter, W + jitter) in 0-255 units from
-        ``centre``, valid until the next step.
+        ``center``, valid until the next step.
     energies : dict of str to torch.Tensor
         (S,) by term (``"data"``, ``"alpha"``, ``"tv"``, and priors of one's own; unweighted, of the
         iterate before the update) and ``"total"``, weighted.
@@ -77,8 +77,8 @@ class Step:
         The knobs that moved since the last step.
     size : (int, int)
         (height, width) of the images.
-    centre : torch.Tensor
-        (C,) in [0, 1], the colour of an iterate of zeros.
+    center : torch.Tensor
+        (C,) in [0, 1], the color of an iterate of zeros.
     """
 
     index: int
@@ -88,12 +88,12 @@ class Step:
     reverted: Tensor
     changes: tuple[tuple[str, Any], ...]
     size: tuple[int, int]
-    centre: Tensor
+    center: Tensor
 
     @property
     def images(self) -> Tensor:
         """The pictures (S, C, H, W) in [0, 1], clipped: a copy made when it is asked for."""
-        return raw_images(self.iterate, self.size, self.centre).clamp_(0, 1)
+        return raw_images(self.iterate, self.size, self.center).clamp_(0, 1)
 
 
 def run(
@@ -125,7 +125,7 @@ def run(
         Read once a step; may set any of ``KNOBS`` from its next step on, and is refused in words
         where it returns anything else. A jitter of None is the
         phases' own; one larger than the canvas has room for lets it grow by its border, and the
-        optimiser begin afresh.
+        optimizer begin afresh.
     size : (int, int), optional
         (height, width) of the images, the representation's own by default.
     origin : torch.Tensor, optional
@@ -176,12 +176,12 @@ def _search(
     cancelled: Callable[[], bool] | None,
     next_phase: NextPhase | None,
 ) -> Generator[Step, None, None]:
-    centre = centre_of(representation, settings)
+    center = center_of(representation, settings)
     basis = parametrization(settings.parametrization)
     evaluate = Evaluation(
         representation,
         bind(settings.objective, target, selection, None if window is None else window.selection),
-        centre,
+        center,
         size,
         None if window is None else window.box,
         settings.micro_batch,
@@ -203,7 +203,7 @@ def _search(
 
     may_sleep = objective_of(settings.objective).wakes_units
     margin = settings.jitter
-    z = start_canvas(representation, settings, size, origin, centre)
+    z = start_canvas(representation, settings, size, origin, center)
     parameters = parameters_of(basis, z)
     optimizer = begin(parameters)
     generators = jitter_generators(settings.seeds)
@@ -240,8 +240,8 @@ def _search(
                 energies = evaluate(z, gradient, priors, values["data_weight"], shifts, bf16)
                 if energies is None:
                     return
-        if selection.channels is not None:  # all of them leave no colour free to run off
-            free_gradient(gradient, z, values["bound"], centre)
+        if selection.channels is not None:  # all of them leave no color free to run off
+            free_gradient(gradient, z, values["bound"], center)
         step_gradient = basis.pull_back(parameters, gradient)
         total = energies["total"]
         diverged = ~(torch.isfinite(total) & torch.isfinite(step_gradient.flatten(1).sum(1)))
@@ -263,11 +263,11 @@ def _search(
             rate_factors = torch.where(left, 0.3 * rate_factors, rate_factors)
             optimizer.forget(left)
             z, diverged = image_of(basis, parameters), diverged | left
-        bound_canvas(z, values["bound"], centre)
+        bound_canvas(z, values["bound"], center)
         if not isinstance(basis, Pixels):
             parameters.copy_(parameters_of(basis, z))
         seconds = time.perf_counter() - began
-        yield Step(index, z, energies, seconds, diverged, changes, size, centre)
+        yield Step(index, z, energies, seconds, diverged, changes, size, center)
 
 
 def _seen(

@@ -38,7 +38,7 @@ def invert(
     Parameters
     ----------
     photo : str, path, bytes, PIL.Image.Image, numpy.ndarray or torch.Tensor, optional
-        Anything ``read_photo`` takes; not needed with a ``target``, nor to maximise a channel.
+        Anything ``read_photo`` takes; not needed with a ``target``, nor to maximize a channel.
     model : str, torch.nn.Module or Representation
         A name of ``list_models()``, ``"timm/NAME"``, a module of your own (with ``mean`` and
         ``std``), or what ``representation`` returns.
@@ -57,7 +57,7 @@ def invert(
     weights, mean, std, forward_kwargs
         As ``representation`` takes them.
     region, channels
-        What of the features to invert, as ``select`` takes them; all by default. To maximise, the
+        What of the features to invert, as ``select`` takes them; all by default. To maximize, the
         one channel, in the cell in the middle if no region is given.
     seeds : int or sequence of int
         How many random starts (seeds 0 …), or which.
@@ -70,7 +70,7 @@ def invert(
     preset : str
         Where all other settings come from: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
     objective : str, Objective or callable
-        ``"inversion"``, ``"maximise"``, ``"caricature"``, or one of your own, such as a function
+        ``"inversion"``, ``"maximize"``, ``"caricature"``, or one of your own, such as a function
         of the selected features (S, …) and the photo's (1, …) that gives one number for each seed;
         see ``Objective``.
     settings : InversionSettings, optional
@@ -93,7 +93,7 @@ def invert(
     beta, tv_weight : float
         The exponent of the total variation, and its weight λ_V.
     tv_chroma : float
-        How many times the total variation of the colours alone is added.
+        How many times the total variation of the colors alone is added.
     tv_boost, tv_ramp : float
         How many times larger λ_V begins, and over how many steps it falls to its value.
     bound : float, str or None
@@ -101,8 +101,8 @@ def invert(
         None bounds nothing.
     start : str
         ``"noise"``, the papers' ``"cvpr2015"`` or ``"ijcv2016"``, or ``"photo"``.
-    centre : (float, ...) or None
-        The colour in [0, 1] where the iterate is zero; None takes the network's mean.
+    center : (float, ...) or None
+        The color in [0, 1] where the iterate is zero; None takes the network's mean.
     image_energy : float
         σ² of CVPR15, in squared 0-255 units.
     device : str

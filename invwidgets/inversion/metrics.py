@@ -4,8 +4,8 @@
 >>> psnr(images, yardstick), ssim(images, yardstick), yardstick.words
 ((18.2, 17.9), (0.61, 0.6), 'receptive field')
 
-With a region, Φ says nothing of the pixels outside its receptive field, and where Φ sees only grey
-values it says nothing of colour: neither is scored.
+With a region, Φ says nothing of the pixels outside its receptive field, and where Φ sees only gray
+values it says nothing of color: neither is scored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CHUNK = 8  # images whose features are taken together, where no gradient is nee
 class Yardstick:
     """What images are compared with: ``photo`` (C, H, W), within ``box``, all of it if None.
 
-    Where Φ sees only grey values, ``photo`` is those, and ``grayscale`` says so.
+    Where Φ sees only gray values, ``photo`` is those, and ``grayscale`` says so.
     """
 
     photo: Tensor
@@ -46,7 +46,7 @@ class Yardstick:
     def words(self) -> str:
         """What PSNR and SSIM are of, as ``Reconstruction.scored_on`` says it."""
         return (WHOLE if self.box is None else "receptive field") + (
-            ", grey values" if self.grayscale else ""
+            ", gray values" if self.grayscale else ""
         )
 
     def part(self, images: Tensor) -> Tensor:
@@ -193,9 +193,9 @@ def _similarity(one: Tensor, other: Tensor, window: int) -> float:
 
 
 def chroma_error(images: Tensor, photo: Tensor) -> tuple[float, ...]:
-    """How far the colours of images (S, 3, H, W) are off a photo's, per image: 0 are the photo's.
+    """How far the colors of images (S, 3, H, W) are off a photo's, per image: 0 are the photo's.
 
-    ‖c(x) − c(x₀)‖ / ‖c(x₀)‖, where c is what an image has beside its grey values.
+    ‖c(x) − c(x₀)‖ / ‖c(x₀)‖, where c is what an image has beside its gray values.
     """
     wanted = photo.to(images) - luminance(photo.to(images))
     apart = images - luminance(images) - wanted
@@ -253,7 +253,7 @@ def spread(images: Tensor) -> Tensor:
 def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
     """The variance of the pixels outside a box over that inside, per image of (S, C, H, W).
 
-    Of each colour about its own mean: one colour all over, whatever it is, is blank.
+    Of each color about its own mean: one color all over, whatever it is, is blank.
     """
     top, left, bottom, right = box
     inside = torch.zeros(images.shape[-2:], dtype=torch.bool, device=images.device)

@@ -76,10 +76,10 @@ def check_channels(settings: InversionSettings, representation: Representation) 
     """
     channels = representation.channels
     takes = f"{representation.name} takes images of {channels} channel{'s' * (channels != 1)}"
-    if settings.centre is not None and len(settings.centre) != channels:
+    if settings.center is not None and len(settings.center) != channels:
         raise BadSettingError(
-            f"centre {shown(settings.centre)} has length {len(settings.centre)}, and {takes}: give "
-            "a number for each channel, or centre=None for the mean of the preprocessing"
+            f"center {shown(settings.center)} has length {len(settings.center)}, and {takes}: give "
+            "a number for each channel, or center=None for the mean of the preprocessing"
         )
     if channels == 3:
         return

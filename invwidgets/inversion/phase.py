@@ -30,13 +30,13 @@ class Phase:
     steps : int
         How many.
     rate : float
-        Of the optimiser: for Adam 0-255 units a step.
+        Of the optimizer: for Adam 0-255 units a step.
     rate_end : float, optional
         The rate at the end; by default it stays.
     jitter : int
         The range of the image's random shifts, in pixels.
     restart : bool
-        Begin with the optimiser's momentum forgotten.
+        Begin with the optimizer's momentum forgotten.
     jitter_end : int, optional
         The jitter of the last quarter, to which it falls or rises evenly, in even numbers; by
         default it stays.

@@ -24,7 +24,7 @@ from ..representations.caching import cached_target
 from ..representations.checks import check_layer, check_target
 from ..representations.registry import representation as find_representation
 from ..representations.targets import TargetSource, fit_features, read_features
-from ..selection import ChannelSpec, Selection, centre_region, select
+from ..selection import ChannelSpec, Selection, center_region, select
 from ..swappable import SavedPart, chosen
 from ..torch_state import own_state
 from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
@@ -237,7 +237,7 @@ def _selection(
             "give one, such as channels=12"
         )
     if objective.needs_unit and asked.region is None and len(info.shape) == 3:
-        return Selection(centre_region(info, 1), asked.channels)
+        return Selection(center_region(info, 1), asked.channels)
     return asked
 
 

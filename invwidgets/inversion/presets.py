@@ -9,7 +9,7 @@ change with the module that the layer is cut from:
   two thirds (mpool2 to relu4), 100 beyond; for HOG and dense SIFT it is 1, with a fixed σ²;
 * ``ijcv2016``: C is 300 up to a quarter, 100 up to two thirds, 20 up to the whole side (conv5 to
   mpool5), 1 beyond; the jitter shifts by 0 … s/4 − 1 pixels for a stride s. Its second phase is
-  begun afresh, as the authors' is: momentum and squared gradients. To maximise, C is 10000/rf² for
+  begun afresh, as the authors' is: momentum and squared gradients. To maximize, C is 10000/rf² for
   a field of rf pixels; for a caricature 1; both without the second phase.
 
 ``docs/papers.md`` has every constant with its source, beside ours.
@@ -17,15 +17,15 @@ change with the module that the layer is cut from:
 Ours, ``default``, glides from 15 units a step where a cell sees a speck, 9 where it sees the whole
 image, to 0.05, in 100 steps where a cell sees a speck and 150 where it sees a fifth of the image's
 side. λ_V goes by what the layer does at this size of input, never by its index: ``smoothing``. It
-falls as the root of how many numbers the layer keeps of each colour value, and is eight times
+falls as the root of how many numbers the layer keeps of each color value, and is eight times
 higher where a cell sees the whole image than where it sees a speck: the less the features say, the
-more the prior must. It begins thirty times higher, at 0.2 at the most. The variation of the colours
+more the prior must. It begins thirty times higher, at 0.2 at the most. The variation of the colors
 alone is added up to four times, less where a cell sees under half of the image's side. λ_V falls
-over half of the run. The α-norm is quadratic: one to the power 6 is so flat near the centre that
-what no feature sees would stay as the search left it. The centre is the mean colour of photos, not
+over half of the run. The α-norm is quadratic: one to the power 6 is so flat near the center that
+what no feature sees would stay as the search left it. The center is the mean color of photos, not
 that of a network's preprocessing, which says nothing of photos where it happens inside the module;
 of images that do not have three channels it is that of the preprocessing, and no variation of
-colours is added.
+colors is added.
 Asked for k times fewer steps, up to ten, the rate ends k^1.5 times higher, so that a short run
 moves to its end. It begins from noise, whatever its length. In short runs HOG leans on the prior,
 for it raises the faintest noise to full contrast; dense SIFT would lose by it. Where a region sees
@@ -40,7 +40,7 @@ of them, to stride / 32 times its weight, once at the most. Another network then
 class and features sooner, and contrast and colors come nearer to the photo's
 (``benchmarks/judged.py``). Where cells are nearer, shifts only blur.
 
-The numbers were chosen on the photos coffee and chelsea, those of colours also on astronaut, those
+The numbers were chosen on the photos coffee and chelsea, those of colors also on astronaut, those
 of shifts also on hopper and camera with EfficientNet-Lite1 as the judge, on EfficientNet-Lite0 and,
 with random weights, AlexNet, ResNet-18 and ResNet-50; ``benchmarks/quality.py``,
 ``benchmarks/searches.py`` and ``benchmarks/judged.py`` judge them on others.
@@ -68,10 +68,10 @@ CVPR2015_IMAGE_ENERGY = 27098.12**2  # σ² of CVPR15, the squared norm of its s
 CVPR2015_SIDE = 227  # of the images it was found on
 
 SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # of our λ_V in a run of the default's steps
-TV_CHROMA = 4.0  # deep features leave colours open: without it they fill with all of them
+TV_CHROMA = 4.0  # deep features leave colors open: without it they fill with all of them
 JITTERED_STRIDE = 12  # pixels from cell to cell: from here on our search shifts the images
 JITTERED_STEPS = 200
-FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images grey past half the run
+FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images gray past half the run
 
 
 def preset(
@@ -152,7 +152,7 @@ def preset_values(
     if part.starts_at_photo:
         values["start"] = "photo"
     if representation.channels != 3:  # no photos' colors
-        values |= {"centre": None, "tv_chroma": 0.0}
+        values |= {"center": None, "tv_chroma": 0.0}
     values |= {"preset": name, "objective": objective}
     if steps is not None:
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
@@ -181,7 +181,7 @@ def field_coverage(representation: Representation, size: tuple[int, int]) -> flo
 
 
 def smoothing(representation: Representation, size: tuple[int, int]) -> float:
-    """Our λ_V of a layer at this size of input: 0.0025 / √(numbers a colour value) · 8^coverage.
+    """Our λ_V of a layer at this size of input: 0.0025 / √(numbers a color value) · 8^coverage.
 
     Where all cells see all, by attention, a squeezed channel or an operator that is unknown,
     twelve strides stand for what a cell mainly sees.
@@ -223,7 +223,7 @@ def _of_layer(
 ) -> dict[str, Any]:
     if representation.handcrafted:
         tv_scale = _step_ratio(400, steps) if representation.raises_noise else 1.0
-        return {"phases": (Phase(400, 2.0, 0.0),), "tv_weight": 0.02 * tv_scale, "centre": None}
+        return {"phases": (Phase(400, 2.0, 0.0),), "tv_weight": 0.02 * tv_scale, "center": None}
     inverse_coverage = min(10.0, 1 / coverage)
     seen = min(1.0, _main_coverage(representation, size))
     default_steps = JITTERED_STEPS if jitter else round(min(150, 100 + 250 * seen))
@@ -296,7 +296,7 @@ def _cvpr2015(representation: Representation, size: tuple[int, int]) -> dict[str
         "tv_weight": tv / 2 / energy * pixels * TV_RANGE**2,
         "bound": None,
         "start": "cvpr2015",
-        "centre": None,
+        "center": None,
         "image_energy": energy,
     }
 
@@ -324,7 +324,7 @@ def _ijcv2016(
         "tv_weight": 1.0,
         "bound": 160.0,
         "start": "ijcv2016",
-        "centre": None,
+        "center": None,
     }
 
 

@@ -104,7 +104,7 @@ class Reconstruction:
     outside_variance : tuple of float or None
         The variance of the pixels outside the region's receptive field over that inside.
     scored_on : str
-        ``"whole image"`` or ``"receptive field"``, and ``", grey values"`` where Φ sees only those.
+        ``"whole image"`` or ``"receptive field"``, and ``", gray values"`` where Φ sees only those.
     handcrafted : bool
         Φ is HOG or SIFT: figures stretch the images' contrast.
     feature_note : str

@@ -272,7 +272,7 @@ class Run:
         record, step, phi = self._record, self.last, self.representation
         if step is None:
             raise BadSettingError("no step was run: there is no result")
-        raw = raw_images(step.iterate, self.size, step.centre)
+        raw = raw_images(step.iterate, self.size, step.center)
         if not bool(raw.isfinite().all()):  # the search leaves none behind
             raise CustomPartError(
                 "the images of the last step hold NaN or infinite values, which a callback or "

@@ -72,11 +72,11 @@ class InversionSettings:
     alpha, alpha_weight : float
         The power of the α-norm, and λ_α.
     alpha_kind : str
-        The norm of a ``"pixel"``'s three colours (IJCV16), or of each ``"element"`` (CVPR15).
+        The norm of a ``"pixel"``'s three colors (IJCV16), or of each ``"element"`` (CVPR15).
     beta, tv_weight : float
         The power of the total variation, and λ_V.
     tv_chroma : float
-        How many times the variation of the colours alone, z less its grey, is added to R_{V^β};
+        How many times the variation of the colors alone, z less its gray, is added to R_{V^β};
         only where images have three channels.
     tv_boost : float
         λ_V begins so many times larger and falls geometrically to its value: smooth first, then
@@ -87,12 +87,12 @@ class InversionSettings:
         The largest norm of a pixel of the iterate (0-255 units; None for none); ``"picture"`` keeps
         every pixel displayable.
     start : str
-        ``"noise"``, faint and around the centre; the papers' ``"cvpr2015"`` or ``"ijcv2016"``; or
+        ``"noise"``, faint and around the center; the papers' ``"cvpr2015"`` or ``"ijcv2016"``; or
         ``"photo"``, the photo itself.
-    centre : (float, ...), optional
-        The colour (a number in [0, 1] for each channel, such as red, green and blue) where the
+    center : (float, ...), optional
+        The color (a number in [0, 1] for each channel, such as red, green and blue) where the
         iterate is zero: the priors pull to it, and what no feature sees keeps it. By default
-        photos' mean colour; None takes the mean of the network's preprocessing, which the presets
+        photos' mean color; None takes the mean of the network's preprocessing, which the presets
         do where images do not have three channels.
     image_energy : float, optional
         σ² of CVPR15 in squared 0-255 units: the squared norm of the start ``cvpr2015``, and what
@@ -148,7 +148,7 @@ class InversionSettings:
     tv_ramp: float | None = None
     bound: float | str | None = "picture"
     start: str = "noise"
-    centre: tuple[float, ...] | None = PHOTO_MEAN
+    center: tuple[float, ...] | None = PHOTO_MEAN
     image_energy: float | None = None
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     size: tuple[int, int] | None = None
@@ -189,8 +189,8 @@ class InversionSettings:
         one_of(self.start, "start", STARTS)
         one_of(self.precision, "precision", PRECISIONS)
         one_of(self.alpha_kind, "α-norm", ("pixel", "element"))
-        if self.centre is not None:
-            self._set("centre", _color(self.centre))
+        if self.center is not None:
+            self._set("center", _color(self.center))
         self._set("phases", checked_phases(self.phases))
         if not 1 <= self.steps <= MAX_STEPS:
             raise BadSettingError(f"{self.steps} steps: give at least 1 and at most {MAX_STEPS}")
@@ -294,7 +294,7 @@ class SettingChanges(TypedDict, total=False):
     tv_ramp: float | None
     bound: float | str | None
     start: str
-    centre: tuple[float, ...] | None
+    center: tuple[float, ...] | None
     image_energy: float | None
     device: Any
     precision: str
@@ -379,10 +379,10 @@ def _color(given: Any) -> tuple[float, ...]:
     values = items(given)
     if not values:
         raise BadSettingError(
-            f"centre {shown(given)}: a number in [0, 1] for each channel, such as red, green and "
+            f"center {shown(given)}: a number in [0, 1] for each channel, such as red, green and "
             "blue, or None"
         )
-    return tuple(float(real_number(value, "centre", 0, 1)) for value in values)
+    return tuple(float(real_number(value, "center", 0, 1)) for value in values)
 
 
 def _device_name(device: Any) -> str:

@@ -1,6 +1,6 @@
 """CNN-A of the papers: the Caffe reference network, its twenty layers by the papers' names.
 
-Grouped convolutions in layers 2, 4 and 5, local response normalisation after the first two
+Grouped convolutions in layers 2, 4 and 5, local response normalization after the first two
 poolings, 227 x 227 pixels. Source: CVPR15, section 4 and table 3. Weights: MatConvNet's
 ``imagenet-caffe-ref.mat`` (old and new layout), or a state dict of this module.
 """

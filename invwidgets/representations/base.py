@@ -77,7 +77,7 @@ class Layer:
 
     @property
     def short_name(self) -> str:
-        """Its shortest name that tells it from its neighbours: ``blocks.2`` for ``blocks.2.1``;
+        """Its shortest name that tells it from its neighbors: ``blocks.2`` for ``blocks.2.1``;
         never that of what holds a list, ``blocks`` or ``encoder`` for the last one in it,
         ``encoder.blocks.6``; that of the network's output only where there is no other."""
         names = sorted((self.name, *self.aliases), key=len)
@@ -148,7 +148,7 @@ class Representation(nn.Module, ABC):
     mean_color : torch.Tensor
         (C,) in [0, 1], which its preprocessing subtracts.
     grayscale : bool
-        Only grey values matter, so that a search moves one channel, not three.
+        Only gray values matter, so that a search moves one channel, not three.
     handcrafted : bool
         Made of filters and histograms by design, without learnt weights.
     raises_noise : bool

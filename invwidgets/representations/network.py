@@ -170,7 +170,7 @@ class NetworkRepresentation(Representation):
             return torch.cat([self._features(image) for image in images.split(1)])
 
     def _features(self, images: Tensor) -> Tensor:
-        normal = (images * self.scale).add_(self.shift)  # fastest colour by colour
+        normal = (images * self.scale).add_(self.shift)  # fastest color by color
         features = self._cut()(normal.contiguous(memory_format=torch.channels_last))
         layout = self.traced_layer(self.size).layout
         if layout.kind == "tokens":  # the one kind that depends on the size

@@ -1,4 +1,4 @@
-"""Every representation by name: feeds the menu, the shell and the parametrised tests.
+"""Every representation by name: feeds the menu, the shell and the parametrized tests.
 
 >>> representation("efficientnet_lite0", layer="blocks.2").layer_info().shape
 (40, 28, 28)
@@ -158,7 +158,7 @@ def representation(
     Returns
     -------
     Representation
-        In eval mode, frozen, with its normalisation inside.
+        In eval mode, frozen, with its normalization inside.
 
     Raises
     ------

@@ -38,7 +38,7 @@ def stages(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[Layer, ...
     """A network's main stages in order, its last layer among them.
 
     The numbered blocks of its trunk (``blocks.2``, ``layer3``), and beside them every top-level
-    layer; of several in a row with outputs of one shape (a convolution, its normalisation, its
+    layer; of several in a row with outputs of one shape (a convolution, its normalization, its
     activation) one stands for all. Of more than ``most`` blocks an even choice is left.
     """
     blocks = _blocks(layers)

@@ -1,6 +1,6 @@
-"""Decorrelated colours: a grey axis and two opponent ones, each by its deviation in photos.
+"""Decorrelated colors: a gray axis and two opponent ones, each by its deviation in photos.
 
-    >>> basis = color_basis(z)            # (3, 3), a row a colour axis
+    >>> basis = color_basis(z)            # (3, 3), a row a color axis
     >>> z = mixed(basis.T, parameters)    # the image of parameters in these axes
     >>> parameters = mixed(color_inverse(z).T, z)
 
@@ -44,6 +44,6 @@ def _placed(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 
 def mixed(matrix: Tensor, z: Tensor) -> Tensor:
-    """Every pixel's colours of z (S, 3, H, W) times a matrix (3, 3)."""
+    """Every pixel's colors of z (S, 3, H, W) times a matrix (3, 3)."""
     colors: Tensor = torch.matmul(matrix, z.flatten(2))
     return colors.view_as(z)

@@ -113,7 +113,7 @@ class Adam(Optimizer):
             [*step], [*gradient], [*self._first], [*self._second], [], [*self._count],
             fused=True, amsgrad=False, beta1=self.momentum, beta2=self.decay, lr=rate,
             weight_decay=0.0, maximize=False,
-            eps=1e-14,  # far below any gradient: a pixel's share of a normalised energy is tiny
+            eps=1e-14,  # far below any gradient: a pixel's share of a normalized energy is tiny
         )  # fmt: skip
 
 
@@ -126,16 +126,16 @@ class MultiscaleAdam(Optimizer):
     The gradient is averaged down level by level, Adam runs at each level, and its steps are laid
     over each other bilinearly, each level's 1.3 times the next finer one's, as photos differ most
     in what is broad. Broad areas, whose gradient is faint in every single pixel, move faster than
-    edges do: the search finds colours and shading early that plain Adam finds late. It moves along
-    ``decorrelated`` colours, so that a grey change is made in one step, not in three; images of
-    another number of channels have no colours, and ``True`` is refused for them. The
+    edges do: the search finds colors and shading early that plain Adam finds late. It moves along
+    ``decorrelated`` colors, so that a gray change is made in one step, not in three; images of
+    another number of channels have no colors, and ``True`` is refused for them. The
     second moment forgets in twenty steps at most, not a thousand: curvature changes under the
     search. Both moments forget sooner in a run of fewer steps than 200: what a short run remembers
     for ten steps drives it past where it is going. ``benchmarks/quality.py`` compares it with
     torch's Adam.
 
     ``seen`` are the pixels that a region sees. Where they leave of the image only a margin narrower
-    than the broadest level's pixel, that level cannot tell the two apart and would carry colour out
+    than the broadest level's pixel, that level cannot tell the two apart and would carry color out
     of them: the coarser levels then lie in ``seen`` alone, and only the finest goes beyond.
     """
 
@@ -215,7 +215,7 @@ class MultiscaleAdam(Optimizer):
 
 
 class Momentum(Optimizer):
-    """CVPR15's descent: momentum 0.9, a step is rate · σ² · ∇E (section 3, "optimisation").
+    """CVPR15's descent: momentum 0.9, a step is rate · σ² · ∇E (section 3, "optimization").
 
     ``energy`` is σ², by default that paper's by the number of pixels.
     """

@@ -4,7 +4,7 @@
 
 An own one says the parameters of an image and the image of parameters:
 
-    >>> class Opponent(Parametrization):  # grey, red-blue and green, each by its weight in photos
+    >>> class Opponent(Parametrization):  # gray, red-blue and green, each by its weight in photos
     ...     basis = torch.tensor([[.58, .58, .58], [.28, 0, -.28], [.08, -.16, .08]])
     ...     def parameters(self, z):
     ...         return torch.einsum("ij,sjhw->sihw", self.basis.T.inverse(), z)
@@ -37,7 +37,7 @@ class Parametrization(Part):
     >>> invert("coffee", layer="blocks.4", parametrization=Doubled(), optimizer="adam")
 
     ``parameters`` and ``image`` must be written: from iterates z (S, C, H, W), in 0-255 units from
-    the run's centre, to parameters (S, …), and back. The map to parameters says where a search
+    the run's center, to parameters (S, …), and back. The map to parameters says where a search
     begins, and where it goes on when an image was bounded.
     """
 
@@ -77,7 +77,7 @@ class Pixels(Parametrization):
 
 
 class Fourier(Parametrization):
-    """Fourier (Hartley) coefficients, weighed as photos' spectra fall, of decorrelated colours.
+    """Fourier (Hartley) coefficients, weighed as photos' spectra fall, of decorrelated colors.
 
     The coefficient of a frequency f has the weight 1 / f, so that equal steps change an image as
     photos differ. Colors are those of images of three channels; where there are others,
@@ -108,7 +108,7 @@ PARAMETRIZATIONS: Mapping[str, type[Parametrization]] = {
 
 
 def parametrization(given: str | Parametrization | SavedPart) -> Parametrization:
-    """A parametrisation by its name, or the one that was given.
+    """A parametrization by its name, or the one that was given.
 
     Raises ``UnknownNameError`` or ``BadSettingError``.
     """

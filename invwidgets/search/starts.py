@@ -20,9 +20,9 @@ def start_images(
     origin: Tensor | None,
     energy: float | None = None,
 ) -> Tensor:
-    """The first iterates (S, *shape) in 0-255 units, for a shape of (colours, height, width).
+    """The first iterates (S, *shape) in 0-255 units, for a shape of (colors, height, width).
 
-    ``noise`` is faint noise around the centre; ``cvpr2015`` Gaussian noise of the squared
+    ``noise`` is faint noise around the center; ``cvpr2015`` Gaussian noise of the squared
     norm ``energy``, that paper's by default; ``ijcv2016`` uniform noise on both sides of zero whose
     95 % quantile is 80/√3;
     ``photo`` ``origin`` itself, an image's iterate.
@@ -56,7 +56,7 @@ def seed_generator(seed: int, stream: int) -> torch.Generator:
 
 
 def cvpr2015_energy(numbers: int) -> float:
-    """σ² of CVPR15 for images of so many numbers; its own is for 227×227 pixels of 3 colours."""
+    """σ² of CVPR15 for images of so many numbers; its own is for 227×227 pixels of 3 colors."""
     return float(27098.12**2 / (227**2 * 3) * numbers)
 
 

@@ -32,7 +32,7 @@ def step_seconds(todo: Iterable[Job], done: Iterable[Job], store: Store) -> dict
     """Seconds a step of one seed, by the jobs' group; empty where nothing could be tried.
 
     Groups of which the store has timings go by those. Of the others at most three, evenly spread,
-    are tried for a few steps; the rest go by their nearest neighbour.
+    are tried for a few steps; the rest go by their nearest neighbor.
     """
     groups = list({job.group: job for job in todo})
     known: dict[Any, float] = {}

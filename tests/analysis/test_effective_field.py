@@ -15,7 +15,7 @@ from tests.saboteurs import even_field, one_pixel
 
 
 def linear(layers: int) -> iw.Representation:
-    """So many 3×3 convolutions of ones, from three colours to one channel."""
+    """So many 3×3 convolutions of ones, from three colors to one channel."""
     channels = [3, *[1] * layers]
     parts = [nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in pairwise(channels)]
     for part in parts:

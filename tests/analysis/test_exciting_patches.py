@@ -21,10 +21,10 @@ def reds() -> iw.Representation:
 
 @pytest.mark.claim(saboteurs=[faint_photos])
 def test_a_red_square_is_found_where_it_is() -> None:
-    grey = torch.full((3, 64, 64), 0.5)
-    photo = grey.clone()
+    gray = torch.full((3, 64, 64), 0.5)
+    photo = gray.clone()
     photo[0, 24:32, 40:48] = 1.0
-    best, other = iw.analysis.exciting_patches(reds(), 0, [grey, photo])
+    best, other = iw.analysis.exciting_patches(reds(), 0, [gray, photo])
     assert tuple(best.box) == (24, 40, 32, 48)
     assert torch.equal(best.pixels, photo[:, 24:32, 40:48])
     assert best.response == pytest.approx(0.5)
@@ -37,7 +37,7 @@ def test_the_bundled_photos_are_asked_and_the_best_come_first() -> None:
         (patch.response for patch in found), reverse=True
     )
     assert len({patch.photo for patch in found}) == 3
-    assert found[0].photo != "camera", "a grey photo is not red"
+    assert found[0].photo != "camera", "a gray photo is not red"
 
 
 def test_what_is_not_there_is_refused() -> None:

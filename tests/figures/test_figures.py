@@ -106,7 +106,7 @@ def test_curves_draw_every_term_and_seed(result: Reconstruction) -> None:
     moved = Reconstruction(**{**vars(result), "knob_changes": ((2, "beta", 1.5),)})
     assert len(moved.curves().axes[0].lines) == 4
     made = invert(
-        None, phi(), layer="relu_1", channels=1, objective="maximise", steps=2, seeds=1, frames=0
+        None, phi(), layer="relu_1", channels=1, objective="maximize", steps=2, seeds=1, frames=0
     )
     assert pixels(made.curves()).std() > 1
     assert "What excites channel 1 of relu_1" in text(made.gallery())

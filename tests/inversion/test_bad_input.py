@@ -152,7 +152,7 @@ def test_inference_mode() -> None:
         ({"device": "warp"}, BadSettingError, "device 'warp'"),
         ({"unit": "blocks.0:1"}, UnknownNameError, "no setting 'unit'"),
         ({"selection": iw.types.Selection()}, UnknownNameError, "no setting 'selection'"),
-        ({"channels": 1, "objective": "maximise"}, BadSettingError, "takes no photo"),
+        ({"channels": 1, "objective": "maximize"}, BadSettingError, "takes no photo"),
         ({"channels": slice(0, 5, 0)}, SelectionError, "zero"),
         ({"channels": True}, SelectionError, "mask of 32 values"),
         ({"channels": [True] * 8}, SelectionError, "mask of 8 values for 32 channels"),

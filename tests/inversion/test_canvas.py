@@ -1,4 +1,4 @@
-"""What holds a search within a picture's colours."""
+"""What holds a search within a picture's colors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from invwidgets.inversion.canvas import bound_canvas, free_gradient
 
 
 def test_only_what_presses_against_the_range_is_set_apart() -> None:
-    centre = torch.tensor([0.25, 0.5, 0.75])
+    center = torch.tensor([0.25, 0.5, 0.75])
     z = torch.tensor([-1e4, 1e4, 3.0])[None, :, None, None].expand(1, 3, 1, 2).clone()
-    bound_canvas(z, "picture", centre)
+    bound_canvas(z, "picture", center)
     gradient = torch.tensor([[1.0, -1.0], [1.0, -1.0], [1.0, -1.0]])[None, :, None]
-    free_gradient(gradient, z, "picture", centre)
+    free_gradient(gradient, z, "picture", center)
     assert gradient[0, :, 0].tolist() == [[0.0, -1.0], [1.0, 0.0], [1.0, -1.0]]
     kept = torch.ones_like(z)
-    free_gradient(kept, z, 160.0, centre)  # a norm is no range of colours
+    free_gradient(kept, z, 160.0, center)  # a norm is no range of colors
     assert bool((kept == 1).all())
 
 

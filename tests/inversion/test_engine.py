@@ -43,7 +43,7 @@ def search(
 ) -> list[tuple[Step, Tensor]]:
     """Every step and a copy of its iterate."""
     target = representation.target(PHOTO)
-    if settings.objective == "maximise":
+    if settings.objective == "maximize":
         target = target.max().reshape(1)
     steps = run(representation, target, selection or Selection(), settings, knobs, origin=PHOTO)
     return [(step, step.iterate.clone()) for step in steps]
@@ -111,7 +111,7 @@ def test_only_the_selection_is_inverted() -> None:
 def test_bounds() -> None:
     fast = SETTINGS.replace(phases=(Phase(5, 200.0),))
     images = search(fast.replace(bound="picture"))[-1][0]
-    raw = images.iterate / 255 + images.centre[:, None, None]
+    raw = images.iterate / 255 + images.center[:, None, None]
     assert float(raw.min()) >= -1e-6
     assert float(raw.max()) <= 1 + 1e-6
     short = last(fast.replace(bound=50.0))
@@ -125,7 +125,7 @@ def test_jitter_has_a_larger_canvas_and_the_same_picture() -> None:
     step, iterate = search(settings)[-1]
     assert iterate.shape == (3, 3, 28, 32)
     assert step.images.shape == (3, 3, 24, 28)
-    middle = iterate[..., 2:26, 2:30] / 255 + step.centre[:, None, None]
+    middle = iterate[..., 2:26, 2:30] / 255 + step.center[:, None, None]
     assert torch.equal(step.images, middle.clamp(0, 1))
 
 

@@ -21,7 +21,7 @@ SIZE = (40, 48)
 MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
 
 
-class Normalised(nn.Module):
+class Normalized(nn.Module):
     """A network with its preprocessing inside."""
 
     def __init__(self, inner: nn.Module) -> None:
@@ -65,10 +65,10 @@ def own(module: nn.Module, layer: str | None, inside: bool = False) -> Represent
 FORMS: dict[str, Callable[[int], Representation]] = {
     "whole": lambda k: own(network(), f"{k}.2"),
     "cut": lambda k: own(network()[: k + 1], None),
-    "preprocessing inside": lambda k: own(Normalised(network()), f"inner.{k}.2", inside=True),
+    "preprocessing inside": lambda k: own(Normalized(network()), f"inner.{k}.2", inside=True),
     "wrapped": lambda k: own(Wrapped(network()), f"model.{k}.2"),
     "wrapped, cut, preprocessing inside": lambda k: own(
-        Wrapped(Normalised(network()[: k + 1])), None, inside=True
+        Wrapped(Normalized(network()[: k + 1])), None, inside=True
     ),
 }
 

@@ -249,32 +249,32 @@ def test_ready_is_told_the_steps() -> None:
 
 
 @pytest.mark.claim(saboteurs=[no_step])
-def test_maximise_needs_no_photo_and_has_no_error() -> None:
+def test_maximize_needs_no_photo_and_has_no_error() -> None:
     result = invert(
-        None, PHI, layer="conv2", channels=3, objective="maximise", steps=60, seeds=2, frames=0
+        None, PHI, layer="conv2", channels=3, objective="maximize", steps=60, seeds=2, frames=0
     )
     assert result.relative_error is None
     assert result.psnr is None
     assert result.photo is None
-    assert result.settings.objective == "maximise"
+    assert result.settings.objective == "maximize"
     assert result.selection.channels == (3,)
     data = result.energies["data"]
     assert bool((data[-1] < data[0]).all())
     again = invert(
-        None, PHI, layer="conv2", channels=3, objective="maximise", steps=60, seeds=2, frames=0
+        None, PHI, layer="conv2", channels=3, objective="maximize", steps=60, seeds=2, frames=0
     )
     assert torch.equal(again.images, result.images)
 
 
 def test_the_largest_response_is_over_the_bundled_photos() -> None:
-    job = prepare(None, PHI, layer="relu_1", channels=3, objective="maximise", steps=1)
+    job = prepare(None, PHI, layer="relu_1", channels=3, objective="maximize", steps=1)
     assert float(job.target) == float(largest_response(PHI, Selection(channels=(3,))))
     assert job.selection.region == (5, 6, 6, 7)
 
 
-def test_maximise_of_a_vectors_unit() -> None:
+def test_maximize_of_a_vectors_unit() -> None:
     result = invert(
-        None, PHI, layer="head.2", channels=1, objective="maximise", steps=5, seeds=1, frames=0
+        None, PHI, layer="head.2", channels=1, objective="maximize", steps=5, seeds=1, frames=0
     )
     assert result.layer == "head.2"
     assert result.diversity == {"pixels": 0.0, "features": 0.0}
@@ -299,7 +299,7 @@ def test_caricature_starts_from_the_photo_and_raises_what_it_shows() -> None:
         ({"steps": 0}, "steps 0"),
         ({"tv": 1}, "no setting 'tv'"),
         ({"unit": "relu_1:2"}, "no setting 'unit'"),
-        ({"objective": "maximise"}, "which channel"),
+        ({"objective": "maximize"}, "which channel"),
         ({"layer": "nope"}, "no layer 'nope'"),
         ({"size": (3, 3)}, "3x3"),
         ({"device": "tpu"}, "'tpu'"),

@@ -114,7 +114,7 @@ LIVE: dict[str, dict[str, Any]] = {
     "a region": {"layer": "conv2", "region": CORNER},
     "whole": {"layer": "conv2"},
     "caricature": {"layer": "conv2", "objective": "caricature"},
-    "unit": {"photo": None, "layer": "relu_1", "channels": 2, "objective": "maximise"},
+    "unit": {"photo": None, "layer": "relu_1", "channels": 2, "objective": "maximize"},
     "hog": {"photo": "coffee", "model": "hog", "size": 64},
     "dsift": {"photo": "coffee", "model": "dsift", "size": 64},
     "hog's region": {"photo": "coffee", "model": "hog", "size": 64, "region": "1:3,1:3"},
@@ -134,7 +134,7 @@ def test_live_and_final_agree(name: str) -> None:
     assert frame.psnr == result.psnr
     assert frame.scores == result.scores
     assert frame.handcrafted == result.handcrafted == run.representation.handcrafted
-    assert ("grey values" in result.scored_on) == run.representation.grayscale
+    assert ("gray values" in result.scored_on) == run.representation.grayscale
     assert frame.spread is not None
     ended = last_frame(result)
     assert (ended.psnr, ended.scores, ended.best) == (result.psnr, result.scores, best_seed(result))
@@ -148,7 +148,7 @@ def test_live_and_final_agree(name: str) -> None:
 
 def test_without_a_photo_there_is_nothing_to_score() -> None:
     run, step, result = finished(
-        prepare(None, phi(), layer="relu_1", channels=2, objective="maximise", seeds=1, steps=2)
+        prepare(None, phi(), layer="relu_1", channels=2, objective="maximize", seeds=1, steps=2)
     )
     assert result.psnr is result.ssim is None
     assert frame_of(run, step).psnr is None
@@ -191,10 +191,10 @@ def test_distance_of_one_is_none() -> None:
 
 
 @pytest.mark.claim(saboteurs=[kept_colors])
-def test_chroma_error_is_of_colours_alone() -> None:
+def test_chroma_error_is_of_colors_alone() -> None:
     photo = read_photo("flower", 32)
-    grey = luminance(photo)
-    images = torch.stack([photo, grey, grey + 1.5 * (photo - grey), photo + 0.1])
+    gray = luminance(photo)
+    images = torch.stack([photo, gray, gray + 1.5 * (photo - gray), photo + 0.1])
     assert chroma_error(images, photo) == pytest.approx((0, 1, 0.5, 0), abs=1e-4)
 
 
@@ -253,9 +253,9 @@ def test_a_unit_that_no_photo_excites_is_refused_before_the_run() -> None:
     cut = representation(module, "1", mean=(0, 0, 0), std=(1, 1, 1), size=(16, 16))
     words = "channel 1 of layer 1: none of the bundled photos excites it.*choose another channel"
     with pytest.raises(SelectionError, match=words):
-        prepare(None, cut, layer="1", channels=1, objective="maximise", steps=2)
+        prepare(None, cut, layer="1", channels=1, objective="maximize", steps=2)
     assert (
-        prepare(None, cut, layer="1", channels=0, objective="maximise", steps=2, seeds=1)
+        prepare(None, cut, layer="1", channels=0, objective="maximize", steps=2, seeds=1)
         .finish()
         .scores[0]
         > 0

@@ -70,9 +70,9 @@ def test_multiscale_adam_first_step() -> None:
     z = torch.zeros(1, 3, 32, 48, dtype=torch.float64)
     gradient = torch.full_like(z, -2.0)
     start_optimizer("multiscale-adam", z).update(z, gradient, torch.tensor([0.5]))
-    grey = float(color_basis(z)[0, 0])  # the gradient is grey, and so is the step
+    gray = float(color_basis(z)[0, 0])  # the gradient is gray, and so is the step
     levels = sum(FINEST * COARSER**k for k in range(6))
-    torch.testing.assert_close(z, torch.full_like(z, levels * 0.5 * grey), rtol=1e-5, atol=0)
+    torch.testing.assert_close(z, torch.full_like(z, levels * 0.5 * gray), rtol=1e-5, atol=0)
     z.zero_()
     rule = start_optimizer(MultiscaleAdam(decorrelated=False), z)
     rule.update(z, gradient, torch.tensor([0.5]))

@@ -87,7 +87,7 @@ def test_ijcv2016_constants() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_and_objective(name: str) -> None:
-    for objective in ("inversion", "maximise", "caricature"):
+    for objective in ("inversion", "maximize", "caricature"):
         settings = preset(name, PHI, objective)
         assert (settings.preset, settings.objective) == (name, objective)
         assert (settings.start == "photo") is (objective == "caricature")
@@ -195,7 +195,7 @@ def test_the_table_has_every_layer() -> None:
 
 @pytest.mark.parametrize("row", LAYERS, ids=[row[0] for row in LAYERS])
 def test_the_presets_are_the_tables_on_caffenet(row: list[str]) -> None:
-    name, coverage, tv, weight, shift, maximise = row
+    name, coverage, tv, weight, shift, maximize = row
     phi = NetworkRepresentation(CAFFENET, name)
     found = field_coverage(phi, phi.size)
     assert found == (math.inf if coverage == "all" else pytest.approx(float(coverage), abs=0.005))
@@ -203,8 +203,8 @@ def test_the_presets_are_the_tables_on_caffenet(row: list[str]) -> None:
     theirs = preset("ijcv2016", phi)
     assert theirs.data_weight == float(weight)
     assert [p.jitter for p in theirs.phases] == [int(shift), 0]
-    unit = preset("ijcv2016", phi, "maximise")
-    assert unit.data_weight == pytest.approx(float(maximise), rel=0.01)
+    unit = preset("ijcv2016", phi, "maximize")
+    assert unit.data_weight == pytest.approx(float(maximize), rel=0.01)
     assert [p.steps for p in unit.phases] == [300]
 
 

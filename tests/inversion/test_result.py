@@ -84,7 +84,7 @@ def test_every_kind_of_result_comes_back_equal(name: str, tmp_path: Path) -> Non
 
 def test_without_photo_and_errors_too(tmp_path: Path) -> None:
     made = invert(
-        None, phi(), layer="relu_1", channels=2, objective="maximise", steps=2, seeds=1, frames=0
+        None, phi(), layer="relu_1", channels=2, objective="maximize", steps=2, seeds=1, frames=0
     )
     made.save(tmp_path / "m")
     again = Reconstruction.load(tmp_path / "m")

@@ -145,10 +145,10 @@ SHOWN: dict[str, dict[str, Any]] = {
     "inversion": {},
     "jitter": {"phases": [iw.Phase(8, 6.0, jitter=6)], "bound": None},
     "region": {"region": "2:6,3:9"},
-    "maximise": {
+    "maximize": {
         "layer": "relu_1",
         "channels": 3,
-        "objective": "maximise",
+        "objective": "maximize",
         "phases": [iw.Phase(8, 6.0, jitter=2)],
     },
     "own": {"objective": Farther()},
@@ -180,7 +180,7 @@ def test_under_a_live_picture_stand_its_own_numbers(name: str) -> None:
             frames.append((progress.frame, progress.run.last.images))
             states.append(progress.state)
 
-    photo = None if name == "maximise" else picture()
+    photo = None if name == "maximize" else picture()
     options = {"seeds": 2, "threads": 1, "frames": 0, "phases": [iw.Phase(8, 6.0)]} | SHOWN[name]
     with Session(listen) as session:
         session.frame_seconds = 0.0

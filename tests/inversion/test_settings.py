@@ -57,8 +57,8 @@ def test_json_gives_the_same_settings(settings: InversionSettings) -> None:
         ({"alpha_kind": "both"}, ("'both'", "pixel")),
         ({"bound": -1}, ("bound", "picture")),
         ({"bound": "none"}, ("bound", "'none'")),
-        ({"centre": ()}, ("centre", "()", "red, green and blue")),
-        ({"centre": (0.5, 0.5, 128)}, ("centre", "128", "at most 1")),
+        ({"center": ()}, ("center", "()", "red, green and blue")),
+        ({"center": (0.5, 0.5, 128)}, ("center", "128", "at most 1")),
         ({"phases": ()}, ("phases", "at least one")),
         ({"seeds": ()}, ("0 seeds",)),
         ({"seeds": (1, 1)}, ("repeat",)),
@@ -77,8 +77,8 @@ def test_bad_values_are_named(change: dict[str, object], words: tuple[str, ...])
 
 
 def test_unknown_names_are_refused_on_the_way_back() -> None:
-    with pytest.raises(UnknownNameError, match="'colour'"):
-        InversionSettings.from_dict(InversionSettings().to_dict() | {"colour": 1})
+    with pytest.raises(UnknownNameError, match="'color'"):
+        InversionSettings.from_dict(InversionSettings().to_dict() | {"color": 1})
 
 
 def test_frozen() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from invwidgets.errors import BadSettingError, UnknownNameError
-from invwidgets.inversion.canvas import centre_of, start_canvas
+from invwidgets.inversion.canvas import center_of, start_canvas
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.prepare import prepare
 from invwidgets.representations.registry import representation
@@ -79,8 +79,8 @@ def test_cvpr2015_norm() -> None:
     assert float(torch.linalg.vector_norm(image)) == pytest.approx(27098.12, rel=1e-4)
 
 
-def test_cvpr2015_norm_of_one_colour() -> None:
-    """A grey search has a third of the numbers, of the same size each."""
+def test_cvpr2015_norm_of_one_color() -> None:
+    """A gray search has a third of the numbers, of the same size each."""
     image = start_images("cvpr2015", (0,), (1, 227, 227), None)
     assert float(torch.linalg.vector_norm(image)) == pytest.approx(27098.12 / 3**0.5, rel=1e-4)
 
@@ -109,12 +109,12 @@ def test_another_start_is_refused(start: object) -> None:
 
 
 def test_the_photo_start_of_an_objective_without_a_photo_is_refused() -> None:
-    with pytest.raises(BadSettingError, match="'photo' with maximise, which takes no photo"):
-        prepare(model=phi(), layer="relu_1", channels=3, objective="maximise", start="photo")
+    with pytest.raises(BadSettingError, match="'photo' with maximize, which takes no photo"):
+        prepare(model=phi(), layer="relu_1", channels=3, objective="maximize", start="photo")
 
 
 def seeds_apart(first: torch.Tensor) -> float:
-    """How far two seeds' images differ, by how far they are from their mean colour."""
+    """How far two seeds' images differ, by how far they are from their mean color."""
     noise = first - first.mean((2, 3), keepdim=True)
     return float((noise[0] - noise[1]).square().mean().sqrt() / noise.square().mean().sqrt())
 
@@ -127,8 +127,8 @@ def test_every_default_starts_from_noise(model: str, steps: int | None) -> None:
     size = None if model == "own" else 96
     run = prepare(picture(), named, steps=steps, seeds=2, size=size, frames=0, threads=1)
     assert run.settings.start == "noise"
-    centre = centre_of(run.representation, run.settings)
-    first = start_canvas(run.representation, run.settings, run.size, run.photo, centre)
+    center = center_of(run.representation, run.settings)
+    first = start_canvas(run.representation, run.settings, run.size, run.photo, center)
     assert 1.3 < seeds_apart(first) < 1.5
     assert run.photo is not None
     alike = first + 255 * (run.photo.mean(0, keepdim=True) - 0.5)  # as a start by an estimate

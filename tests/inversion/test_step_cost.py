@@ -1,6 +1,6 @@
 """What a step costs, counted rather than timed: what was won cannot be lost unseen.
 
-Every limit leaves room for another version of torch; what crosses it is a lost optimisation. How
+Every limit leaves room for another version of torch; what crosses it is a lost optimization. How
 many seconds that is on some machine, ``python -m benchmarks`` says.
 """
 
@@ -128,7 +128,7 @@ def test_seeds_cost_what_they_are(lite: Counter) -> None:
     ("options", "region", "flops", "written"),
     [
         ({"layer": "blocks.1"}, "26:31,26:31", 0.05, 0.27),  # 0.03 and 0.23: the image's own passes
-        ({"layer": "conv_stem"}, "54:59,54:59", 0.06, 0.5),  # 0.05: colours of the whole image
+        ({"layer": "conv_stem"}, "54:59,54:59", 0.06, 0.5),  # 0.05: colors of the whole image
         ({"model": "hogb"}, "10:15,13:18", 0.15, 0.4),
         ({"model": "alexnet", "weights": "random", "layer": "features.3"}, "12:17,12:17", 0.2, 0.6),
     ],

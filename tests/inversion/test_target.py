@@ -276,7 +276,7 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
     ("options", "words"),
     [
         ({"photo": "coffee"}, "photo 'coffee' beside a target"),
-        ({"layer": "relu_1", "channels": 2, "objective": "maximise"}, "maximise beside a target"),
+        ({"layer": "relu_1", "channels": 2, "objective": "maximize"}, "maximize beside a target"),
         ({"start": "photo"}, "no photo to begin at.*'noise'"),
         ({"objective": "caricature"}, "no photo to begin at.*'noise'"),
         ({"target": [1.0, 2.0]}, "numpy array"),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import invwidgets as iw
-from invwidgets.energy.objectives import Maximise
+from invwidgets.energy.objectives import Maximize
 from invwidgets.energy.waking import waking_of
 from invwidgets.figures.gallery import caption
 from invwidgets.representations.base import Representation
@@ -22,7 +22,7 @@ OPTIONS: dict[str, Any] = {"steps": 40, "frames": 0, "threads": 1}
 
 
 class Bright(nn.Module):
-    """Channel 0, which only bright places excite, while noise is grey to it; and 1, the grey."""
+    """Channel 0, which only bright places excite, while noise is gray to it; and 1, the gray."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -67,11 +67,11 @@ def check_woken(result: iw.Reconstruction) -> None:
 @pytest.mark.parametrize("kind", ["plain", "normed", "capped"])
 def test_a_silent_unit_is_woken(kind: str) -> None:
     result = iw.invert(
-        model=bright(kind), layer="act", channels=0, objective="maximise", seeds=2, **OPTIONS
+        model=bright(kind), layer="act", channels=0, objective="maximize", seeds=2, **OPTIONS
     )
     check_woken(result)
     alone = iw.invert(
-        model=bright(kind), layer="act", channels=0, objective="maximise", seeds=[1], **OPTIONS
+        model=bright(kind), layer="act", channels=0, objective="maximize", seeds=[1], **OPTIONS
     )
     assert torch.equal(alone.images[0], result.images[1])
 
@@ -79,9 +79,9 @@ def test_a_silent_unit_is_woken(kind: str) -> None:
 def test_one_that_is_not_woken_fails_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Maximise, "wakes_units", False)
+    monkeypatch.setattr(Maximize, "wakes_units", False)
     result = iw.invert(
-        model=bright("plain"), layer="act", channels=0, objective="maximise", seeds=2, **OPTIONS
+        model=bright("plain"), layer="act", channels=0, objective="maximize", seeds=2, **OPTIONS
     )
     with pytest.raises(AssertionError):
         check_woken(result)
@@ -91,7 +91,7 @@ def test_one_that_is_not_woken_fails_and_says_so(
 
 def test_one_that_cannot_be_woken_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     cut = bright("added")
-    run = iw.prepare(model=cut, layer="act", channels=0, objective="maximise", seeds=2, **OPTIONS)
+    run = iw.prepare(model=cut, layer="act", channels=0, objective="maximize", seeds=2, **OPTIONS)
     assert waking_of(run.representation, run.selection, SIZE) is None
     check_said(run.finish(), capsys)
 
@@ -111,9 +111,9 @@ def check_said(result: iw.Reconstruction, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_unit_that_noise_excites_is_searched_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"layer": "relu_1", "channels": 3, "objective": "maximise", "seeds": 2, **OPTIONS}
+    options = {"layer": "relu_1", "channels": 3, "objective": "maximize", "seeds": 2, **OPTIONS}
     ours = iw.invert(model=phi(), **options)
-    monkeypatch.setattr(Maximise, "wakes_units", False)
+    monkeypatch.setattr(Maximize, "wakes_units", False)
     assert torch.equal(ours.images, iw.invert(model=phi(), **options).images)
     assert min(ours.scores) > 0
     assert ours.silent == ()
@@ -121,7 +121,7 @@ def test_a_unit_that_noise_excites_is_searched_as_before(monkeypatch: pytest.Mon
 
 def test_its_numbers_stay_and_its_gradient_is_the_layer_s_before() -> None:
     cut = bright("normed")
-    run = iw.prepare(model=cut, layer="act", channels=0, objective="maximise", seeds=1, **OPTIONS)
+    run = iw.prepare(model=cut, layer="act", channels=0, objective="maximize", seeds=1, **OPTIONS)
     waking = waking_of(run.representation, run.selection, SIZE)
     assert waking is not None
     dark, light = torch.full((1, 3, *SIZE), 0.3), torch.full((1, 3, *SIZE), 0.9)
@@ -136,7 +136,7 @@ def test_its_numbers_stay_and_its_gradient_is_the_layer_s_before() -> None:
 
 @pytest.mark.slow
 def test_a_deep_unit_that_noise_leaves_silent_is_woken() -> None:
-    unit = {"layer": "blocks.5.1.bn2.act", "channels": 0, "objective": "maximise"}
+    unit = {"layer": "blocks.5.1.bn2.act", "channels": 0, "objective": "maximize"}
     result = iw.invert(**unit, seeds=1, steps=60, frames=0, threads=1, precision="float32")
     assert float(result.energies["data"][0]) == 0
     assert result.scores[0] > 1

@@ -13,7 +13,7 @@ from invwidgets.inversion.settings import InversionSettings
 from invwidgets.inversion.window import Window, find_window
 from invwidgets.representations.base import Region, Representation
 from invwidgets.representations.registry import representation
-from invwidgets.selection import Selection, centre_region
+from invwidgets.selection import Selection, center_region
 from tests.small_networks import phi, picture
 
 LAYERS = {
@@ -65,7 +65,7 @@ def test_features_and_gradients_are_those_of_the_whole_image(
 def test_an_early_region_needs_less_than_a_quarter_of_the_image() -> None:
     for layer in ("conv_stem", "blocks.0", "blocks.1"):
         full = representation("efficientnet_lite0", layer)
-        window = find_window(full, Selection(centre_region(full.layer_info())), full.size)
+        window = find_window(full, Selection(center_region(full.layer_info())), full.size)
         assert window is not None
         assert window.box.height * window.box.width < 0.25 * 224 * 224
 

@@ -404,7 +404,7 @@ def test_a_gray_network_has_a_page(tmp_path: Path) -> None:
 
 
 def test_a_unit_and_a_target_have_a_page(tmp_path: Path) -> None:
-    unit = iw.invert(model=phi(), objective="maximise", channels=1, seeds=2, steps=3, threads=1)
+    unit = iw.invert(model=phi(), objective="maximize", channels=1, seeds=2, steps=3, threads=1)
     target = iw.invert(
         model=phi(), target=phi().target(picture()), seeds=2, steps=3, threads=1, layer="relu_1"
     )

@@ -17,11 +17,11 @@ __all__ = ["plain_dsift"]
 
 
 def plain_dsift(
-    grey: Tensor, bin_size: int = 5, step: int = 5, flat_window: bool = False, exact: bool = False
+    gray: Tensor, bin_size: int = 5, step: int = 5, flat_window: bool = False, exact: bool = False
 ) -> Tensor:
-    """Grey values (N, 1, H, W) in 0-255 to descriptors (N, 128, h, w)."""
-    gated = _gate(_derivatives(grey), exact)
-    height, width = grey.shape[2] - 3 * bin_size, grey.shape[3] - 3 * bin_size
+    """Gray values (N, 1, H, W) in 0-255 to descriptors (N, 128, h, w)."""
+    gated = _gate(_derivatives(gray), exact)
+    height, width = gray.shape[2] - 3 * bin_size, gray.shape[3] - 3 * bin_size
     edge = bin_size - 1
     padded = F.pad(gated, (edge, edge, edge, edge), mode="replicate")
     bins = []
@@ -31,7 +31,7 @@ def plain_dsift(
             kernel = _kernel(row, bin_size, flat_window)[:, None] * _kernel(
                 column, bin_size, flat_window
             )
-            filters = kernel.to(grey.dtype).expand(8, 1, -1, -1)
+            filters = kernel.to(gray.dtype).expand(8, 1, -1, -1)
             place = padded[:, :, top : top + height + 2 * edge, left : left + width + 2 * edge]
             bins.append(F.conv2d(place, filters, stride=step, groups=8))
     descriptors = torch.cat(bins, 1)
@@ -39,12 +39,12 @@ def plain_dsift(
     return _normalize(descriptors)
 
 
-def _derivatives(grey: Tensor) -> Tensor:
+def _derivatives(gray: Tensor) -> Tensor:
     """Halved differences (N, 2, H, W): doubled borders make the outermost ones one-sided."""
-    filters = torch.zeros(2, 1, 3, 3, dtype=grey.dtype)
+    filters = torch.zeros(2, 1, 3, 3, dtype=gray.dtype)
     filters[0, 0, 1, 0], filters[0, 0, 1, 2] = -0.5, 0.5
     filters[1, 0, 0, 1], filters[1, 0, 2, 1] = -0.5, 0.5
-    both = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), filters)
+    both = F.conv2d(F.pad(gray, (1, 1, 1, 1), mode="replicate"), filters)
     scale = torch.ones_like(both)
     scale[:, 0, :, 0] = scale[:, 0, :, -1] = 2
     scale[:, 1, 0, :] = scale[:, 1, -1, :] = 2

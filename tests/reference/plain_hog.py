@@ -18,19 +18,19 @@ __all__ = ["plain_gate", "plain_hog", "plain_pool"]
 
 
 def plain_hog(
-    grey: Tensor, cell_size: int = 8, orientations: int = 9, bilinear: bool = False
+    gray: Tensor, cell_size: int = 8, orientations: int = 9, bilinear: bool = False
 ) -> Tensor:
-    """Grey values (N, 1, H, W) in 0-255 to features (N, 3K + 4, h, w)."""
+    """Gray values (N, 1, H, W) in 0-255 to features (N, 3K + 4, h, w)."""
     k = orientations
-    cells = plain_pool(plain_gate(_derivatives(grey), 2 * k, bilinear), cell_size)
+    cells = plain_pool(plain_gate(_derivatives(gray), 2 * k, bilinear), cell_size)
     h, w = (
-        (grey.shape[2] + cell_size // 2) // cell_size,
-        (grey.shape[3] + cell_size // 2) // cell_size,
+        (gray.shape[2] + cell_size // 2) // cell_size,
+        (gray.shape[3] + cell_size // 2) // cell_size,
     )
     assert cells.shape[2:] == (h, w)
 
     # Group: 2x2 cells, 2K directed and K undirected numbers each, one filter a number.
-    stack = torch.zeros(4, 3 * k, 2 * k, 2, 2, dtype=grey.dtype)
+    stack = torch.zeros(4, 3 * k, 2 * k, 2, 2, dtype=gray.dtype)
     for i in range(4):
         for o in range(k):
             stack[i, o, o, i // 2, i % 2] = 1
@@ -39,13 +39,13 @@ def plain_hog(
             stack[i, o + 2 * k, o + k, i // 2, i % 2] = 1
     blocks = F.conv2d(F.pad(cells, (1, 1, 1, 1), mode="replicate"), stack.flatten(0, 1))
 
-    # Normalise by the undirected part, clamp.
+    # Normalize by the undirected part, clamp.
     undirected = torch.cat([part[:, 2 * k :] for part in blocks.chunk(4, 1)], 1)
     norm = torch.sqrt(undirected.square().sum(1, keepdim=True) + 1e-4)
     blocks = torch.clamp(blocks / norm, max=0.2)
 
     # Back to cells: half the sum of a cell's four copies; the texture sums each of them.
-    back = torch.zeros(3 * k + 4, 4, 3 * k, 2, 2, dtype=grey.dtype)
+    back = torch.zeros(3 * k + 4, 4, 3 * k, 2, 2, dtype=gray.dtype)
     for i in range(4):
         row, column = i // 2, i % 2  # this block lies so around the cell ...
         copy = (1 - row) * 2 + (1 - column)  # ... which therefore is its cell number `copy`
@@ -55,12 +55,12 @@ def plain_hog(
     return F.conv2d(blocks, back.flatten(1, 2))
 
 
-def _derivatives(grey: Tensor) -> Tensor:
+def _derivatives(gray: Tensor) -> Tensor:
     """d/dx and d/dy, not halved; the outermost ring of pixels has none."""
-    filters = torch.zeros(2, 1, 3, 3, dtype=grey.dtype)
+    filters = torch.zeros(2, 1, 3, 3, dtype=gray.dtype)
     filters[0, 0, 1, 0], filters[0, 0, 1, 2] = -1, 1
     filters[1, 0, 0, 1], filters[1, 0, 2, 1] = -1, 1
-    return F.pad(F.conv2d(grey, filters), (1, 1, 1, 1))
+    return F.pad(F.conv2d(gray, filters), (1, 1, 1, 1))
 
 
 def plain_gate(derivatives: Tensor, bins: int, bilinear: bool) -> Tensor:

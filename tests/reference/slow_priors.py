@@ -1,6 +1,6 @@
 """The priors as loops over pixels, written from the papers: slow, obvious, in float64 numpy.
 
-Sources: CVPR 2015, section 3 ("regularisers", its finite-difference V^β) and IJCV 2016,
+Sources: CVPR 2015, section 3 ("regularizers", its finite-difference V^β) and IJCV 2016,
 sections 3.1 and 3.2 with B = 80 and V = B / 6.5.
 """
 
@@ -120,7 +120,7 @@ def slow_inversion(features: Array, target: Array, mask: NDArray[Any]) -> float:
     return above / below
 
 
-def slow_maximise(features: Array, largest: float, mask: NDArray[Any]) -> float:
+def slow_maximize(features: Array, largest: float, mask: NDArray[Any]) -> float:
     """−⟨M, Φ⟩ / (|M|·Z)."""
     chosen = [float(features[i]) for i in np.ndindex(features.shape) if mask[i]]
     return -sum(chosen) / (len(chosen) * largest)

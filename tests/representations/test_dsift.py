@@ -54,7 +54,7 @@ def test_equals_golden_vlfeat(case: str, module: Dsift, allowed: float, dtype: t
 @pytest.mark.parametrize("name", PHOTOS)
 def test_equals_vlfeat_on_photos(name: str) -> None:
     image = photo(name)
-    theirs = vl_dsift(dsift().grey(image)[0, 0].numpy())
+    theirs = vl_dsift(dsift().gray(image)[0, 0].numpy())
     assert relative(dsift()(image), theirs) <= 1e-4
     assert relative(dsift(angle="exact")(image), theirs) <= 1e-2
 
@@ -65,10 +65,10 @@ def test_equals_vlfeat_on_photos(name: str) -> None:
 def test_equals_vlfeat_at_any_size(size: tuple[int, int], bin_size: int, step: int) -> None:
     image = photo("chelsea", (96, 96))[:, :, : size[0], : size[1]]
     module = dsift(bin_size=bin_size, step=step)
-    grey = module.grey(image)[0, 0].numpy()
-    assert relative(module(image), vl_dsift(grey, bin_size, step)) <= 1e-4
+    gray = module.gray(image)[0, 0].numpy()
+    assert relative(module(image), vl_dsift(gray, bin_size, step)) <= 1e-4
     flat = dsift(bin_size=bin_size, step=step, window="flat")
-    assert relative(flat(image), vl_dsift(grey, bin_size, step, flat_window=True)) <= 1e-3
+    assert relative(flat(image), vl_dsift(gray, bin_size, step, flat_window=True)) <= 1e-3
 
 
 # --- against the plain form -----------------------------------------------------------------
@@ -89,7 +89,7 @@ def test_features_and_gradient_equal_the_plain_form(
     noise = torch.rand(1, 3, 44, 61, generator=generator, dtype=torch.float64)
     image = (photo("astronaut", (44, 61)) + noise / 100).requires_grad_()
     ours = module(image)
-    plain = plain_dsift(module.grey(image), **parameters)
+    plain = plain_dsift(module.gray(image), **parameters)
     torch.testing.assert_close(ours, plain, atol=1e-6, rtol=1e-5)
     weights = torch.linspace(-1, 1, ours.numel(), dtype=torch.float64).view_as(ours)
     (our_gradient,) = torch.autograd.grad(ours, image, weights)
@@ -100,9 +100,9 @@ def test_features_and_gradient_equal_the_plain_form(
 def test_matconvnet_variant_is_the_published_network() -> None:
     image = photo("coffee", (64, 81)).double()
     ours = dsift(variant="matconvnet")(image)
-    grey = dsift().grey(image)[0, 0].numpy()
-    dx = (grey[1:-1, 2:] - grey[1:-1, :-2]) / 2
-    dy = (grey[2:, 1:-1] - grey[:-2, 1:-1]) / 2
+    gray = dsift().gray(image)[0, 0].numpy()
+    dx = (gray[1:-1, 2:] - gray[1:-1, :-2]) / 2
+    dy = (gray[2:, 1:-1] - gray[:-2, 1:-1]) / 2
     norm = np.hypot(dx, dy)
     rows, columns = (62 - 10) // 5 + 1, (79 - 10) // 5 + 1
     cells = np.zeros((8, rows, columns))
@@ -130,12 +130,12 @@ def test_matconvnet_variant_is_the_published_network() -> None:
 @pytest.mark.parametrize(
     ("module", "names"),
     [
-        (dsift(), "grey gradient orientation blocks normalize clamp renormalize"),
+        (dsift(), "gray gradient orientation blocks normalize clamp renormalize"),
         (
             dsift(window="flat"),
-            "grey gradient orientation cells blocks normalize clamp renormalize",
+            "gray gradient orientation cells blocks normalize clamp renormalize",
         ),
-        (dsift(variant="matconvnet"), "grey gradient orientation cells blocks normalize clamp"),
+        (dsift(variant="matconvnet"), "gray gradient orientation cells blocks normalize clamp"),
     ],
 )
 def test_every_stage_can_be_cut_at(module: Dsift, names: str) -> None:

@@ -67,9 +67,9 @@ def test_equals_golden_vlfeat(case: str, module: Hog, dtype: torch.dtype) -> Non
 @pytest.mark.parametrize("name", PHOTOS)
 def test_equals_vlfeat_on_photos(name: str) -> None:
     image = photo(name)
-    grey = hog().grey(image)[0, 0].numpy()
-    assert differences(hog()(image), vl_hog(grey)) <= (1e-4, 1e-5)
-    absolute, relative = differences(hogb()(image), vl_hog(grey, bilinear=True))
+    gray = hog().gray(image)[0, 0].numpy()
+    assert differences(hog()(image), vl_hog(gray)) <= (1e-4, 1e-5)
+    absolute, relative = differences(hogb()(image), vl_hog(gray, bilinear=True))
     assert absolute <= 5e-4
     assert relative <= 1e-4
 
@@ -80,7 +80,7 @@ def test_equals_vlfeat_on_photos(name: str) -> None:
 def test_equals_vlfeat_at_any_size(size: tuple[int, int], cell_size: int) -> None:
     image = photo("chelsea", (96, 96))[:, :, : size[0], : size[1]]
     module = hogb(cell_size=cell_size, orientations=7)
-    theirs = vl_hog(module.grey(image)[0, 0].numpy(), cell_size, 7, bilinear=True)
+    theirs = vl_hog(module.gray(image)[0, 0].numpy(), cell_size, 7, bilinear=True)
     absolute, relative = differences(module(image), theirs)
     assert absolute <= 5e-4
     assert relative <= 1e-4
@@ -110,10 +110,10 @@ def test_golden_arrays_are_what_the_library_makes_today() -> None:
 @pytest.mark.parametrize("cell_size", [5, 8])
 def test_features_and_gradient_equal_the_plain_form(bilinear: bool, cell_size: int) -> None:
     image = photo("astronaut", (44, 61)).double()
-    image = (image + random_image(44, 61) / 100).requires_grad_()  # off the kinks at bin centres
+    image = (image + random_image(44, 61) / 100).requires_grad_()  # off the kinks at bin centers
     module = hogb(cell_size=cell_size) if bilinear else hog(cell_size=cell_size, gradient="exact")
     ours = module(image)
-    plain = plain_hog(module.grey(image), cell_size, bilinear=bilinear)
+    plain = plain_hog(module.gray(image), cell_size, bilinear=bilinear)
     torch.testing.assert_close(ours, plain, atol=1e-7, rtol=1e-6)  # kernels are float32
     weights = torch.linspace(-1, 1, ours.numel(), dtype=torch.float64).view_as(ours)
     (our_gradient,) = torch.autograd.grad(ours, image, weights)
@@ -126,9 +126,9 @@ def test_matconvnet_variant_is_the_published_network() -> None:
     ours = hogb(variant="matconvnet")(image)
     assert ours.shape == (1, 27, 6, 8)
     # The published network, cell by cell in plain numpy.
-    grey = np.pad(hog().grey(image)[0, 0].numpy(), 1)
-    dx = (grey[1:-1, 2:] - grey[1:-1, :-2]) / 2
-    dy = (grey[2:, 1:-1] - grey[:-2, 1:-1]) / 2
+    gray = np.pad(hog().gray(image)[0, 0].numpy(), 1)
+    dx = (gray[1:-1, 2:] - gray[1:-1, :-2]) / 2
+    dy = (gray[2:, 1:-1] - gray[:-2, 1:-1]) / 2
     norm = np.hypot(dx, dy)
     cells = np.zeros((18, 6, 8))
     for o in range(18):
@@ -158,14 +158,14 @@ def test_scikit_image_has_the_same_gradients_and_bins() -> None:
     """What means the same there: derivatives and hard votes. Half a bin is turned away by asking
     it for twice the bins, which ours hold in pairs. What does not: it pools with boxes instead of
     triangles, forgets the sign of a direction, keeps the copies of a cell in its blocks apart
-    instead of averaging them, and normalises by other norms; so only one cell as large as the
-    image is compared, with a frame of one colour, since its border has derivatives along it."""
+    instead of averaging them, and normalizes by other norms; so only one cell as large as the
+    image is compared, with a frame of one color, since its border has derivatives along it."""
     hog_by_skimage = pytest.importorskip("skimage.feature").hog
     image = random_image(64, 64)
     for side in (0, -1):
         image[:, :, side, :] = image[:, :, :, side] = 0.5
     theirs = hog_by_skimage(
-        hog().grey(image)[0, 0].numpy(),
+        hog().gray(image)[0, 0].numpy(),
         orientations=18,
         pixels_per_cell=(64, 64),
         cells_per_block=(1, 1),
@@ -194,7 +194,7 @@ def test_every_stage_can_be_cut_at(factory: Factory) -> None:
     for hook in hooks:
         hook.remove()
     assert list(seen) == [
-        "grey", "gradient", "orientation", "cells", "blocks", "normalize", "clamp", "decompose",
+        "gray", "gradient", "orientation", "cells", "blocks", "normalize", "clamp", "decompose",
     ]  # fmt: skip
     assert [tuple(t.shape[1:]) for t in seen.values()] == [
         (1, 40, 56), (2, 40, 56), (18, 40, 56), (18, 5, 7),
@@ -339,7 +339,7 @@ def test_finite_on_constant_images(module: Hog, dtype: torch.dtype, value: float
         ({"cell_size": "8"}, "cell_size='8' is not a whole number"),
         ({"orientations": 1}, "orientations=1 is too small"),
         ({"texture": 4}, "texture=4 must be True or False"),
-        ({"color": "red"}, "no color 'red'; choose one of grey, strongest"),
+        ({"color": "red"}, "no color 'red'; choose one of gray, strongest"),
         ({"variant": "opencv"}, "no variant 'opencv'; choose one of vlfeat, matconvnet"),
         ({"gradient": "soft"}, "no gradient 'soft'; choose one of straight-through, exact"),
     ],

@@ -18,7 +18,7 @@ from invwidgets.representations.descriptors.named import named_network
 from invwidgets.representations.network import NetworkRepresentation
 from invwidgets.representations.registry import representation, representations
 from invwidgets.representations.tracing import CallNames, Layout
-from invwidgets.selection import centre_region
+from invwidgets.selection import center_region
 from invwidgets.widgets.controls.layer_slider import describe
 from invwidgets.widgets.controls.region_picker import RegionPicker
 from tests.small_networks import Small, cut, filled, hooked, phi, picture
@@ -248,7 +248,7 @@ def test_what_reads_tokens_leaves_the_rows_of_registers_out() -> None:
     own = cut(filled(Tokens(9).eval()), "block", (32, 16))
     layer = own.layer_info()
     assert (layer.shape, layer.grid) == ((8, 11, 4), (8, 4))
-    assert centre_region(layer, 2) == (3, 5, 1, 3)
+    assert center_region(layer, 2) == (3, 5, 1, 3)
     assert effective_field(own, ["coffee"], probes=1).region == (4, 5, 2, 3)
     patches = exciting_patches(own, 0, ["coffee"])
     assert patches[0].response == float(own.target(read_photo("coffee", own.size))[0, 0, :8].max())

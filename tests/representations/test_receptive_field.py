@@ -1,4 +1,4 @@
-"""The exact bounding box, against autograd's on randomised networks and on the zoo's."""
+"""The exact bounding box, against autograd's on randomized networks and on the zoo's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUICK = ("squeezenet1_1", "efficientnet_lite0")
 
 @given(st.randoms(use_true_random=False), st.integers(1, 5))
 @settings(max_examples=80)
-def test_randomised_networks(rng: Random, depth: int) -> None:
+def test_randomized_networks(rng: Random, depth: int) -> None:
     torch.manual_seed(0)
     module, size = random_network(rng, depth)
     for tried in check_module(module, size, rng):

@@ -71,17 +71,17 @@ def test_a_job_is_what_invert_does(tiny: Tiny, photos: list[str]) -> None:
         assert stored.photo_name == "photo0"
 
 
-def test_units_are_maximised_without_photos(tiny: Tiny) -> None:
+def test_units_are_maximized_without_photos(tiny: Tiny) -> None:
     sweep = tiny(
         photos=(), layers="relu_1", channels=[[0], [5]], seeds=1,
-        settings={"objective": "maximise", "steps": 2},
+        settings={"objective": "maximize", "steps": 2},
     )  # fmt: skip
     assert sweep.run().complete
     alone = iw.invert(
         model=phi(),
         layer="relu_1",
         channels=5,
-        objective="maximise",
+        objective="maximize",
         steps=2,
         seeds=1,
         frames=0,
@@ -89,8 +89,8 @@ def test_units_are_maximised_without_photos(tiny: Tiny) -> None:
         precision="float32",
     )
     assert torch.equal(sweep.result(1).images, alone.images)
-    status = tiny(photos=(), settings={"objective": "maximise", "steps": 2}).run()
-    assert "maximise wants one channel a job" in next(iter(status.failed.values()))
+    status = tiny(photos=(), settings={"objective": "maximize", "steps": 2}).run()
+    assert "maximize wants one channel a job" in next(iter(status.failed.values()))
 
 
 def test_what_fails_says_why_and_the_others_run(

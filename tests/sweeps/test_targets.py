@@ -94,7 +94,7 @@ def test_a_plan_finds_targets_beside_it(targets: list[str], tmp_path: Path) -> N
 def test_a_sweep_without_photos_opens_again(tiny: Tiny) -> None:
     sweep = tiny(
         photos=(), layers="relu_1", channels=[0], seeds=1,
-        settings={"objective": "maximise", "steps": 2},
+        settings={"objective": "maximize", "steps": 2},
     )  # fmt: skip
     assert sweep.run().complete
     assert iw.Sweep.reopen(sweep.store).grid == sweep.grid

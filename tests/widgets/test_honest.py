@@ -114,7 +114,7 @@ async def test_without_weights_there_is_a_way_on(panel: iw.InversionPanel) -> No
 
 @with_panel(steps=3)
 async def test_a_goal_without_a_photo_puts_it_away(panel: iw.InversionPanel) -> None:
-    panel.objective = "maximise"
+    panel.objective = "maximize"
     await until(lambda: panel.channel_selector.kind.value == "one")
     await until(lambda: panel.region_picker.canvas.picture == b"")
     assert panel.region_picker.caption.value.startswith("No photo is needed")
@@ -216,7 +216,7 @@ async def test_what_is_said_of_the_images_follows_a_knob_at_once(panel: iw.Inver
     panel.start()
     await until(lambda: panel.session.state == "running")
     panel.knobs.knobs["alpha_weight"].control.value = 1.0
-    await until(lambda: "(moved: Pale colours 1.0)" in panel.gallery.describes)
+    await until(lambda: "(moved: Pale colors 1.0)" in panel.gallery.describes)
     assert panel.session.state == "running"
     panel.stop()
 
@@ -228,7 +228,7 @@ async def test_goals_are_said_in_a_sentence_and_knobs_named_for_them(
     goal, knob = panel.inputs.goal_note, panel.knobs.knobs["data_weight"].control
     assert goal.value == "Find images that the layer cannot tell from the photo."
     assert knob.description == "Match photo"
-    panel.objective = "maximise"
+    panel.objective = "maximize"
     await until(lambda: "excite one channel" in goal.value)
     assert knob.description == "Response"
     panel.data_weight = 10.0
@@ -368,9 +368,9 @@ async def test_a_photo_that_arrives_after_another_was_picked_is_only_kept(
 async def test_a_run_brought_back_has_its_curves_and_its_goal(panel: iw.InversionPanel) -> None:
     await panel.start()
     assert "rows 2–5, column 2" in panel.history.tiles.captions[0]
-    panel.objective = "maximise"
+    panel.objective = "maximize"
     await until(lambda: len(panel.history.entries) == 2)
-    assert panel.history.tiles.captions[1].startswith("maximise\n")
+    assert panel.history.tiles.captions[1].startswith("maximize\n")
     panel.layer = "blocks.3"  # the run before is let go
     await until(lambda: len(panel.history.entries) == 3)
     panel.tabs.selected_index = 1
@@ -410,7 +410,7 @@ async def test_a_knob_moved_after_stop_says_that_the_images_are_older(
         assert panel.controls.status.value.startswith(words)
 
 
-@with_panel(steps=3, objective="maximise")
+@with_panel(steps=3, objective="maximize")
 async def test_the_code_of_a_run_without_a_photo_writes_none(panel: iw.InversionPanel) -> None:
     panel.photos.take({"name": "mine.png"}, [memoryview(picture(96, 60))])
     await panel.start()
@@ -442,7 +442,7 @@ async def test_what_makes_a_run_give_way_is_said(panel: iw.InversionPanel) -> No
     assert said.value.startswith("Ready.")
 
 
-@with_panel(model="dsift", layer="", size=None, objective="maximise")
+@with_panel(model="dsift", layer="", size=None, objective="maximize")
 async def test_a_square_network_after_sift_has_a_square_grid(panel: iw.InversionPanel) -> None:
     canvas = panel.region_picker.canvas
     assert canvas.image_size == [192, 256]

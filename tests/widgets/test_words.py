@@ -174,7 +174,7 @@ SAID: list[tuple[PanelState, str]] = [
     (panel_state(error="no", refused="alexnet"), "Choose something else; still on HOG."),
     (panel_state("preparing"), "Preparing blocks.2 …"),
     (panel_state("running"), "Searching for images that blocks.2 cannot tell from coffee …"),
-    (panel_state("running", options={"objective": "maximise", "channels": (3,)}),
+    (panel_state("running", options={"objective": "maximize", "channels": (3,)}),
      "Searching for images that excite channel 3 of blocks.2 …"),
     (panel_state("running", options={"objective": "caricature"}),
      "Raising what blocks.2 sees in coffee …"),

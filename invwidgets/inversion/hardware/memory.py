@@ -18,7 +18,7 @@ from ..settings import InversionSettings
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 _CANVASES = (
-    8  # tensors of an iterate's size a seed needs: itself, gradient, optimiser, best, priors
+    8  # tensors of an iterate's size a seed needs: itself, gradient, optimizer, best, priors
 )
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 BATCH_BYTES = 2**29  # for the micro-batch under way, on a CPU: Stop is heard between two of them

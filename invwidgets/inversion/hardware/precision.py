@@ -5,7 +5,7 @@
     'float32'
 
 In bfloat16 only the network's own operators run (torch's autocast); the image, the loss, the prior
-and the optimiser stay in float32, and so do the last steps of every phase and every error reported.
+and the optimizer stay in float32, and so do the last steps of every phase and every error reported.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ...errors import BadSettingError
 from .gradients import (
     Clamp,
     Gradient,
-    Grey,
+    Gray,
     SiftGradient,
     check_images,
     one_of,
@@ -46,13 +46,13 @@ def dsift(
     >>> phi(torch.rand(2, 3, 192, 256)).shape
     torch.Size([2, 128, 36, 49])
     >>> [name for name, _ in phi.named_children()][:4]
-    ['grey', 'gradient', 'orientation', 'blocks']
+    ['gray', 'gradient', 'orientation', 'blocks']
     >>> phi[:3](torch.rand(2, 3, 192, 256)).shape  # cut after ``orientation``
     torch.Size([2, 8, 192, 256])
 
     Each pixel's gradient is shared by its two nearest directions, pooled with triangles into 4x4
     bins, weighted by a window around the descriptor, divided by the norm, clamped at 0.2 and
-    normalised again. Grey values are ITU-R 601 in 0-255: on a smaller scale nearly flat places
+    normalized again. Gray values are ITU-R 601 in 0-255: on a smaller scale nearly flat places
     become unstable.
 
     Parameters
@@ -72,7 +72,7 @@ def dsift(
     variant : str
         ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the paper
         published: no border, exact angles, bins on a fixed grid weighted by a Gaussian of 1.5 bins,
-        one normalisation before the clamp.
+        one normalization before the clamp.
 
     Returns
     -------
@@ -99,7 +99,7 @@ class Dsift(nn.Sequential):
 
     | stage | output | what it does |
     |---|---|---|
-    | grey | (N, 1, H, W) | grey values in 0-255 |
+    | gray | (N, 1, H, W) | gray values in 0-255 |
     | gradient | (N, 2, H, W) | d/dx and d/dy, the basis of all directional derivatives |
     | orientation | (N, B, H, W) | gating: shared by the two nearest of B directions |
     | cells | (N, B, ...) | bins pooled once (not with ``gaussian``) |
@@ -112,7 +112,7 @@ class Dsift(nn.Sequential):
     differently in each of the 16 bins, and `blocks` pools and groups in one.
 
     Attributes: `output_layout` (rows and columns of bins, orientations); `minimum_size` (H, W) of
-    an image; `mean_color`, so that 255·(x − mean) is the paper's 255·grey − 128; `grayscale`.
+    an image; `mean_color`, so that 255·(x − mean) is the paper's 255·gray − 128; `grayscale`.
     """
 
     grayscale = True
@@ -141,7 +141,7 @@ class Dsift(nn.Sequential):
                 f"give step={size * max(1, stride // size)}, or variant='vlfeat'"
             )
         super().__init__()
-        self.grey = Grey()
+        self.gray = Gray()
         self.gradient: nn.Module = Gradient(0.5, "crop") if published else SiftGradient()
         self.orientation = Orientation(b, "bilinear", "exact" if published else angle)
         if published:
@@ -246,8 +246,8 @@ class WindowedBlocks(nn.Module):
 class SiftCells(nn.Module):
     """Pooling with triangles of unit height, (N, B, H, W) to (N, B, ...), every `stride` pixels.
 
-    ``even=False`` centres them on whole pixels and repeats the borders outwards (VLFeat);
-    ``True`` centres them between pixels and stays inside the image (the paper's network).
+    ``even=False`` centers them on whole pixels and repeats the borders outwards (VLFeat);
+    ``True`` centers them between pixels and stays inside the image (the paper's network).
     """
 
     kernel: Tensor

@@ -1,4 +1,4 @@
-"""What HOG and dense SIFT share: checks, grey values, derivatives, the clamp.
+"""What HOG and dense SIFT share: checks, gray values, derivatives, the clamp.
 
 Both representations see an image as gradients sorted by direction. The paper writes that as a bank
 of directional derivative filters followed by a gate that keeps the best one (HOG) or the two best
@@ -24,7 +24,7 @@ from ...errors import BadImageError, BadSettingError
 __all__ = [
     "Clamp",
     "Gradient",
-    "Grey",
+    "Gray",
     "Scale255",
     "SiftGradient",
     "StrongestGradient",
@@ -59,7 +59,7 @@ def check_images(images: Tensor, minimum: tuple[int, int], what: str, remedy: st
     if images.ndim != 4 or images.shape[1] != 3:
         raise BadImageError(
             f"{what} takes RGB images (N, 3, H, W) in [0, 1]; got a tensor of shape "
-            f"{tuple(images.shape)}: repeat a grey channel three times, add a batch axis to one "
+            f"{tuple(images.shape)}: repeat a gray channel three times, add a batch axis to one "
             "image"
         )
     if not images.is_floating_point():
@@ -90,17 +90,17 @@ class Clamp(nn.Module):
         return x.clamp_max(self.most)
 
 
-class Grey(nn.Module):
-    """RGB in [0, 1] to grey values in 0-255: 0.299 R + 0.587 G + 0.114 B (ITU-R 601).
+class Gray(nn.Module):
+    """RGB in [0, 1] to gray values in 0-255: 0.299 R + 0.587 G + 0.114 B (ITU-R 601).
 
-    Written as G + 0.299 (R - G) + 0.114 (B - G), so that a grey image of 8-bit values keeps them
+    Written as G + 0.299 (R - G) + 0.114 (B - G), so that a gray image of 8-bit values keeps them
     exactly and the flat places of a picture stay flat.
     """
 
     def forward(self, images: Tensor) -> Tensor:
         red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
-        grey: Tensor = 255 * (green + 0.299 * (red - green) + 0.114 * (blue - green))
-        return grey
+        gray: Tensor = 255 * (green + 0.299 * (red - green) + 0.114 * (blue - green))
+        return gray
 
 
 class Scale255(nn.Module):
@@ -127,11 +127,11 @@ class Gradient(nn.Module):
         self.scale = scale
         self.border = border
 
-    def forward(self, grey: Tensor) -> Tensor:
+    def forward(self, gray: Tensor) -> Tensor:
         if self.border == "pad":
-            grey = F.pad(grey, (1, 1, 1, 1))
-        dx = grey[:, :, 1:-1, 2:] - grey[:, :, 1:-1, :-2]
-        dy = grey[:, :, 2:, 1:-1] - grey[:, :, :-2, 1:-1]
+            gray = F.pad(gray, (1, 1, 1, 1))
+        dx = gray[:, :, 1:-1, 2:] - gray[:, :, 1:-1, :-2]
+        dy = gray[:, :, 2:, 1:-1] - gray[:, :, :-2, 1:-1]
         both = torch.cat([dx, dy], 1)
         if self.scale != 1.0:
             both = both * self.scale
@@ -139,7 +139,7 @@ class Gradient(nn.Module):
 
 
 class StrongestGradient(Gradient):
-    """The gradient of the colour channel where it is strongest, (N, 3, H, W) to (N, 2, H, W).
+    """The gradient of the color channel where it is strongest, (N, 3, H, W) to (N, 2, H, W).
 
     The first of equally strong channels wins. The choice itself is not differentiated.
     """
@@ -159,20 +159,20 @@ class StrongestGradient(Gradient):
 class SiftGradient(nn.Module):
     """Halved central differences, one-sided at the border, (N, 1, H, W) to (N, 2, H, W)."""
 
-    def forward(self, grey: Tensor) -> Tensor:
+    def forward(self, gray: Tensor) -> Tensor:
         dx = torch.cat(
             [
-                grey[..., 1:2] - grey[..., 0:1],
-                0.5 * (grey[..., 2:] - grey[..., :-2]),
-                grey[..., -1:] - grey[..., -2:-1],
+                gray[..., 1:2] - gray[..., 0:1],
+                0.5 * (gray[..., 2:] - gray[..., :-2]),
+                gray[..., -1:] - gray[..., -2:-1],
             ],
             3,
         )
         dy = torch.cat(
             [
-                grey[..., 1:2, :] - grey[..., 0:1, :],
-                0.5 * (grey[..., 2:, :] - grey[..., :-2, :]),
-                grey[..., -1:, :] - grey[..., -2:-1, :],
+                gray[..., 1:2, :] - gray[..., 0:1, :],
+                0.5 * (gray[..., 2:, :] - gray[..., :-2, :]),
+                gray[..., -1:, :] - gray[..., -2:-1, :],
             ],
             2,
         )

@@ -14,7 +14,7 @@ from .gradients import (
     Border,
     Clamp,
     Gradient,
-    Grey,
+    Gray,
     Scale255,
     StrongestGradient,
     check_images,
@@ -29,7 +29,7 @@ torch.fx.wrap("check_images")  # it reads sizes, which fx cannot follow
 __all__ = ["Hog", "hog", "hogb"]
 
 Variant = Literal["vlfeat", "matconvnet"]
-Color = Literal["grey", "strongest"]
+Color = Literal["gray", "strongest"]
 
 
 def hog(
@@ -37,7 +37,7 @@ def hog(
     cell_size: int = 8,
     orientations: int = 9,
     texture: bool = True,
-    color: Color = "grey",
+    color: Color = "gray",
     gradient: Literal["straight-through", "exact"] = "straight-through",
     variant: Variant = "vlfeat",
 ) -> Hog:
@@ -47,12 +47,12 @@ def hog(
     >>> phi(torch.rand(2, 3, 192, 256)).shape
     torch.Size([2, 31, 24, 32])
     >>> [name for name, _ in phi.named_children()][:4]
-    ['grey', 'gradient', 'orientation', 'cells']
+    ['gray', 'gradient', 'orientation', 'cells']
     >>> phi[:4](torch.rand(2, 3, 192, 256)).shape  # cut after ``cells``
     torch.Size([2, 18, 24, 32])
 
     Each pixel's gradient votes for the nearest of 2K directions, the votes are pooled bilinearly
-    into cells, cells are normalised by the four 2x2 blocks they are in, clamped at 0.2 and averaged
+    into cells, cells are normalized by the four 2x2 blocks they are in, clamped at 0.2 and averaged
     over the blocks.
 
     Parameters
@@ -65,8 +65,8 @@ def hog(
         Add the four texture channels, the summed energy by block (top left, top right, bottom left,
         bottom right). The paper's networks (``matconvnet``) have none.
     color : str
-        ``"grey"`` reads ITU-R 601 grey values in 0-255; ``"strongest"`` takes at each pixel the
-        colour channel with the strongest gradient, as VLFeat does with colour images.
+        ``"gray"`` reads ITU-R 601 gray values in 0-255; ``"strongest"`` takes at each pixel the
+        color channel with the strongest gradient, as VLFeat does with color images.
     gradient : str
         The hard vote is constant in the angle, so its exact derivative cannot turn an edge.
         ``"straight-through"`` votes hard and differentiates the bilinear vote (its backward is
@@ -104,7 +104,7 @@ def hogb(
     cell_size: int = 8,
     orientations: int = 9,
     texture: bool = True,
-    color: Color = "grey",
+    color: Color = "gray",
     variant: Variant = "vlfeat",
 ) -> Hog:
     """HOGb: ``hog`` with bilinear votes, each pixel shared by its two nearest directions.
@@ -139,18 +139,18 @@ class Hog(nn.Sequential):
 
     | stage | output | what it does |
     |---|---|---|
-    | grey (colour) | (N, 1 (3), H, W) | grey values (colours) in 0-255 |
+    | gray (color) | (N, 1 (3), H, W) | gray values (colors) in 0-255 |
     | gradient | (N, 2, H, W) | d/dx and d/dy, the basis of all directional derivatives |
     | orientation | (N, 2K, H, W) | gating: who votes for which direction |
     | cells | (N, 2K, h, w) | bilinear pooling |
-    | blocks | (N, 4·3K, h±1, w±1) | 2x2 neighbouring cells, directed and undirected |
+    | blocks | (N, 4·3K, h±1, w±1) | 2x2 neighboring cells, directed and undirected |
     | normalize | the same | by the norm of the undirected part |
     | clamp | the same | at 0.2 |
     | decompose | (N, 3K [+ 4], h, w) | blocks back to cells, texture |
 
     Attributes: `output_layout` names the channels; `minimum_size` (H, W) of an image;
-    `mean_color`, so that 255·(x − mean) is the paper's 255·grey − 128; `grayscale`, True where
-    the result depends on grey values alone.
+    `mean_color`, so that 255·(x − mean) is the paper's 255·gray − 128; `grayscale`, True where
+    the result depends on gray values alone.
     """
 
     def __init__(
@@ -166,15 +166,15 @@ class Hog(nn.Sequential):
         k = positive_int("orientations", orientations, 2, "the number of orientations")
         if not isinstance(texture, bool):
             raise BadSettingError(f"texture={texture!r} must be True or False")
-        one_of("color", color, ("grey", "strongest"))
+        one_of("color", color, ("gray", "strongest"))
         one_of("variant", variant, ("vlfeat", "matconvnet"))
         published = variant == "matconvnet"
         texture = texture and not published
         scale = 0.5 if published else 1.0
         border: Border = "pad" if published else "zero"
         super().__init__()
-        if color == "grey":
-            self.grey = Grey()
+        if color == "gray":
+            self.gray = Gray()
             self.gradient: nn.Module = Gradient(scale, border)
         else:
             self.colors = Scale255()
@@ -188,7 +188,7 @@ class Hog(nn.Sequential):
         self.eval()
         self.cell_size = cell_size
         self.orientations = k
-        self.grayscale = color == "grey"
+        self.grayscale = color == "gray"
         self.raises_noise = True  # to full contrast
         self.minimum_size = (max(4, 2 * cell_size),) * 2
         self.mean_color = (128 / 255,) * 3
@@ -232,7 +232,7 @@ class Cells(nn.Module):
         self.cell_size = cell_size
         self.whole_cells_only = whole_cells_only
         half = cell_size // 2
-        # Pixel x is (x + 1/2) / size - 1/2 cells right of the centre of cell 0.
+        # Pixel x is (x + 1/2) / size - 1/2 cells right of the center of cell 0.
         places = torch.arange(-half, -half + 2 * cell_size - cell_size % 2, dtype=torch.float64)
         triangle = 1 - ((places + 0.5) / cell_size - 0.5).abs()
         self.register_buffer("kernel", triangle.float().expand(channels, 1, -1).clone())
@@ -256,7 +256,7 @@ class Cells(nn.Module):
 
 
 class Blocks(nn.Module):
-    """2x2 neighbouring cells side by side, (N, 2K, h, w) to (N, 4·3K, ...).
+    """2x2 neighboring cells side by side, (N, 2K, h, w) to (N, 4·3K, ...).
 
     Each cell is first given its K undirected sums. The four cells come in the order top left, top
     right, bottom left, bottom right. With `replicate` the border cells are repeated outwards
@@ -298,7 +298,7 @@ class NormalizeBlocks(nn.Module):
 
 
 class Decompose(nn.Module):
-    """Blocks back to cells: half the sum of a cell's four normalised copies, and the texture.
+    """Blocks back to cells: half the sum of a cell's four normalized copies, and the texture.
 
     `surround` adds blocks of zeros around, where `Blocks` did not repeat the border cells.
     """

@@ -121,7 +121,7 @@ class _Gate(torch.autograd.Function):
 
 
 def _nearest(dx: Tensor, dy: Tensor, low: Tensor, high: Tensor, directions: Tensor) -> Tensor:
-    """Which of two neighbouring directions is nearer, VLFeat's way: the unit gradient is projected
+    """Which of two neighboring directions is nearer, VLFeat's way: the unit gradient is projected
     on both, in float32 whatever the image; of equal ones the first wins, counted without sign."""
     n, _, height, width = dx.shape
     bins = directions.shape[1]

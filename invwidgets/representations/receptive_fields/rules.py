@@ -68,7 +68,7 @@ def _group_norm(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
 
 
 def _channel_pool(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
-    """avg_pool3d as local response normalisation uses it: across channels, not across pixels."""
+    """avg_pool3d as local response normalization uses it: across channels, not across pixels."""
     values = of(args[0])
     if list(args[1])[1:] != [1, 1]:
         return spread(values.flatten(2).amin(2), out.shape)

@@ -56,7 +56,7 @@ class PictureView(anywidget.AnyWidget):
 
     @property
     def figure_theme(self) -> Theme:
-        """The figure's colours, on the page's own ground."""
+        """The figure's colors, on the page's own ground."""
         theme = THEMES[self.colors]
         own = self.theme == "auto" and self.page_ground
         return replace(theme, face=self.page_ground) if own else theme

@@ -1,4 +1,4 @@
-"""What is asked less often: preset, steps, photo size, weights, optimiser, device and so on.
+"""What is asked less often: preset, steps, photo size, weights, optimizer, device and so on.
 
 >>> settings = AdvancedSettings(loop, reset)
 >>> traitlets.link((panel, "steps"), (settings.settings["steps"], "value"))
@@ -43,7 +43,7 @@ class AdvancedSettings(w.VBox):
             "steps": w.IntSlider(200, min=10, max=1000, step=10, description="Steps", **slider),
             "size": w.Dropdown(options=list(SIZES.items()), description="Photo size"),
             "weights": w.Dropdown(options=["pretrained", "random"], description="Weights"),
-            "optimizer": w.Dropdown(options=list(OPTIMIZERS), description="Optimiser"),
+            "optimizer": w.Dropdown(options=list(OPTIMIZERS), description="Optimizer"),
             "jitter": w.IntSlider(0, min=0, max=32, description="Jitter", **slider),
             "device": w.Dropdown(options=list(DEVICES), description="Device"),
             "precision": w.Dropdown(options=list(PRECISIONS), description="Precision"),

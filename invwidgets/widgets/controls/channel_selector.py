@@ -1,4 +1,4 @@
-"""Which channels count: all, a group, those of colour or of shape, the strongest, or by eye."""
+"""Which channels count: all, a group, those of color or of shape, the strongest, or by eye."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS = {
     "all": "all",
     "first or second half": "halves",
     "one of four groups": "quarters",
-    "those that need colour": "color:top",
+    "those that need color": "color:top",
     "those that see shape": "color:bottom",
     "the strongest in the region": "top",
     "picked by eye": "eye",
@@ -31,7 +31,7 @@ _SHEET = 256  # channels shown at most
 
 
 class ChannelSelector(w.VBox):
-    """Chooses channels: all, a group, those of colour or of shape, the strongest, or by eye.
+    """Chooses channels: all, a group, those of color or of shape, the strongest, or by eye.
 
     >>> selector = iw.controls.ChannelSelector("coffee", layer="blocks.2")
     >>> selector.observe(lambda change: print(change["new"]), "value")
@@ -142,8 +142,8 @@ class ChannelSelector(w.VBox):
         shown = self.features[:_SHEET].float().cpu().numpy()
         low = shown.min((1, 2), keepdims=True)
         high = shown.max((1, 2), keepdims=True)
-        grey = (255 * (shown - low) / np.maximum(high - low, 1e-9)).astype(np.uint8)
-        pictures = [np.repeat(one[..., None], 3, 2) for one in grey]
+        gray = (255 * (shown - low) / np.maximum(high - low, 1e-9)).astype(np.uint8)
+        pictures = [np.repeat(one[..., None], 3, 2) for one in gray]
         self.sheet.fill(pictures, [f"channel {c}" for c in range(len(shown))])
 
     def close(self) -> None:

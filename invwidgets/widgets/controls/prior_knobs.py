@@ -23,23 +23,23 @@ from ..base.parts import classed, close_all
 from ..base.tiles import HandleNames
 from .setting import Setting, log_slider, short
 
-NAMES = {"tv_weight": "Smoothness", "alpha_weight": "Pale colours", "data_weight": "Match photo",
+NAMES = {"tv_weight": "Smoothness", "alpha_weight": "Pale colors", "data_weight": "Match photo",
          "beta": "Soft edges", "bound": "Value limit", "jitter": "Jitter"}  # fmt: skip
 _TIPS = {
-    "tv_weight": "How much differences between neighbouring pixels cost (λ_V in the papers)",
-    "alpha_weight": "How much strong colours cost (λ_α in the papers)",
+    "tv_weight": "How much differences between neighboring pixels cost (λ_V in the papers)",
+    "alpha_weight": "How much strong colors cost (λ_α in the papers)",
     "data_weight": "How much it counts that the layer sees the photo's features (C in the papers)",
     "beta": "1 allows sharp edges, 2 prefers soft ones (β in the papers)",
     "bound": "What no pixel may leave",
 }
 RESPONSE = "Response"  # what the weight of the data is where nothing has to match a photo
 _RESPONSE_TIP = "How much it counts that the layer responds (C in the papers)"
-_BOUNDS = {"displayable colours": "picture", "norm 80": 80.0, "norm 160": 160.0, "none": None}
+_BOUNDS = {"displayable colors": "picture", "norm 80": 80.0, "norm 160": 160.0, "none": None}
 FIRST = ("tv_weight", "alpha_weight", "data_weight")
 
 
 class PriorKnobs(w.VBox):
-    """Knobs that weigh smoothness, pale colours and the match against each other.
+    """Knobs that weigh smoothness, pale colors and the match against each other.
 
     >>> knobs = iw.controls.PriorKnobs(layer="blocks.2")
     >>> knobs.observe(lambda change: print(change["new"]), "value")
