@@ -15,7 +15,7 @@ from typing import Any
 
 import invwidgets as iw
 from invwidgets.images import luminance
-from invwidgets.inversion.metrics import Yardstick, chroma_error, ssim
+from invwidgets.inversion.metrics import Reference, chroma_error, ssim
 
 from .report import keep, machine, table
 
@@ -37,7 +37,7 @@ def _half(channels: str) -> dict[str, Any]:
         )
         assert r.photo is not None
         gray, gray_photo = luminance(r.images), luminance(r.photo)
-        shape.append(mean(ssim(gray, Yardstick(gray_photo))))
+        shape.append(mean(ssim(gray, Reference(gray_photo))))
         chroma, wanted = r.images - gray, (r.photo - gray_photo).expand_as(r.images)
         energy = wanted.square().sum()
         kept.append(float((chroma * wanted).sum() / energy))

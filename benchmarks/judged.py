@@ -30,7 +30,7 @@ from torch import Tensor
 import invwidgets as iw
 from invwidgets.images import read_photo, resize
 from invwidgets.inversion.judging import Judgment, judgment
-from invwidgets.inversion.metrics import Yardstick, pairwise_distance, psnr, relative_error, ssim
+from invwidgets.inversion.metrics import Reference, pairwise_distance, psnr, relative_error, ssim
 from invwidgets.inversion.presets import smoothing
 
 from . import peers
@@ -57,8 +57,8 @@ def ours(phi: iw.Representation, part: Tensor, seeds: int, **changes: Any) -> tu
 
 def without_shifts(phi: iw.Representation, part: Tensor, seeds: int) -> tuple[Tensor, float]:
     """The default of before: 150 steps, no shifts, λ_V falling over half of them."""
-    rate, weight = iw.preset("default", phi).phases[0].rate, smoothing(phi, phi.size)
-    changes: dict[str, Any] = {"phases": (iw.Phase(150, rate, 0.05),)}
+    lr, weight = iw.preset("default", phi).phases[0].lr, smoothing(phi, phi.size)
+    changes: dict[str, Any] = {"phases": (iw.Phase(150, lr, 0.05),)}
     return ours(
         phi, part, seeds, **changes, tv_weight=weight, tv_boost=min(30.0, max(1.0, 0.2 / weight))
     )
@@ -220,7 +220,7 @@ def _numbers(
     images, seconds = search(phi, part, seeds)
     with torch.no_grad():
         error = relative_error(phi(images), phi.target(part), iw.types.Selection())
-    whole = Yardstick(part)
+    whole = Reference(part)
     scores: Numbers = {
         "error %": 100 * float(error.mean()),
         "PSNR dB": mean(psnr(images, whole)),

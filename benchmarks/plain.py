@@ -68,7 +68,7 @@ def plain_adam(
     photo: Tensor,
     seeds: int = 4,
     steps: int = 150,
-    rate: float = 0.05,
+    lr: float = 0.05,
     tv: float = 0.003,
     each: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, float]:
@@ -83,7 +83,7 @@ def plain_adam(
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(seeds, *photo.shape, generator=generator)
     images = (0.5 + 0.02 * noise).requires_grad_(True)
-    optimizer = torch.optim.Adam([images], lr=rate)
+    optimizer = torch.optim.Adam([images], lr=lr)
     scale = (255 * 6.5 / 80) ** 2 / (photo.shape[-1] * photo.shape[-2])
     began = time.perf_counter()
     for _ in range(steps):

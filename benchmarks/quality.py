@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 import invwidgets as iw
-from invwidgets.inversion.metrics import Yardstick, psnr, relative_error, ssim
+from invwidgets.inversion.metrics import Reference, psnr, relative_error, ssim
 from invwidgets.selection import center_region
 
 from .photos import CHOSEN_ON, JUDGES, PHOTOS, photo
@@ -114,7 +114,7 @@ def _beside_plain(layer: str, seeds: int, found: dict[str, Scores]) -> dict[str,
         ratios.append(again / seconds)
         with torch.no_grad():
             error = relative_error(phi(images), phi.target(pixels), iw.types.Selection())
-        whole = Yardstick(pixels)
+        whole = Reference(pixels)
         theirs.append(
             {
                 "error %": 100 * float(error.mean()),

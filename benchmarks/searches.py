@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 import invwidgets as iw
-from invwidgets.inversion.metrics import Yardstick, psnr, relative_error, ssim
+from invwidgets.inversion.metrics import Reference, psnr, relative_error, ssim
 from invwidgets.search.colors import color_basis, mixed
 from invwidgets.search.optimizers import Adam, MultiscaleAdam, Optimizer, per_seed
 from invwidgets.search.parametrizations import Fourier, Parametrization, Pixels
@@ -52,7 +52,7 @@ class ShortAdam(Adam):
     name = "short-adam"
 
     def start(self, parameters: Tensor, steps: int) -> None:
-        self.momentum, self.decay = MultiscaleAdam.moments(steps)
+        self.betas = MultiscaleAdam.betas(steps)
         super().start(parameters, steps)
 
 
@@ -61,14 +61,14 @@ class NesterovAdam(ShortAdam):
 
     name = "nesterov-adam"
 
-    def add_step(self, step: Tensor, gradient: Tensor, rate: float = 1.0) -> None:
+    def add_step(self, step: Tensor, gradient: Tensor, lr: float = 1.0) -> None:
         self._count += 1
-        self._first.lerp_(gradient, 1 - self.momentum)
-        self._second.lerp_(gradient.square(), 1 - self.decay)
+        self._first.lerp_(gradient, 1 - self.betas[0])
+        self._second.lerp_(gradient.square(), 1 - self.betas[1])
         count = per_seed(self._count, gradient)
-        ahead = self._first * self.momentum + gradient * (1 - self.momentum)
-        size = (self._second / (1 - self.decay**count)).sqrt_().add_(1e-14)
-        step.addcdiv_(ahead / (1 - self.momentum ** (count + 1)), size, value=-rate)
+        ahead = self._first * self.betas[0] + gradient * (1 - self.betas[0])
+        size = (self._second / (1 - self.betas[1] ** count)).sqrt_().add_(1e-14)
+        step.addcdiv_(ahead / (1 - self.betas[0] ** (count + 1)), size, value=-lr)
 
 
 class NesterovPyramid(MultiscaleAdam):
@@ -84,7 +84,7 @@ Search = Callable[[iw.Representation, str, int], tuple[Tensor, float]]
 def _engine(
     rule: Optimizer,
     basis: Parametrization | None = None,
-    rate: float = 1.0,
+    lr: float = 1.0,
     constant: bool = False,
     averaged: bool = False,
 ) -> Search:
@@ -92,11 +92,11 @@ def _engine(
 
     def search(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor, float]:
         phase = iw.preset("default", phi, steps=steps).phases[0]
-        end = None if constant else rate * (phase.rate_end or 0.0)
+        end = None if constant else lr * (phase.lr_end or 0.0)
         run = iw.prepare(
             photo(name), phi, steps=steps, seeds=SEEDS, frames=0, precision="float32",
             optimizer=rule, parametrization=basis or Pixels(),
-            phases=[replace(phase, rate=rate * phase.rate, rate_end=end)],
+            phases=[replace(phase, lr=lr * phase.lr, lr_end=end)],
         )  # fmt: skip
         kept: list[Tensor] = []
         began = time.process_time()
@@ -117,18 +117,16 @@ def _second_order(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor
 
 LBFGS = iw.TorchOptimizer(torch.optim.LBFGS, history_size=20, max_iter=1)
 SEARCHES: dict[str, list[Search]] = {
-    "pixels, Adam": [_engine(ShortAdam(), Pixels(), rate) for rate in (1, 2)],
+    "pixels, Adam": [_engine(ShortAdam(), Pixels(), lr) for lr in (1, 2)],
     "pixels of decorrelated colors, Adam": [
-        _engine(ShortAdam(), ColorPixels(), rate) for rate in (1, 2)
+        _engine(ShortAdam(), ColorPixels(), lr) for lr in (1, 2)
     ],
-    "Fourier, Adam": [_engine(ShortAdam(), Fourier(decorrelated=False), rate) for rate in (1, 2)],
-    "Fourier of decorrelated colors, Adam": [
-        _engine(ShortAdam(), Fourier(), rate) for rate in (1, 2)
-    ],
+    "Fourier, Adam": [_engine(ShortAdam(), Fourier(decorrelated=False), lr) for lr in (1, 2)],
+    "Fourier of decorrelated colors, Adam": [_engine(ShortAdam(), Fourier(), lr) for lr in (1, 2)],
     "pyramid, Adam": [_engine(MultiscaleAdam(decorrelated=False))],
     "pyramid of decorrelated colors, Adam (the default)": [_engine(MultiscaleAdam())],
     "the same, a constant rate, a third as high": [
-        _engine(MultiscaleAdam(), rate=1 / 3, constant=True)
+        _engine(MultiscaleAdam(), lr=1 / 3, constant=True)
     ],
     "the same, the last quarter's images averaged": [_engine(MultiscaleAdam(), averaged=True)],
     "the same, Nesterov's momentum": [_engine(NesterovPyramid())],
@@ -164,7 +162,7 @@ def _scores(phi: iw.Representation, search: Search, steps: int) -> dict[str, flo
         pixels = iw.read_photo(photo(name), phi.size)
         with torch.no_grad():
             error = relative_error(phi(images), phi.target(pixels), iw.types.Selection())
-        whole = Yardstick(pixels)
+        whole = Reference(pixels)
         found.append(
             (
                 100 * float(error.mean()),

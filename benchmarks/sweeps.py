@@ -26,7 +26,7 @@ import invwidgets as iw
 from invwidgets.representations.base import Representation
 from invwidgets.sweeps import executors, work
 from invwidgets.sweeps.executors import Control, Processes
-from invwidgets.sweeps.sweep import Progress
+from invwidgets.sweeps.sweep import SweepProgress
 
 from .report import keep, machine, table
 
@@ -115,7 +115,7 @@ def _counted(counts: dict[str, int], name: str, plain: Any, *given: Any) -> Any:
 def _throughput(workers: int) -> dict[str, Any]:
     marks: list[float] = []
 
-    def heard(progress: Progress) -> None:
+    def heard(progress: SweepProgress) -> None:
         if progress.outcome is not None:
             marks.append(time.perf_counter())
 

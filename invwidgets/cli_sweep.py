@@ -13,7 +13,7 @@ from .errors import BadSettingError, shown
 from .terminal import say
 
 if TYPE_CHECKING:
-    from .sweeps.sweep import Progress, Status
+    from .sweeps.sweep import Status, SweepProgress
 
 _ABOUT = """\
   invwidgets sweep plan.toml --store DIR_OR_URL   run what the store has not yet
@@ -118,7 +118,7 @@ class Lines:
     def __init__(self) -> None:
         self._last = -1
 
-    def tell(self, progress: Progress) -> None:
+    def tell(self, progress: SweepProgress) -> None:
         part = 20 * (progress.stored + progress.failed) // max(1, progress.total)
         failed = progress.outcome is not None and progress.outcome["state"] == "failed"
         if progress.outcome is None:

@@ -28,7 +28,7 @@ class Interruptions:
     """
 
     def __init__(self) -> None:
-        self.searching = self.ended = self.asked = False
+        self.searching = self.ended = self.requested = False
         self.steps = self.further = 0
 
     def begin(self, steps: int) -> None:
@@ -42,7 +42,7 @@ class Interruptions:
             self.searching = True
             self.ended = self.ended or step.index + 1 >= self.steps
             stop = callback(step)
-            return stop or self.asked  # an exception raised in a finaliser would be lost
+            return stop or self.requested  # an exception raised in a finaliser would be lost
 
         return called
 
@@ -52,7 +52,7 @@ class Interruptions:
             say(BEFORE_A_RESULT)
             os._exit(130)
         if not self.ended:
-            self.ended = self.asked = True
+            self.ended = self.requested = True
             raise KeyboardInterrupt
         self.further += 1
         if self.further >= _GIVE_UP:

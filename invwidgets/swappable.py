@@ -167,7 +167,7 @@ def from_plain(plain: Any) -> Any:
     return SavedPart(plain["own"], plain["repr"])
 
 
-def asked(part: Part, what: str, ask: Callable[[], Any]) -> Any:
+def call_part(part: Part, what: str, ask: Callable[[], Any]) -> Any:
     """What a user's own part answers; its own error in words that name it.
 
     Whether gradients are on is afterwards as before.

@@ -36,7 +36,7 @@ def print_result(result: Reconstruction, *written: Path | None) -> None:
     print_rows(False, rows)
     if result.psnr is not None and result.scored_on != WHOLE:
         print(f"PSNR and SSIM are of the {result.scored_on}")
-    for note in filter(None, (result.straggler_note, result.silent_note)):
+    for note in filter(None, (result.outlier_note, result.silent_note)):
         print(note)
     stopped = ", stopped early" if result.stopped else ""
     weights = f", {result.note}" if result.note else ""

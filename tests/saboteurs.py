@@ -45,7 +45,7 @@ def searched(patch: Patch, images: Callable[[iw.Reconstruction], Tensor]) -> Non
     def change(result: iw.Reconstruction, *args: Any, **options: Any) -> iw.Reconstruction:
         run, found = iw.prepare(*args, **options), images(result)
         scores = metrics.measure(
-            run.representation, run.objective, run.target, run.selection, run.yardstick, found
+            run.representation, run.objective, run.target, run.selection, run.reference, found
         )
         return replace(result, images=found, **scores._asdict())
 

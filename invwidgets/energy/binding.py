@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import CustomPartError, SelectionError, shown
 from ..selection import Selection
-from ..swappable import SavedPart, asked, chosen
+from ..swappable import SavedPart, call_part, chosen
 from .objectives import OBJECTIVES, EnergyFunction, Objective, as_objective
 
 
@@ -41,7 +41,7 @@ def bind(
     wanted = selection.of(target) if part.needs_photo else target
     wanted = wanted if part.leaves_target else wanted.clone()
     try:
-        prepared = asked(part, "prepare", lambda: part.prepare(wanted))
+        prepared = call_part(part, "prepare", lambda: part.prepare(wanted))
     except SelectionError as error:
         raise SelectionError(
             f"{error} (what was selected: {selection.describe() or 'everything'})"
@@ -68,7 +68,7 @@ def copied(target: Any) -> Any:
 
 
 def _energy(part: Objective, features: Tensor, target: Any) -> Tensor:
-    energy = asked(part, "energy", lambda: part.energy(features, target))
+    energy = call_part(part, "energy", lambda: part.energy(features, target))
     if not isinstance(energy, Tensor) or energy.shape != (len(features),):
         given = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
         raise CustomPartError(

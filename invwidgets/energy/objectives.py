@@ -227,9 +227,7 @@ class Maximize(_Response):
 
     def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
         return {
-            "phases": [
-                {"steps": 250, "rate": 6.0, "rate_end": 0.3, "jitter": _jitter(layer, size)}
-            ],
+            "phases": [{"steps": 250, "lr": 6.0, "lr_end": 0.3, "jitter": _jitter(layer, size)}],
             "data_weight": 3.0,
             "alpha": 6.0,
             "alpha_weight": 1.0,
@@ -278,9 +276,7 @@ class Caricature(_Response):
 
     def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
         return {
-            "phases": [
-                {"steps": 150, "rate": 4.0, "rate_end": 0.4, "jitter": _jitter(layer, size)}
-            ],
+            "phases": [{"steps": 150, "lr": 4.0, "lr_end": 0.4, "jitter": _jitter(layer, size)}],
             "data_weight": 30.0,  # at IJCV16's 1 the prior wins: the response falls on some layers
             "alpha": 6.0,
             "alpha_weight": 0.1,

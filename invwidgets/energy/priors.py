@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..arguments import real_number
 from ..errors import BadSettingError, CustomPartError, shown
-from ..swappable import Part, SavedPart, asked
+from ..swappable import Part, SavedPart, call_part
 
 IMAGE_RANGE = 80.0  # B of IJCV16: a typical pixel's norm
 TV_RANGE = IMAGE_RANGE / 6.5  # V of IJCV16: a typical gradient's norm
@@ -71,7 +71,7 @@ class Prior(Part):
 
         By autograd; overridden where there is a closed form.
         """
-        energy: Tensor = asked(self, "energy", lambda: self._by_autograd(z, gradient, weight))
+        energy: Tensor = call_part(self, "energy", lambda: self._by_autograd(z, gradient, weight))
         return energy
 
     def _by_autograd(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:

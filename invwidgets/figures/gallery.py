@@ -21,7 +21,7 @@ _HEAD = 66
 _EDGE = 14  # a saved picture stands free
 _LETTER = 7  # pixels of a caption's letter, on average at most
 SILENT = " · silent"  # after a seed's response, see ``Reconstruction.silent``
-STRAGGLER = " · straggler"  # after a seed's error, see ``Reconstruction.stragglers``
+OUTLIER = " · straggler"  # after a seed's error, see ``Reconstruction.outliers``
 SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
 _SPREAD_SAYS = "dark where they agree · black 0.01 %, white 50 %"
 
@@ -231,7 +231,7 @@ def caption(result: Reconstruction, seed: int) -> tuple[str, str]:
     number = result.seeds[seed]
     if number in result.silent:
         score += SILENT
-    return seed_caption(number, score, psnr, ssim, number in result.stragglers)
+    return seed_caption(number, score, psnr, ssim, number in result.outliers)
 
 
 def seed_caption(
@@ -242,7 +242,7 @@ def seed_caption(
     straggles: bool = False,
 ) -> tuple[str, str]:
     """The same two lines for the live picture and the saved one."""
-    first = f"{score}{STRAGGLER if straggles else ''}"
+    first = f"{score}{OUTLIER if straggles else ''}"
     second = [f"seed {seed}"]
     if psnr is not None:
         second.append(f"{psnr:.1f} dB")

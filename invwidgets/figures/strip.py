@@ -11,7 +11,7 @@ from ..inversion.result import Reconstruction, steps_in_words
 from ..representations.descriptors.named import layer_title
 from .canvas import FAINT, INK, new_figure, set_title, show_image
 from .contrast import as_shown
-from .gallery import STRAGGLER, caption, picture_note
+from .gallery import OUTLIER, caption, picture_note
 
 _CELL, _GAP, _CAPTION, _TITLE = 1.35, 0.08, 0.42, 0.72
 
@@ -84,5 +84,5 @@ def _words(result: Reconstruction, row: int, seed: int) -> str:
     """Beneath a seed's picture."""
     if result.relative_error is None:
         return caption(result, row)[0]
-    far = STRAGGLER if seed in result.stragglers else ""
+    far = OUTLIER if seed in result.outliers else ""
     return f"{100 * result.relative_error[row]:.0f} %{far}"

@@ -42,7 +42,7 @@ def start_canvas(
     """
     colors = 1 if representation.grayscale else representation.channels
     if origin is not None:
-        origin = to_iterate(grown(origin.to(center)[None], settings.jitter), center)
+        origin = to_iterate(pad(origin.to(center)[None], settings.jitter), center)
         if representation.grayscale:
             origin = luminance(origin)[:, :1]
     shape = (colors, size[0] + settings.jitter, size[1] + settings.jitter)
@@ -94,7 +94,7 @@ def _black(z: Tensor, center: Tensor) -> Tensor:
     return to_iterate(torch.zeros(len(center), 1, 1, device=center.device), center)[: z.shape[1]]
 
 
-def grown(images: Tensor, margin: int) -> Tensor:
+def pad(images: Tensor, margin: int) -> Tensor:
     """Images (S, C, H, W) continued by their border, to (S, C, H + margin, W + margin)."""
     before = margin // 2
     pads = (before, margin - before, before, margin - before)

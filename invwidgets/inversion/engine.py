@@ -38,7 +38,7 @@ from .canvas import (
     bound_canvas,
     center_of,
     free_gradient,
-    grown,
+    pad,
     random_shifts,
     raw_images,
     start_canvas,
@@ -221,8 +221,8 @@ def _search(
         jitter = phase.jitter_at(phase_step) if values["jitter"] is None else values["jitter"]
         if jitter > margin:
             room = jitter - margin + (jitter - margin) % 2  # even: the middle stays where it is
-            z, margin = grown(z, room), margin + room
-            best = parameters_of(basis, grown(image_of(basis, best), room))
+            z, margin = pad(z, room), margin + room
+            best = parameters_of(basis, pad(image_of(basis, best), room))
             parameters, gradient = parameters_of(basis, z), torch.empty_like(z)
             optimizer = begin(parameters)
         shifts = random_shifts(generators, jitter, margin)

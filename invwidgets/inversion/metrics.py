@@ -1,7 +1,7 @@
 """How near images come to a photo: every number a result, a live picture or a benchmark tells.
 
->>> yardstick = yardstick_of(representation, photo, selection, (224, 224))
->>> psnr(images, yardstick), ssim(images, yardstick), yardstick.words
+>>> reference = reference_of(representation, photo, selection, (224, 224))
+>>> psnr(images, reference), ssim(images, reference), reference.words
 ((18.2, 17.9), (0.61, 0.6), 'receptive field')
 
 With a region, Φ says nothing of the pixels outside its receptive field, and where Φ sees only gray
@@ -32,7 +32,7 @@ _CHUNK = 8  # images whose features are taken together, where no gradient is nee
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class Reference:
     """What images are compared with: ``photo`` (C, H, W), within ``box``, all of it if None.
 
     Where Φ sees only gray values, ``photo`` is those, and ``grayscale`` says so.
@@ -67,17 +67,17 @@ class Scores(NamedTuple):
     outside_variance: tuple[float, ...] | None
 
 
-def yardstick_of(
+def reference_of(
     representation: Representation,
     photo: Tensor | None,
     selection: Selection,
     size: tuple[int, int],
-) -> Yardstick | None:
+) -> Reference | None:
     """What images of ``size`` (height, width) are compared with; None where there is no photo."""
     if photo is None:
         return None
     grayscale = representation.grayscale
-    return Yardstick(
+    return Reference(
         luminance(photo) if grayscale else photo,
         partial_field(representation, selection, size),
         grayscale,
@@ -99,7 +99,7 @@ def measure(
     objective: Objective,
     target: Tensor,
     selection: Selection,
-    yardstick: Yardstick | None,
+    reference: Reference | None,
     raw: Tensor,
 ) -> Scores:
     """Score what a search ended in, in float32: ``raw`` (S, C, H, W) before it is clipped."""
@@ -117,9 +117,9 @@ def measure(
         scores,
         errors,
         raw_errors,
-        None if yardstick is None else psnr(images, yardstick),
-        None if yardstick is None else ssim(images, yardstick),
-        WHOLE if yardstick is None else yardstick.words,
+        None if reference is None else psnr(images, reference),
+        None if reference is None else ssim(images, reference),
+        WHOLE if reference is None else reference.words,
         {
             "pixels": pairwise_distance(images.flatten(1)),
             "features": pairwise_distance(
@@ -155,26 +155,26 @@ def features_of(representation: Representation, images: Tensor) -> Tensor:
         return torch.cat([representation(chunk) for chunk in images.split(_CHUNK)])
 
 
-def psnr(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:
+def psnr(images: Tensor, reference: Reference) -> tuple[float, ...]:
     """The peak signal-to-noise ratio of images (S, C, H, W) in [0, 1], in dB, per image."""
-    part = yardstick.part(images)
-    apart = part - yardstick.part(yardstick.photo).to(part)
+    part = reference.part(images)
+    apart = part - reference.part(reference.photo).to(part)
     mse = apart.square_().flatten(1).mean(1).cpu().double()
     return to_floats(-10 * mse.log10())  # infinite where they are equal
 
 
-def ssim(images: Tensor, yardstick: Yardstick) -> tuple[float, ...]:
+def ssim(images: Tensor, reference: Reference) -> tuple[float, ...]:
     """The structural similarity of images (S, C, H, W) to the photo, per image: the channels' mean.
 
     Its window is 7 pixels, less in a smaller picture; NaN where there are fewer than 3. Source:
     Wang et al., *Image Quality Assessment*, 2004, with a uniform window, as in scikit-image.
     """
-    original = yardstick.part(yardstick.photo).cpu().double()
+    original = reference.part(reference.photo).cpu().double()
     least = min(7, *original.shape[-2:])
     if least < 3:
         return (float("nan"),) * len(images)
     window = least - (least + 1) % 2
-    parts = yardstick.part(images).cpu()
+    parts = reference.part(images).cpu()
     return tuple(_similarity(original, image.double(), window) for image in parts)
 
 
@@ -264,10 +264,10 @@ def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
     return to_floats(without / within.clamp_min(1e-12))
 
 
-def stragglers(errors: Sequence[float]) -> tuple[int, ...]:
+def outliers(errors: Sequence[float]) -> tuple[int, ...]:
     """The places of the seeds that ended far above the others.
 
-    >>> stragglers([0.175, 0.181, 0.398, 0.179])
+    >>> outliers([0.175, 0.181, 0.398, 0.179])
     (2,)
 
     Far is more than 1.5 times the median, and 5 percentage points above it at least; of an even

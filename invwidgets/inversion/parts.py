@@ -65,7 +65,7 @@ def check_parts(
     if not bool(torch.isfinite(parameters).all()):
         raise CustomPartError(
             f"optimizer {shown(rule)} moves to NaN or infinity at the rate {rates[0]:g} in its "
-            "first step: give phases=[Phase(steps, rate)] with a smaller one"
+            "first step: give phases=[Phase(steps, lr)] with a smaller one"
         )
 
 

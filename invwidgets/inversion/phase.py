@@ -21,7 +21,7 @@ MAX_RATE = 1e6  # 0-255 units a step, or what the papers' rules take
 
 @dataclass(frozen=True)
 class Phase:
-    """Some steps at one rate, or gliding from ``rate`` to ``rate_end`` along half a cosine.
+    """Some steps at one rate, or gliding from ``lr`` to ``lr_end`` along half a cosine.
 
     >>> invert("coffee", layer="blocks.2", phases=[Phase(100, 8.0, 0.5), Phase(50, 0.5)])
 
@@ -29,9 +29,9 @@ class Phase:
     ----------
     steps : int
         How many.
-    rate : float
+    lr : float
         Of the optimizer: for Adam 0-255 units a step.
-    rate_end : float, optional
+    lr_end : float, optional
         The rate at the end; by default it stays.
     jitter : int
         The range of the image's random shifts, in pixels.
@@ -48,8 +48,8 @@ class Phase:
     """
 
     steps: int
-    rate: float
-    rate_end: float | None = None
+    lr: float
+    lr_end: float | None = None
     jitter: int = 0
     restart: bool = False
     jitter_end: int | None = None
@@ -57,13 +57,13 @@ class Phase:
     def __post_init__(self) -> None:
         for name, value in (
             ("steps", whole_number(self.steps, "steps", 1, MAX_STEPS)),
-            ("rate", real_number(self.rate, "rate", 0, MAX_RATE)),
+            ("lr", real_number(self.lr, "lr", 0, MAX_RATE)),
             ("jitter", whole_number(self.jitter, "jitter", 0, MAX_SIDE)),
         ):
             object.__setattr__(self, name, value)  # frozen for everybody else
-        if self.rate_end is not None:
-            end = real_number(self.rate_end, "rate_end", 0, MAX_RATE)
-            object.__setattr__(self, "rate_end", end)
+        if self.lr_end is not None:
+            end = real_number(self.lr_end, "lr_end", 0, MAX_RATE)
+            object.__setattr__(self, "lr_end", end)
         if self.jitter_end is not None:
             last = whole_number(self.jitter_end, "jitter_end", 0, MAX_SIDE)
             object.__setattr__(self, "jitter_end", last)
@@ -74,10 +74,10 @@ class Phase:
 
     def rate_at(self, step: int) -> float:
         """The rate at a step of this phase, from 0."""
-        if self.rate_end is None:
-            return self.rate
+        if self.lr_end is None:
+            return self.lr
         turn = (1 + math.cos(math.pi * step / self.steps)) / 2
-        return self.rate_end + (self.rate - self.rate_end) * turn
+        return self.lr_end + (self.lr - self.lr_end) * turn
 
     def jitter_at(self, step: int) -> int:
         """The jitter at a step of this phase, from 0.
@@ -117,7 +117,7 @@ def checked_phases(given: Any) -> tuple[Phase, ...]:
     phases = items(given)
     if phases is None or not all(isinstance(phase, Phase) for phase in phases):
         raise BadSettingError(
-            f"phases {shown(given)}: give a list of Phase(steps, rate), such as [Phase(100, 5.0)]"
+            f"phases {shown(given)}: give a list of Phase(steps, lr), such as [Phase(100, 5.0)]"
         )
     if not phases:
         raise BadSettingError("phases []: give at least one, such as Phase(100, 5.0)")

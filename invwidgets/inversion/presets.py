@@ -288,7 +288,7 @@ def _cvpr2015(representation: Representation, size: tuple[int, int]) -> dict[str
         schedule = [(0.004, 100), (0.0004, 200), (0.00004, 100)]
     return {
         "optimizer": "momentum",
-        "phases": tuple(Phase(count, rate, restart=True) for rate, count in schedule),
+        "phases": tuple(Phase(count, lr, restart=True) for lr, count in schedule),
         "data_weight": 1.0,
         "alpha_kind": "element",
         "alpha_weight": 8e-10 / 2 / energy * pixels * 80.0**6,
@@ -310,12 +310,12 @@ def _ijcv2016(
     if objective.higher_is_better:  # activation maximization, of one unit, and caricature
         field = representation.layer_info(size).receptive_field or size
         weight = 10_000 / max(field) ** 2 if objective.needs_unit else 1.0
-    rate = 0.05 * 80.0**2 / 6
-    phases: tuple[Phase, ...] = (Phase(300, rate, jitter=_quarter_stride(representation, size)),)
+    lr = 0.05 * 80.0**2 / 6
+    phases: tuple[Phase, ...] = (Phase(300, lr, jitter=_quarter_stride(representation, size)),)
     if representation.handcrafted:
-        phases = (Phase(300, rate),)
+        phases = (Phase(300, lr),)
     elif not objective.higher_is_better:
-        phases = (*phases, Phase(50, rate / 10, restart=True))
+        phases = (*phases, Phase(50, lr / 10, restart=True))
     return {
         "optimizer": "adagrad-momentum",
         "phases": phases,

@@ -69,7 +69,7 @@ def frame_of(run: Run, step: Step) -> Frame:
         images=to_uint8(images),
         scores=score(run.representation, run.objective, run.target, run.selection, images),
         objective=run.objective,
-        psnr=None if run.yardstick is None else psnr(images, run.yardstick),
+        psnr=None if run.reference is None else psnr(images, run.reference),
         handcrafted=run.representation.handcrafted,
         spread=_spread(images),
     )

@@ -15,7 +15,7 @@ from ..representations.base import note_of
 from ..representations.descriptors.named import layer_in_words
 from ..representations.receptive_fields.tracer import Box, ReceptiveField
 from ..selection import Selection
-from .metrics import WHOLE, lower_median, stragglers
+from .metrics import WHOLE, lower_median, outliers
 from .settings import InversionSettings
 
 if TYPE_CHECKING:
@@ -173,23 +173,23 @@ class Reconstruction:
         return None if field is None or field.covers((height, width)) else field.clipped
 
     @property
-    def stragglers(self) -> tuple[int, ...]:
+    def outliers(self) -> tuple[int, ...]:
         """The seeds that ended far above the others: more than 1.5 times the median relative error
         of all seeds (of two middle ones the lower), and 5 percentage points above it at least."""
         errors = self.relative_error or ()
-        return tuple(self.seeds[place] for place in stragglers(errors))
+        return tuple(self.seeds[place] for place in outliers(errors))
 
     @property
-    def straggler_note(self) -> str:
-        """What to say of the stragglers, and what to do; empty if there are none."""
-        if not self.stragglers or self.relative_error is None:
+    def outlier_note(self) -> str:
+        """What to say of the outliers, and what to do; empty if there are none."""
+        if not self.outliers or self.relative_error is None:
             return ""
         errors = dict(zip(self.seeds, self.relative_error, strict=True))
         ended = " and ".join(
-            f"{seed} ended at {100 * errors[seed]:.1f} %" for seed in self.stragglers
+            f"{seed} ended at {100 * errors[seed]:.1f} %" for seed in self.outliers
         )
-        rest = [error for seed, error in errors.items() if seed not in self.stragglers]
-        plural = len(self.stragglers) > 1
+        rest = [error for seed, error in errors.items() if seed not in self.outliers]
+        plural = len(self.outliers) > 1
         return (
             f"{'seeds' if plural else 'seed'} {ended}, far above the others "
             f"(median {100 * lower_median(rest):.1f} %): leave {'them' if plural else 'it'} out, "
@@ -279,7 +279,7 @@ class Reconstruction:
             "psnr": _listed(self.psnr),
             "ssim": _listed(self.ssim),
             "scored_on": self.scored_on,
-            "stragglers": list(self.stragglers),
+            "outliers": list(self.outliers),
             "silent": list(self.silent),
             "diversity": self.diversity,
             "outside_variance": _listed(self.outside_variance),

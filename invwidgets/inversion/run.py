@@ -36,7 +36,7 @@ from .canvas import raw_images
 from .engine import Knobs, Step
 from .hardware.memory import num_workers
 from .hardware.threads import cpu_threads, set_own_threads
-from .metrics import Yardstick, measure, yardstick_of
+from .metrics import Reference, measure, reference_of
 from .phase import Phase
 from .result import KnobChange, Reconstruction, no_frames
 from .settings import InversionSettings
@@ -122,9 +122,9 @@ class Run:
         return self.settings.size or self.representation.size
 
     @cached_property
-    def yardstick(self) -> Yardstick | None:
+    def reference(self) -> Reference | None:
         """What PSNR and SSIM compare the images with."""
-        return yardstick_of(self.representation, self.photo, self.selection, self.size)
+        return reference_of(self.representation, self.photo, self.selection, self.size)
 
     @property
     def _target_given(self) -> bool:
@@ -278,7 +278,7 @@ class Run:
                 "the images of the last step hold NaN or infinite values, which a callback or "
                 "another reader wrote into step.iterate: change a copy, step.iterate.clone()"
             )
-        scores = measure(phi, self.objective, self.target, self.selection, self.yardstick, raw)
+        scores = measure(phi, self.objective, self.target, self.selection, self.reference, raw)
         field = None
         if self.selection.region is not None:
             field = phi.receptive_field(self.selection.region, self.size)

@@ -180,6 +180,6 @@ class Task:
 def _warm_phase(settings: InversionSettings) -> Phase:
     """The steps a finished run goes on for: as its last phase, at a third of that one's rate."""
     last = settings.phases[-1]
-    rate = last.rate if last.rate_end is None else max(last.rate / 3, last.rate_end)
+    lr = last.lr if last.lr_end is None else max(last.lr / 3, last.lr_end)
     jitter = last.jitter if last.jitter_end is None else last.jitter_end
-    return replace(last, steps=WARM_STEPS, rate=rate, jitter=jitter, jitter_end=None, restart=True)
+    return replace(last, steps=WARM_STEPS, lr=lr, jitter=jitter, jitter_end=None, restart=True)

@@ -78,7 +78,7 @@ class NetworkRepresentation(Representation):
             )
         stage = default_layer([t.info for t in traced], trace.last).short_name
         self.layer = stage if layer is None else layer
-        self._index = find_layer(self.layer, network, trace).info.index
+        self._index = traced_layer(self.layer, network, trace).info.index
         # neither is listed among the modules: what many share, nobody reaches by its parts
         self.__dict__["_network"] = network
         if layer is not None:  # else it is often asked for its layers only, and cut at one of them
@@ -193,7 +193,7 @@ def _rebuilt(
     return made if same else made.to(device, dtype)
 
 
-def find_layer(name: str, network: Network, trace: Trace) -> TracedLayer:
+def traced_layer(name: str, network: Network, trace: Trace) -> TracedLayer:
     """A layer by its name, a container that ends in it, or the papers' name.
 
     Raises ``RepresentationError`` for what is there and is no layer, with the reason, and

@@ -1,7 +1,7 @@
 """The update rules, one state per seed: seeds never touch. Ours, torch's, and one's own.
 
     >>> invert("coffee", layer="blocks.2", optimizer=TorchOptimizer(torch.optim.SGD, momentum=0.9),
-    ...        phases=[Phase(100, rate=2e4)])
+    ...        phases=[Phase(100, lr=2e4)])
 
 Each takes parameters and gradients (S, …) and rates (S,), and changes the parameters in place. An
 own one:
@@ -24,7 +24,7 @@ from torch.optim.adam import adam
 
 from ..errors import CustomPartError, shown
 from ..representations.receptive_fields.tracer import Box
-from ..swappable import Part, SavedPart, asked, chosen, in_full
+from ..swappable import Part, SavedPart, call_part, chosen, in_full
 from .colors import color_basis, mixed
 from .pyramid import pyramid, upsample
 from .starts import cvpr2015_energy
@@ -94,8 +94,8 @@ class Adam(Optimizer):
     name = "adam"
     side_by_side = True
 
-    def __init__(self, momentum: float = 0.9, decay: float = 0.999) -> None:
-        self.momentum, self.decay = momentum, decay
+    def __init__(self, betas: tuple[float, float] = (0.9, 0.999)) -> None:
+        self.betas = betas
 
     def start(self, parameters: Tensor, steps: int) -> None:
         self._first, self._second = torch.zeros_like(parameters), torch.zeros_like(parameters)
@@ -107,11 +107,11 @@ class Adam(Optimizer):
         self.add_step(step, gradient)
         parameters.addcmul_(step, per_seed(rates, step))
 
-    def add_step(self, step: Tensor, gradient: Tensor, rate: float = 1.0) -> None:
+    def add_step(self, step: Tensor, gradient: Tensor, lr: float = 1.0) -> None:
         """Add Adam's step at one rate, in place; torch's kernel goes over memory once."""
         adam(
             [*step], [*gradient], [*self._first], [*self._second], [], [*self._count],
-            fused=True, amsgrad=False, beta1=self.momentum, beta2=self.decay, lr=rate,
+            fused=True, amsgrad=False, beta1=self.betas[0], beta2=self.betas[1], lr=lr,
             weight_decay=0.0, maximize=False,
             eps=1e-14,  # far below any gradient: a pixel's share of a normalized energy is tiny
         )  # fmt: skip
@@ -157,14 +157,14 @@ class MultiscaleAdam(Optimizer):
     def start(self, parameters: Tensor, steps: int) -> None:
         self._box = self._apart(parameters.shape[-2], parameters.shape[-1])
         pyramid = self._pyramid(parameters)
-        self._adams = [self.level_rule(*self.moments(steps)) for _ in pyramid]
+        self._adams = [self.level_rule(self.betas(steps)) for _ in pyramid]
         for rule, level in zip(self._adams, pyramid, strict=True):
             rule.start(level, steps)
         self._steps = [torch.zeros_like(level) for level in pyramid]
 
     @staticmethod
-    def moments(steps: int) -> tuple[float, float]:
-        """Adam's two decays in a run of about ``steps`` steps."""
+    def betas(steps: int) -> tuple[float, float]:
+        """Adam's betas in a run of about ``steps`` steps."""
         return min(0.9, max(0.6, 1 - 20 / steps)), min(0.95, max(0.6, 1 - 16 / steps))
 
     def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
@@ -337,7 +337,7 @@ def start_optimizer(
     Raises ``UnknownNameError``, ``BadSettingError`` or ``CustomPartError``.
     """
     rule: Optimizer = chosen(optimizer, OPTIMIZERS, Optimizer).for_run(energy, seen)
-    asked(rule, "start", lambda: rule.start(parameters, steps))
+    call_part(rule, "start", lambda: rule.start(parameters, steps))
     return rule
 
 
@@ -347,7 +347,7 @@ def updated(rule: Optimizer, parameters: Tensor, gradient: Tensor, rates: Tensor
     Raises ``CustomPartError``.
     """
     shape, place = parameters.shape, parameters.data_ptr()
-    moved = asked(rule, "update", lambda: rule.update(parameters, gradient, rates))
+    moved = call_part(rule, "update", lambda: rule.update(parameters, gradient, rates))
     if moved is not None or parameters.shape != shape or parameters.data_ptr() != place:
         raise CustomPartError(
             f"optimizer {shown(rule)} moves the parameters elsewhere: update must change the "

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CustomPartError, shown
-from ..swappable import Part, SavedPart, asked, chosen
+from ..swappable import Part, SavedPart, call_part, chosen
 from .colors import color_basis, color_inverse, mixed
 
 
@@ -122,7 +122,7 @@ def image_of(part: Parametrization, parameters: Tensor) -> Tensor:
     Raises ``CustomPartError``.
     """
     with torch.no_grad():
-        image: Tensor = asked(part, "image", lambda: part.image(parameters))
+        image: Tensor = call_part(part, "image", lambda: part.image(parameters))
     return image
 
 
@@ -134,7 +134,7 @@ def parameters_of(part: Parametrization, z: Tensor) -> Tensor:
     if isinstance(part, Pixels):
         return z
     with torch.no_grad():
-        found: Tensor = asked(part, "parameters", lambda: part.parameters(z))
+        found: Tensor = call_part(part, "parameters", lambda: part.parameters(z))
     return found.detach().contiguous().clone()
 
 
@@ -143,7 +143,7 @@ def check_parametrization(part: Parametrization, z: Tensor) -> None:
 
     Raises ``CustomPartError``.
     """
-    parameters = asked(part, "parameters", lambda: part.parameters(z))
+    parameters = call_part(part, "parameters", lambda: part.parameters(z))
     if not isinstance(parameters, Tensor) or parameters.dtype != z.dtype:
         raise CustomPartError(
             f"parametrization {shown(part)} gives parameters that are {_kind(parameters)}: "
@@ -151,7 +151,7 @@ def check_parametrization(part: Parametrization, z: Tensor) -> None:
         )
     with torch.enable_grad():
         at = parameters.detach().clone().requires_grad_(True)
-        image = asked(part, "image", lambda: part.image(at))
+        image = call_part(part, "image", lambda: part.image(at))
     if not isinstance(image, Tensor) or image.shape != z.shape or len(parameters) != len(z):
         given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
         raise CustomPartError(

@@ -27,7 +27,7 @@ from ..errors import InvwidgetsError
 from ..fallbacks import took_slower_path
 from .work import Outcome, failed, opened, perform
 
-LIVES = 3  # workers that a job may lose before it is taken to be at fault
+MAX_ATTEMPTS = 3  # workers that a job may lose before it is taken to be at fault
 
 
 class Control:
@@ -73,7 +73,7 @@ class Executor(ABC):
         """
 
 
-class Here(Executor):
+class SerialExecutor(Executor):
     """One job after the other, in this process."""
 
     def run(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> Iterator[Outcome]:
@@ -146,7 +146,7 @@ class _Crew:
         pool: ProcessPoolExecutor | None = None
         try:
             while (task := self._take()) is not None:
-                for life in range(1, LIVES + 1):
+                for life in range(1, MAX_ATTEMPTS + 1):
                     try:
                         pool = pool or self._pool()
                         yield pool.submit(perform, task, self._url).result()
@@ -157,7 +157,7 @@ class _Crew:
                         if pool is not None:
                             pool.shutdown(wait=False)
                         pool = None
-                        if life == LIVES:
+                        if life == MAX_ATTEMPTS:
                             yield lost(task, self._url)
         finally:
             if pool is not None:
@@ -188,8 +188,8 @@ def _end_process(pid: int) -> None:
 def lost(task: dict[str, Any], url: str) -> Outcome:
     """A job whose workers died of it, over and over: a failure with its reason, stored."""
     reason = (
-        f"its worker was lost {LIVES} times, killed or out of memory: give workers more memory, or "
-        "a smaller size"
+        f"its worker was lost {MAX_ATTEMPTS} times, killed or out of memory: give workers more "
+        "memory, or a smaller size"
     )
     return failed(opened(url), task["key"], reason)
 

@@ -58,7 +58,7 @@ def resolve(grid: Grid) -> list[Job]:
 
     Raises ``InvwidgetsError`` for a model, a layer or a setting that does not exist.
     """
-    every: dict[Any, _Asked | str] = {}
+    every: dict[Any, _Request | str] = {}
     jobs = []
     for point in grid.points():
         asked_of = replace(point, photo=None, target=None)
@@ -69,7 +69,7 @@ def resolve(grid: Grid) -> list[Job]:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Request:
     """What a job is asked, whatever its photo."""
 
     representation: Representation
@@ -79,7 +79,7 @@ class _Asked:
     content: dict[str, Any]
 
 
-def _resolve(grid: Grid, point: Point) -> _Asked | str:
+def _resolve(grid: Grid, point: Point) -> _Request | str:
     weights = grid.weights[point.model]
     phi = cut(point.model, weights, point.layer)
     size = grid.size or phi.size
@@ -122,24 +122,24 @@ def _resolve(grid: Grid, point: Point) -> _Asked | str:
         "dtype": settings.precision,
         "engine": __version__,
     }
-    return _Asked(phi, selection, settings, part.needs_photo, content)
+    return _Request(phi, selection, settings, part.needs_photo, content)
 
 
-def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
-    if isinstance(asked, str):
-        return _impossible(grid, point, asked)
-    photo, target = (point.photo, point.target) if asked.needs_photo else (None, None)
+def _job(grid: Grid, point: Point, request: _Request | str) -> Job:
+    if isinstance(request, str):
+        return _impossible(grid, point, request)
+    photo, target = (point.photo, point.target) if request.needs_photo else (None, None)
     pixels, source = "", {}
     try:
         if photo is not None:
             pixels = pixel_digest(photo)
         if target is not None:
             features = read_features(target)
-            fit_features(features, asked.representation, asked.settings.size)  # type: ignore[arg-type]
+            fit_features(features, request.representation, request.settings.size)  # type: ignore[arg-type]
             source = {"target": feature_digest(features)}
     except InvwidgetsError as error:
         return _impossible(grid, point, str(error))
-    key = key_of(asked.content | {"pixels": pixels} | source)
+    key = key_of(request.content | {"pixels": pixels} | source)
     task = {
         "key": key,
         "photo": _absolute(photo),
@@ -148,13 +148,13 @@ def _job(grid: Grid, point: Point, asked: _Asked | str) -> Job:
         "features": source.get("target", ""),
         "model": point.model,
         "weights": grid.weights[point.model],
-        "digest": asked.content["digest"],
-        "layer": asked.content["layer"],
-        "region": asked.selection.region,
-        "channels": asked.selection.channels,
-        "settings": asked.settings.to_dict(),
+        "digest": request.content["digest"],
+        "layer": request.content["layer"],
+        "region": request.selection.region,
+        "channels": request.selection.channels,
+        "settings": request.settings.to_dict(),
     }
-    weight = asked.settings.steps * len(asked.settings.seeds)
+    weight = request.settings.steps * len(request.settings.seeds)
     return Job(key, point, json.loads(json.dumps(task)), weight=weight)
 
 

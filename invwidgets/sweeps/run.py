@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..arguments import whole_number
 from ..errors import OutputError
 from .estimate import job_bytes, process_bytes, step_seconds
-from .executors import Control, Executor, Here, Processes, machine_workers
+from .executors import Control, Executor, Processes, SerialExecutor, machine_workers
 from .jobs import Job
-from .sweep import Progress, Status
+from .sweep import Status, SweepProgress
 
 if TYPE_CHECKING:
     from .sweep import Sweep
@@ -23,7 +23,7 @@ def run_sweep(
     sweep: Sweep,
     workers: int | None,
     scheduler: Any,
-    on_progress: Callable[[Progress], Any] | None,
+    on_progress: Callable[[SweepProgress], Any] | None,
     control: Control | None,
 ) -> Status:
     """See ``Sweep.run``."""
@@ -50,9 +50,9 @@ def run_sweep(
     pace = _Pace(todo, step_seconds(todo, [jobs[key] for key in found], store), executor.workers)
     stored, tell = list(found), on_progress or (lambda progress: None)
 
-    def progress(outcome: dict[str, Any] | None) -> Progress:
+    def progress(outcome: dict[str, Any] | None) -> SweepProgress:
         left = len(jobs) - len(stored) - len(failed)
-        return Progress(len(jobs), len(stored), len(failed), left, executor.workers,
+        return SweepProgress(len(jobs), len(stored), len(failed), left, executor.workers,
                         pace.left(), outcome, tuple(notes))  # fmt: skip
 
     tell(progress(None))
@@ -68,7 +68,7 @@ def run_sweep(
             if outcome["state"] == "stored":
                 stored.append(key)
                 if key in before:
-                    store.forgive(key)
+                    store.clear_failure(key)
             else:
                 failed[key] = outcome["reason"]
             pace.done(jobs[key])
@@ -85,10 +85,10 @@ def _executor(todo: list[Job], workers: int | None, scheduler: Any) -> tuple[Exe
 
         return Cluster(scheduler, job_bytes(todo)), []
     if workers == 1 or not todo:
-        return Here(), []
+        return SerialExecutor(), []
     count, words = machine_workers(job_bytes(todo), process_bytes(todo), workers)
     count = min(count, len(todo))
-    return Processes(count) if count > 1 else Here(), [words] if words else []
+    return Processes(count) if count > 1 else SerialExecutor(), [words] if words else []
 
 
 class _Pace:

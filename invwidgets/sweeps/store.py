@@ -228,7 +228,7 @@ class Store:
                 found[key] = "the note of its failure is damaged"
         return found
 
-    def forgive(self, key: str) -> None:
+    def clear_failure(self, key: str) -> None:
         """Forget that a job failed."""
         self.place.remove(f"failures/{key[:2]}/{key}.json")
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Progress:
+class SweepProgress:
     """How a sweep stands. ``seconds`` is what is left, None where nobody knows.
 
     ``outcome`` is what just came: its job's ``key``, ``state``, ``reason``.
@@ -212,7 +212,7 @@ class Sweep:
         workers: int | None = 1,
         *,
         scheduler: Any = None,
-        on_progress: Callable[[Progress], Any] | None = None,
+        on_progress: Callable[[SweepProgress], Any] | None = None,
         control: Control | None = None,
     ) -> Status:
         """Do what the store has not yet; what was stored is kept, whatever happens.

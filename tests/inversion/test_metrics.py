@@ -18,13 +18,13 @@ from invwidgets.images import luminance, read_photo
 from invwidgets.inversion.engine import Step
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.metrics import (
-    Yardstick,
+    Reference,
     chroma_error,
     measure,
+    outliers,
     pairwise_distance,
     psnr,
     ssim,
-    stragglers,
 )
 from invwidgets.inversion.phase import Phase
 from invwidgets.inversion.prepare import prepare
@@ -50,7 +50,7 @@ def finished(run: Run) -> tuple[Run, Step, Reconstruction]:
 
 def test_scores_are_scikit_images() -> None:
     images = torch.stack([PHOTO, (PHOTO + 0.1).clamp(0, 1), PHOTO.flip(2)])
-    whole = Yardstick(PHOTO)
+    whole = Reference(PHOTO)
     decibels, similar = psnr(images, whole), ssim(images, whole)
     assert decibels[0] == math.inf
     assert similar[0] == pytest.approx(1)
@@ -60,7 +60,7 @@ def test_scores_are_scikit_images() -> None:
     assert similar[2] == pytest.approx(expected, abs=1e-12)
     assert decibels[1] > decibels[2]
     tiny = torch.rand(3, 2, 2)
-    assert math.isnan(ssim(tiny[None] * 0.5, Yardstick(tiny))[0])
+    assert math.isnan(ssim(tiny[None] * 0.5, Reference(tiny))[0])
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 3), (4, 5, 9), (3, 6, 30), (3, 40, 7)])
@@ -73,19 +73,19 @@ def test_small_pictures_have_smaller_windows(shape: tuple[int, int, int]) -> Non
         channel_axis=-1,
         win_size=(min(7, *shape[1:]) - 1) // 2 * 2 + 1,
     )
-    assert ssim(other[None], Yardstick(one))[0] == pytest.approx(wanted, abs=1e-12)
+    assert ssim(other[None], Reference(one))[0] == pytest.approx(wanted, abs=1e-12)
 
 
 def test_a_perfect_region_is_perfect_whatever_lies_outside_it() -> None:
     box = Box(2, 3, 18, 20)
     image = torch.full_like(PHOTO, 0.5)
     image[:, 2:18, 3:20] = PHOTO[:, 2:18, 3:20]
-    field = Yardstick(PHOTO, box)
+    field = Reference(PHOTO, box)
     assert psnr(image[None], field) == (math.inf,)
     assert ssim(image[None], field)[0] == pytest.approx(1)
-    assert psnr(image[None], Yardstick(PHOTO))[0] < 30
+    assert psnr(image[None], Reference(PHOTO))[0] < 30
     assert psnr(PHOTO[None] * 0.9, field) == psnr(
-        (PHOTO * 0.9)[None, :, 2:18, 3:20], Yardstick(PHOTO[:, 2:18, 3:20])
+        (PHOTO * 0.9)[None, :, 2:18, 3:20], Reference(PHOTO[:, 2:18, 3:20])
     )
 
 
@@ -93,21 +93,21 @@ def test_a_regions_scores_are_of_its_receptive_field() -> None:
     run, _, result = finished(prepare(PHOTO, phi("conv2"), region=CORNER, seeds=2, steps=30))
     box = run.representation.receptive_field((0, 2, 0, 2), run.size).clipped
     inside = (..., slice(box.top, box.bottom), slice(box.left, box.right))
-    cut = Yardstick(PHOTO[inside])
+    cut = Reference(PHOTO[inside])
     assert result.psnr == psnr(result.images[inside], cut)
     assert result.ssim == ssim(result.images[inside], cut)
-    assert result.psnr != psnr(result.images, Yardstick(PHOTO))
+    assert result.psnr != psnr(result.images, Reference(PHOTO))
     assert result.scored_on == result.summary()["scored_on"] == "receptive field"
 
 
 def test_without_a_region_or_where_it_sees_all_they_are_of_the_whole_image() -> None:
     everywhere = invert(PHOTO, phi(), seeds=1, steps=1, frames=0)
     assert everywhere.scored_on == "whole image"
-    assert everywhere.psnr == psnr(everywhere.images, Yardstick(PHOTO))
+    assert everywhere.psnr == psnr(everywhere.images, Reference(PHOTO))
     covering = prepare(PHOTO, phi(), region="0:12,0:14", seeds=1, steps=1)
-    yardstick = covering.yardstick
-    assert yardstick is not None
-    assert yardstick.box is None
+    reference = covering.reference
+    assert reference is not None
+    assert reference.box is None
 
 
 LIVE: dict[str, dict[str, Any]] = {
@@ -153,7 +153,7 @@ def test_without_a_photo_there_is_nothing_to_score() -> None:
     assert result.psnr is result.ssim is None
     assert frame_of(run, step).psnr is None
     assert result.scored_on == "whole image"
-    assert result.stragglers == ()
+    assert result.outliers == ()
 
 
 @pytest.mark.parametrize(
@@ -167,23 +167,23 @@ def test_without_a_photo_there_is_nothing_to_score() -> None:
         ([0.3], ()),
         ([], ()),
         ([0.2, 0.2, 0.2], ()),
-        ([0.05, 0.4, 0.41], ()),  # one seed was lucky: the others are no stragglers
+        ([0.05, 0.4, 0.41], ()),  # one seed was lucky: the others are no outliers
     ],
 )
 def test_who_straggles(errors: list[float], expected: tuple[int, ...]) -> None:
-    assert stragglers(errors) == expected
+    assert outliers(errors) == expected
 
 
 def test_a_straggler_is_named_in_words_and_json() -> None:
     made = invert(PHOTO, phi(), seeds=[3, 5, 8], steps=1, frames=0)
     far = Reconstruction(**{**vars(made), "relative_error": (0.175, 0.398, 0.179)})
-    assert far.stragglers == (5,)
-    assert json.loads(json.dumps(far.summary()))["stragglers"] == [5]
+    assert far.outliers == (5,)
+    assert json.loads(json.dumps(far.summary()))["outliers"] == [5]
     for words in ("seed 5 ended at 39.8 %", "median 17.5 %", "leave it out, or run more steps"):
-        assert words in far.straggler_note
+        assert words in far.outlier_note
     many = Reconstruction(**{**vars(made), "relative_error": (0.1, 0.1, 0.1)})
-    assert many.straggler_note == ""
-    assert many.summary()["stragglers"] == []
+    assert many.outlier_note == ""
+    assert many.summary()["outliers"] == []
 
 
 def test_distance_of_one_is_none() -> None:

@@ -31,14 +31,14 @@ def arrays(count: int, scale: float) -> list[np.ndarray]:
 
 
 def ours(
-    name: str, z: np.ndarray, gradients: list[np.ndarray], rate: float, restarts: set[int]
+    name: str, z: np.ndarray, gradients: list[np.ndarray], lr: float, restarts: set[int]
 ) -> np.ndarray:
     image = torch.from_numpy(z.copy())[None]
     rule = start_optimizer(name, image)
     for step, gradient in enumerate(gradients):
         if step in restarts:
             rule.forget()
-        rates = torch.tensor([rate], dtype=torch.float64)
+        rates = torch.tensor([lr], dtype=torch.float64)
         rule.update(image, torch.from_numpy(gradient)[None], rates)
     return image[0].numpy()
 
@@ -52,9 +52,9 @@ def test_cvpr2015_momentum() -> None:
 
 def test_ijcv2016_adagrad() -> None:
     z, *gradients = arrays(8, 1e-2)
-    rate = 0.05 * 80**2 / 6
-    expected = slow_adagrad_momentum(z, gradients, rate)
-    np.testing.assert_allclose(ours("adagrad-momentum", z, gradients, rate, set()), expected)
+    lr = 0.05 * 80**2 / 6
+    expected = slow_adagrad_momentum(z, gradients, lr)
+    np.testing.assert_allclose(ours("adagrad-momentum", z, gradients, lr, set()), expected)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6])

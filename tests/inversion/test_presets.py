@@ -56,7 +56,7 @@ def test_cvpr2015_constants() -> None:
     settings = preset("cvpr2015", PHI)
     assert (settings.optimizer, settings.start) == ("momentum", "cvpr2015")
     assert settings.steps == 400
-    phases = [(p.steps, p.rate, p.restart) for p in settings.phases]
+    phases = [(p.steps, p.lr, p.restart) for p in settings.phases]
     assert phases == [
         (100, pytest.approx(0.004), True),
         (200, pytest.approx(0.0004), True),
@@ -78,7 +78,7 @@ def test_ijcv2016_constants() -> None:
         "adagrad-momentum", "ijcv2016", 160.0,
     )  # fmt: skip
     assert [p.steps for p in settings.phases] == [300, 50]
-    assert [p.rate for p in settings.phases] == pytest.approx([0.05 * 80**2 / 6, 0.005 * 80**2 / 6])
+    assert [p.lr for p in settings.phases] == pytest.approx([0.05 * 80**2 / 6, 0.005 * 80**2 / 6])
     assert [p.jitter for p in settings.phases] == [0, 0]  # shifts 0 … 4 / 4 − 1
     assert settings.phases[1].restart, "the authors begin it afresh, in a call of its own"
     assert preset("ijcv2016", PHI).data_weight == 300
@@ -119,8 +119,8 @@ def test_a_short_run_gains_by_its_own_rate(model: str, layer: str, weights: str)
     cut = representation(model, layer, weights)
     short, long = preset("default", cut, steps=20), preset("default", cut)
     ratio = long.steps / 20
-    assert short.phases[0].rate_end == pytest.approx(ratio**1.5 * long.phases[0].rate_end)
-    glide = Phase(20, short.phases[0].rate, ratio * long.phases[0].rate_end)
+    assert short.phases[0].lr_end == pytest.approx(ratio**1.5 * long.phases[0].lr_end)
+    glide = Phase(20, short.phases[0].lr, ratio * long.phases[0].lr_end)
     ours, other = (
         invert("flower", cut, steps=20, seeds=1, frames=0, precision="float32", **changes)
         for changes in ({}, {"phases": (glide,)})
@@ -224,9 +224,9 @@ def test_descriptors_as_published(name: str, size: tuple[int, int]) -> None:
     settings = preset("cvpr2015", phi, size=size)
     assert settings.image_energy == pytest.approx(27098.12**2)
     assert published_tv(settings, size[0] * size[1]) == pytest.approx(1)
-    phases = [(p.steps, p.rate, p.restart) for p in settings.phases]
+    phases = [(p.steps, p.lr, p.restart) for p in settings.phases]
     rates = [0.004, 0.0004, 0.00004, 0.000004]
-    assert phases == [(200, pytest.approx(rate), True) for rate in rates]
+    assert phases == [(200, pytest.approx(lr), True) for lr in rates]
     start = start_images("cvpr2015", (0,), (1, *size), None, settings.image_energy)
     assert float(torch.linalg.vector_norm(start)) == pytest.approx(27098.12, rel=1e-5)
     z = torch.zeros(1, 1, *size)

@@ -161,8 +161,8 @@ def check_frames(frames: list[tuple[Frame, torch.Tensor]], run: Run) -> None:
         assert np.array_equal(frame.images, to_uint8(images))
         found = score(run.representation, run.objective, run.target, run.selection, images)
         assert frame.scores == pytest.approx(found, rel=1e-3)
-        if run.yardstick is not None:
-            assert frame.psnr == pytest.approx(psnr(images, run.yardstick), rel=1e-3)
+        if run.reference is not None:
+            assert frame.psnr == pytest.approx(psnr(images, run.reference), rel=1e-3)
     scores = [frame.scores for frame, _ in frames]
     assert len(set(scores)) == len({frame.index for frame, _ in frames})
 

@@ -91,7 +91,7 @@ def test_stretched_phases_have_the_steps_asked_for(parts: list[int], steps: int)
     settings = InversionSettings(phases=tuple(Phase(n, 1.0 + i) for i, n in enumerate(parts)))
     stretched = settings.with_steps(steps)
     assert stretched.steps == steps
-    rates = [phase.rate for phase in stretched.phases]
+    rates = [phase.lr for phase in stretched.phases]
     assert rates == sorted(rates)
     assert settings.with_steps(settings.steps) == settings
 
@@ -140,13 +140,13 @@ def test_seeds() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"steps": 0, "rate": 1.0}, "steps 0.*at least 1"),
-        ({"steps": 5, "rate": -1.0}, "rate -1"),
-        ({"steps": 5, "rate": 1.0, "rate_end": math.nan}, "rate_end nan"),
-        ({"steps": 5, "rate": 1.0, "jitter": -1}, "jitter -1"),
-        ({"steps": 5, "rate": 1.0, "jitter_end": -1}, "jitter_end -1"),
-        ({"steps": 5, "rate": 1.0, "jitter_end": 0.5}, "jitter_end 0.5"),
-        ({"steps": 5, "rate": 1e308}, "rate 1e[+]308.*at most"),
+        ({"steps": 0, "lr": 1.0}, "steps 0.*at least 1"),
+        ({"steps": 5, "lr": -1.0}, "lr -1"),
+        ({"steps": 5, "lr": 1.0, "lr_end": math.nan}, "lr_end nan"),
+        ({"steps": 5, "lr": 1.0, "jitter": -1}, "jitter -1"),
+        ({"steps": 5, "lr": 1.0, "jitter_end": -1}, "jitter_end -1"),
+        ({"steps": 5, "lr": 1.0, "jitter_end": 0.5}, "jitter_end 0.5"),
+        ({"steps": 5, "lr": 1e308}, "lr 1e[+]308.*at most"),
     ],
 )
 def test_phases_out_of_range(arguments: dict[str, Any], words: str) -> None:

@@ -74,7 +74,7 @@ def slow_ijcv2016_prior(z: Array, beta: float = 2.0) -> float:
     return (sixth / 80.0**6 + (6.5 / 80) ** beta * slow_raw_tv(z, beta)) / pixels
 
 
-def slow_momentum(z: Array, gradients: list[Array], rate: float, restarts: set[int]) -> Array:
+def slow_momentum(z: Array, gradients: list[Array], lr: float, restarts: set[int]) -> Array:
     """CVPR 2015: μ ← 0.9 μ − rate·σ²·∇E, x ← x + μ; σ² = 27098.12² at 227 × 227, by pixel."""
     sigma_squared = 27098.12**2 / 227**2 * z.shape[1] * z.shape[2]
     z, velocity = z.copy(), np.zeros_like(z)
@@ -82,14 +82,14 @@ def slow_momentum(z: Array, gradients: list[Array], rate: float, restarts: set[i
         if step in restarts:
             velocity[:] = 0
         for index in np.ndindex(z.shape):
-            velocity[index] = 0.9 * velocity[index] - rate * sigma_squared * gradient[index]
+            velocity[index] = 0.9 * velocity[index] - lr * sigma_squared * gradient[index]
             z[index] += velocity[index]
     return z
 
 
-def slow_adagrad_momentum(z: Array, gradients: list[Array], rate: float) -> Array:
+def slow_adagrad_momentum(z: Array, gradients: list[Array], lr: float) -> Array:
     """IJCV 2016: G ← 0.9 G + g²; m ← 0.9 m − g / (1/r + √G), r = rate · H · W; x ← x + m."""
-    r = rate * z.shape[1] * z.shape[2]
+    r = lr * z.shape[1] * z.shape[2]
     z, squares, velocity = z.copy(), np.zeros_like(z), np.zeros_like(z)
     for gradient in gradients:
         for index in np.ndindex(z.shape):
@@ -100,13 +100,13 @@ def slow_adagrad_momentum(z: Array, gradients: list[Array], rate: float) -> Arra
     return z
 
 
-def slow_adam(z: Array, gradients: list[Array], rate: float) -> Array:
+def slow_adam(z: Array, gradients: list[Array], lr: float) -> Array:
     """Kingma & Ba 2015, algorithm 1, β₁ 0.9, β₂ 0.999, ε 0."""
     z, first, second = z.copy(), np.zeros_like(z), np.zeros_like(z)
     for t, gradient in enumerate(gradients, 1):
         first = 0.9 * first + 0.1 * gradient
         second = 0.999 * second + 0.001 * gradient**2
-        z -= rate * (first / (1 - 0.9**t)) / np.sqrt(second / (1 - 0.999**t))
+        z -= lr * (first / (1 - 0.9**t)) / np.sqrt(second / (1 - 0.999**t))
     return z
 
 

@@ -25,7 +25,7 @@ from invwidgets.sweeps import cluster as dask
 from invwidgets.sweeps import executors
 from invwidgets.sweeps.estimate import process_bytes
 from invwidgets.sweeps.executors import Control, machine_workers
-from invwidgets.sweeps.sweep import Progress
+from invwidgets.sweeps.sweep import SweepProgress
 
 from . import nets
 
@@ -85,7 +85,7 @@ def reference(tiny: Tiny) -> dict[str, bytes]:
 def test_all_end_with_the_same_bytes(
     tiny: Tiny, how: dict[str, Any], reference: dict[str, bytes]
 ) -> None:
-    sweep, told = tiny(), list[Progress]()
+    sweep, told = tiny(), list[SweepProgress]()
     status = sweep.run(on_progress=told.append, **how)
     assert status.complete
     assert records(sweep) == reference
@@ -102,7 +102,7 @@ def test_what_fails_says_why_and_the_others_run(
     photo.write_bytes(Path(photos[0]).read_bytes())
     sweep = tiny(photos=[photo, photos[1]])
 
-    def take_away(progress: Progress) -> None:
+    def take_away(progress: SweepProgress) -> None:
         photo.unlink(missing_ok=True)
 
     status = sweep.run(on_progress=take_away, **how)
@@ -112,9 +112,9 @@ def test_what_fails_says_why_and_the_others_run(
 
 
 def test_it_rests_stops_and_goes_on(tiny: Tiny, how: dict[str, Any]) -> None:
-    sweep, control, told = tiny(), Control(), list[Progress]()
+    sweep, control, told = tiny(), Control(), list[SweepProgress]()
 
-    def heard(progress: Progress) -> None:
+    def heard(progress: SweepProgress) -> None:
         told.append(progress)
         if progress.stored == 2:
             control.pause()
@@ -172,7 +172,7 @@ def test_a_lost_process_is_replaced_and_its_job_done_again(tiny: Tiny, loads: Pa
     sweep = tiny(models=nets.SLOW, layers=None)
     killed: list[int] = []
 
-    def kill(progress: Progress) -> None:
+    def kill(progress: SweepProgress) -> None:
         if progress.stored == 1:
             victim = forked_workers()[0]
             killed.append(victim.pid)

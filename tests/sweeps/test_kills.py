@@ -22,7 +22,7 @@ import pytest
 import invwidgets as iw
 from invwidgets.errors import InvwidgetsError, OutputError
 from invwidgets.sweeps import executors
-from invwidgets.sweeps.sweep import Progress
+from invwidgets.sweeps.sweep import SweepProgress
 
 from . import killing, nets
 from .test_executors import forked_workers, records, until
@@ -196,7 +196,7 @@ def test_a_full_disk_ends_it_in_words_and_leaves_a_whole_store(
     size = min(len(content) for name, content in undisturbed.items() if name.endswith("tensors"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def fill(progress: Progress) -> None:
+    def fill(progress: SweepProgress) -> None:
         if progress.stored == 3:
             resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
 
@@ -235,7 +235,7 @@ def test_the_scheduler_goes(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.Monk
 
         address = json.loads(file.read_text())["address"]
 
-        def disturb(progress: Progress) -> None:
+        def disturb(progress: SweepProgress) -> None:
             if progress.stored == 1:
                 spawned = [p for p in workers.children() if "spawn_main" in " ".join(p.cmdline())]
                 spawned[0].kill()

@@ -140,8 +140,8 @@ def test_failures_are_noted_and_forgiven(store: Store) -> None:
     assert store.failures() == {KEY: "no such photo"}
     store.place.write(f"failures/cd/{'cd' * 16}.json", b"{")
     assert "damaged" in store.failures()["cd" * 16]
-    store.forgive(KEY)
-    store.forgive(KEY)
+    store.clear_failure(KEY)
+    store.clear_failure(KEY)
     assert KEY not in store.failures()
 
 

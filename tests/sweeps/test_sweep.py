@@ -15,7 +15,7 @@ import invwidgets as iw
 from invwidgets.errors import BadSettingError, OutputError
 from invwidgets.sweeps import work
 from invwidgets.sweeps.executors import Control
-from invwidgets.sweeps.sweep import Progress
+from invwidgets.sweeps.sweep import SweepProgress
 from invwidgets.sweeps.table import to_csv, write_csv
 
 from ..small_networks import phi
@@ -45,7 +45,7 @@ def test_nothing_is_computed_twice(tiny: Tiny, done: list[str], photos: list[str
     assert sweep.run().complete
     assert len(done) == 8
     more = tiny(photos=photos, store=sweep.store)
-    told: list[Progress] = []
+    told: list[SweepProgress] = []
     assert more.run(on_progress=told.append).complete
     assert len(done) == 12
     first = told[0]
@@ -153,7 +153,7 @@ def test_damaged_records_are_named_and_done_again(tiny: Tiny, done: list[str]) -
     status = sweep.status()
     assert (len(status.stored), len(status.damaged)) == (6, 2)
     assert "6 stored, 2 damaged" in status.describe()
-    told: list[Progress] = []
+    told: list[SweepProgress] = []
     assert sweep.run(on_progress=told.append).complete
     assert set(done) == set(status.damaged)
     assert len(told[0].notes) == 2

@@ -10,6 +10,7 @@ import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...arguments import one_of
 from ...errors import BadSettingError
 from .gradients import (
     Clamp,
@@ -17,7 +18,6 @@ from .gradients import (
     Gray,
     SiftGradient,
     check_images,
-    one_of,
     positive_int,
     stages_of,
 )
@@ -129,9 +129,9 @@ class Dsift(nn.Sequential):
     ) -> None:
         size = positive_int("bin_size", bin_size, 1, "the side of a bin in pixels")
         b = positive_int("orientations", orientations, 2, "the number of orientations")
-        one_of("window", window, ("gaussian", "flat"))
-        one_of("angle", angle, ("vlfeat", "exact"))
-        one_of("variant", variant, ("vlfeat", "matconvnet"))
+        one_of(window, "window", ("gaussian", "flat"))
+        one_of(angle, "angle", ("vlfeat", "exact"))
+        one_of(variant, "variant", ("vlfeat", "matconvnet"))
         published = variant == "matconvnet"
         stride = (3 * size if published else size) if step is None else step
         stride = positive_int("step", stride, 1, "the step between descriptors in pixels")

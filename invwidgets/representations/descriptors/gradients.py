@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections import OrderedDict
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +45,6 @@ def positive_int(name: str, value: object, low: int, what: str) -> int:
     if number < low:
         raise BadSettingError(f"{name}={number} is too small; {what} must be at least {low}")
     return number
-
-
-def one_of(name: str, value: object, options: tuple[str, ...]) -> Any:
-    """`value` if it is one of `options`, or an error that lists them."""
-    if value not in options:
-        raise BadSettingError(f"no {name} {value!r}; choose one of {', '.join(options)}")
-    return value
 
 
 def check_images(images: Tensor, minimum: tuple[int, int], what: str, remedy: str) -> None:

@@ -9,6 +9,7 @@ import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...arguments import one_of
 from ...errors import BadSettingError
 from .gradients import (
     Border,
@@ -18,7 +19,6 @@ from .gradients import (
     Scale255,
     StrongestGradient,
     check_images,
-    one_of,
     positive_int,
     stages_of,
 )
@@ -94,7 +94,7 @@ def hog(
     ----------
     CVPR15, section 4.1; Felzenszwalb et al., PAMI 2010.
     """
-    one_of("gradient", gradient, ("straight-through", "exact"))
+    one_of(gradient, "gradient", ("straight-through", "exact"))
     gate: Gate = "straight-through" if gradient == "straight-through" else "hard"
     return Hog(cell_size, orientations, texture, color, gate, variant)
 
@@ -166,8 +166,8 @@ class Hog(nn.Sequential):
         k = positive_int("orientations", orientations, 2, "the number of orientations")
         if not isinstance(texture, bool):
             raise BadSettingError(f"texture={texture!r} must be True or False")
-        one_of("color", color, ("gray", "strongest"))
-        one_of("variant", variant, ("vlfeat", "matconvnet"))
+        one_of(color, "color", ("gray", "strongest"))
+        one_of(variant, "variant", ("vlfeat", "matconvnet"))
         published = variant == "matconvnet"
         texture = texture and not published
         scale = 0.5 if published else 1.0

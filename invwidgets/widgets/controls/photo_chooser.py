@@ -112,7 +112,7 @@ class PhotoChooser(w.HBox):
         self.name = name  # after it: another photo has none
 
     def take(self, content: dict[str, Any], buffers: list[Any]) -> None:
-        name = short(str(content.get("name", "photo")))
+        name = short_name(str(content.get("name", "photo")))
         self.error = ""
         if content.get("begun"):
             self._reading = content.get("reading")
@@ -137,7 +137,7 @@ class PhotoChooser(w.HBox):
             self._show(None)  # it may have another place among the thumbnails
 
 
-def short(name: str) -> str:
+def short_name(name: str) -> str:
     """A file's name in one line of at most 60 characters, its ending kept."""
     words = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "photo"
     return words if len(words) <= _NAME else f"{words[: _NAME - 9]}…{words[-8:]}"

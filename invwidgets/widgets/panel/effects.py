@@ -103,9 +103,9 @@ class PanelEffects:
             awaited.cancel()
         self._reports.clear()
 
-    def _begin_load(self, asked: Load) -> None:
-        self._load = number = asked.number
-        wanted = asked.options
+    def _begin_load(self, request: Load) -> None:
+        self._load = number = request.number
+        wanted = request.options
         photo, model, layer = wanted["photo"], wanted["model"], wanted["layer"]
         how = (wanted["weights"], wanted["size"], wanted["crop"])
 
@@ -113,24 +113,24 @@ class PanelEffects:
             if self._load != number:
                 return None  # another one was asked for since
             with told_to(lambda words: self._loop.call(self._send, Downloading(number, words))):
-                return load_model(photo, model, layer, *how, asked.fallback)
+                return load_model(photo, model, layer, *how, request.fallback)
 
         def then(loaded: LoadedModel | None) -> None:
             if loaded is not None:
                 self._send(Loaded(number, loaded))
 
         def failed(error: Exception) -> None:
-            random = isinstance(error, WeightsError) and asked.options["weights"] == "pretrained"
+            random = isinstance(error, WeightsError) and request.options["weights"] == "pretrained"
             self._send(LoadFailed(number, error_words(error), random))
 
         self._loop.background(work, then, failed)
 
     def _start(self, start: Start) -> None:
-        run, asked = self._awaited["run"], start.asked
+        run, request = self._awaited["run"], start.request
         run.take_over(self._awaited["wanted"])
         self._number = start.number
         try:
-            arguments = run_arguments(asked.options, asked.overridden, asked.loaded)
+            arguments = run_arguments(request.options, request.overridden, request.loaded)
         except InvwidgetsError as error:
             self.session.forget()
             self._send(Reported(start.number, "failed", error=str(error)))

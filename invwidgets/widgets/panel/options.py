@@ -23,13 +23,20 @@ from ...swappable import checked
 from ..base.loading import LoadedModel
 from ..views.live_gallery import MANY
 
-KNOBS = ("tv_weight", "alpha_weight", "data_weight", "beta", "bound", "jitter")  # act while it runs
-PRESET = (*KNOBS, "steps", "optimizer")  # follow the preset until moved
+LIVE_KNOBS = (
+    "tv_weight",
+    "alpha_weight",
+    "data_weight",
+    "beta",
+    "bound",
+    "jitter",
+)  # act while it runs
+PRESET = (*LIVE_KNOBS, "steps", "optimizer")  # follow the preset until moved
 LOADS = ("photo", "model", "weights", "layer", "size", "crop")  # are loaded anew
 RESTARTS = (*LOADS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
             "precision", "preset")  # fmt: skip
 CENTER = 0.5
-OPTIONS = (*RESTARTS, *KNOBS, "theme")
+OPTIONS = (*RESTARTS, *LIVE_KNOBS, "theme")
 Values = Mapping[str, Any]
 
 
@@ -96,7 +103,7 @@ class PanelOptions(t.HasTraits):
     @property
     def overridden_knobs(self) -> dict[str, Any]:
         """The knobs that were moved, as they are now."""
-        return {name: getattr(self, name) for name in KNOBS if name in self.overridden}
+        return {name: getattr(self, name) for name in LIVE_KNOBS if name in self.overridden}
 
     @property
     def by_hand(self) -> bool:
@@ -151,7 +158,7 @@ def run_arguments(
     else:
         arguments |= {"photo": cut_photo(options, loaded), "layer": options["layer"],
                       "channels": options["channels"]}  # fmt: skip
-    for name in overridden & {*KNOBS, "optimizer"} - {"jitter"}:
+    for name in overridden & {*LIVE_KNOBS, "optimizer"} - {"jitter"}:
         arguments[name] = options[name]
     if "jitter" in overridden:
         steps = options["steps"] if "steps" in overridden else None

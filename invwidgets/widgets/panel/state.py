@@ -33,7 +33,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What a run was asked with: the options, the knobs that were moved, the network."""
 
     options: Values
@@ -60,7 +60,7 @@ class Run:
     """
 
     number: int
-    asked: Asked
+    request: Request
     state: RunState = "preparing"
     step: int = 0
     steps: int = 0
@@ -278,7 +278,7 @@ class Start:
     """Begin run ``number``, in the place of any other; answered by ``Reported``."""
 
     number: int
-    asked: Asked
+    request: Request
     how: How
 
 

@@ -13,9 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import InvwidgetsError
-from .options import CENTER, KNOBS, LOADS, PRESET, RESTARTS, needs_unit, title
+from .options import CENTER, LIVE_KNOBS, LOADS, PRESET, RESTARTS, needs_unit, title
 from .state import (
-    Asked,
     Changed,
     Classified,
     Classify,
@@ -36,6 +35,7 @@ from .state import (
     Pressed,
     Refuse,
     Reported,
+    Request,
     Respond,
     Restored,
     Run,
@@ -106,7 +106,7 @@ def _changed(state: PanelState, event: Changed) -> Next:
     if "photo" in dirty and "crop" not in dirty:
         options["crop"] = CENTER  # the cut was chosen for another photo
     state = replace(state, options=options, overridden=event.overridden, random_for=random_for)
-    if not event.overridden & {*KNOBS}:
+    if not event.overridden & {*LIVE_KNOBS}:
         state = replace(state, question=frozenset())
     goes_on = state.goes_on
     effects: tuple[Effect, ...] = ()
@@ -115,7 +115,7 @@ def _changed(state: PanelState, event: Changed) -> Next:
         state = replace(state, unloaded=state.unloaded | (dirty & {*LOADS, *_PART}))
     if dirty & {*LOADS}:
         about = dirty & _KEEPS
-        if about and state.loaded is not None and event.overridden & {*KNOBS}:
+        if about and state.loaded is not None and event.overridden & {*LIVE_KNOBS}:
             state = replace(state, question=about)
         state, effects = _load(replace(state, restoring=False))
     else:
@@ -127,7 +127,7 @@ def _changed(state: PanelState, event: Changed) -> Next:
     if dirty & {*RESTARTS} and goes_on:
         state, more = _begin(state, state.wanted or "start", dirty & {*RESTARTS} - _SAID)
     elif not dirty & {*RESTARTS}:
-        state, more = _move_knobs(state, dirty & {*KNOBS})
+        state, more = _move_knobs(state, dirty & {*LIVE_KNOBS})
     return state, (*effects, *more)
 
 
@@ -157,24 +157,24 @@ def _move_knobs(state: PanelState, knobs: frozenset[str]) -> Next:
         if state.entry is None and run.state == "finished":  # its result is still being measured
             run = replace(run, continued=knobs)
         else:
-            asked = _with_knobs(run.asked, state)
-            run = replace(run, asked=asked, state="running", continued=knobs)
+            request = _with_knobs(run.request, state)
+            run = replace(run, request=request, state="running", continued=knobs)
         state = replace(state, entry=None)
     else:
-        run = replace(run, asked=_with_knobs(run.asked, state))
+        run = replace(run, request=_with_knobs(run.request, state))
     return replace(state, run=run), (SetKnobs(_knob_values(state, knobs)),)
 
 
-def _with_knobs(asked: Asked, state: PanelState) -> Asked:
+def _with_knobs(request: Request, state: PanelState) -> Request:
     """The same with the knobs as they are now."""
-    knobs = {name: state.options[name] for name in KNOBS}
-    overridden = (asked.overridden - {*KNOBS}) | (state.overridden & {*KNOBS})
-    return replace(asked, options={**asked.options, **knobs}, overridden=overridden)
+    knobs = {name: state.options[name] for name in LIVE_KNOBS}
+    overridden = (request.overridden - {*LIVE_KNOBS}) | (state.overridden & {*LIVE_KNOBS})
+    return replace(request, options={**request.options, **knobs}, overridden=overridden)
 
 
 def _knob_values(state: PanelState, names: frozenset[str]) -> dict[str, Any]:
     """A jitter that was not moved is the phases' own."""
-    values = {name: state.options[name] for name in KNOBS if name in names}
+    values = {name: state.options[name] for name in LIVE_KNOBS if name in names}
     return values | ({"jitter": None} if "jitter" in names - state.overridden else {})
 
 
@@ -232,7 +232,7 @@ def _load_failed(state: PanelState, event: LoadFailed) -> Next:
         state = replace(state, options=options, unloaded=left, question=frozenset())
     effects: tuple[Effect, ...] = (Refuse("all", "failed", event.error),)
     if run is not None and run.busy:  # the run under way goes on with what was moved meanwhile
-        state, more = _move_knobs(state, state.overridden & {*KNOBS})
+        state, more = _move_knobs(state, state.overridden & {*LIVE_KNOBS})
         effects += more
     return state, effects
 
@@ -267,7 +267,7 @@ def _pressed(state: PanelState, event: Pressed) -> Next:
         case "keep":
             return replace(state, question=frozenset()), ()
         case "back":
-            kept = state.overridden - {*KNOBS}
+            kept = state.overridden - {*LIVE_KNOBS}
             return _changed(state, Changed(frozenset(), state.options, kept))
         case "remedy":
             options = {**state.options, "model": state.refused, "weights": "random"}
@@ -286,16 +286,16 @@ def _begin(state: PanelState, how: How, again: frozenset[str] = frozenset()) -> 
     error = state.loaded.region_error(state.options["region"])
     if error:
         return replace(state, error=error), (Refuse("all", "failed", error),)
-    asked = Asked(state.options, state.overridden, state.loaded)
+    request = Request(state.options, state.overridden, state.loaded)
     run = Run(
-        state.number + 1, asked, again=again, steps=state.options["steps"],
+        state.number + 1, request, again=again, steps=state.options["steps"],
         replaced_paused=state.phase == "paused",
     )  # fmt: skip
     state = replace(
         state, number=run.number, run=run, shown="run", entry=None, frame=None, replaced=False,
         error="",
     )  # fmt: skip
-    return state, (Start(run.number, asked, how),)
+    return state, (Start(run.number, request, how),)
 
 
 def _stop(state: PanelState) -> Next:
@@ -323,16 +323,16 @@ def _reported(state: PanelState, event: Reported) -> Next:
     if seen and event.frame is not None:
         state = replace(state, frame=event.frame)
     if event.result is not None:
-        result, asked = event.result, run.asked
+        result, request = event.result, run.request
         if result.photo_name:  # an upload has the name of its file, which the session has not
-            result = replace(result, photo_name=title(asked.options))
-        entry = HistoryEntry(result, asked.options, asked.overridden)
+            result = replace(result, photo_name=title(request.options))
+        entry = HistoryEntry(result, request.options, request.overridden)
         state = replace(state, result=result, history=(*state.history, entry))
         state = replace(state, entry=entry) if seen else replace(state, replaced=True)
         if run.continued:
-            asked = _with_knobs(asked, state)
-        run = replace(run, asked=asked, again=frozenset(), continued=frozenset())
-        effects = (Deliver(result), Classify(entry, asked.loaded))
+            request = _with_knobs(request, state)
+        run = replace(run, request=request, again=frozenset(), continued=frozenset())
+        effects = (Deliver(result), Classify(entry, request.loaded))
     elif event.state == "failed":
         state = replace(state, error=event.error, random_helps=False)
         effects = (Refuse("run", "failed", event.error),)

@@ -251,8 +251,8 @@ class PanelView:
         if state.shown == "restored" and entry is not None:
             self._lay_out_result(state)
         elif state.shown == "run" and state.run is not None:
-            asked = state.run.asked
-            self._lay_out(state.run.number, asked.options, asked.overridden, asked.loaded)
+            request = state.run.request
+            self._lay_out(state.run.number, request.options, request.overridden, request.loaded)
         elif state.loaded is not None:
             self._lay_out(0, state.options, state.overridden, state.loaded)
         if result is not None and entry is not None and result is not self._result:

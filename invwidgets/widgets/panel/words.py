@@ -20,8 +20,8 @@ from ...models.zoo import DEFAULT_MODEL, ZOO, weights_here
 from ...representations.descriptors.named import layer_in_words, layer_title, model_title
 from ...representations.registry import representations
 from ..controls.prior_knobs import in_words as knobs_in_words
-from .options import KNOBS, Values, matches_photo, needs_unit, title
-from .state import Asked, HistoryEntry, PanelState, Run
+from .options import LIVE_KNOBS, Values, matches_photo, needs_unit, title
+from .state import HistoryEntry, PanelState, Request, Run
 
 REFUSALS = {
     "stopped": "stopped before the first step: there is no result",
@@ -80,7 +80,7 @@ def _status(state: PanelState, start: str) -> str:
     if state.loaded is None:
         return ""
     kept = " The images before are in History." if state.replaced and state.history else ""
-    said = caveats(Asked(state.options, state.overridden, state.loaded))
+    said = caveats(Request(state.options, state.overridden, state.loaded))
     return f"Ready. Press Start: images will sharpen, step by step.{kept}{said}"
 
 
@@ -103,29 +103,29 @@ def _still_on(state: PanelState) -> str:
 
 def _of_run(state: PanelState, run: Run) -> str:
     """Where a run stands."""
-    asked, phase = run.asked, run.state
-    layer = layer_in_words(asked.loaded.representation.name, asked.options["layer"])
+    request, phase = run.request, run.state
+    layer = layer_in_words(request.loaded.representation.name, request.options["layer"])
     if run.continued and _moves(state):
-        knobs = moved_knobs(asked.options, run.continued)
+        knobs = moved_knobs(request.options, run.continued)
         return f"{knobs}: the search goes on from the finished images, {WARM_STEPS} steps more."
     if phase == "preparing":
-        return f"{_again(run.again)}Preparing {layer} …{caveats(asked)}"
+        return f"{_again(run.again)}Preparing {layer} …{caveats(request)}"
     if phase == "running":
-        aim = objective_of(asked.options["objective"]).aim(
-            layer, title(asked.options), _channel(asked.options)
+        aim = objective_of(request.options["objective"]).aim(
+            layer, title(request.options), _channel(request.options)
         )
-        return f"{_again(run.again)}{aim}{caveats(asked)}"
+        return f"{_again(run.again)}{aim}{caveats(request)}"
     if phase == "paused":
-        return f"Paused after step {run.step}. Resume or Step goes on.{caveats(asked)}"
+        return f"Paused after step {run.step}. Resume or Step goes on.{caveats(request)}"
     if phase == "failed":
         return "That did not work; everything else still does."
     if state.entry is not None:
-        moved = moved_knobs(asked.options, asked.overridden)
-        said = outcome(state.entry.result, title(asked.options))
+        moved = moved_knobs(request.options, request.overridden)
+        said = outcome(state.entry.result, title(request.options))
         return f"{said} Moved: {moved}." if moved else said  # the weights it says itself
     if not run.step:
         return "Stopped before the first step. Press Start to begin."
-    return f"{'Stopped. ' if phase == 'stopped' else ''}Measuring the images …{caveats(asked)}"
+    return f"{'Stopped. ' if phase == 'stopped' else ''}Measuring the images …{caveats(request)}"
 
 
 def _again(names: Iterable[str]) -> str:
@@ -144,10 +144,10 @@ def _channel(options: Values) -> int | None:
     return 0 if needs_unit(options) else None
 
 
-def caveats(asked: Asked) -> str:
+def caveats(request: Request) -> str:
     """What must be said of weights and knobs, to be added to a sentence."""
-    note = asked.loaded.representation.note
-    moved = moved_knobs(asked.options, asked.overridden)
+    note = request.loaded.representation.note
+    moved = moved_knobs(request.options, request.overridden)
     return f"{f' Note: {note}.' if note else ''}{f' Moved: {moved}.' if moved else ''}"
 
 
@@ -163,7 +163,7 @@ def moved_knobs(options: Values, names: frozenset[str]) -> str:
     >>> moved_knobs({"objective": "inversion", "tv_weight": 0.2371}, frozenset({"tv_weight"}))
     'Smoothness 0.24'
     """
-    values = {name: options[name] for name in KNOBS if name in names}
+    values = {name: options[name] for name in LIVE_KNOBS if name in names}
     if not values:
         return ""
     return knobs_in_words(values, matches_photo(objective_of(options["objective"])))
@@ -182,7 +182,7 @@ def outcome(result: Reconstruction, photo: str) -> str:
         said.append(f"Only {part} counted.")
     if result.note:
         said.append(f"Note: {result.note}.")
-    notes = [convergence_note(result), result.straggler_note, result.silent_note]
+    notes = [convergence_note(result), result.outlier_note, result.silent_note]
     said += [f"{note[0].upper()}{note[1:]}." for note in notes if note]
     return " ".join(said)
 
@@ -200,8 +200,8 @@ def history_words(entry: HistoryEntry) -> str:
         lines.insert(0, result.objective.name)
     if not converged(result):
         lines.append("did not come near")
-    names = entry.overridden & {*KNOBS}
-    knobs = {name: entry.settings[name] for name in KNOBS if name in names}
+    names = entry.overridden & {*LIVE_KNOBS}
+    knobs = {name: entry.settings[name] for name in LIVE_KNOBS if name in names}
     moved = knobs_in_words(knobs, matches_photo(result.objective)) if knobs else ""
     return "\n".join([*lines, *filter(None, (result.note, result.selection.in_words(), moved))])
 

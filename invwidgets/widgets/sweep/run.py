@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ...errors import InvwidgetsError, own_words
 from ...figures.sweep_grid import Cell, cell_of
 from ...sweeps.executors import Control
-from ...sweeps.sweep import Progress, Status, Sweep
+from ...sweeps.sweep import Status, Sweep, SweepProgress
 from ..base.loop import Awaited, Loop
 
 Button = Literal["start", "pause", "resume", "toggle", "stop"]
@@ -28,7 +28,7 @@ class SweepState:
 
     phase: Literal["reading", "ready", "running", "paused", "stopping"] = "reading"
     status: Status | None = None
-    progress: Progress | None = None
+    progress: SweepProgress | None = None
     trouble: Literal["", "unread", "broken"] = ""
     error: str = ""
 
@@ -61,7 +61,7 @@ class Failed:
     error: str
 
 
-Event = Button | Progress | Read | Ended | Failed
+Event = Button | SweepProgress | Read | Ended | Failed
 Effect = Literal["begin", "pause", "resume", "stop"]
 
 
@@ -79,7 +79,7 @@ def update(state: SweepState, event: Event) -> tuple[SweepState, tuple[Effect, .
             return replace(state, phase="running"), ("resume",)
         case "stop" if state.busy:
             return replace(state, phase="stopping"), ("stop",)
-        case Progress() if state.busy:
+        case SweepProgress() if state.busy:
             return replace(state, progress=event), ()
         case Read(status, error) if state.phase == "reading":  # a run that began says more
             return _rest(state, status, "unread", error), ()
@@ -178,7 +178,7 @@ class SweepRun:
             self._cells[key] = cell_of(self._sweep.store, body)
         return self._sweep.status()
 
-    def _take(self, progress: Progress) -> None:
+    def _take(self, progress: SweepProgress) -> None:
         if progress.outcome is None:
             self._keys = self._sweep.keys
         elif progress.outcome["state"] == "stored":

@@ -33,9 +33,9 @@ class RunControls(w.VBox):
         self.remedy = _button("", "")
         self.keep = _button("Keep", "They stay as you moved them")
         self.back = _button("Back to the defaults", "They follow the preset again")
-        self.asked = Line(name="iw-note")
+        self.prompt = Line(name="iw-note")
         self.trouble = classed(w.HBox([self.error, self.remedy]), "iw-row", "iw-trouble")
-        self.asks = classed(w.HBox([self.asked, self.keep, self.back]), "iw-row", "iw-asks")
+        self.asks = classed(w.HBox([self.prompt, self.keep, self.back]), "iw-row", "iw-asks")
         buttons = classed(w.HBox([self.start, self.pause, self.step, self.stop]), "iw-buttons")
         self.progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
         super().__init__([classed(w.HBox([buttons, self.progress]), "iw-row", "iw-run"),
@@ -48,7 +48,7 @@ class RunControls(w.VBox):
         self.show_run("idle", "Start")
 
     def _ask(self, _: Any) -> None:
-        self.asked.value = self.question
+        self.prompt.value = self.question
         self.asks.layout.display = None if self.question else "none"
 
     def _help(self, _: Any) -> None:
