@@ -94,7 +94,7 @@ def test_any_function_is_a_representation() -> None:
 def test_descriptors_with_own_parameters_are_public() -> None:
     for build in (iw.descriptors.hog, iw.descriptors.hogb, iw.descriptors.dsift):
         result = iw.invert("coffee", build(), size=64, seeds=1, steps=3)
-        assert result.weights == "hand-built"
+        assert result.weights == "handcrafted"
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (6, 11)])

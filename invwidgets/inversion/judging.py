@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import BadSettingError, shown
 from ..images import luminance, resize
+from ..models.weights import Weights
 from ..representations.base import Representation
 from ..representations.classes import class_names
 from ..representations.registry import representation
@@ -105,7 +106,7 @@ def judgment(judge: Representation, images: Tensor, photo: Tensor) -> Judgment:
     Raises ``BadSettingError`` where it is no trained classifier.
     """
     *_, before, last = judge.layers()
-    if judge.handcrafted or judge.weights == "random weights" or len(last.shape) != 1:
+    if judge.handcrafted or judge.weights == Weights.RANDOM or len(last.shape) != 1:
         raise BadSettingError(
             f"judge {judge.name!r} ({judge.weights}), whose last layer is {last.short_name}: a "
             "judge is a trained classifier, such as 'efficientnet_lite2'"

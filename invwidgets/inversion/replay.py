@@ -12,6 +12,7 @@ from typing import Any
 from ..arguments import items, whole_number
 from ..energy.objectives import objective_of
 from ..errors import BadSettingError, InvwidgetsError, shown
+from ..models.weights import Weights
 from ..swappable import SavedPart
 from .engine import Knobs
 from .knobs import checked_knobs
@@ -84,9 +85,8 @@ def code_for(result: Reconstruction, photo: str | None = None) -> str:
         ]
     if result.target is not None:
         arguments.append(f"target={photo or repr('result.safetensors')}")
-    if result.weights not in ("pretrained", "as given"):
-        name = "random" if result.weights == "random weights" else result.weights
-        arguments.append(f"weights={name!r}")
+    if result.weights not in (Weights.PRETRAINED, Weights.GIVEN):
+        arguments.append(f"weights={Weights.option(result.weights)!r}")
     region, channels = result.selection.region, result.selection.channels
     if region is not None:
         arguments.append(f"region={tuple(region)!r}")
@@ -111,7 +111,7 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
     from ..representations.registry import representation
 
     settings = result.settings
-    weights = "random" if result.weights == "random weights" else result.weights
+    weights = Weights.option(result.weights)
     try:
         phi = representation(result.model, result.layer, weights)
         name, asked, size = settings.preset, settings.objective, settings.size

@@ -9,6 +9,7 @@ import types
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,29 @@ from .isolate import LIBRARIES
 
 WRAPPERS = ("_orig_mod", "module", "model", "net", "backbone", "encoder")
 """Attributes that training scripts, torch.compile and DataParallel keep a network under."""
+
+
+class Weights(StrEnum):
+    """What a picture says of a network's weights; those of a file are called by its name."""
+
+    PRETRAINED = "pretrained"
+    RANDOM = "random weights"
+    GIVEN = "as given"  # with a module of the user's own
+    HANDCRAFTED = "handcrafted"
+
+    @staticmethod
+    def of_file(path: Path) -> str:
+        """The name of a file, told apart from a member of this class.
+
+        >>> Weights.of_file(Path("runs/best.pt")), Weights.of_file(Path("runs/pretrained"))
+        ('best.pt', './pretrained')
+        """
+        return f"./{path.name}" if path.name in set(Weights) else path.name
+
+    @staticmethod
+    def option(label: str) -> str:
+        """The option ``weights`` that makes a network with this label again."""
+        return "random" if label == Weights.RANDOM else label
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

@@ -30,7 +30,7 @@ from .forward import ForwardArguments, forward_arguments
 from .isolate import frozen, isolate, unwrapped
 from .sources import SPECS, timm_spec
 from .spec import ModelSpec, Numbers, numbers
-from .weights import digest, fit, read_weights
+from .weights import Weights, digest, fit, read_weights
 
 RANDOM_SEED = 0  # of random weights
 KEPT_BYTES = 2**30  # of named networks that nobody holds
@@ -59,7 +59,7 @@ class Network:
 
     ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels; ``weights`` says what a
     picture must say of it: ``pretrained``, ``random weights``, a file's name, ``as given`` or
-    ``hand-built``. ``mean`` and ``std`` have a number for each channel of its images.
+    ``handcrafted``. ``mean`` and ``std`` have a number for each channel of its images.
     ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None. ``arguments`` are
     what its forward is given beside images. ``preprocessing`` says what of mean, std and
     size was read off the module, and where.
@@ -171,9 +171,9 @@ def load_network(
                 "built with; leave weights out, or give the path of a state dict"
             )
         if str(weights) == "pretrained":
-            load, label = None, "as given"
+            load, label = None, str(Weights.GIVEN)
         else:
-            load, label = _loader(Path(weights), name), Path(weights).name
+            load, label = _loader(Path(weights), name), Weights.of_file(Path(weights))
         arguments = forward_arguments(unwrapped(model), forward_kwargs)
         module = isolate(model, size, load, len(means), arguments)
         check_weights(module, f"your own {name}" if load is None else label)
@@ -334,14 +334,14 @@ def build_named(name: str, weights: str) -> Network:
     spec = model_spec(name)
     with own_random(torch.device("cpu"), RANDOM_SEED):
         module = spec.build()
-    label = weights
+    label = str(Weights.PRETRAINED)
     if weights == "random":
-        label = "random weights"
+        label = str(Weights.RANDOM)
     elif weights == "pretrained":
         fit(module, spec.pretrained(), f"the pretrained weights of {name}")
     else:
         state = read_weights(Path(weights), name)
         fit(module, state, weights)
-        label = Path(weights).name
+        label = Weights.of_file(Path(weights))
     check_weights(module, f"the weights of {name} ({label})")
     return Network(name, frozen(module), spec.mean, spec.std, spec.size, label, spec.aliases)

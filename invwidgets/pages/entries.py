@@ -21,6 +21,7 @@ import torch
 from ..errors import BadSettingError, InvwidgetsError, OutputError, shown, shown_path
 from ..images import photos
 from ..inversion.result import Reconstruction
+from ..models.weights import Weights
 from ..representations.base import Representation
 from ..representations.registry import representation
 from ..sweeps.grid import Point, words_of
@@ -333,7 +334,7 @@ def _same(result: Reconstruction) -> Reconstruction:
 
 
 def _named(network: Representation | None, result: Reconstruction) -> Representation | None:
-    weights = "random" if result.weights == "random weights" else result.weights
+    weights = Weights.option(result.weights)
     try:
         if network is not None:
             return _matching(network, result)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import RepresentationError
+from ..models.weights import Weights
 from ..tables import html_table
 from .outputs import OUTPUT
 from .receptive_fields.tracer import ReceptiveField
@@ -114,7 +115,7 @@ def note_of(weights: str, *notes: str) -> str:
     >>> note_of("pretrained"), note_of("random weights", "random features")
     ('', 'random weights; random features')
     """
-    said = () if weights in ("pretrained", "as given", "hand-built") else (weights,)
+    said = () if weights in set(Weights) - {Weights.RANDOM} else (weights,)
     return "; ".join(filter(None, (*said, *notes)))
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..models.torchvision_import import import_torchvision
+from ..models.weights import Weights
 from ..torch_state import own_state
 from .base import Representation
 from .registry import REGISTRY
@@ -27,7 +28,7 @@ def class_names(representation: Representation) -> tuple[str, ...]:
     own module, or a descriptor, means by its numbers only its author knows.
     """
     named = representation.name in REGISTRY or representation.name.startswith("timm/")
-    trained = representation.weights not in ("random weights", "hand-built", "as given")
+    trained = representation.weights not in (Weights.RANDOM, Weights.GIVEN)
     if not (named and trained) or representation.handcrafted:
         return ()
     shape = representation.layers()[-1].shape

@@ -189,7 +189,7 @@ def test_arguments_in_words(
 
 
 def test_a_rate_that_leaves_the_numbers_is_refused() -> None:
-    with pytest.raises(BadSettingError, match="lr 1e[+]308"):
+    with pytest.raises(BadSettingError, match=r"lr 1e[+]308"):
         iw.Phase(10, 1e308)
 
 

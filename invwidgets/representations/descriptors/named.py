@@ -9,6 +9,7 @@ from functools import lru_cache
 from torch import nn
 
 from ...models.isolate import isolate
+from ...models.weights import Weights
 from ...models.zoo import Network
 from .dsift import Dsift, dsift
 from .hog import Hog, hog, hogb
@@ -18,7 +19,7 @@ SIZE = (192, 256)  # of photos, where nothing else is asked
 
 @dataclasses.dataclass(frozen=True)
 class Descriptor:
-    """A hand-built representation of the registry; ``last`` is its last layer, the descriptor."""
+    """A handcrafted representation of the registry; ``last`` is its last layer, the descriptor."""
 
     name: str
     about: str
@@ -32,7 +33,7 @@ def network_of(module: nn.Module, size: tuple[int, int] | None = None) -> Networ
     """A HOG or dense SIFT of your own parameters as a network.
 
     >>> network_of(hog(cell_size=6)).weights
-    'hand-built'
+    'handcrafted'
     """
     size = size or SIZE
     return Network(
@@ -41,7 +42,7 @@ def network_of(module: nn.Module, size: tuple[int, int] | None = None) -> Networ
         (0.0, 0.0, 0.0),
         (1.0, 1.0, 1.0),
         size,
-        "hand-built",
+        str(Weights.HANDCRAFTED),
         mean_color=module.mean_color,  # type: ignore[arg-type]
         grayscale=bool(module.grayscale),
         handcrafted=True,
