@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -454,6 +455,17 @@ def test_wrong_mat_files_are_refused(
     refused("caffenet", path, "layer conv3")
     path.write_bytes(b"not a mat file at all")
     refused("caffenet", path, "x.mat")
+
+
+def test_matconvnets_files_need_scipy(
+    matlab: dict[str, tuple[np.ndarray, np.ndarray]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "imagenet-caffe-ref.mat"
+    write_mat(path, matlab, old=False)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    refused("caffenet", path, "imagenet-caffe-ref.mat", "invwidgets[mat]")
 
 
 def test_caffenets_weights_cannot_be_fetched() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ..analysis.fields import HEEDED, EffectiveField
@@ -23,12 +22,35 @@ _BLUR = 0.012  # standard deviation, in sides of the image
 
 def _smooth(field: EffectiveField) -> Tensor:
     """The weights averaged over a few pixels, 0 outside the box as they are."""
-    blurred = gaussian_filter(field.weight.numpy(), _BLUR * max(field.weight.shape))
-    box = field.box
-    inside = np.zeros_like(blurred)
-    seen = np.s_[box.top : box.bottom, box.left : box.right]
-    inside[seen] = blurred[seen]
-    return torch.from_numpy(inside / max(inside.max(), 1e-30))
+    blurred = blur(field.weight, _BLUR * max(field.weight.shape))
+    top, left, bottom, right = field.box
+    inside = torch.zeros_like(blurred)
+    inside[top:bottom, left:right] = blurred[top:bottom, left:right]
+    return inside / inside.max().clamp(min=1e-30)
+
+
+def blur(image: Tensor, deviation: float) -> Tensor:
+    """An image (H, W) averaged by a Gaussian of so many pixels, cut at 4 of them.
+
+    >>> blur(torch.eye(3), 0.5)[1]
+    tensor([0.1793, 0.6415, 0.1793])
+
+    Beyond its borders the image is its own mirror image.
+    """
+    along = [_gaussian(side, deviation).to(image) for side in image.shape]
+    return along[0] @ image @ along[1].T
+
+
+def _gaussian(side: int, deviation: float) -> Tensor:
+    """The weight of each pixel of a line, mirrored at its ends, in each of its averages."""
+    reach = int(4 * deviation + 0.5)
+    offsets = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-((offsets / deviation) ** 2) / 2)
+    places = torch.arange(side)[:, None] + offsets
+    places = places.remainder(2 * side)
+    places = torch.where(places < side, places, 2 * side - 1 - places)
+    weights = (weights / weights.sum()).expand(side, -1)
+    return torch.zeros(side, side).scatter_add_(1, places, weights)
 
 
 def _level(field: EffectiveField, smooth: Tensor) -> float:

@@ -67,9 +67,15 @@ def read_matconvnet(path: Path) -> dict[str, Tensor]:
     Filters there are (height, width, inputs / groups, outputs); a layer keeps them as
     ``weights = {filters, biases}`` or, in older files, as ``filters`` and ``biases``.
 
-    Raises ``WeightsError`` if the file is no such network.
+    Raises ``WeightsError`` if the file is no such network, or if scipy, which reads it, is not
+    installed.
     """
-    from scipy.io import loadmat
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise WeightsError(
+            f"{str(path)!r}: scipy reads .mat files; pip install 'invwidgets[mat]'"
+        ) from None
 
     def refuse(reason: str) -> WeightsError:
         return WeightsError(

@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 import invwidgets as iw
 from invwidgets.errors import SelectionError
-from invwidgets.figures.effective_field import effective_fields
+from invwidgets.figures.effective_field import blur, effective_fields
 from tests.saboteurs import even_field, one_pixel
 
 
@@ -74,3 +75,11 @@ def test_a_vector_has_no_middle() -> None:
         )
     with pytest.raises(SelectionError, match="region"):
         iw.analysis.effective_field(linear(2), ["coffee"], region=(0, 17, 0, 1))
+
+
+@pytest.mark.parametrize(("shape", "deviation"), [((40, 30), 2.7), ((5, 7), 3.0), ((3, 3), 0.5)])
+def test_the_blur_is_scipys(shape: tuple[int, int], deviation: float) -> None:
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    expected = torch.from_numpy(gaussian_filter(image.numpy(), deviation))
+    torch.testing.assert_close(blur(image, deviation), expected)
+    assert not torch.allclose(blur(image, 1.2 * deviation), expected, atol=1e-3)
