@@ -16,7 +16,7 @@ import ipywidgets as w
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvwidgetsError, unknown_name
+from ..errors import BadSettingError, InvwidgetsError, shown
 from ..figures.canvas import Theme
 from ..figures.contrast import as_shown, stretched
 from ..figures.gallery import best_seed, caption
@@ -24,6 +24,7 @@ from ..figures.grid import plan_grid
 from ..figures.sheet import Sheet
 from ..figures.strip import strip as strip_figure
 from ..images import photo_name
+from ..inversion.options import check_options
 from ..inversion.progress import Frame, Progress
 from ..inversion.result import Reconstruction
 from ..inversion.session import Session
@@ -39,8 +40,7 @@ from .views.export import Export, file_name
 from .views.run_controls import duration
 from .views.snapshot import Snapshot
 
-_OPTIONS = ("weights", "seeds", "steps", "size", "preset", "tv_weight", "alpha_weight",
-            "data_weight", "beta", "bound", "objective", "channels")  # fmt: skip
+_NETWORK = ("weights", "mean", "std", "forward_kwargs")
 
 
 def main_layers(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[str, ...]:
@@ -132,8 +132,10 @@ class LayerStrip(w.VBox):
     """``layers`` are the network's stages by default, its last layer among them; ``results`` maps
     those done to their result. A press on a layer enlarges it beside the photo.
 
-    Keywords are ``invert``'s; unknown ones are refused.
+    Keywords are ``invert``'s, but for ``target``, which is of one layer. Others are refused.
     """
+
+    _closing = True  # a strip that was refused has nothing to close
 
     def __init__(
         self,
@@ -142,9 +144,12 @@ class LayerStrip(w.VBox):
         layers: Sequence[str] | None = None,
         **options: Any,
     ) -> None:
-        for name in options:
-            if name not in _OPTIONS:
-                raise unknown_name("option of the strip", name, _OPTIONS)
+        check_options(options)
+        if options.get("target") is not None:
+            raise BadSettingError(
+                f"target={shown(options['target'])}: features are of one layer, and a strip "
+                "searches at many; give a photo, or use invwidgets.invert(target=…)"
+            )
         self._photo, self._model, self._layers = photo, model, layers
         self._options = {"seeds": 1, **options}
         self._closing = False
@@ -158,7 +163,7 @@ class LayerStrip(w.VBox):
         self.begin = button("Start", "Layer by layer", self.loop.handler(self._press), "primary")
         self.halt = button("Stop", "Keep what there is", self.loop.handler(self.stop))
         self.status = Line("Loading the network …", "iw-status")
-        self.title = heading(f"What each layer still knows of {photo_name(photo)}")
+        self.title = heading(f"What each layer keeps of {photo_name(photo)}")
         self.export = StripExport(self.loop)
         self.loop.failed = self._say
         self.view.observe(self.loop.handler(self._offer), "enlarged")
@@ -169,10 +174,10 @@ class LayerStrip(w.VBox):
         self._buttons(False)
         self._failure = self._network_name = ""
         self._loaded: Awaited[None] = Awaited()
-        weights, size = options.get("weights", "pretrained"), options.get("size")
-        first = layers[0] if layers else ""
+        network = {name: options[name] for name in _NETWORK if name in options}
+        first, size, fit = layers[0] if layers else "", options.get("size"), options.get("fit")
         self.loop.background(
-            lambda: load_model(photo, model, first, weights, size, 0.5, False),
+            lambda: load_model(photo, model, first, size, fit=fit or "crop", **network),
             self._have_loaded,
             self._load_failed,
         )
@@ -251,8 +256,8 @@ class LayerStrip(w.VBox):
         name = photo_name(self._photo)
         self.view.lay_out(loaded.photo, name, layers)
         note = f", {phi.note}" if phi.note else ""
-        self.title.value = f"What each layer still knows of {name}, by {phi.name}{note}"
-        self._say("Ready. Press Start: each layer in turn shows what it still knows.")
+        self.title.value = f"What each layer keeps of {name}, by {phi.name}{note}"
+        self._say("Ready. Press Start: each layer in turn shows what it keeps.")
         self._loaded.set_result(None)
 
     def _load_failed(self, error: Exception) -> None:

@@ -186,7 +186,7 @@ def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
         assert any(words.startswith("Layer blocks.2, 2 of 3") for words in said), said
         assert any("left" in words for words in said), said
         title = page.locator(".iw-panel .iw-heading").first.inner_text()
-        assert title == "What each layer still knows of coffee, by efficientnet_lite0"
+        assert title == "What each layer keeps of coffee, by efficientnet_lite0"
         words = page.locator(".iw-gallery img").get_attribute("alt")
         assert words == "coffee and 3 of 3 layers"
         picture(page, "strip")

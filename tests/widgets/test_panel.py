@@ -345,7 +345,7 @@ def test_the_strip_fills_layer_by_layer() -> None:
         assert [len(still.plan.spots) for still in stills] == [3], "kept in the notebook"
         assert strip.view.picture[:2] == b"\xff\xd8"
         assert strip._model_name == "VBoxModel", "ipywidgets' own: the page finds its class by it"
-        assert strip.title.value == "What each layer still knows of coffee, by efficientnet_lite0"
+        assert strip.title.value == "What each layer keeps of coffee, by efficientnet_lite0"
         await until(lambda: strip.export.ready)
         strip.view.enlarged = 0
         await until(lambda: "are of blocks.0" in strip.export.note)
@@ -369,6 +369,31 @@ def test_the_strip_fills_layer_by_layer() -> None:
 
     run(strip)
     assert not _widgets()
+
+
+def test_the_strip_takes_what_invert_takes() -> None:
+    with pytest.raises(BadSettingError, match="features are of one layer"):
+        iw.LayerStrip("coffee", target=torch.zeros(1, 3))
+    with pytest.raises(UnknownNameError, match=r"no setting 'stepps'.*steps"):
+        iw.LayerStrip("coffee", stepps=5)
+
+    async def strip() -> None:
+        torch.manual_seed(0)
+        gray = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3)
+        )
+        options = {"mean": 0.5, "std": 0.5, "fit": "stretch", "tv_chroma": 0.0, "frames": 2}
+        strip = iw.LayerStrip("coffee", gray, ["0", "2"], size=32, steps=3, **options)
+        results = await strip.start()
+        assert strip.view.photo.shape[:2] == (32, 32)
+        for layer, result in results.items():
+            same = iw.invert("coffee", gray, layer, seeds=1, size=32, steps=3, **options)
+            assert torch.equal(result.images, same.images)
+            assert len(result.frames) == len(same.frames)
+            assert (result.settings.fit, result.settings.tv_chroma) == ("stretch", 0.0)
+        strip.close()
+
+    run(strip)
 
 
 def _widgets() -> int:

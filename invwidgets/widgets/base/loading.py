@@ -57,10 +57,21 @@ class LoadedModel:
 
 
 def load_model(
-    photo: Any, model: Any, layer: str, weights: str, size: Any, crop: float, fallback: bool
+    photo: Any,
+    model: Any,
+    layer: str,
+    size: Any,
+    *,
+    crop: float = 0.5,
+    fit: str = "crop",
+    fallback: bool = False,
+    **network: Any,
 ) -> LoadedModel:
-    """Load, cut and read; a layer that another network had gives way if ``fallback``."""
-    phi = representation(model, weights=weights)
+    """Load, cut and read; with ``fallback``, a layer that is not there is replaced by the default.
+
+    ``network`` is what ``representation`` takes by keyword.
+    """
+    phi = representation(model, **network)
     wanted = parse_size(size) if size is not None else phi.size
     if phi.channels not in (1, 3):
         raise BadSettingError(
@@ -68,7 +79,7 @@ def load_model(
             "and 3: use invwidgets.invert, which takes arrays of any number of channels"
         )
     whole = read_photo(photo, channels=phi.channels)
-    pixels = to_uint8(resize(whole, wanted, at=crop))
+    pixels = to_uint8(resize(whole, wanted, fit, crop))
     layers = phi.layers(wanted)
     try:
         cut = phi.at(layer) if layer else phi
@@ -77,7 +88,7 @@ def load_model(
             raise
         cut = phi
     height, width = whole.shape[-2:]
-    shape = height * wanted[1] / (width * wanted[0])
+    shape = height * wanted[1] / (width * wanted[0]) if fit == "crop" else 1
     name = cut.layer_info(wanted).short_name
     return LoadedModel(cut, layers, name, wanted, pixels, 1 - min(shape, 1 / shape))
 

@@ -106,14 +106,14 @@ class PanelEffects:
     def _begin_load(self, request: Load) -> None:
         self._load = number = request.number
         wanted = request.options
-        photo, model, layer = wanted["photo"], wanted["model"], wanted["layer"]
-        how = (wanted["weights"], wanted["size"], wanted["crop"])
+        what = (wanted["photo"], wanted["model"], wanted["layer"], wanted["size"])
+        how = {name: wanted[name] for name in ("weights", "crop")}
 
         def work() -> LoadedModel | None:
             if self._load != number:
                 return None  # another one was asked for since
             with told_to(lambda words: self._loop.call(self._send, Downloading(number, words))):
-                return load_model(photo, model, layer, *how, request.fallback)
+                return load_model(*what, **how, fallback=request.fallback)
 
         def then(loaded: LoadedModel | None) -> None:
             if loaded is not None:
