@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 pytest.importorskip("traitlets")
 
-from invwidgets.widgets.panel.options import KNOBS, LOADS, PRESET, RESTARTS, PanelOptions
+from invwidgets.widgets.panel.options import LIVE_KNOBS, LOADS, PRESET, RESTARTS, PanelOptions
 from invwidgets.widgets.panel.state import (
     Changed,
     Classified,
@@ -238,7 +238,7 @@ def ready(**values: Any) -> World:
     """A panel that has its network."""
     world = World()
     options = defaults(**values)
-    world.do(Changed(frozenset(options) - {*KNOBS}, options, frozenset()))
+    world.do(Changed(frozenset(options) - {*LIVE_KNOBS}, options, frozenset()))
     world.load()
     return world
 
@@ -303,7 +303,7 @@ def test_a_change_of_a_run_under_way_begins_another(name: str) -> None:
     world.settle()
     state = world.state
     assert state.run is not None
-    assert (state.run.number, state.run.asked.options[name]) == (2, value)
+    assert (state.run.number, state.run.request.options[name]) == (2, value)
     assert (state.phase, len(state.history)) == ("finished", 1)
 
 
@@ -554,6 +554,39 @@ def test_step_does_one_step_and_rests() -> None:
         assert (world.state.phase, world.state.run.step) == ("paused", step)  # type: ignore[union-attr]
 
 
+def test_a_report_of_a_run_that_was_replaced_changes_nothing() -> None:
+    world = running()
+    world.change(seeds=2)
+    world.go(3)
+    before = world.state
+    assert world.do(Reported(1, "running", 3, STEPS, frame=(1, 3))) == ()  # type: ignore[arg-type]
+    assert world.do(Reported(1, "finished", 3, STEPS, result=Result(1, "mine"))) == ()
+    assert world.state is before
+
+
+def test_the_last_frame_stays_until_another_comes() -> None:
+    world = running()
+    frame = world.state.frame
+    assert frame is not None
+    world.do(Reported(1, "running", 2, STEPS))
+    assert world.state.frame is frame
+    world.do(Reported(1, "running", 3, STEPS, frame=(1, 3)))  # type: ignore[arg-type]
+    assert world.state.frame == (1, 3)
+
+
+def test_a_result_is_not_shown_of_a_run_that_goes_on() -> None:
+    """A knob moved while the result was measured, so that the run goes on after it."""
+    world = ready()
+    world.press("start")
+    world.go(5)
+    world.change(tv_weight=1.0)
+    world.go()
+    assert world.state.entry is not None
+    world.do(Reported(1, "running", STEPS + 1, STEPS + WARM, frame=(1, 4)))  # type: ignore[arg-type]
+    assert (world.state.entry, world.state.phase) == (None, "running")
+    assert len(world.state.history) == 1
+
+
 def test_each_wish_has_the_answer_of_its_own_run() -> None:
     """Stopped, and started with another photo before the first run has ended."""
     world = running()
@@ -645,7 +678,7 @@ class Panel(RuleBasedStateMachine):
         if values:
             self.world.change(**values)
 
-    @rule(name=st.sampled_from(KNOBS), value=st.sampled_from([1, 2, 3]))
+    @rule(name=st.sampled_from(LIVE_KNOBS), value=st.sampled_from([1, 2, 3]))
     def knob(self, name: str, value: int) -> None:
         self.world.change(**{name: value})
 
@@ -745,10 +778,10 @@ class Panel(RuleBasedStateMachine):
         if state.shown == "run" and not failed and state.phase != "stopped":
             assert state.run is not None
             for name in LAID_OUT:
-                assert state.run.asked.options[name] == state.options[name], name
+                assert state.run.request.options[name] == state.options[name], name
         if state.shown == "run" and not failed and state.phase == "finished":
             assert state.entry is not None
-            for name in state.overridden & {*KNOBS}:
+            for name in state.overridden & {*LIVE_KNOBS}:
                 assert state.entry.settings[name] == state.options[name], name
 
 

@@ -22,7 +22,7 @@ from invwidgets.representations.base import Layer
 from invwidgets.widgets.base.loop import Loop
 from invwidgets.widgets.base.parts import Line, Markup, heading, note
 from invwidgets.widgets.controls.layer_slider import LayerSlider
-from invwidgets.widgets.controls.photo_chooser import MOST_BYTES, PhotoChooser, short
+from invwidgets.widgets.controls.photo_chooser import MOST_BYTES, PhotoChooser, short_name
 from invwidgets.widgets.panel.options import PanelOptions
 from invwidgets.widgets.panel.state import HistoryEntry, PanelState, Request, Run
 from invwidgets.widgets.panel.words import history_words, sentences
@@ -122,8 +122,8 @@ def test_any_name_of_an_upload_is_a_short_line(name: object) -> None:
 
 
 def test_a_long_name_keeps_its_ending() -> None:
-    assert short("y" * 300 + ".jpeg").endswith("…yyy.jpeg")
-    assert len(short("y" * 300)) == 60
+    assert short_name("y" * 300 + ".jpeg").endswith("…yyy.jpeg")
+    assert len(short_name("y" * 300)) == 60
 
 
 def test_names_of_exported_files() -> None:
