@@ -732,7 +732,7 @@ class Panel(RuleBasedStateMachine):
                 assert entry.result.number == run.number
                 assert not run.busy
                 for name in RESTARTS:
-                    assert entry.settings[name] == run.asked.options[name]
+                    assert entry.settings[name] == run.request.options[name]
         elif state.shown == "places":
             assert (state.frame, state.entry) == (None, None)
         else:

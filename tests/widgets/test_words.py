@@ -85,7 +85,7 @@ def test_errors_and_layers_are_escaped() -> None:
     controls.show_error(HOSTILE)
     controls.question = HOSTILE
     controls.say(HOSTILE)
-    assert "<" not in controls.error.value + controls.status.value + controls.asked.value
+    assert "<" not in controls.error.value + controls.status.value + controls.prompt.value
     slider = LayerSlider()
     layer = Layer(0, HOSTILE, HOSTILE, (3, 4, 4), (1, 1), (1, 1), (0, 0), False)
     slider.show_layers((layer,), HOSTILE, (8, 8))
