@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,11 +134,3 @@ def app(*options: str, photo: str = "coffee", folder: Path | None = None) -> Ite
             if running is not None:
                 running.log = process.stdout.read()
             process.stdout.close()
-
-
-def until(condition: Callable[[], Any], words: str) -> None:
-    """Wait for what is sure to come."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {words}"
-        time.sleep(0.1)

@@ -17,6 +17,8 @@ from typing import Any
 
 import nbformat
 
+from tests.patience import wait_until
+
 BIN = Path(sys.executable).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 _ARGUMENTS = [
@@ -75,8 +77,7 @@ def server(kind: str, root: Path) -> Iterator[str]:
 
 
 def _await(process: Any, port: int, address: str) -> None:
-    end = time.monotonic() + 600
-    while time.monotonic() < end:
+    def answers() -> bool:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}")
         try:
@@ -84,10 +85,11 @@ def _await(process: Any, port: int, address: str) -> None:
                 urllib.request.urlopen(f"{address}/api/status", timeout=2)
             else:
                 socket.create_connection(("127.0.0.1", port), 2).close()
-            return
         except OSError:
-            time.sleep(0.1)
-    raise TimeoutError("the server did not answer")
+            return False
+        return True
+
+    wait_until(answers, "the server's answer")
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from invwidgets.inversion.replay import code_for, replay
 from invwidgets.inversion.run import Run
 from invwidgets.inversion.session import Session
 from invwidgets.inversion.task import WARM_STEPS
+from tests.patience import wait_until
 from tests.small_networks import Untraceable, phi, picture
 
 SMALL = {"layer": "blocks.0", "seeds": 2, "size": 64}
@@ -48,13 +49,6 @@ def session(told: list[Progress]) -> Iterator[Session]:
 class Farther(iw.Objective):
     def energy(self, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return (features - 2 * target).square().flatten(1).mean(1)
-
-
-def until(condition: Callable[[], object], seconds: float = 600) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)
 
 
 def done(session: Session, seconds: float = 600) -> iw.Reconstruction:
@@ -78,12 +72,12 @@ def test_it_does_the_run_that_invert_does(session: Session, told: list[Progress]
 
 def test_pause_step_resume(session: Session, told: list[Progress]) -> None:
     session.start("coffee", **SMALL, steps=6, paused=True)
-    until(lambda: session.state == "paused")
+    wait_until(lambda: session.state == "paused")
     session.step()
-    until(lambda: told[-1].state == "paused" and told[-1].step == 1)
+    wait_until(lambda: told[-1].state == "paused" and told[-1].step == 1)
     session.step()
     session.step()
-    until(lambda: told[-1].state == "paused" and told[-1].step == 3)
+    wait_until(lambda: told[-1].state == "paused" and told[-1].step == 3)
     assert session.state == "paused"
     session.resume()
     assert done(session).steps == 6
@@ -91,7 +85,7 @@ def test_pause_step_resume(session: Session, told: list[Progress]) -> None:
 
 def test_stop_keeps_what_was_reached(session: Session) -> None:
     session.start("coffee", **SMALL, steps=100_000)
-    until(lambda: session.steps_done > 2)
+    wait_until(lambda: session.steps_done > 2)
     session.stop()
     result = done(session)
     assert session.state == "stopped"
@@ -187,7 +181,9 @@ def test_under_a_live_picture_stand_its_own_numbers(name: str) -> None:
         session.start(photo, phi(), paused=True, **options)
         for step in range(3):
             session.step()
-            until(lambda step=step: session.steps_done == step + 1 and session.state == "paused")
+            wait_until(
+                lambda step=step: session.steps_done == step + 1 and session.state == "paused"
+            )
         session.stop()
         stopped = done(session)
         run = prepare(photo, phi(), **options)
@@ -214,7 +210,7 @@ def test_under_a_live_picture_stand_its_own_numbers(name: str) -> None:
 
 def test_a_newer_wish_cancels_the_future_of_the_older(session: Session) -> None:
     older = session.start("coffee", **SMALL, steps=100_000)
-    until(lambda: session.steps_done)
+    wait_until(lambda: session.steps_done)
     newer = session.start("coffee", **SMALL, steps=3)
     with pytest.raises(CancelledError):
         older.result(60)
@@ -228,9 +224,9 @@ def test_a_newer_wish_cancels_the_future_of_the_older(session: Session) -> None:
 @pytest.mark.parametrize("paused", [False, True])
 def test_cancelling_the_future_ends_the_run(session: Session, paused: bool) -> None:
     future = session.start("coffee", **SMALL, steps=100_000, paused=paused)
-    until(lambda: session.state == ("paused" if paused else "running"))
+    wait_until(lambda: session.state == ("paused" if paused else "running"))
     assert future.cancel()
-    until(lambda: session.state == "stopped")
+    wait_until(lambda: session.state == "stopped")
     assert session.result is None
     assert not session.busy
 
@@ -238,10 +234,12 @@ def test_cancelling_the_future_ends_the_run(session: Session, paused: bool) -> N
 def test_a_paused_or_finished_session_has_no_thread(session: Session) -> None:
     threads = threading.active_count()
     session.start("coffee", **SMALL, steps=4, paused=True)
-    until(lambda: session.state == "paused" and threading.active_count() == threads)
+    wait_until(
+        lambda: session.state == "paused" and threading.active_count() == threads, "the session"
+    )
     session.resume()
     done(session)
-    until(lambda: threading.active_count() == threads)
+    wait_until(lambda: threading.active_count() == threads)
 
 
 async def test_an_event_loop_awaits_it(session: Session) -> None:
@@ -281,7 +279,7 @@ def test_knobs_act_and_replay_exactly(session: Session, told: list[Progress]) ->
     session.start("coffee", **SMALL, steps=40, micro_batch=2, paused=True)
     for step in range(5):
         session.step()
-        until(lambda step=step: told and told[-1].step == step + 1)
+        wait_until(lambda step=step: told and told[-1].step == step + 1)
     session.set_knobs(tv_weight=3.0, beta=1.5)
     session.resume()
     result = done(session)
@@ -325,7 +323,7 @@ def test_jitter_acts_while_it_runs_and_replays(session: Session, told: list[Prog
     for turn, knob in enumerate(({"jitter": 6}, {"jitter": 3}, {"jitter": None}), 1):
         session.step()
         session.step()
-        until(lambda n=2 * turn: told and (told[-1].state, told[-1].step) == ("paused", n))
+        wait_until(lambda n=2 * turn: told and (told[-1].state, told[-1].step) == ("paused", n))
         session.set_knobs(**knob)
     session.resume()
     result = done(session)
@@ -382,7 +380,7 @@ def test_closing_leaves_no_thread_and_no_tensor() -> None:
     def once() -> None:
         session = Session(lambda progress: None)
         session.start("coffee", **SMALL, steps=100_000)
-        until(lambda: session.state == "running")
+        wait_until(lambda: session.state == "running")
         session.close()
         session.close()
         assert session.state == "stopped"
@@ -461,7 +459,7 @@ def test_another_thread_may_call_while_the_listener_waits_for_it(
     session = Session(listener)
     try:
         session.start("coffee", **SMALL, steps=3, paused=state == "paused")
-        until(lambda: done)
+        wait_until(lambda: done)
         assert done == [True]
     finally:
         session.on_progress = None
@@ -494,7 +492,7 @@ def test_closing_while_the_listener_waits_for_it_ends(monkeypatch: pytest.Monkey
 
     session = Session(listener)
     session.start("coffee", **SMALL, steps=100_000)
-    until(lambda: ended)
+    wait_until(lambda: ended)
     assert ended == [True]
 
 
@@ -508,13 +506,13 @@ def test_stopped_or_forgotten_after_the_end_it_still_can_be_waited_for(session: 
 
 def test_resumed_no_single_step_is_left_over(session: Session) -> None:
     session.start("coffee", **SMALL, steps=100_000, paused=True)
-    until(lambda: session.state == "paused")
+    wait_until(lambda: session.state == "paused")
     for _ in range(50):
         session.step()
     session.resume()
-    until(lambda: session.state == "running")
+    wait_until(lambda: session.state == "running")
     session.pause()
-    until(lambda: session.state == "paused")
+    wait_until(lambda: session.state == "paused")
     done = session.steps_done
     time.sleep(0.05)
     assert session.steps_done == done
@@ -546,11 +544,11 @@ def test_a_run_that_gives_way_takes_no_step_of_the_next(
 ) -> None:
     for _ in range(10):
         session.start("coffee", **SMALL, steps=100_000, paused=True)
-        until(lambda: session.state == "paused")
+        wait_until(lambda: session.state == "paused")
         first = told[-1].number  # read before the next run can be told of
         session.start("coffee", **SMALL, steps=100_000, paused=True)
         session.step()
-        until(lambda n=first: told[-1].number > n and told[-1].step)
+        wait_until(lambda n=first: told[-1].number > n and told[-1].step)
         assert session.steps_done == told[-1].step == 1
 
 

@@ -26,6 +26,7 @@ from invwidgets.sweeps import executors
 from invwidgets.sweeps.estimate import process_bytes
 from invwidgets.sweeps.executors import Control, machine_workers
 from invwidgets.sweeps.sweep import SweepProgress
+from tests.patience import wait_until
 
 from . import nets
 
@@ -159,14 +160,6 @@ def forked_workers(process: Any = None) -> list[psutil.Process]:
     return [worker for server in forking for worker in server.children()]
 
 
-def until(condition: Callable[[], Any], words: str) -> Any:
-    end = time.monotonic() + 300
-    while not (found := condition()):
-        assert time.monotonic() < end, f"waited in vain: {words}"
-        time.sleep(0.05)
-    return found
-
-
 @pytest.mark.slow
 def test_a_lost_process_is_replaced_and_its_job_done_again(tiny: Tiny, loads: Path) -> None:
     sweep = tiny(models=nets.SLOW, layers=None)
@@ -207,7 +200,7 @@ def test_workers_end_with_the_process_that_began_them(photos: list[str], tmp_pat
     script.write_text(code)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     main = psutil.Popen([sys.executable, str(script)], env=environment)
-    until(lambda: len(forked_workers(main)) == 2, "two workers")
+    wait_until(lambda: len(forked_workers(main)) == 2, "two workers")
     workers = forked_workers(main)
     main.send_signal(signal.SIGKILL)
     main.wait()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +13,7 @@ pytest.importorskip("ipywidgets")
 import invwidgets as iw
 from invwidgets.errors import BadSettingError
 from invwidgets.widgets.base.loop import Loop
+from tests.patience import wait_until
 
 CELL: contextvars.ContextVar[str] = contextvars.ContextVar("CELL")
 
@@ -120,7 +119,7 @@ def test_without_a_loop_handlers_never_overlap() -> None:
 def test_a_panel_without_a_loop_does_not_hang() -> None:
     panel = iw.InversionPanel("coffee", layer="blocks.0", seeds=1, size=64, steps=40)
     try:
-        until(lambda: panel.layer_slider.layers)
+        wait_until(lambda: panel.layer_slider.layers, "the network")
 
         def knobs(k: int) -> None:
             panel.loop.call(setattr, panel, "tv_weight", 0.1 * k)
@@ -145,23 +144,17 @@ def test_a_panel_without_a_loop_does_not_hang() -> None:
         drained = threading.Event()
         panel.loop.call(drained.set)  # after all that waits for its turn
         assert drained.wait(120)
-        until(lambda: not panel.loading)
-        until(lambda: (panel.stop(), not panel.session.busy)[1])  # a look may still start a run
+        wait_until(lambda: not panel.loading, "the network")
+        # a look may still start a run
+        wait_until(lambda: (panel.stop(), not panel.session.busy)[1], "the end of the run")
 
         def goes_on() -> bool:  # a look under way may still pause the run that it starts
             (panel.resume if panel.session.busy else panel.step)()
             return panel.result is not None
 
-        until(goes_on)
+        wait_until(goes_on, "the run after it")
     finally:
         closing = threading.Thread(target=panel.close, daemon=True)
         closing.start()
         closing.join(60)
         assert not closing.is_alive()
-
-
-def until(condition: Callable[[], object], seconds: float = 600) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import time
 from collections.abc import Callable
 from typing import Any
 
-QUIET = 30.0  # seconds without any change of the state
+from tests.patience import Patience, source
 
 
 async def until(condition: Callable[[], Any], panel: Any = None) -> None:
     """Wait until a condition holds; fail after half a minute in which nothing has changed.
 
-    What may change is the panel's state; a closure's ``panel`` is found by itself. Half a minute of
-    a busy machine's time may be little: it goes on while this process is at work, for a minute of
-    the processor's time at most.
+    What may change is the panel's state; a closure's ``panel`` is found by itself.
     """
-    loop = asyncio.get_running_loop()
     panel = panel if panel is not None else _panel_of(condition)
-    seen, since, worked = told(panel), loop.time(), time.process_time()
-    recent = [worked] * 200
+    patience = Patience(lambda: source(condition), lambda: told(panel))
     while not condition():
-        if (now := told(panel)) != seen:
-            seen, since, worked = now, loop.time(), time.process_time()
-        recent = [*recent[1:], time.process_time()]
-        idle = recent[-1] - recent[0] < 0.2 or recent[-1] - worked > 2 * QUIET
-        quiet = loop.time() - since > QUIET and idle
-        assert not quiet, f"waited for {source(condition)}; {seen}"
+        patience.check()
         await asyncio.sleep(0.01)
 
 
@@ -46,14 +35,6 @@ def told(panel: Any) -> str:
         f"classes {bool(state.entry and state.entry.classes)}, {asked}, "
         f"says {panel.controls.status.value!r}, error {state.error!r}"
     )
-
-
-def source(condition: Callable[[], Any]) -> str:
-    """The line that waits."""
-    try:
-        return inspect.getsource(condition).strip()
-    except OSError:
-        return repr(condition)
 
 
 def _panel_of(condition: Callable[[], Any]) -> Any:

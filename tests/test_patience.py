@@ -1,0 +1,39 @@
+"""The tests' own waits: they end in quiet, with words, and not while something works."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests import patience
+from tests.patience import Patience, wait_until
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "QUIET", 0.3)
+
+
+def test_a_wait_in_vain_says_what_for() -> None:
+    with pytest.raises(AssertionError, match="waited for the moon; "):
+        wait_until(lambda: False, "the moon")
+    with pytest.raises(AssertionError, match="lambda: False"):
+        wait_until(lambda: False)
+    assert wait_until(lambda: 7) == 7
+
+
+def test_it_goes_on_while_the_state_changes_or_something_works() -> None:
+    changes, works = iter(range(10_000)), iter(0.08 * x for x in range(10_000))
+    for waiting in (
+        Patience(lambda: "x", lambda: str(next(changes))),
+        Patience(lambda: "x", worked=lambda: next(works)),
+    ):
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            waiting.check()
+            time.sleep(0.01)
+    still = Patience(lambda: "the end", lambda: "nothing moves", lambda: 0.0)
+    with pytest.raises(AssertionError, match="waited for the end; nothing moves"):
+        while True:
+            still.check()
