@@ -25,10 +25,8 @@ def test_a_wait_in_vain_says_what_for() -> None:
 
 def test_it_goes_on_while_the_state_changes_or_something_works() -> None:
     changes = iter(range(10_000))
-    for waiting in (
-        Patience(lambda: "x", lambda: str(next(changes))),
-        Patience(lambda: "x", worked=time.monotonic),
-    ):
+    for what in ({"state": lambda: str(next(changes))}, {"worked": time.monotonic}):
+        waiting = Patience(lambda: "x", **what)
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             waiting.check()
