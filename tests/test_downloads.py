@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import torch
-from invwidgets.widgets.wording import models
 from torch import nn
 
 from invwidgets.errors import WeightsError
 from invwidgets.models import downloads, sources
 from invwidgets.models.downloads import fetch, fetch_from_hub, told_to
 from invwidgets.models.zoo import ZOO
+from invwidgets.widgets.panel.words import models
 
 CONTENT = bytes(range(256)) * 4096
 HASH = hashlib.sha256(CONTENT).hexdigest()

@@ -281,7 +281,7 @@ def test_no_file_reaches_ghostscript(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for kind in ("AVIF", "BMP", "GIF", "JPEG", "JPEG 2000", "PNG", "PPM", "TIFF", "WebP"):
             assert kind in str(caught.value)
     pytest.importorskip("ipywidgets")
-    from invwidgets.widgets.photo_chooser import check_upload
+    from invwidgets.widgets.controls.photo_chooser import check_upload
 
     with pytest.raises(BadImageError, match="not an image that can be read"):
         check_upload(eps.read_bytes())

@@ -23,9 +23,10 @@ import invwidgets as iw
 from invwidgets.errors import InvwidgetsError, OutputError
 from invwidgets.sweeps import executors
 from invwidgets.sweeps.sweep import SweepProgress
+from tests.patience import wait_until
 
 from . import killing, nets
-from .test_executors import forked_workers, records, until
+from .test_executors import forked_workers, records
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -155,7 +156,7 @@ def test_a_main_process_with_workers(
             [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(ROOT)}
         )
         begun = len(notes.lines()) + 5 + 3 * round_
-        until(lambda begun=begun, main=main: len(notes.lines()) >= begun or main.poll() is not None,
+        wait_until(lambda begun=begun, main=main: len(notes.lines()) >= begun or main.poll() is not None,
               "jobs are begun")  # fmt: skip
         workers = forked_workers(main)
         main.kill()
@@ -230,7 +231,9 @@ def test_the_scheduler_goes(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.Monk
          "--no-dashboard", "--local-directory", tmp_path], **quiet,
     )  # fmt: skip
     try:
-        until(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler is there")
+        wait_until(
+            lambda: file.exists() and file.read_text().endswith("}"), "the scheduler is there"
+        )
         import json
 
         address = json.loads(file.read_text())["address"]
