@@ -156,8 +156,10 @@ def test_a_main_process_with_workers(
             [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(ROOT)}
         )
         begun = len(notes.lines()) + 5 + 3 * round_
-        wait_until(lambda begun=begun, main=main: len(notes.lines()) >= begun or main.poll() is not None,
-              "jobs are begun")  # fmt: skip
+        wait_until(
+            lambda begun=begun, main=main: len(notes.lines()) >= begun or main.poll() is not None,
+            "jobs are begun",
+        )
         workers = forked_workers(main)
         main.kill()
         main.wait()
