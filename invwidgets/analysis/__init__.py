@@ -1,4 +1,4 @@
-"""Analyzes of results and representations: paths between seeds, moved parts, fields, errors."""
+"""Analyses of results and representations: paths between seeds, moved parts, fields, errors."""
 
 from typing import Any
 
@@ -9,7 +9,9 @@ _HOME = {
     "recomposition": "analysis.matching",
     "effective_field": "analysis.fields",
     "exciting_patches": "analysis.patches",
+    "psnr": "inversion.metrics",
     "relative_error": "inversion.metrics",
+    "ssim": "inversion.metrics",
 }
 __all__ = sorted(_HOME)
 

@@ -155,20 +155,58 @@ def features_of(representation: Representation, images: Tensor) -> Tensor:
         return torch.cat([representation(chunk) for chunk in images.split(_CHUNK)])
 
 
-def psnr(images: Tensor, reference: Reference) -> tuple[float, ...]:
-    """The peak signal-to-noise ratio of images (S, C, H, W) in [0, 1], in dB, per image."""
+def psnr(images: Tensor, photo: Tensor | Reference) -> tuple[float, ...]:
+    """The peak signal-to-noise ratio of images to a photo.
+
+    >>> photo = read_photo("coffee", (64, 64))
+    >>> [round(x) for x in psnr(torch.stack([photo, 0.9 * photo]) * 0.9, photo)]
+    [27, 21]
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        (S, C, H, W) in [0, 1].
+    photo : torch.Tensor or Reference
+        (C, H, W) in [0, 1], or a part of a photo that is compared.
+
+    Returns
+    -------
+    tuple of float
+        In dB, one of each image; infinite where it equals the photo.
+    """
+    reference = photo if isinstance(photo, Reference) else Reference(photo)
     part = reference.part(images)
     apart = part - reference.part(reference.photo).to(part)
     mse = apart.square_().flatten(1).mean(1).cpu().double()
     return to_floats(-10 * mse.log10())  # infinite where they are equal
 
 
-def ssim(images: Tensor, reference: Reference) -> tuple[float, ...]:
-    """The structural similarity of images (S, C, H, W) to the photo, per image: the channels' mean.
+def ssim(images: Tensor, photo: Tensor | Reference) -> tuple[float, ...]:
+    """The structural similarity of images to a photo.
 
-    Its window is 7 pixels, less in a smaller picture; NaN where there are fewer than 3. Source:
-    Wang et al., *Image Quality Assessment*, 2004, with a uniform window, as in scikit-image.
+    >>> photo = read_photo("coffee", (64, 64))
+    >>> [round(x, 2) for x in ssim(torch.stack([photo, photo.flip(-1)]), photo)]
+    [1.0, 0.19]
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        (S, C, H, W) in [0, 1].
+    photo : torch.Tensor or Reference
+        (C, H, W) in [0, 1], or a part of a photo that is compared.
+
+    Returns
+    -------
+    tuple of float
+        The mean over the channels, one of each image; 1 where it equals the photo. The window is 7
+        pixels wide, and smaller in a smaller picture; NaN where a side has fewer than 3 pixels.
+
+    Notes
+    -----
+    Source: Wang et al., *Image Quality Assessment*, 2004, with a uniform window, as in
+    scikit-image.
     """
+    reference = photo if isinstance(photo, Reference) else Reference(photo)
     original = reference.part(reference.photo).cpu().double()
     least = min(7, *original.shape[-2:])
     if least < 3:
