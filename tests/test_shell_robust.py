@@ -114,7 +114,7 @@ def test_two_files_at_one_place(tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["coffee", *QUICK, "--save", os.devnull], "no regular file"),
+        (["coffee", *QUICK, "--save", os.devnull], "not a regular file"),
         (["coffee", *QUICK, "--out", "x" * 5000 + ".png"], "characters"),
         (["x" * 5000, *QUICK], "characters"),
         (["coffee", *QUICK, "--layer", ""], "layer ''"),
@@ -192,7 +192,7 @@ def test_hasty_keys_lose_nothing(steps: int, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["steps"] == 21
     assert Reconstruction.load(tmp_path / "a").stopped is (steps > 21)
-    assert "measuring and writing what was reached" in done.stderr
+    assert "measuring and writing the images" in done.stderr
     assert "Traceback" not in done.stderr
 
 
