@@ -45,7 +45,7 @@ class Complex(iw.Objective):
 
 @pytest.mark.filterwarnings("error")
 def test_complex_energies_are_refused() -> None:
-    with pytest.raises(CustomPartError, match=r"Complex\(\) gives complex numbers.*must be real"):
+    with pytest.raises(CustomPartError, match=r"Complex\(\) returns complex numbers.*must be real"):
         iw.invert(picture(), phi(), objective=Complex(), **OPTIONS)
 
 
