@@ -271,7 +271,7 @@ def test_smoothing_goes_by_the_numbers_that_the_layer_keeps_of_each_of_the_image
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
-        ({"tv_chroma": 2.0}, "tv_chroma 2 is the variation of colors"),
+        ({"tv_chroma": 2.0}, "tv_chroma 2 needs colors"),
         ({"center": (0.5, 0.5, 0.5)}, "has length 3"),
         ({"parametrization": Fourier(decorrelated=True), "optimizer": "adam"}, "decorrelates"),
         ({"optimizer": MultiscaleAdam(decorrelated=True)}, "decorrelates"),

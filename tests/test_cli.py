@@ -411,7 +411,7 @@ def test_bad_photo_files(shell: Shell, tmp_path: Path) -> None:
     Image.fromarray(np.full((9, 9), math.nan, np.float32)).save(nan)
     for name, data, words in (
         ("empty.png", b"", ("is empty",)),
-        ("cut.png", whole.read_bytes()[:4000], ("cut.png", "cut short")),
+        ("cut.png", whole.read_bytes()[:4000], ("cut.png", "incomplete")),
         ("text.png", b"I am a letter", ("text.png", "not an image")),
         ("bomb.png", bomb(), ("bomb.png", "megapixels")),
         ("nan.tiff", nan.read_bytes(), ("NaN",)),

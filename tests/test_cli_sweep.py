@@ -89,7 +89,7 @@ def test_status_names_what_is_damaged_and_what_failed(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["status"], "say which store"),
+        (["status"], "name the store"),
         (["export", "nowhere"], "no store at"),
         (["{plan}"], "where are the results to go?"),
         (["{plan}", "store"], "give the store as --store store"),

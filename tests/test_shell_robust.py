@@ -63,7 +63,7 @@ def test_a_full_stdout_is_no_success_and_the_files_are_there(tmp_path: Path) -> 
     with open("/dev/full", "w") as full:
         done = run("invert", "coffee", *QUICK, "--save", tmp_path / "a", "--json", stdout=full)
     assert done.returncode == 1
-    assert "stdout cannot be written to (No space left" in done.stderr
+    assert "cannot write to stdout (No space left" in done.stderr
     assert "Error" not in done.stderr
     assert Reconstruction.load(tmp_path / "a").steps == 3
     with open("/dev/full", "w") as full:

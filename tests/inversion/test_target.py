@@ -277,8 +277,8 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
     [
         ({"photo": "coffee"}, "photo 'coffee' beside a target"),
         ({"layer": "relu_1", "channels": 2, "objective": "maximize"}, "maximize beside a target"),
-        ({"start": "photo"}, "no photo to begin at.*'noise'"),
-        ({"objective": "caricature"}, "no photo to begin at.*'noise'"),
+        ({"start": "photo"}, "no photo to start from.*'noise'"),
+        ({"objective": "caricature"}, "no photo to start from.*'noise'"),
         ({"target": [1.0, 2.0]}, "numpy array"),
         ({"target": 3}, "numpy array"),
         ({"target": CODE > 0}, "bool"),
