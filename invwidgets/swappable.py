@@ -142,7 +142,7 @@ def chosen(given: Any, registry: Mapping[str, Any], base: Any) -> Any:
     if isinstance(given, SavedPart):
         raise BadSettingError(
             f"this was made with a custom {given.kind}, {given}, and a file does not contain its "
-            f"code: give the {given.kind} again"
+            f"code: give it again"
         )
     return registry[given]() if isinstance(given, str) else given
 

@@ -790,7 +790,7 @@ class Masked(Around):
         return y
 
 
-@foreign("one channel", refused="images of 1 channels, and mean and std")
+@foreign("one channel", refused="images with 1 channels, but mean and std")
 def _one_channel() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3))
 

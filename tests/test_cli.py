@@ -298,11 +298,11 @@ def test_bad_targets(shell: Shell, tmp_path: Path, code: torch.Tensor) -> None:
         refused(shell, "invert", "--target", tmp_path / given, *QUICK, words=words)
     assert not (tmp_path / "ran").exists()
     asked = ("--target", path, *QUICK)
-    refused(shell, "invert", "coffee", *asked, words=("photo 'coffee' beside a target",))
+    refused(shell, "invert", "coffee", *asked, words=("photo 'coffee' with a target",))
     unit = ("--target", path, *QUICK[:4], "--channels", "3", "--objective", "maximize")
-    refused(shell, "invert", *unit, words=("maximize beside a target", "leave one of them out"))
+    refused(shell, "invert", *unit, words=("maximize with a target", "leave one of them out"))
     refused(shell, "invert", *asked, "--size", "64", words=("(64, 19, 19)", "(64, 31, 31)", "size"))
-    refused(shell, "invert", *asked, "--save", path, words=("is the target that is read",))
+    refused(shell, "invert", *asked, "--save", path, words=("is the input target",))
     assert np.array_equal(np.load(path), values)
 
 

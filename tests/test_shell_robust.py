@@ -100,14 +100,14 @@ def test_the_photo_is_never_written_over(
     (tmp_path / "hard.png").hardlink_to(photo)
     for name in ("my.png", "soft.png", "hard.png"):
         words = refused(capsys, photo, *QUICK, flag, tmp_path / name)
-        assert "is the photo that is read" in words
+        assert "is the input photo" in words
     assert photo.read_bytes() == before
 
 
 def test_two_files_at_one_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.png"
     words = refused(capsys, "coffee", *QUICK, "--out", path, "--save", path)
-    assert "give two names" in words
+    assert "give two different names" in words
     assert not path.exists()
 
 

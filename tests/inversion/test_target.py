@@ -275,8 +275,8 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"photo": "coffee"}, "photo 'coffee' beside a target"),
-        ({"layer": "relu_1", "channels": 2, "objective": "maximize"}, "maximize beside a target"),
+        ({"photo": "coffee"}, "photo 'coffee' with a target"),
+        ({"layer": "relu_1", "channels": 2, "objective": "maximize"}, "maximize with a target"),
         ({"start": "photo"}, "no photo to start from.*'noise'"),
         ({"objective": "caricature"}, "no photo to start from.*'noise'"),
         ({"target": [1.0, 2.0]}, "numpy array"),
