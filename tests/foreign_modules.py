@@ -838,7 +838,7 @@ class Inferring(Around):
         return y
 
 
-@foreign("whole numbers", refused="not one tensor of features: name a layer")
+@foreign("whole numbers", refused="not one tensor of features: give a layer")
 class Labels(Around):
     def forward(self, images: Tensor) -> Tensor:
         y: Tensor = super().forward(images).argmax(1)

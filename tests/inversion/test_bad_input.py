@@ -138,8 +138,8 @@ def test_inference_mode() -> None:
 @pytest.mark.parametrize(
     ("changed", "kind", "words"),
     [
-        ({"layer": 2}, UnknownNameError, "layer 2: give a layer's name"),
-        ({"layer": ""}, UnknownNameError, "layer '': give a layer's name"),
+        ({"layer": 2}, UnknownNameError, "layer 2: give the name of a layer"),
+        ({"layer": ""}, UnknownNameError, "layer '': give the name of a layer"),
         ({"layer": "x" * 5000}, UnknownNameError, r"no layer 'xx.*5000 characters"),
         ({"preset": None}, UnknownNameError, "no preset None"),
         ({"preset": ["default"]}, UnknownNameError, "no preset"),

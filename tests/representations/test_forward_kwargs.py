@@ -181,7 +181,7 @@ def test_bad_arguments_are_refused(given: Any, error: type[Exception], words: st
 @pytest.mark.parametrize("model", ["hog", "efficientnet_lite0", "a representation"])
 def test_they_belong_to_a_module(model: str) -> None:
     taken = made() if model == "a representation" else model
-    with pytest.raises(BadSettingError, match="belong to a module of your own"):
+    with pytest.raises(BadSettingError, match="only for a module of your own"):
         iw.representation(taken, forward_kwargs={"scale": 1.0})
 
 
