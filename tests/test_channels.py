@@ -361,7 +361,9 @@ def test_another_network_judges_only_images_that_it_takes() -> None:
         lambda: result.judged_by(color),
         lambda: iw.analysis.recomposition(result, by=color, patch=2),
     ):
-        with pytest.raises(InvwidgetsError, match=r"takes images of 3 channels and these have 1"):
+        with pytest.raises(
+            InvwidgetsError, match=r"takes images with 3 channels, but these have 1"
+        ):
             call()
 
 

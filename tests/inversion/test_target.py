@@ -95,7 +95,7 @@ def test_what_needs_the_photo_is_absent() -> None:
     assert result.relative_error is not None
     assert result.target is not None
     assert torch.equal(result.target, CODE)
-    assert "knows of the target" in repr(result)
+    assert "keeps of the target" in repr(result)
     assert "the target" not in repr(photo)
     for asked in (
         lambda: result.judged_by("efficientnet_lite1"),
