@@ -128,8 +128,8 @@ def recomposition(
     """
     if result.photo is None:
         raise BadSettingError(
-            f"the result of {result.layer} was made without a photo, so there is nothing to match with: give one of an "
-            "inversion of a photo"
+            f"the result of {result.layer} was made without a photo, so there is nothing to match "
+            "with: give the result of an inversion of a photo"
         )
     phi = by if isinstance(by, Representation) else representation(DEFAULT_MODEL, by)
     size = (result.photo.shape[-2], result.photo.shape[-1])
