@@ -33,8 +33,8 @@ _INTRO = """# Supported networks
 
 `python -m benchmarks.timm_families` takes a small network of each family of timm {version}, with
 random weights, at its own size. It lists the layers and inverts one in the middle for five steps.
-layers after an operator whose receptive field is unknown, so that the whole image is assumed. A
-network whose forward pass takes more than a second is not tried.
+The column *assumed* counts layers after an operator whose receptive field is unknown, so that the
+whole image is assumed. A network whose forward pass takes more than a second is not tried.
 
 {inverted} families were inverted, {slow} were too slow to try, {refused} were refused.
 """
