@@ -199,7 +199,7 @@ def ssim(images: Tensor, photo: Tensor | Reference) -> tuple[float, ...]:
     -------
     tuple of float
         The mean over the channels, one number per image; 1 for an image equal to the photo. The
-        window is 7 pixels wide, and smaller in smaller pictures; NaN for sides of less than 3 pixels.
+        window is 7 pixels wide, and smaller in smaller pictures; NaN for sides below 3 pixels.
 
     Notes
     -----
