@@ -27,14 +27,14 @@ PATIENCE = 300  # seconds until a network is given up
 _SMALL = ("test_", "atto", "femto", "pico", "xxs", "nano", "xxtiny", "xtiny", "tiny", "_t0", "_t_",
           "xs", "_s0", "mini", "small", "_s_", "_0", "18", "_b0", "050", "26", "base")  # fmt: skip
 
-_INTRO = """# Networks that were tried
+_INTRO = """# Supported networks
 
 ## Families of timm
 
 `python -m benchmarks.timm_families` takes a small network of each family of timm {version}, with
-random weights, at its own size: looks at its layers, inverts one in the middle for five steps.
-*assumed*: layers behind an operator whose receptive field is unknown, so that the whole image is
-assumed. A network that takes longer than a second for a forward pass is not tried.
+random weights, at its own size. It lists the layers and inverts one in the middle for five steps.
+The column *assumed* counts layers after an operator whose receptive field is unknown, so that the
+whole image is assumed. A network whose forward pass takes more than a second is not tried.
 
 {inverted} families were inverted, {slow} were too slow to try, {refused} were refused.
 """

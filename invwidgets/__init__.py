@@ -1,10 +1,10 @@
-"""What a layer of a network still knows of a photo, found by inverting it.
+"""Tools that show what a layer of a neural network keeps of a photo, by inverting the layer.
 
     >>> import invwidgets as iw
     >>> r = iw.invert("coffee", layer="blocks.2", seeds=4)
     >>> r.gallery()
 
-Names load on first use, so that importing this package costs nothing.
+Names load on first use, so importing this package is fast.
 """
 
 from importlib import import_module

@@ -1,12 +1,12 @@
-"""What a user gave, as plain Python: one place that knows what counts as a number.
+"""Conversion of a user's arguments to plain Python numbers, and the errors for bad ones.
 
 >>> whole_number(np.int64(5), "steps", 1)
 5
 >>> real_number(torch.tensor(0.5), "tv_weight", 0)
 0.5
 
-Numbers of numpy and torch, and their arrays without an axis, count like Python's; ``bool``, text,
-NaN and infinity are no numbers. What is refused is repeated, shortened, with the remedy.
+Numbers of numpy and torch, and their arrays without an axis, are accepted like Python's; ``bool``,
+text, NaN and infinity are not. An error repeats the bad value, shortened, and tells the remedy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 from .errors import BadSettingError, InvwidgetsError, shown, unknown_name
 
-_LONGEST = 1_000_000  # of a list that is taken
+_LONGEST = 1_000_000  # items of a list that is accepted
 
 
 def whole_number(
@@ -32,7 +32,7 @@ def whole_number(
     remedy: str = "",
     error: type[InvwidgetsError] = BadSettingError,
 ) -> int:
-    """An ``int`` from ``low`` to ``high``, both included; None is no limit.
+    """The value as an ``int`` between ``low`` and ``high``, both included; None means no limit.
 
     Raises ``error``.
     """
@@ -50,7 +50,9 @@ def real_number(
     remedy: str = "",
     error: type[InvwidgetsError] = BadSettingError,
 ) -> float:
-    """A finite ``float`` from ``low`` to ``high``, both included; an ``int`` stays one.
+    """The value as a finite number between ``low`` and ``high``, both included.
+
+    An ``int`` stays an ``int``, other numbers become ``float``.
 
     Raises ``error``.
     """
@@ -63,12 +65,13 @@ def real_number(
 def whole_numbers(
     values: Any, name: str, remedy: str = "", error: type[InvwidgetsError] = BadSettingError
 ) -> list[int]:
-    """The whole numbers of a list, a range, an array or a tensor.
+    """The whole numbers in a list, a range, an array or a tensor.
 
     >>> whole_numbers(np.arange(3), "seeds")
     [0, 1, 2]
 
-    Raises ``error`` for anything else: text and bytes, a mask, a table of more axes, fractions.
+    Raises ``error`` for anything else, such as text, bytes, a mask, an array with more than one
+    axis, or fractions.
     """
     listed = items(values)
     numbers = None if listed is None else [as_whole(value) for value in listed]
@@ -79,9 +82,9 @@ def whole_numbers(
 
 
 def items(values: Any) -> list[Any] | None:
-    """What a list or an array of one axis holds, in plain Python; None where it is no such.
+    """The items of a list or a one-dimensional array as a Python list; None for anything else.
 
-    What is longer than a million, such as ``range(10**9)``, is no list of anything that is taken.
+    Sequences with more than a million items, such as ``range(10**9)``, also give None.
     """
     if isinstance(values, str | bytes | bytearray | memoryview | dict):
         return None
@@ -90,20 +93,20 @@ def items(values: Any) -> list[Any] | None:
     try:
         listed = values.tolist() if hasattr(values, "tolist") else values
         found = list(islice(listed, _LONGEST + 1))
-    except Exception:  # whatever a foreign object does when it is walked
+    except Exception:  # an object of another library may raise anything when it is iterated
         return None
     return found if len(found) <= _LONGEST else None
 
 
 def one_of(value: Any, kind: str, known: Collection[str]) -> str:
-    """A name that is in ``known``; anything else, of whatever type, is an ``UnknownNameError``."""
+    """The value if it is a name in ``known``; raises ``UnknownNameError`` for anything else."""
     if not isinstance(value, str) or value not in known:
         raise unknown_name(kind, value, known)
     return str(value)
 
 
 def as_whole(value: Any) -> int | None:
-    """A whole number as ``int``; None where it is none."""
+    """The value as an ``int``; None if it is not a whole number."""
     if is_flag(value) or getattr(value, "ndim", 0) != 0:
         return None
     try:
@@ -113,12 +116,12 @@ def as_whole(value: Any) -> int | None:
 
 
 def is_flag(value: Any) -> bool:
-    """Whether it is True or False, Python's, numpy's or torch's."""
+    """Whether the value is a Boolean of Python, numpy or torch."""
     return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
 
 
 def as_real(value: Any) -> float | None:
-    """A finite real number; None where it is none."""
+    """The value as a finite real number; None if it is not one."""
     whole = as_whole(value)
     if whole is not None:
         return whole if abs(whole) < 2**1023 else None

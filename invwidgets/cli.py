@@ -1,6 +1,6 @@
-"""The shell: ``invwidgets photos | models | layers | invert | sweep | page | app``.
+"""The command ``invwidgets`` and its subcommands photos, models, layers, invert, sweep, page, app.
 
-``--help`` loads no torch.
+``--help`` does not import torch.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".pdf", ".svg", ".webp")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the shell command.
+    """Run the command and return its exit code.
 
-    0: every file and line that was asked for is there, whole. 1: it is not, and the words on
-    stderr say why. 2: bad input. 130: interrupted before there was a result.
+    0 means that all requested output was written completely; 1 that it was not, and stderr says
+    why; 2 that the input was wrong; 130 that the command was interrupted before it had a result.
     """
     options = shell_parser().parse_args(arguments)
-    # the page's server ends what it began by itself, a sweep has stored what it did
-    heeding = (
+    # the server ends its own sessions, and a sweep has stored its finished jobs
+    signals = (
         nullcontext() if options.run in (_app, cli_sweep.run, cli_page.run) else interruptions()
     )
-    with heeding as options.interruptions:
+    with signals as options.interruptions:
         try:
             code = int(options.run(options))
             sys.stdout.flush()
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             say(BEFORE_A_RESULT)
             return 130
-        except BrokenPipeError:  # a reader such as head has gone: it wanted no more of a list
+        except BrokenPipeError:  # a reader such as head has closed the pipe, on purpose
             silence(sys.stdout)
             return 1 if options.run is _invert else 0
         except Exception as error:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise
             if isinstance(error, OSError) and error.filename is None:
                 silence(sys.stdout)
-                say(f"stdout cannot be written to ({error.strerror}): give it a place with room")
+                say(f"cannot write to stdout ({error.strerror}): redirect it to a place with room")
                 return 1
             say(f"{own_words(error)} (INVWIDGETS_TRACEBACK=1 shows where)")
             return 1
@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 def shell_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="invwidgets",
-        description="Show what a layer of a network still knows of a photo, by inverting it.",
+        description="Show what a layer of a neural network keeps of a photo, by inverting it.",
     )
     parser.add_argument("--version", action="version", version=f"invwidgets {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -80,7 +80,7 @@ def shell_parser() -> argparse.ArgumentParser:
     layers.add_argument("model", help="a name of 'invwidgets models', or timm/NAME")
     layers.add_argument("--weights", default="random", help="pretrained, random (default) or PATH")
     layers.add_argument("--size", help="pixels of the image: SIDE or HEIGHTxWIDTH")
-    words = "turn noise into what a layer knows of a photo"
+    words = "search for images with the same features as a photo at a layer"
     invert = commands.add_parser("invert", help=words, argument_default=argparse.SUPPRESS)
     _invert_options(invert)
     cli_sweep.add_command(commands)
@@ -89,9 +89,10 @@ def shell_parser() -> argparse.ArgumentParser:
     app.add_argument("photo", nargs="?", default="coffee", help="a file or a bundled photo's name")
     app.add_argument("--port", type=int, default=8866, help="default: %(default)s")
     app.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
-    app.add_argument("--dark", action="store_true", help="light letters on a dark ground")
-    app.add_argument("--sessions", type=int, metavar="N", help="pages at once (default: by memory)")
-    words = "minutes after which a session left alone ends (default: %(default)s)"
+    app.add_argument("--dark", action="store_true", help="use the dark theme")
+    words = "how many pages may be open at once (default: as many as fit in memory)"
+    app.add_argument("--sessions", type=int, metavar="N", help=words)
+    words = "minutes after which an unused session ends (default: %(default)s)"
     app.add_argument("--idle", type=float, default=30.0, metavar="MINUTES", help=words)
     app.set_defaults(run=_app)
     return parser
@@ -100,7 +101,7 @@ def shell_parser() -> argparse.ArgumentParser:
 def _app(options: argparse.Namespace) -> int:
     from .images import read_photo
 
-    read_photo(options.photo)  # said here rather than in the page
+    read_photo(options.photo)  # an unreadable photo is reported here, not in the page
     path = Path(options.photo)
     photo = str(path.resolve()) if path.exists() else options.photo
     from .app.serve import serve
@@ -124,16 +125,16 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
         "photo",
         nargs="?",
         default=None,
-        help="a file, or a name of 'invwidgets photos'; none with --target, nor to maximize",
+        help="a file or a name from 'invwidgets photos'; leave it out with --target or to maximize",
     )
-    words = "features instead of a photo, as the layer gives them (.npy, .safetensors)"
+    words = "file with the layer's features, instead of a photo (.npy, .safetensors)"
     add("--target", metavar="FILE", help=words)
     add("--model", default="efficientnet_lite0", help="default: %(default)s")
     add("--weights", help="pretrained (default), random, or a file's PATH")
     add(
         "--layer",
         default=None,
-        help="a name of 'invwidgets layers MODEL' (default: the panel's)",
+        help="a name from 'invwidgets layers MODEL' (default: the same as in the panel)",
     )
     add("--region", metavar="R0:R1,C0:C1", help="rows and columns of feature cells, half-open")
     add(
@@ -142,12 +143,12 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
         help="0,3,8:16 | group:1 | group:2/4 | color:top | color:bottom",
     )
     add("--seeds", default="4", help="how many random starts, or a list like 3,7 (default: 4)")
-    add("--steps", type=int, help="updates in all (default: the preset's)")
+    add("--steps", type=int, help="number of updates (default: the preset's)")
     add("--size", metavar="PX", help="SIDE or HEIGHTxWIDTH (default: the network's)")
     add("--preset", help="default | cvpr2015 | ijcv2016")
     words = "inversion (default) | maximize (with --layer and one of --channels) | caricature"
     add("--objective", help=words)
-    add("--fit", help="crop (default) | stretch: how a photo comes to the size")
+    add("--fit", help="crop (default) | stretch: how a photo is brought to the size")
     add("--device", help="auto (default) | cpu | cuda | mps | xpu")
     add("--precision", help="auto (default: bfloat16 where faster) | float32 | bfloat16")
     add(
@@ -182,12 +183,12 @@ _SETTINGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("data_weight", float, "C, the weight of the objective"),
     ("alpha", float, "the exponent α of the α-norm, at least 1"),
     ("alpha_weight", float, "the weight of the α-norm, λ_α"),
-    ("alpha_kind", str, "pixel | element: what the α-norm is taken of"),
+    ("alpha_kind", str, "pixel | element: the norm of whole pixels or of single values"),
     ("beta", float, "the exponent β of the total variation, at least 1"),
     ("tv_weight", float, "the weight of the total variation, λ_V"),
-    ("tv_chroma", float, "how many times that of the colors alone is added"),
-    ("tv_boost", float, "how many times larger λ_V begins"),
-    ("tv_ramp", _number_or_none, "over how many steps it falls; none: half of them"),
+    ("tv_chroma", float, "weight of an extra total variation of the colors alone"),
+    ("tv_boost", float, "factor by which λ_V is larger at the start"),
+    ("tv_ramp", _number_or_none, "steps in which λ_V falls to its value; none: half of all"),
     ("bound", _bound, "the largest norm of a pixel in 0-255 units | picture | none"),
     ("start", str, "noise | cvpr2015 | ijcv2016 | photo"),
     (
@@ -196,8 +197,8 @@ _SETTINGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
         "the color where the iterate is zero, as 0.5,0.5,0.5 | none: the network's",
     ),
     ("image_energy", _number_or_none, "σ² of CVPR15, in squared 0-255 units | none"),
-    ("threads", int, "CPU threads (default: by measurement)"),
-    ("micro_batch", int, "seeds that make a batch (default: by memory)"),
+    ("threads", int, "CPU threads (default: measured)"),
+    ("micro_batch", int, "seeds per batch (default: as many as memory allows)"),
 )
 
 
@@ -279,7 +280,7 @@ def _invert(options: argparse.Namespace) -> int:
         try:
             write(result, path)
             written.append(path)
-        except InvwidgetsError as error:  # the other file, and the numbers, are still to come
+        except InvwidgetsError as error:  # the other file and the numbers are still written
             failed.append(str(error))
     if options.json:
         print(json.dumps(result.summary()))
@@ -297,11 +298,11 @@ def _seeds(text: str) -> int | list[int]:
             return [int(part) for part in text.split(",") if part.strip()]
         return int(text)
     except ValueError:
-        raise BadSettingError(f"seeds {shown(text)}: give how many, or a list like 3,7") from None
+        raise BadSettingError(f"seeds {shown(text)}: give a number or a list like 3,7") from None
 
 
 def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
-    """Where to write to, found out before the run; never over what is read."""
+    """The output paths, checked before the run; an input file is never overwritten."""
     places: list[Path | None] = []
     for flag, given in (("--out", options.out), ("--save", options.save)):
         if given is None:
@@ -316,15 +317,12 @@ def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
         for name in ("photo", "target", "weights"):
             read = getattr(options, name, None)
             if read is not None and same_file(path, read):
-                raise OutputError(
-                    f"{flag} {shown(given)} is the {name} that is read: give another name"
-                )
+                raise OutputError(f"{flag} {shown(given)} is the input {name}: give another name")
         places.append(path)
     out, save = places
     if out is not None and save is not None and same_file(out, save):
         raise OutputError(
-            f"--out and --save are both {shown(options.save)}, where only one could stay: give two "
-            "names"
+            f"--out and --save are both {shown(options.save)}: give two different names"
         )
     return out, save
 

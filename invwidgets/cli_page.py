@@ -1,4 +1,4 @@
-"""``invwidgets page``: photos and layers in, one HTML file out; what is missing is computed."""
+"""The command ``invwidgets page``, which computes results and writes them as one HTML file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from .sweeps.sweep import Sweep
 
 _ABOUT = """\
-Compute what a page shows, then write the page: one HTML file that needs no kernel and asks for
-nothing from outside. Results are kept in a store; the same command goes on from there.
+Compute results and write them as one HTML file, which needs no kernel and loads nothing from the
+network. Results are kept in a store; running the same command again continues from there.
 
   invwidgets page coffee --layers blocks.0 blocks.2 blocks.4 --out coffee.html
   invwidgets page coffee chelsea --priors 0.002 0.02 --weights pretrained random --out page.html
 """
-_SHOWN = 20  # holes named on a terminal
+_SHOWN = 20  # missing results that are named on a terminal
 
 
 def add_command(commands: Any) -> None:
@@ -31,41 +31,46 @@ def add_command(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("photos", nargs="+", metavar="PHOTO", help="files, or names of 'invwidgets photos'")
-    add("--out", required=True, metavar="FILE", help="the page, a name that ends in .html")
+    add("photos", nargs="+", metavar="PHOTO", help="files, or names from 'invwidgets photos'")
+    add("--out", required=True, metavar="FILE", help="the page's file name, ending in .html")
     add("--layers", nargs="+", metavar="NAME", help="default: the network's main stages")
     add("--models", nargs="+", default=["efficientnet_lite0"], metavar="NAME",
         help="default: efficientnet_lite0")  # fmt: skip
     add("--weights", nargs="+", default=["pretrained"], metavar="W",
-        help="pretrained (default), random, PATH; several are compared")  # fmt: skip
+        help="pretrained (default), random or PATH; several are compared")  # fmt: skip
     add("--priors", nargs="+", type=float, metavar="X",
         help="weights of the total variation, λ_V; several are compared")  # fmt: skip
-    add("--regions", nargs="+", metavar="R0:R1,C0:C1", help="regions of cells, or everything")
-    add("--channels", nargs="+", metavar="SPEC", help="as 'invwidgets invert' takes them, or all")
+    add("--regions", nargs="+", metavar="R0:R1,C0:C1", help="regions of cells, or 'everything'")
+    add("--channels", nargs="+", metavar="SPEC", help="as in 'invwidgets invert', or 'all'")
     add("--steps", nargs="+", type=int, metavar="N", help="default: the preset's")
     add("--preset", default="default", help="default | cvpr2015 | ijcv2016")
     add("--seeds", type=int, default=3, metavar="N", help="random starts (default: %(default)s)")
     add("--size", metavar="PX", help="SIDE or HEIGHTxWIDTH (default: the network's)")
-    add("--frames", type=int, default=8, metavar="N", help="pictures of a playback (default: 8)")
+    add("--frames", type=int, default=8, metavar="N", help="frames of an animation (default: 8)")
     add("--title", default="", help="the page's heading")
-    add("--megabytes", type=float, default=6.0, metavar="MB", help="the page's largest size")
+    add("--megabytes", type=float, default=6.0, metavar="MB", help="the maximum size of the page")
     add("--store", metavar="PLACE", help="where results are kept (default: FILE.store)")
-    add("--workers", type=int, metavar="N", help="processes (default: by cores and memory)")
+    words = "worker processes (default: as many as cores and memory allow)"
+    add("--workers", type=int, metavar="N", help=words)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """0: the page is there and has no holes. 1: it has, and stderr says why. 130: interrupted."""
+    """Write the page and return the exit code.
+
+    0 means that the page is complete; 1 that some results are missing, and stderr says why; 130
+    that the command was interrupted.
+    """
     out = _place(options)
     sweeps = _sweeps(options, options.store or f"{out}.store")
     try:
         for sweep in sweeps:
             if sweep.status().complete:
-                say(f"{len(sweep)} jobs: all stored already")
+                say(f"{len(sweep)} jobs: all are stored already")
                 continue
             sweep.run(options.workers, on_progress=Lines().tell)
     except KeyboardInterrupt:
-        say("stopped; what is stored stays, and the same command goes on from there")
+        say("stopped; stored results are kept, and the same command continues from there")
         return 130
     from .pages.page import page
 
@@ -79,13 +84,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _place(options: argparse.Namespace) -> Path:
-    """Where to write to, found out before anything is computed."""
+    """The output path, checked before anything is computed."""
     out = Path(options.out)
     if out.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"--out {shown(options.out)}: give a file that ends in .html")
     for photo in options.photos:
         if same_file(out, photo):
-            raise OutputError(f"--out {shown(options.out)} is a photo that is read")
+            raise OutputError(f"--out {shown(options.out)} is an input photo: give another name")
     check_place(out)
     return out
 
@@ -122,7 +127,7 @@ def _sweeps(options: argparse.Namespace, store: str) -> list[Sweep]:
 
 
 def _layers(options: argparse.Namespace, models: list[str], weights: str) -> dict[str, list[str]]:
-    """Every model's layers: those named, or its main stages."""
+    """The layers of every model: those that were named, or its main stages."""
     if options.layers is not None:
         named = [name for text in options.layers for name in text.split(",")]
         return dict.fromkeys(models, named)

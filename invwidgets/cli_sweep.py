@@ -1,4 +1,4 @@
-"""``invwidgets sweep``: run a plan, see how a store stands, take its numbers away."""
+"""The command ``invwidgets sweep``, which runs a plan, reports a store and exports its numbers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from .sweeps.sweep import Status, SweepProgress
 
 _ABOUT = """\
-  invwidgets sweep plan.toml --store DIR_OR_URL   run what the store has not yet
-  invwidgets sweep status STORE                   what is there, what failed, what is damaged
-  invwidgets sweep export STORE [--out FILE]      the numbers as CSV
+  invwidgets sweep plan.toml --store DIR_OR_URL   run the jobs that the store does not have yet
+  invwidgets sweep status STORE                   list finished, failed and damaged jobs
+  invwidgets sweep export STORE [--out FILE]      write the numbers as CSV
 """
-_SHOWN = 20  # failures and damaged records named on a terminal
+_SHOWN = 20  # failures and damaged records that are named on a terminal
 
 
 def add_command(commands: Any) -> None:
@@ -30,23 +30,29 @@ def add_command(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("plan", help="a TOML file; or the word status or export")
-    add("place", nargs="?", metavar="STORE", help="with status and export")
+    add("plan", help="a TOML file, or the word status or export")
+    add("place", nargs="?", metavar="STORE", help="the store, after status or export")
     add("--store", metavar="PLACE", help="a folder or a URL such as s3://bucket/sweep")
-    add("--workers", type=int, metavar="N", help="processes (default: by cores and memory)")
-    add("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
-    add("--dry-run", action="store_true", help="say what there is to do, and do nothing")
-    add("--out", metavar="FILE", help="where export writes to (default: stdout)")
+    words = "worker processes (default: as many as cores and memory allow)"
+    add("--workers", type=int, metavar="N", help=words)
+    words = "address of a Dask scheduler, such as tcp://host:8786"
+    add("--scheduler", metavar="ADDRESS", help=words)
+    add("--dry-run", action="store_true", help="report what there is to do without running it")
+    add("--out", metavar="FILE", help="output file of export (default: stdout)")
     add("--json", action="store_true", help="print JSON on stdout")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """0: every job is stored. 1: some are not, and stderr says why. 130: interrupted."""
+    """Run the command and return its exit code.
+
+    0 means that every job is stored; 1 that some are not, and stderr says why; 130 that the
+    command was interrupted.
+    """
     if options.plan in ("status", "export"):
         place = options.place or options.store
         if place is None:
-            raise BadSettingError(f"sweep {options.plan}: say which store, as its folder or URL")
+            raise BadSettingError(f"sweep {options.plan}: name the store by its folder or URL")
         return _status(place, options) if options.plan == "status" else _export(place, options)
     if options.place is not None:
         raise BadSettingError(
@@ -54,10 +60,13 @@ def run(options: argparse.Namespace) -> int:
             f"{options.place}"
         )
     if options.workers is not None and options.scheduler is not None:
-        raise BadSettingError("--workers beside --scheduler: a cluster has its own; leave one out")
+        raise BadSettingError(
+            "--workers and --scheduler exclude each other: a cluster has its own workers; leave "
+            "one out"
+        )
     from .sweeps.sweep import Sweep
 
-    sys.path.insert(0, os.getcwd())  # a model of one's own, as package:factory, may lie here
+    sys.path.insert(0, os.getcwd())  # a user's model, given as package:factory, may be here
     sweep = Sweep.from_file(options.plan, options.store)
     if options.dry_run:
         status = sweep.status()
@@ -66,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         status = sweep.run(options.workers, scheduler=options.scheduler, on_progress=lines.tell)
     except KeyboardInterrupt:
-        say("stopped; what is stored stays, and the same command goes on from there")
+        say("stopped; stored results are kept, and the same command continues from there")
         return 130
     return _print(status, options)
 
@@ -108,12 +117,12 @@ def _print(status: Status, options: argparse.Namespace, complete: bool = False) 
         if len(words) > _SHOWN:
             say(f"and {len(words) - _SHOWN} more; --json lists them all")
     if status.damaged:
-        say("the next run repairs what is damaged")
+        say("the next run repairs damaged records")
     return 0 if complete or status.complete else 1
 
 
 class Lines:
-    """A line before the first job, then one each twentieth and for each failure."""
+    """Progress lines on stderr: one at the start, per twentieth of the jobs, and per failure."""
 
     def __init__(self) -> None:
         self._last = -1

@@ -1,4 +1,4 @@
-"""The panel's controls, each usable alone in a notebook cell."""
+"""The public names of the panel's controls, each of which also works alone in a notebook cell."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""HOG, HOGb and dense SIFT with parameters of your own."""
+"""The public names of the descriptors HOG, HOGb and dense SIFT, for use with your parameters."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Every error a user can meet. Each message names what was asked, what there is, and the remedy."""
+"""The errors that this package raises on purpose.
+
+Each message names the given value, the possible values, and the remedy.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ __all__ = [
     "WeightsError",
 ]
 
-_LONGEST_NAME = 200  # characters that are compared with the names there are
+_LONGEST_NAME = 200  # characters of a name that are compared with the known names
 
 
 class InvwidgetsError(ValueError):
-    """The base class: catches all that this package raises on purpose.
+    """The base class of all errors that this package raises on purpose.
 
     >>> try:
     ...     invert("cofee")
@@ -35,47 +38,47 @@ class InvwidgetsError(ValueError):
 
 
 class BadImageError(InvwidgetsError):
-    """A photo that cannot be read, or is not an image this package can take."""
+    """The error for a photo that cannot be read or is not an image this package accepts."""
 
 
 class UnknownNameError(InvwidgetsError):
-    """A photo, model, layer, preset or other name that does not exist."""
+    """The error for the name of a photo, model, layer, preset or option that does not exist."""
 
 
 class WeightsError(InvwidgetsError):
-    """Weights that are not there, do not fit, or may not be loaded."""
+    """The error for weights that are missing, do not fit, or cannot be loaded safely."""
 
 
 class SelectionError(InvwidgetsError):
-    """A region or a channel subset that the features do not have."""
+    """The error for a region or channels that the features do not have."""
 
 
 class BadSettingError(InvwidgetsError):
-    """A setting outside its range."""
+    """The error for a setting that is out of range or does not go with another one."""
 
 
 class RepresentationError(InvwidgetsError):
-    """A network that cannot be run or cut as asked."""
+    """The error for a network that cannot be run, or not be cut at the given layer."""
 
 
 class OutputError(InvwidgetsError):
-    """A place that cannot be written to, or a file that is not a saved result."""
+    """The error for a path that cannot be written to, or a file that is not a saved result."""
 
 
 class CustomPartError(InvwidgetsError):
-    """An objective, prior, optimizer or parametrization made by a user that does not work."""
+    """The error for a user's objective, prior, optimizer or parametrization that does not work."""
 
 
 class NotEnoughMemoryError(InvwidgetsError):
-    """More memory than the machine, the container or the accelerator has."""
+    """The error for a run that needs more memory than the machine or the accelerator has."""
 
 
 class DeviceError(InvwidgetsError):
-    """A device that is not there."""
+    """The error for a device that this machine does not have."""
 
 
 def shown(value: object, longest: int = 80) -> str:
-    """What was given, as Python writes it, on one line and no longer than ``longest``.
+    """The ``repr`` of a value on one line, cut to ``longest`` characters.
 
     >>> shown("x" * 5000)[-20:]
     "x… (5000 characters)"
@@ -83,7 +86,7 @@ def shown(value: object, longest: int = 80) -> str:
     length = f" ({len(value)} characters)" if isinstance(value, str) else ""
     try:
         text = repr(value[:longest] if isinstance(value, str | bytes) else value)
-    except Exception:  # a foreign object may not know how to say what it is
+    except Exception:  # the repr of an object of another library may fail
         text = f"<{type(value).__name__}>"
     text = " ".join(text.split())
     cut = len(text) > longest or (isinstance(value, str | bytes) and len(value) > longest)
@@ -91,7 +94,7 @@ def shown(value: object, longest: int = 80) -> str:
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
-    """A path in an error: longer than other things, for its end tells which file it is.
+    """A path for an error message, cut later than other values because its end names the file.
 
     >>> shown_path("a/photo.png")
     "'a/photo.png'"
@@ -100,7 +103,7 @@ def shown_path(path: str | os.PathLike[str]) -> str:
 
 
 def own_words(error: BaseException) -> str:
-    """What another's error says, in one line: its kind and its first words.
+    """An error of another library in one line: its class and the start of its message.
 
     >>> own_words(ValueError("boom inside"))
     'ValueError: boom inside'
@@ -113,7 +116,7 @@ def own_words(error: BaseException) -> str:
 def unknown_name(
     kind: str, given: object, known: Iterable[str], where: str = ""
 ) -> UnknownNameError:
-    """The error for a name that is not in ``known``, with the closest names offered.
+    """The error for a name that is not in ``known``, which suggests the closest known names.
 
     >>> print(unknown_name("photo", "cofee", ["coffee", "camera"]))
     no photo 'cofee'; did you mean 'coffee'? There are: coffee, camera

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and never over what was read.
+"""Functions that write a file completely or not at all, and that check a path before writing.
 
 >>> with written_whole("coffee.png") as partial:
 ...     figure.savefig(partial, format="png")
@@ -19,17 +19,18 @@ from .errors import OutputError, own_words, shown, shown_path
 
 @contextmanager
 def written_whole(path: str | os.PathLike[str], lasting: bool = True) -> Iterator[Path]:
-    """A place beside ``path`` to write to, which takes its place when the block ends well.
+    """A temporary file next to ``path``, which replaces ``path`` if the block ends without error.
 
-    A reader sees the old file or the new one, each whole, also after a crash or on a full disk.
-    Links are followed, an old file's mode is kept, only regular files are replaced. What a killed
-    process left beside the same path is cleared away. ``lasting=False`` does not wait for the disk:
-    after a power cut the file may be empty.
+    A reader always sees the complete old file or the complete new one, also after a crash or on a
+    full disk. Links are followed, the mode of an old file is kept, and only regular files are
+    replaced. Temporary files that a killed process left next to the same path are removed. With
+    ``lasting=False`` the function does not wait for the disk, so the file may be empty after a
+    power cut.
 
     Raises ``OutputError``.
     """
     target = check_place(path)
-    # short, for the folder may take no longer name than the path's own
+    # the name is short because the folder may not allow a longer name than the path's own
     digest = hashlib.blake2b(os.fsencode(target.name), digest_size=6).hexdigest()
     _clear_leftovers(target.parent, digest)
     partial = target.with_name(f".{digest}.{os.getpid()}.part")
@@ -40,11 +41,11 @@ def written_whole(path: str | os.PathLike[str], lasting: bool = True) -> Iterato
             mode = stat.S_IMODE(target.stat().st_mode)
         yield partial
         if lasting:
-            _sync(partial, os.O_RDWR)  # Windows syncs only what is open for writing
-        os.chmod(partial, mode)  # after that: the old file may be read-only
+            _sync(partial, os.O_RDWR)  # Windows syncs only files that are open for writing
+        os.chmod(partial, mode)  # after the sync, because the old file may be read-only
         os.replace(partial, target)
         if lasting:
-            with suppress(OSError):  # not every system opens a folder
+            with suppress(OSError):  # some systems cannot open a folder
                 _sync(target.parent, os.O_RDONLY)
     except OSError as error:
         raise OutputError(
@@ -58,24 +59,24 @@ def written_whole(path: str | os.PathLike[str], lasting: bool = True) -> Iterato
 def as_path(path: Any) -> str:
     """A path as text.
 
-    Raises ``OutputError`` for what is no path.
+    Raises ``OutputError`` for a value that is not a path.
     """
     try:
         return os.fsdecode(path)
     except TypeError:
         raise OutputError(
-            f"{shown(path)} is no path: give a file's name, such as 'coffee.safetensors'"
+            f"{shown(path)} is not a path: give a file name, such as 'coffee.safetensors'"
         ) from None
 
 
 def check_place(path: str | os.PathLike[str]) -> Path:
-    """Where writing to ``path`` really writes, found out before there is anything to write.
+    """The file that writing to ``path`` would write, with links followed, checked in advance.
 
     Raises ``OutputError`` for a folder, a device, a missing folder, a name too long, no permission.
     """
     name = as_path(path)
     folder = os.path.dirname(name)
-    if folder and not os.path.isdir(folder):  # "missing/.." is none, and reading would not find it
+    if folder and not os.path.isdir(folder):  # also refuses "missing/..", which cannot be read
         raise OutputError(f"the folder {shown_path(folder)} does not exist: make it first")
     try:
         target = Path(os.path.realpath(name))
@@ -90,9 +91,9 @@ def check_place(path: str | os.PathLike[str]) -> Path:
             f"cannot write {shown_path(name)}: {words}; choose another name"
         ) from None
     if found is not None and stat.S_ISDIR(found.st_mode):
-        raise OutputError(f"{shown_path(name)} is a folder: give a file's name in it")
+        raise OutputError(f"{shown_path(name)} is a folder: give the name of a file in it")
     if found is not None and not stat.S_ISREG(found.st_mode):
-        raise OutputError(f"{shown_path(name)} is no regular file: give the name of one")
+        raise OutputError(f"{shown_path(name)} is not a regular file: give the name of one")
     if not target.parent.is_dir():
         raise OutputError(f"the folder {shown_path(target.parent)} does not exist: make it first")
     for place in (target, target.parent):
@@ -102,7 +103,7 @@ def check_place(path: str | os.PathLike[str]) -> Path:
 
 
 def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
-    """Whether two paths lead to one file, by links of either kind, there or yet to be."""
+    """Whether two paths lead to the same file, also through links or if it does not exist."""
     try:
         if os.path.exists(first) and os.path.exists(second):
             return os.path.samefile(first, second)
@@ -128,7 +129,7 @@ def _clear_leftovers(folder: Path, digest: str) -> None:
 
 def _alive(pid: int) -> bool:
     if os.name != "posix":
-        return True  # not to be asked without ending it
+        return True  # asking would end the process
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,11 +1,11 @@
-"""Photos in, tensors out, and back: read, check, crop, resize; tensor <-> picture.
+"""Functions that read, check, crop and resize photos, and convert tensors to pictures.
 
     >>> photo = read_photo("coffee", size=224)
     >>> photo.shape, photo.min() >= 0, photo.max() <= 1
     (torch.Size([3, 224, 224]), tensor(True), tensor(True))
 
-A photo is a float32 tensor (3, H, W), RGB, in [0, 1]; an image for a network that takes another
-number of channels C is (C, H, W).
+A photo is a float32 tensor (3, H, W), RGB, in [0, 1]. An image for a network with another number
+of input channels C is a tensor (C, H, W).
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ PhotoSource: TypeAlias = (
 )
 Size: TypeAlias = "int | tuple[int, int]"
 
-MAX_SIDE = 4096  # pixels of what is searched for: far beyond what any network takes
-MAX_PIXELS = 178_956_970  # where Pillow itself calls a file a decompression bomb
+MAX_SIDE = 4096  # pixels; the side of the largest image that can be searched for
+MAX_PIXELS = 178_956_970  # from this size on Pillow calls a file a decompression bomb
 
-# The formats of photo files that are read. Pillow knows some forty, and one of them, EPS, runs
-# Ghostscript on the file.
+# The file formats that are read. Pillow knows about forty; one of them, EPS, is unsafe because it
+# runs Ghostscript on the file.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _FORMATS_IN_WORDS = "AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF or WebP"
 
@@ -62,7 +62,7 @@ def photos() -> tuple[str, ...]:
 
 
 def photo_name(source: PhotoSource) -> str:
-    """What to call a photo in a figure: a bundled photo's name, a file's stem, or ``image``."""
+    """The name of a photo in a figure: a bundled name, a file name without ending, or ``image``."""
     if isinstance(source, str | os.PathLike):
         return Path(source).stem
     return "image"
@@ -75,30 +75,33 @@ def read_photo(
     at: float = 0.5,
     channels: int = 3,
 ) -> Tensor:
-    """Read any photo as a float32 tensor (3, H, W), RGB, in [0, 1], or another image (C, H, W).
+    """Read a photo as a float32 tensor (3, H, W), RGB, in [0, 1], or (C, H, W) for C channels.
 
     >>> read_photo("chelsea", size=(120, 160)).shape
     torch.Size([3, 120, 160])
 
-    Transparent pixels are laid over white, EXIF rotation is applied, 16-bit grays keep their depth.
+    Transparent pixels are blended with white, EXIF rotation is applied, and 16-bit gray values keep
+    their depth.
 
     Parameters
     ----------
     source : str, path, bytes, PIL.Image.Image, numpy.ndarray or torch.Tensor
         The name of a bundled photo, a path, the bytes of a file, a picture, an array (H, W) or
         (H, W, 1|3|4) of uint8, uint16 or floats in [0, 1], or a tensor of the same types,
-        (3|1, H, W) or (1, 3|1, H, W). A file is of one of the ``images.FORMATS``.
+        (3|1, H, W) or (1, 3|1, H, W). A file must have one of the formats ``images.FORMATS``.
     size : int or (height, width), optional
         In pixels; by default the photo's own.
     fit : str
-        ``"crop"`` cuts the photo to the wanted shape before resizing, ``"stretch"`` does not.
+        ``"crop"`` crops the photo to the proportions of ``size`` before resizing, ``"stretch"``
+        changes its proportions.
     at : float
-        Where the cut lies: 0 the top or the left, 0.5 the center, 1 the bottom or the right.
+        The position of the crop: 0 keeps the top or the left, 0.5 the center, 1 the bottom or the
+        right.
     channels : int
-        C, how many channels the image shall have: 3 are RGB. For 1, photos become gray (ITU-R
-        BT.601 weights), and an array or tensor of one channel is taken as it is. For any other
-        number, give an array or a tensor (C, H, W) or (H, W, C) of the types above; one that could
-        be both is refused.
+        C, the number of channels of the image: 3 means RGB. For 1, photos become gray (ITU-R
+        BT.601 weights), and an array or tensor with one channel is used unchanged. For any other
+        number, give an array or a tensor (C, H, W) or (H, W, C) of the types above; a shape that
+        fits both is refused.
 
     Returns
     -------
@@ -108,9 +111,9 @@ def read_photo(
     Raises
     ------
     BadImageError
-        For what cannot be read.
+        For a photo that cannot be read.
     UnknownNameError
-        For a name that is no bundled photo.
+        For a name that is not a bundled photo.
     """
     check_fit(fit)
     channels = whole_number(channels, "channels", 1)
@@ -119,7 +122,7 @@ def read_photo(
     elif channels not in (1, 3):
         what = source if isinstance(source, str | os.PathLike) else type(source).__name__
         raise BadImageError(
-            f"photo {shown(what)} has 3 channels, and {channels} are needed: give an array or a "
+            f"photo {shown(what)} has 3 channels, but {channels} are needed: give an array or a "
             f"tensor ({channels}, H, W)"
         )
     elif isinstance(source, Tensor):
@@ -146,9 +149,9 @@ def read_photo(
 
 
 def check_fit(fit: str) -> None:
-    """Raises ``BadSettingError`` for what is not a way to fit a photo."""
+    """Raise ``BadSettingError`` if ``fit`` is neither ``"crop"`` nor ``"stretch"``."""
     if not isinstance(fit, str) or fit not in ("crop", "stretch"):
-        raise BadSettingError(f"fit {shown(fit)}: it is 'crop' (keeps proportions) or 'stretch'")
+        raise BadSettingError(f"fit {shown(fit)}: give 'crop' (keeps proportions) or 'stretch'")
 
 
 def parse_size(size: Size | str) -> tuple[int, int]:
@@ -166,12 +169,12 @@ def parse_size(size: Size | str) -> tuple[int, int]:
         raise BadSettingError(f"size {shown(size)}: give a side like 224, or HEIGHTxWIDTH")
     height, width = sides if len(sides) == 2 else (sides[0], sides[0])
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise BadSettingError(f"size {shown(size)}: each side is between 1 and {MAX_SIDE} pixels")
+        raise BadSettingError(f"size {shown(size)}: give sides between 1 and {MAX_SIDE} pixels")
     return height, width
 
 
 def resize(image: Tensor, size: tuple[int, int], fit: str = "crop", at: float = 0.5) -> Tensor:
-    """Resize (3, H, W) to ``size`` with antialiasing (bicubic), cut to its shape if asked to."""
+    """Resize an image (3, H, W) to ``size`` (bicubic, antialiased), cropped first for "crop"."""
     if fit == "crop":
         image = _crop(image, size[0] / size[1], at)
     if tuple(image.shape[-2:]) == size:
@@ -183,13 +186,15 @@ def resize(image: Tensor, size: tuple[int, int], fit: str = "crop", at: float = 
 
 
 def in_rgb(images: Tensor, rgb: Sequence[int] | None = None) -> Tensor:
-    """Images (..., C, H, W) as they are drawn, (..., 3, H, W): one channel as gray, of others the
-    channels ``rgb`` as red, green and blue, by default the first three; of two, blue is black.
+    """Images (..., C, H, W) as RGB pictures (..., 3, H, W).
+
+    One channel is drawn in gray. Of other images the channels ``rgb`` are drawn as red, green and
+    blue, by default the first three; with two channels there is no blue.
 
     >>> in_rgb(torch.rand(7, 8, 8), (6, 3, 0)).shape
     torch.Size([3, 8, 8])
 
-    Raises ``BadSettingError`` for channels that are not there.
+    Raises ``BadSettingError`` for channels that the images do not have.
     """
     channels = images.shape[-3]
     if rgb is None:
@@ -200,14 +205,14 @@ def in_rgb(images: Tensor, rgb: Sequence[int] | None = None) -> Tensor:
     chosen = whole_numbers(rgb, "rgb")
     if len(chosen) != 3 or not all(0 <= channel < channels for channel in chosen):
         raise BadSettingError(
-            f"rgb {shown(rgb)}: give the three channels drawn as red, green and blue, of "
+            f"rgb {shown(rgb)}: give the three channels to draw as red, green and blue, from "
             f"0 … {channels - 1}"
         )
     return images[..., chosen, :, :]
 
 
 def rgb_note(channels: int, rgb: Sequence[int] | None = None) -> str:
-    """What a picture says of the channels it is drawn of; empty where they are gray or RGB.
+    """The note that names the channels a picture shows; empty for gray and RGB images.
 
     >>> rgb_note(7), rgb_note(3)
     ('channels 0, 1, 2 of 7 as red, green, blue', '')
@@ -222,27 +227,27 @@ def rgb_note(channels: int, rgb: Sequence[int] | None = None) -> str:
 def to_uint8(
     images: Tensor, rgb: Sequence[int] | None = None
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Images (..., C, H, W) in [0, 1] as uint8 pixels (..., H, W, 3): clipped, ``in_rgb``."""
+    """Images (..., C, H, W) in [0, 1] as clipped uint8 pixels (..., H, W, 3); see ``in_rgb``."""
     pixels = in_rgb(images, rgb).detach().clamp(0, 1).mul(255).round().to(torch.uint8)
     return pixels.movedim(-3, -1).cpu().numpy()
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """One image (C, H, W) in [0, 1] as a PIL picture: gray of one channel, of others ``in_rgb``."""
+    """One image (C, H, W) in [0, 1] as a PIL picture; see ``in_rgb`` for other than 1 channel."""
     pixels = to_uint8(image)
     return Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels)
 
 
 def luminance(photo: Tensor) -> Tensor:
-    """Photos (…, 3, H, W) without their color (ITU-R BT.601 weights), still of three channels."""
+    """Photos (…, 3, H, W) in gray (ITU-R BT.601 weights), still with three channels."""
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=photo.dtype, device=photo.device)
     return (photo * weights[:, None, None]).sum(-3, keepdim=True).expand_as(photo)
 
 
 def sample_images(size: tuple[int, int], channels: int = 3) -> list[Tensor]:
-    """Images (C, H, W) of ordinary content: the bundled photos, in gray for one channel.
+    """The bundled photos as sample images (C, H, W), in gray for one channel.
 
-    For another number than 1 and 3 each channel is another photo's gray.
+    For other numbers than 1 and 3, each channel is the gray version of another photo.
     """
     if channels in (1, 3):
         return [read_photo(name, size, channels=channels) for name in photos()]
@@ -263,7 +268,7 @@ def _crop(image: Tensor, aspect: float, at: float) -> Tensor:
 
 
 def check_there(source: PhotoSource) -> None:
-    """Refuse the name of a photo that is not there; nothing is read.
+    """Raise an error if a photo does not exist, without reading it.
 
     Raises ``BadImageError`` or ``UnknownNameError``.
     """
@@ -272,7 +277,7 @@ def check_there(source: PhotoSource) -> None:
         try:
             there = Path(name).exists()
         except (OSError, ValueError):
-            there = True  # reading it says what is wrong
+            there = True  # reading it will raise an error that says what is wrong
         if not there:
             _from_path(name if isinstance(source, str) else Path(name), None)
 
@@ -288,7 +293,7 @@ def _from_path(source: str | os.PathLike[str], size: Size | None) -> Tensor:
             if isinstance(source, str) and path.parent == Path() and not path.suffix:
                 raise unknown_name("photo", name, photos())
         elif not path.is_file():
-            kind = "a folder" if path.is_dir() else "no regular file"
+            kind = "a folder" if path.is_dir() else "not a regular file"
             raise BadImageError(
                 f"photo {shown_path(name)} cannot be read: it is {kind}; give a picture file"
             )
@@ -305,16 +310,16 @@ def _from_path(source: str | os.PathLike[str], size: Size | None) -> Tensor:
 
 
 def open_picture(file: IO[bytes]) -> Image.Image:
-    """A picture file of one of the ``FORMATS``, opened by Pillow; its pixels are not read yet.
+    """A picture file opened by Pillow, whose pixels are not read yet.
 
-    Raises ``PIL.UnidentifiedImageError`` for a file of any other format.
+    Raises ``PIL.UnidentifiedImageError`` for a file whose format is not in ``FORMATS``.
     """
     return Image.open(file, formats=_known_formats())
 
 
 @cache
 def _known_formats() -> tuple[str, ...]:
-    """The ``FORMATS`` that the installed Pillow has: older versions have no AVIF."""
+    """The ``FORMATS`` that the installed Pillow can read; older versions lack AVIF."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -324,7 +329,7 @@ def _from_file(file: io.BytesIO, name: str, size: Size | None) -> Tensor:
         raise BadImageError(f"{name} is empty: give a picture file ({_FORMATS_IN_WORDS})")
     with _reading(name):
         picture = open_picture(file)
-        if size is not None:  # a JPEG decodes at a fraction of its size: time and memory saved
+        if size is not None:  # decoding a JPEG at a fraction of its size saves time and memory
             longest = max(parse_size(size))
             picture.draft(None, (3 * longest, 3 * longest))
         return _from_pil(picture)
@@ -332,10 +337,10 @@ def _from_file(file: io.BytesIO, name: str, size: Size | None) -> Tensor:
 
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
-    """Pillow's many ways to fail, as one clear error."""
+    """Turn any error that Pillow raises inside the block into a ``BadImageError``."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters is raised; the rest is Pillow's notes
+            warnings.simplefilter("ignore")  # real problems are raised as errors
             yield
     except BadImageError:
         raise
@@ -350,7 +355,7 @@ def _reading(name: str) -> Iterator[None]:
         ) from None
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError) as error:
         raise BadImageError(
-            f"{name} is damaged or cut short ({error}); save or download it again"
+            f"{name} is damaged or incomplete ({error}); save or download it again"
         ) from None
 
 
@@ -368,10 +373,13 @@ def _from_pil(picture: Image.Image) -> Tensor:
 
 
 def _from_deep_gray(gray: np.ndarray[Any, Any]) -> Tensor:
-    """16-bit grays, also when the file format widened them to 32 bits; floats in [0, 1]."""
+    """16-bit gray values as floats in [0, 1], also if the file stores them with 32 bits."""
     if gray.dtype.kind != "f":
         if gray.min() < 0 or gray.max() > 65535:
-            raise BadImageError(f"gray values from {gray.min()} to {gray.max()}: at most 16 bits")
+            raise BadImageError(
+                f"gray values from {gray.min()} to {gray.max()} need more than 16 bits: convert "
+                "the image to at most 16 bits"
+            )
         gray = gray.astype(np.float32) / 65535
     return _checked(torch.from_numpy(np.array(gray, dtype=np.float32))[None])
 
@@ -393,12 +401,12 @@ def _as_tensor(array: np.ndarray[Any, Any]) -> Tensor:
     """An array of any shape as float32."""
     if array.dtype == np.longdouble:
         array = array.astype(np.float64)
-    if not array.dtype.isnative:  # big-endian, as some scanners write: torch takes the machine's
+    if not array.dtype.isnative:  # such as big-endian files of scanners, which torch cannot use
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind not in "buif":
         raise BadImageError(f"an array of {array.dtype} is not an image: give uint8, or floats")
     array = np.ascontiguousarray(array)
-    if not array.flags.writeable:  # torch warns of memory that it may not write to
+    if not array.flags.writeable:  # torch warns about read-only memory
         array = array.copy()
     if array.dtype == np.uint16:
         array = array.astype(np.float32) / 65535
@@ -430,7 +438,7 @@ def _from_tensor(tensor: Tensor) -> Tensor:
 
 
 def _of_channels(given: Tensor | np.ndarray[Any, Any], channels: int) -> Tensor:
-    """An array or a tensor as (C, H, W) of another number of channels than 3.
+    """An array or a tensor as an image (C, H, W) with a number of channels other than 3.
 
     For one channel it may also be a photo, which is returned with its colors.
     """
@@ -455,7 +463,7 @@ def _of_channels(given: Tensor | np.ndarray[Any, Any], channels: int) -> Tensor:
         known += ["(H, W)", "a photo"] if channels == 1 else []
         said = " and ".join(f"({way})" for way in ways)
         why = f"can be read as {said}: transpose it" if ways else "is not one image: give"
-        rest = "so that one is left" if ways else f"{', '.join(known[:-1])} or {known[-1]}"
+        rest = "so that only one fits" if ways else f"{', '.join(known[:-1])} or {known[-1]}"
         raise BadImageError(
             f"{kind} of shape {shape} for {channels} channel{'s' * (channels != 1)} {why} {rest}"
         )
@@ -478,23 +486,25 @@ def _unit_range(image: Tensor) -> Tensor:
         return image.float() / 65535
     if image.dtype == torch.bool or image.is_floating_point():
         return image.float()
-    raise BadImageError(f"an image of {image.dtype}: give uint8, uint16, or floats in [0, 1]")
+    raise BadImageError(
+        f"an image of {image.dtype} cannot be read: give uint8, uint16, or floats in [0, 1]"
+    )
 
 
 def _checked(image: Tensor) -> Tensor:
-    """(1|3, H, W) floats as (3, H, W), refused where they are not in [0, 1]."""
+    """A float image (1|3, H, W) as (3, H, W); raises an error for values outside [0, 1]."""
     return _in_range(image).expand(3, *image.shape[-2:]).contiguous()
 
 
 def _in_range(image: Tensor) -> Tensor:
-    """Floats, refused where they are not in [0, 1]."""
+    """A float image unchanged; raises an error for values outside [0, 1]."""
     if image.numel():
         low, high = float(image.min()), float(image.max())
         if not bool(torch.isfinite(image).all()):
-            raise BadImageError("the image holds NaN or infinite values; replace them first")
+            raise BadImageError("the image contains NaN or infinite values; replace them first")
         if low < -1e-3 or high > 1 + 1e-3:
             raise BadImageError(
-                f"float values from {low:.4g} to {high:.4g}: floats are in [0, 1]; "
+                f"float values from {low:.4g} to {high:.4g} are outside [0, 1]: scale them, or "
                 "give uint8 for 0 to 255"
             )
     return image.clamp(0, 1).contiguous()

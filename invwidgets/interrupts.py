@@ -1,4 +1,4 @@
-"""Ctrl-C in the shell: it ends the search once, and takes nothing away that was reached.
+"""The handling of Ctrl-C in the shell, which ends the search and keeps its images.
 
 >>> with interruptions() as pressed:
 ...     invert("coffee", callback=pressed.during(print))
@@ -16,15 +16,15 @@ from typing import Any
 from .terminal import say
 
 BEFORE_A_RESULT = "interrupted before the first step"
-_GIVE_UP = 3  # further presses, while what was reached is measured and written
+_GIVE_UP = 3  # further presses that abort the measuring and writing of the images
 
 
 class Interruptions:
-    """What a press of Ctrl-C means now.
+    """The state that decides what a press of Ctrl-C does.
 
-    Before the first step there is nothing to keep: the process ends at once (an exception in the
-    middle of an import would come out as anything). During the search it ends the search. After
-    that it is answered, and heeded only when it has been pressed ``_GIVE_UP`` times more.
+    Before the first step there is nothing to keep, so the process ends at once (an exception in the
+    middle of an import could surface as any error). During the search, Ctrl-C ends the search.
+    After that, it prints a message, and ends the process only at the ``_GIVE_UP``-th further press.
     """
 
     def __init__(self) -> None:
@@ -32,22 +32,22 @@ class Interruptions:
         self.steps = self.further = 0
 
     def begin(self, steps: int) -> None:
-        """The search is about to take so many steps."""
+        """Note that a search with this number of steps is about to start."""
         self.steps = steps
 
     def during(self, callback: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """The callback of a search: from its first step on there is something to keep."""
+        """The callback to give to a search, which also ends the search after Ctrl-C."""
 
         def called(step: Any) -> Any:
             self.searching = True
             self.ended = self.ended or step.index + 1 >= self.steps
             stop = callback(step)
-            return stop or self.requested  # an exception raised in a finaliser would be lost
+            return stop or self.requested  # an exception raised in a finalizer would be lost
 
         return called
 
     def pressed(self, *_: Any) -> None:
-        """The handler of SIGINT."""
+        """Handle SIGINT."""
         if not self.searching:
             say(BEFORE_A_RESULT)
             os._exit(130)
@@ -58,12 +58,12 @@ class Interruptions:
         if self.further >= _GIVE_UP:
             raise KeyboardInterrupt
         left = _GIVE_UP - self.further
-        say(f"measuring and writing what was reached; press Ctrl-C {left} times more to give it up")
+        say(f"measuring and writing the images; press Ctrl-C {left} times more to abort")
 
 
 @contextmanager
 def interruptions() -> Iterator[Interruptions]:
-    """Ctrl-C handled so inside the block; elsewhere than in a program's main thread, left alone."""
+    """Handle Ctrl-C this way inside the block; does nothing outside of the main thread."""
     pressed = Interruptions()
     before = signal.getsignal(signal.SIGINT)
     ours = threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""Public names that load when they are first used, so that importing a namespace costs nothing."""
+"""The loading of public names on first use, which makes importing a namespace fast."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 def load(namespace: str, homes: Mapping[str, str], name: str) -> Any:
-    """What ``name`` means in a namespace; ``homes`` names the module of this package it is in.
+    """The object called ``name`` in a namespace, loaded from the module that ``homes`` names.
 
-    Raises ``AttributeError``, which lists the names there are.
+    Raises ``AttributeError`` with a list of the existing names.
     """
     module = sys.modules[namespace]
     if name not in homes:
@@ -22,6 +22,6 @@ def load(namespace: str, homes: Mapping[str, str], name: str) -> Any:
 
 
 def listed(namespace: str) -> list[str]:
-    """What ``dir`` shows of a namespace: names loaded and names that are not loaded yet."""
+    """The names that ``dir`` shows of a namespace, both loaded and not yet loaded."""
     module = sys.modules[namespace]
     return sorted({*vars(module), *module.__all__})

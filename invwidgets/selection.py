@@ -1,4 +1,4 @@
-"""Region and channels: which features an objective looks at.
+"""The selection of features, by region and channels, that an objective uses.
 
 >>> selection = Selection(region=(3, 8, 3, 8), channels=(0, 2))
 >>> selection.of(torch.zeros(4, 16, 14, 14)).shape
@@ -28,20 +28,20 @@ ChannelSpec = str | int | slice | Iterable[int] | None
 
 @dataclass(frozen=True)
 class Selection:
-    """The mask M of the papers: a rectangle of cells, a subset of channels, or both.
+    """A selection of features (the mask M of the papers): a region of cells, channels, or both.
 
     >>> Selection(region=(3, 8, 3, 8), channels=(0, 2)).of(torch.zeros(4, 16, 14, 14)).shape
     torch.Size([4, 2, 5, 5])
 
-    ``of`` picks the selected features, so that sums over them equal sums over M∘Φ. ``select`` makes
-    a checked one.
+    ``of`` returns the selected features, so that sums over them equal sums over M∘Φ. ``select``
+    makes a selection that is checked against a representation.
 
     Parameters
     ----------
     region : (int, int, int, int), optional
-        Rows r0:r1 and columns c0:c1 of cells, half-open; all by default.
+        (r0, r1, c0, c1): the rows r0:r1 and the columns c0:c1 of cells, half-open; all by default.
     channels : tuple of int, optional
-        Which; all by default.
+        The channels; all by default.
 
     References
     ----------
@@ -52,7 +52,7 @@ class Selection:
     channels: tuple[int, ...] | None = None
 
     def of(self, features: Tensor) -> Tensor:
-        """The selected part of (N, C, h, w) or (N, D)."""
+        """The selected part of features (N, C, h, w) or (N, D)."""
         if self.channels is not None:
             features = features[:, _places(self.channels, features.device)]
         if self.region is not None:
@@ -61,7 +61,7 @@ class Selection:
         return features
 
     def mask(self, shape: tuple[int, ...]) -> Tensor:
-        """M itself over features of ``shape`` (C, h, w) or (D,): True where selected."""
+        """The mask M for features of ``shape`` (C, h, w) or (D,): True where selected."""
         mask = torch.zeros(1, *shape, dtype=torch.bool)
         channels = list(range(shape[0])) if self.channels is None else list(self.channels)
         if self.region is None:
@@ -73,11 +73,11 @@ class Selection:
         return mask[0]
 
     def describe(self) -> str:
-        """As code has it, in one line, empty when everything is selected."""
+        """The selection in one line, in the notation of code; empty if everything is selected."""
         return self._described(["region {}:{},{}:{}".format(*self.region)] if self.region else [])
 
     def in_words(self) -> str:
-        """For a figure, the last row and column among them; empty when everything is selected."""
+        """The selection for a figure, with the last row and column included; empty for all."""
         return self._described([*cells_in_words(self.region)] if self.region else [])
 
     def _described(self, parts: list[str]) -> str:
@@ -88,13 +88,13 @@ class Selection:
 
 @lru_cache(maxsize=32)
 def _places(channels: tuple[int, ...], device: torch.device) -> Tensor:
-    """Channels as an index on a device, where it is kept: a step copies nothing to it."""
+    """Channels as an index tensor on a device, cached so that a step copies nothing to it."""
     with torch.inference_mode(False):
         return torch.tensor(channels, device=device)
 
 
 def cells_in_words(region: Region) -> tuple[str, str]:
-    """A region's rows and columns of cells, the last one among them.
+    """The rows and columns of a region in words, with the last ones included.
 
     >>> cells_in_words((2, 6, 2, 3))
     ('rows 2–5', 'column 2')
@@ -108,7 +108,7 @@ def cells_in_words(region: Region) -> tuple[str, str]:
 
 
 def parse_region(spec: str | Region | None) -> Region | None:
-    """``"R0:R1,C0:C1"``, half-open, in cells -> (r0, r1, c0, c1).
+    """A region as numbers (r0, r1, c0, c1), read from text ``"R0:R1,C0:C1"`` (half-open, in cells).
 
     >>> parse_region("3:8,3:8")
     (3, 8, 3, 8)
@@ -133,9 +133,11 @@ def parse_region(spec: str | Region | None) -> Region | None:
 
 
 def center_region(layer: Layer, cells: int = 5) -> Region:
-    """The square of ``cells`` cells in the middle of the image."""
+    """A square region with a side of ``cells`` cells in the middle of the image."""
     if layer.grid is None:
-        raise SelectionError(f"layer {layer.name} is a vector: it has no cells to take a region of")
+        raise SelectionError(
+            f"layer {layer.name} is a vector, so it has no cells: leave the region out"
+        )
     rows, columns = layer.grid
     height, width = min(cells, rows), min(cells, columns)
     top, left = (rows - height) // 2, (columns - width) // 2
@@ -148,7 +150,7 @@ def select(
     channels: ChannelSpec = None,
     size: tuple[int, int] | None = None,
 ) -> Selection:
-    """A checked selection of a representation's features.
+    """Make a selection of a representation's features, checked against its layer.
 
     >>> select(representation("efficientnet_lite0", "blocks.2"), "3:8,3:8", "group:1").describe()
     'region 3:8,3:8, 20 channels'
@@ -156,26 +158,26 @@ def select(
     Parameters
     ----------
     representation : Representation
-        Whose.
+        The representation whose features are selected.
     region : str or (int, int, int, int), optional
-        ``"R0:R1,C0:C1"`` or (r0, r1, c0, c1), half-open, in cells; all by default.
+        ``"R0:R1,C0:C1"`` or (r0, r1, c0, c1), half-open, in cells; all cells by default.
     channels : str, int, slice or sequence, optional
-        An index, a slice, indices, a mask with a value for each channel, or text: ``"0,3,8:16"``,
-        ``"group:1"`` (the first of two equal groups; ``"group:2/4"`` the second of four),
-        ``"color:top"`` and ``"color:bottom"`` (the more and the less colorful half;
-        ``"color:top/8"`` an eighth).
+        An index, a slice, a sequence of indices, a mask with a value for each channel, or text:
+        ``"0,3,8:16"``, ``"group:1"`` (the first of two equal groups; ``"group:2/4"`` is the second
+        of four), ``"color:top"`` or ``"color:bottom"`` (the more or the less colorful half;
+        ``"color:top/8"`` is the most colorful eighth). All channels by default.
     size : (int, int), optional
         (height, width) of the images; the representation's own by default.
 
     Returns
     -------
     Selection
-        With channels counted from 0, in order.
+        Its channels are counted from 0 and sorted.
 
     Raises
     ------
     SelectionError
-        For a region outside the map, or channels that are not there.
+        For a region outside the map, or channels that the layer does not have.
 
     References
     ----------
@@ -196,7 +198,7 @@ def _channels(
         return None
     if is_flag(spec) and getattr(spec, "ndim", 0) == 0:
         raise SelectionError(
-            f"channels {spec!r}: give an index, or a mask of {total} values, one a channel"
+            f"channels {spec!r}: give an index, or a mask of {total} values, one per channel"
         )
     if (index := as_whole(spec)) is not None:
         chosen = [index]
@@ -212,7 +214,7 @@ def _channels(
         chosen = _listed(spec, total)
     outside = [c for c in chosen if not -total <= c < total]
     if outside or not chosen:
-        what = f"channel {outside[0]} is not there" if outside else "no channel is left"
+        what = f"channel {outside[0]} does not exist" if outside else "no channel is selected"
         raise SelectionError(
             f"channels {shown(spec)}: {what}; layer {layer.name} has channels 0 … {total - 1}"
         )
@@ -227,17 +229,17 @@ def _sliced(spec: slice, total: int) -> list[int]:
 
 
 def _given(spec: Any, total: int) -> list[int]:
-    """Indices, or a mask with a value for each channel."""
+    """The indices of the channels that a sequence of indices or a mask selects."""
     values = items(spec)
     if values and all(is_flag(value) for value in values):
         if len(values) != total:
             raise SelectionError(
                 f"channels {shown(spec)}: a mask of {len(values)} values for {total} channels; "
-                "give one value a channel, or the indices"
+                "give one value per channel, or the indices"
             )
         return [index for index, value in enumerate(values) if value]
     return whole_numbers(
-        spec, "channels", "a mask with one value a channel also works", SelectionError
+        spec, "channels", "a mask with one value per channel also works", SelectionError
     )
 
 
@@ -268,7 +270,7 @@ def _group(spec: str, layer: Layer) -> list[int]:
     if not 1 <= index <= groups or total % groups:
         raise SelectionError(
             f"channels {shown(spec)}: write group:I/K, the I-th (from 1) of K equal groups; K "
-            f"divides the {total} channels of layer {layer.name}"
+            f"must divide the {total} channels of layer {layer.name}"
         )
     each = total // groups
     return list(range((index - 1) * each, index * each))
@@ -278,7 +280,7 @@ def _by_color(spec: str, representation: Representation) -> list[int]:
     found = re.fullmatch(r"color:(top|bottom)(?:/(\d{1,9}))?", spec)
     if not found or int(found[2] or 2) < 1:
         raise SelectionError(
-            f"channels {shown(spec)}: write color:top or color:bottom, with /K for one K-th of them"
+            f"channels {shown(spec)}: write color:top or color:bottom; /K selects one K-th of them"
         )
     if representation.channels != 3:
         raise SelectionError(
@@ -291,10 +293,10 @@ def _by_color(spec: str, representation: Representation) -> list[int]:
 
 
 def colorfulness(representation: Representation) -> Tensor:
-    """How much each channel's response owes to color, (C,) from 0 (none) upwards.
+    """The part of each channel's response that depends on color, (C,), from 0 (none) upwards.
 
-    ‖Φ_c(x) − Φ_c(gray x)‖ / ‖Φ_c(x)‖ over the bundled photos: what a channel's response loses
-    when the photo loses its color and keeps its brightness.
+    It is ‖Φ_c(x) − Φ_c(gray x)‖ / ‖Φ_c(x)‖ over the bundled photos: the relative change of a
+    channel's response when the photo is turned gray at the same brightness.
     """
     return cached(representation, "colorfulness", lambda: _colorfulness(representation))
 

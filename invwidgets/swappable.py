@@ -1,11 +1,11 @@
-"""Parts that a user can swap: a name of the registry, or an object of one's own in its place.
+"""The base class and the lookup of swappable parts: objective, prior, optimizer, parametrization.
 
 >>> chosen("inversion", OBJECTIVES, Objective)
 Inversion()
 
-Objectives, priors, optimizers and parametrizations are all found here, so that whoever takes a name
-takes an instance too. An own part is saved by its ``repr`` and comes back as a ``SavedPart``, which
-says what was there and does nothing else: no run is repeated as something it was not.
+A part is given by the name of a built-in one or as an object; the functions here accept both. A
+custom part is saved by its ``repr``. Loading gives a ``SavedPart``, which shows that text and
+cannot be run, so a run is never repeated with a different part than it had.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from .errors import (
     unknown_name,
 )
 
-_LONGEST = 400  # characters of a saved part's words
-_LISTED = 16  # numbers of a tensor that are written out
+_LONGEST = 400  # characters of a saved part's text
+_LISTED = 16  # a tensor with up to so many numbers is written out
 
 
 class Part(ABC):
-    """What the base classes share: a name, a ``repr`` that says how it was made, equality by it."""
+    """The base class of all swappable parts, with a name, a ``repr`` and equality."""
 
     kind: ClassVar[str]
-    """What it is, in a message: "objective", "prior", …"""
+    """The kind of part in a message: "objective", "prior", …"""
     remedy: ClassVar[str]
-    """What one of one's own must have, in a message."""
+    """The methods that a custom part must have, in a message."""
 
     @property
     def name(self) -> str:
-        """What menus, curves and messages call it: the class's name unless it sets its own."""
+        """Its name in menus, curves and messages: the class's name unless the class sets one."""
         return type(self).__name__
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class Part(ABC):
 
 @dataclass(frozen=True)
 class SavedPart:
-    """What a file knows of a part of somebody's own: its kind and its ``repr``."""
+    """The record of a custom part in a file: its kind and its ``repr``."""
 
     kind: str
     text: str
@@ -70,14 +70,14 @@ class SavedPart:
 
 
 def in_full(value: Any) -> str:
-    """A value's ``repr`` in which tensors, arrays and modules that differ are written differently.
+    """The ``repr`` of a value in which different tensors, arrays and modules look different.
 
     >>> in_full(torch.tensor([0.5, 1.0]))
     'tensor([0.5, 1.0])'
     >>> in_full({"basis": torch.zeros(64, 64)})
     "{'basis': tensor(float32 (64, 64), digest 06b5e3d7b593)}"
 
-    Their own ``repr`` leaves out digits, most of a large one's numbers, and all of a module's.
+    Their own ``repr`` omits digits, most numbers of a large tensor, and all numbers of a module.
     """
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return f"array{in_full(torch.from_numpy(np.ascontiguousarray(value)))[6:]}"
@@ -112,7 +112,7 @@ def _digest(content: bytes) -> str:
 
 
 def checked(given: Any, registry: Mapping[str, Any], base: Any) -> Any:
-    """A name of the registry, an instance of ``base`` or a ``SavedPart``, as it was given.
+    """The given name, instance of ``base`` or ``SavedPart``, checked and unchanged.
 
     Raises ``UnknownNameError`` or ``BadSettingError``.
     """
@@ -134,43 +134,43 @@ def checked(given: Any, registry: Mapping[str, Any], base: Any) -> Any:
 
 
 def chosen(given: Any, registry: Mapping[str, Any], base: Any) -> Any:
-    """The part of a name, or the instance that was given.
+    """The part with the given name, or the given instance itself.
 
-    Raises ``UnknownNameError`` or ``BadSettingError``, also for what is only a saved part's words.
+    Raises ``UnknownNameError`` or ``BadSettingError``; the latter also for a ``SavedPart``.
     """
     given = checked(given, registry, base)
     if isinstance(given, SavedPart):
         raise BadSettingError(
-            f"this was made with a {given.kind} of somebody's own, {given}: a file does not hold "
-            f"its code; give it again"
+            f"this was made with a custom {given.kind}, {given}, and a file does not contain its "
+            f"code: give it again"
         )
     return registry[given]() if isinstance(given, str) else given
 
 
 def to_plain(given: str | Part | SavedPart) -> str | dict[str, str]:
-    """A part for JSON: its name, or what it is and its ``repr``."""
+    """A part as plain values for JSON: its name, or its kind and its ``repr``."""
     if isinstance(given, str):
         return given
     words = str(given)
-    if len(words) > _LONGEST:  # two long ones may differ in their ends alone
+    if len(words) > _LONGEST:  # the digest tells apart texts that differ only at the end
         digest = f"… (digest {_digest(words.encode())})"
         words = words[: _LONGEST - len(digest)] + digest
     return {"own": given.kind, "repr": words}
 
 
 def from_plain(plain: Any) -> Any:
-    """A part back from JSON."""
+    """The name or the ``SavedPart`` that plain values from JSON stand for."""
     if not isinstance(plain, Mapping):
         return plain
     if set(plain) != {"own", "repr"} or not all(isinstance(v, str) for v in plain.values()):
-        raise BadSettingError(f"{shown(plain)} is no saved part")
+        raise BadSettingError(f"{shown(plain)} is not a saved part")
     return SavedPart(plain["own"], plain["repr"])
 
 
 def call_part(part: Part, what: str, ask: Callable[[], Any]) -> Any:
-    """What a user's own part answers; its own error in words that name it.
+    """Call a method of a custom part; an error in it becomes a ``CustomPartError`` that names it.
 
-    Whether gradients are on is afterwards as before.
+    Torch's gradient mode is restored afterwards.
 
     Raises ``CustomPartError``.
     """

@@ -1,4 +1,4 @@
-"""What a notebook shows of an object: a small table, every text in it escaped.
+"""HTML tables for the display of objects in notebooks, with all text escaped.
 
 >>> html_table("settings", [("steps", 150)])
 '<table><caption>settings</caption><tr><th>steps</th><td>150</td></tr></table>'
@@ -11,7 +11,7 @@ from html import escape
 
 
 def html_table(caption: str, rows: Iterable[Sequence[object]]) -> str:
-    """Rows of cells, the first of each a heading."""
+    """An HTML table of rows; the first cell of each row is a heading."""
     lines = []
     for first, *rest in rows:
         cells = "".join(f"<td>{escape(str(cell))}</td>" for cell in rest)

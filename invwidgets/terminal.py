@@ -1,4 +1,4 @@
-"""What the shell prints: tables, a result in words, how far a run is.
+"""The output of the shell: tables, the scores of a result, and the progress of a run.
 
 >>> print_rows(False, [{"name": "coffee", "about": "a cup"}])
 name    about
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def print_result(result: Reconstruction, *written: Path | None) -> None:
-    """A result's scores by seed, what it took, and the files ``written``."""
+    """Print a result's scores per seed, its steps and seconds, and the files ``written``."""
     from .inversion.metrics import WHOLE
 
     rows = []
@@ -35,7 +35,7 @@ def print_result(result: Reconstruction, *written: Path | None) -> None:
         rows.append(row)
     print_rows(False, rows)
     if result.psnr is not None and result.scored_on != WHOLE:
-        print(f"PSNR and SSIM are of the {result.scored_on}")
+        print(f"PSNR and SSIM are computed on the {result.scored_on}")
     for note in filter(None, (result.outlier_note, result.silent_note)):
         print(note)
     stopped = ", stopped early" if result.stopped else ""
@@ -45,14 +45,14 @@ def print_result(result: Reconstruction, *written: Path | None) -> None:
         f"in {result.seconds:.1f} s{stopped}"
     )
     for seed in sorted({seed for _, seed in result.reverted}):
-        print(f"seed {seed} diverged and went on from its best image, more slowly")
+        print(f"seed {seed} diverged and continued from its best image with smaller steps")
     for path in written:
         if path is not None:
             print(f"wrote {path}")
 
 
 def print_rows(as_json: bool, rows: list[dict[str, str]]) -> None:
-    """Rows as a table without its empty columns, or as JSON."""
+    """Print rows as a table without empty columns, or as JSON."""
     if as_json:
         print(json.dumps(rows))
         return
@@ -64,7 +64,7 @@ def print_rows(as_json: bool, rows: list[dict[str, str]]) -> None:
 
 
 def say(words: str) -> None:
-    """A line on stderr; where nobody can hear it, nothing."""
+    """Print a line on stderr; does nothing if stderr cannot be written to."""
     try:
         print(f"invwidgets: {words}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -72,15 +72,15 @@ def say(words: str) -> None:
 
 
 def silence(stream: TextIO | None) -> None:
-    """Let what is still written to a broken stream go nowhere, instead of failing again."""
+    """Send further output of a broken stream to the null device, so that it does not fail again."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
 
 
 class ProgressLine:
-    """A bar with the time left on a terminal, a quiet line each tenth elsewhere.
+    """A progress bar on a terminal; elsewhere a line after each tenth of the steps.
 
-    Nothing that its stream does stops the run: one that cannot be written to hears no more.
+    A stream that cannot be written to never stops the run: the progress line then turns silent.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -105,7 +105,7 @@ class ProgressLine:
             return
         try:
             write()
-        except Exception:  # a terminal that is gone, a full disk, an odd encoding
+        except Exception:  # such as a closed terminal, a full disk or an unusual encoding
             self._failed = True
             silence(self.stream)
 

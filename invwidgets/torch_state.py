@@ -1,4 +1,4 @@
-"""A state of torch for our own work, which does not depend on the caller's and leaves it as it was.
+"""Contexts that run this package's code in a known state of torch and restore the caller's state.
 
 >>> with torch.autocast("cpu"), torch.no_grad(), own_state():
 ...     torch.is_autocast_enabled("cpu"), torch.is_grad_enabled()
@@ -23,9 +23,10 @@ _generators = threading.RLock()
 
 @contextmanager
 def own_state() -> Iterator[None]:
-    """Gradients on, no autocast, new tensors on the CPU and in float32 inside the block.
+    """Enable gradients and disable autocast; new tensors are on the CPU and in float32.
 
-    It holds for the thread that enters it, and must not stay open across a yield.
+    This holds inside the block, for the thread that enters it. The block must not stay open across
+    a yield.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -39,7 +40,7 @@ def own_state() -> Iterator[None]:
 
 @contextmanager
 def own_defaults() -> Iterator[None]:
-    """New tensors on the CPU and in float32 inside the block, where nothing else is asked for."""
+    """Make new tensors on the CPU and in float32 inside the block, unless a call says otherwise."""
     with ExitStack() as stack:
         if torch.get_default_device() != _CPU:
             stack.enter_context(_CPU)
@@ -49,17 +50,17 @@ def own_defaults() -> Iterator[None]:
 
 
 def accelerator_kind() -> str:
-    """The type of the machine's accelerator, such as ``cuda``; ``cpu`` where there is none."""
+    """The type of the machine's accelerator, such as ``cuda``; ``cpu`` if there is none."""
     found = torch.accelerator.current_accelerator() if hasattr(torch, "accelerator") else None
     return "cpu" if found is None else found.type
 
 
 @contextmanager
 def own_random(device: torch.device, seed: int | None = None) -> Iterator[None]:
-    """Torch's global generators inside the block, seeded if ``seed`` is given, as before after it.
+    """Seed torch's global generators inside the block (if ``seed`` is given), and restore them.
 
-    The generators belong to the whole process: one such block is open at a time, and what a thread
-    of the user's draws meanwhile, it will draw again.
+    The generators belong to the whole process, so only one such block is open at a time. Random
+    numbers that a user's thread draws meanwhile are drawn a second time after the block.
     """
     devices = [] if device.type in ("cpu", "meta") else [device]
     module = getattr(torch, device.type, None)
@@ -75,10 +76,11 @@ def own_random(device: torch.device, seed: int | None = None) -> Iterator[None]:
 
 
 class OneAttention(TorchFunctionMode):
-    """Torch's attention as it is computed with gradients, also without them.
+    """A mode in which torch computes attention without gradients as it does with gradients.
 
-    Without gradients torch takes a fused way, which rounds otherwise, but not under any mode: the
-    default device and dtype of the caller would decide which.
+    Without gradients torch uses a fused kernel, which rounds differently, except while any torch
+    function mode is active. Without this class, the caller's default device and dtype, which are
+    such modes, would decide about the rounding.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -86,9 +88,9 @@ class OneAttention(TorchFunctionMode):
 
 
 class _Float32(TorchFunctionMode):
-    """Float32 as the default type of new tensors, for this thread.
+    """A mode in which float32 is the default type of new tensors, for this thread only.
 
-    ``torch.set_default_dtype`` would change it for the threads of the caller too.
+    ``torch.set_default_dtype`` would change the default for the caller's threads too.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -97,11 +99,11 @@ class _Float32(TorchFunctionMode):
         values = (*args, *kwargs.values())
         given = func in _TO_TYPE or any(_has(value, default) for value in values)
         if func in _MADE_OF_REALS and kwargs.get("dtype") is None:
-            kwargs["dtype"] = torch.float32  # not cast afterwards: random numbers would be others
+            kwargs["dtype"] = torch.float32  # a later cast would give other random numbers
         output = func(*args, **kwargs)
         if given or type(output) is not Tensor or output.dtype is not default:
             return output
-        if func in _MADE_OF_NUMBERS:  # again: what a narrower type rounded stays rounded
+        if func in _MADE_OF_NUMBERS:  # computed again, because a cast cannot undo rounding
             output = func(*args, **kwargs | {"dtype": torch.float32})
         elif any(isinstance(value, Tensor) and value.dtype in _WHOLE for value in values):
             output = func(*map(_as_real, args), **{k: _as_real(v) for k, v in kwargs.items()})
@@ -122,12 +124,12 @@ _TO_TYPE = {Tensor.double, Tensor.half, Tensor.bfloat16}
 
 
 def _as_real(value: Any) -> Any:
-    """Whole numbers as float32, so that an operator gives that instead of the default type."""
+    """A tensor of whole numbers as float32, so that an operator on it gives float32."""
     return value.float() if isinstance(value, Tensor) and value.dtype in _WHOLE else value
 
 
 def _has(value: Any, dtype: torch.dtype) -> bool:
-    """Whether an argument asks for ``dtype`` or brings it along."""
+    """Whether an argument names ``dtype`` or contains a tensor or array of it."""
     if isinstance(value, Tensor):
         return value.dtype is dtype
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The classes of what functions return and callbacks are given."""
+"""The public names of the classes that functions return and that callbacks receive."""
 
 from typing import Any
 

@@ -22,7 +22,9 @@ Row = dict[str, Any]
 
 
 def kept(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    text = (RESULTS / f"{name}.json").read_text()
+    # older results have British spelling
+    found: dict[str, Any] = json.loads(text.replace("colour", "color").replace("grey", "gray"))
     return found
 
 
@@ -50,11 +52,11 @@ def layers() -> str:
         [
             {
                 "after": row["layer"],
-                "error %": row["error %"],
+                "feature error %": row["error %"],
                 "PSNR dB": row["PSNR dB"],
-                "seeds apart": row["diversity"],
-                "parts moved (chance)": "{moved} ({shuffled})".format(**parts[row["layer"]]),
-                "parts used again": parts[row["layer"]]["used again"],
+                "diversity": row["diversity"],
+                "displacement (shuffled)": "{moved} ({shuffled})".format(**parts[row["layer"]]),
+                "patches reused": parts[row["layer"]]["used again"],
             }
             for row in rows
         ]

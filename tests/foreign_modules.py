@@ -790,7 +790,7 @@ class Masked(Around):
         return y
 
 
-@foreign("one channel", refused="images of 1 channels, and mean and std")
+@foreign("one channel", refused="images with 1 channels, but mean and std")
 def _one_channel() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3))
 
@@ -838,7 +838,7 @@ class Inferring(Around):
         return y
 
 
-@foreign("whole numbers", refused="not one tensor of features: name a layer")
+@foreign("whole numbers", refused="not one tensor of features: give a layer")
 class Labels(Around):
     def forward(self, images: Tensor) -> Tensor:
         y: Tensor = super().forward(images).argmax(1)

@@ -157,9 +157,9 @@ def test_a_shape_that_is_none_or_two_images_is_refused_with_the_shape(
 
 
 def test_what_is_no_image_of_so_many_channels_is_refused() -> None:
-    with pytest.raises(BadImageError, match=r"photo 'coffee' has 3 channels, and 4 are needed"):
+    with pytest.raises(BadImageError, match=r"photo 'coffee' has 3 channels, but 4 are needed"):
         read_photo("coffee", channels=4)
-    with pytest.raises(BadImageError, match="floats are in"):
+    with pytest.raises(BadImageError, match="are outside"):
         read_photo(torch.full((4, 8, 8), 2.0), channels=4)
     with pytest.raises(BadImageError, match="NaN"):
         read_photo(torch.full((4, 8, 8), torch.nan), channels=4)
@@ -271,7 +271,7 @@ def test_smoothing_goes_by_the_numbers_that_the_layer_keeps_of_each_of_the_image
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
-        ({"tv_chroma": 2.0}, "tv_chroma 2 is the variation of colors"),
+        ({"tv_chroma": 2.0}, "tv_chroma 2 needs colors"),
         ({"center": (0.5, 0.5, 0.5)}, "has length 3"),
         ({"parametrization": Fourier(decorrelated=True), "optimizer": "adam"}, "decorrelates"),
         ({"optimizer": MultiscaleAdam(decorrelated=True)}, "decorrelates"),
@@ -361,7 +361,9 @@ def test_another_network_judges_only_images_that_it_takes() -> None:
         lambda: result.judged_by(color),
         lambda: iw.analysis.recomposition(result, by=color, patch=2),
     ):
-        with pytest.raises(InvwidgetsError, match=r"takes images of 3 channels and these have 1"):
+        with pytest.raises(
+            InvwidgetsError, match=r"takes images with 3 channels, but these have 1"
+        ):
             call()
 
 

@@ -298,11 +298,11 @@ def test_bad_targets(shell: Shell, tmp_path: Path, code: torch.Tensor) -> None:
         refused(shell, "invert", "--target", tmp_path / given, *QUICK, words=words)
     assert not (tmp_path / "ran").exists()
     asked = ("--target", path, *QUICK)
-    refused(shell, "invert", "coffee", *asked, words=("photo 'coffee' beside a target",))
+    refused(shell, "invert", "coffee", *asked, words=("photo 'coffee' with a target",))
     unit = ("--target", path, *QUICK[:4], "--channels", "3", "--objective", "maximize")
-    refused(shell, "invert", *unit, words=("maximize beside a target", "leave one of them out"))
+    refused(shell, "invert", *unit, words=("maximize with a target", "leave one of them out"))
     refused(shell, "invert", *asked, "--size", "64", words=("(64, 19, 19)", "(64, 31, 31)", "size"))
-    refused(shell, "invert", *asked, "--save", path, words=("is the target that is read",))
+    refused(shell, "invert", *asked, "--save", path, words=("is the input target",))
     assert np.array_equal(np.load(path), values)
 
 
@@ -411,7 +411,7 @@ def test_bad_photo_files(shell: Shell, tmp_path: Path) -> None:
     Image.fromarray(np.full((9, 9), math.nan, np.float32)).save(nan)
     for name, data, words in (
         ("empty.png", b"", ("is empty",)),
-        ("cut.png", whole.read_bytes()[:4000], ("cut.png", "cut short")),
+        ("cut.png", whole.read_bytes()[:4000], ("cut.png", "incomplete")),
         ("text.png", b"I am a letter", ("text.png", "not an image")),
         ("bomb.png", bomb(), ("bomb.png", "megapixels")),
         ("nan.tiff", nan.read_bytes(), ("NaN",)),

@@ -80,7 +80,7 @@ def test_status_names_what_is_damaged_and_what_failed(
     said = capsys.readouterr()
     assert said.out == "6 jobs: 3 stored, 2 failed, 1 damaged\n"
     assert f"{key[:8]}: the record {key}" in said.err
-    assert "the next run repairs what is damaged" in said.err
+    assert "the next run repairs damaged records" in said.err
     assert main(run) == 1
     assert "it is done again" in capsys.readouterr().err
     assert main(["sweep", "status", store]) == 0
@@ -89,7 +89,7 @@ def test_status_names_what_is_damaged_and_what_failed(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["status"], "say which store"),
+        (["status"], "name the store"),
         (["export", "nowhere"], "no store at"),
         (["{plan}"], "where are the results to go?"),
         (["{plan}", "store"], "give the store as --store store"),
@@ -122,7 +122,7 @@ def test_ctrl_c_keeps_what_is_stored(
     monkeypatch.setattr(work, "inverted", interrupted)
     run = ["sweep", str(plan), "--store", str(tmp_path / "store"), "--workers", "1"]
     assert main(run) == 130
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "the same command continues from there" in capsys.readouterr().err
     assert main(run) == 0
     assert "4 jobs: 2 stored, 2 to do" in capsys.readouterr().err
 

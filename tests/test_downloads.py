@@ -101,7 +101,7 @@ def test_a_broken_connection_is_gone_on_from(server: Server, tmp_path: Path) -> 
 def test_so_is_an_earlier_download(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     server.breaks = [300_000, 0, 0, 0]
-    with pytest.raises(WeightsError, match=r"of net .*the 300 kB that came are kept.*'random'"):
+    with pytest.raises(WeightsError, match=r"of net .*the 300 kB that arrived are kept.*'random'"):
         fetch("net", server.url, path, HASH)
     assert not path.exists()
     server.asked.clear()
@@ -258,7 +258,7 @@ def test_a_hubs_file_is_said_checked_and_then_read_from_its_cache(
 
 def test_a_hubs_damaged_file_is_refused_and_removed(hub: SimpleNamespace) -> None:
     hub.etag = "0" * 64
-    with pytest.raises(WeightsError, match=r"not the weights of timm/a.*removed"):
+    with pytest.raises(WeightsError, match=r"not contain the weights of timm/a.*removed"):
         fetch_from_hub("timm/a", "timm/a", FILES)
     assert not hub.path.exists()
 

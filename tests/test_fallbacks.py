@@ -85,7 +85,7 @@ def test_a_region_whose_part_has_other_features(told: pytest.LogCaptureFixture) 
     assert find_window(own, selection, size) is None
     assert told.messages == [
         "slower path: the whole image is computed for a region, because layer last of Centered "
-        "gives other features for a part"
+        "has other features for a crop"
     ]
     told.clear()
     same = iw.representation(small(), "conv1", mean=HALF, std=HALF, size=size)

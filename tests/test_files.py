@@ -98,8 +98,8 @@ def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path, words in (
-        (Path(os.devnull), "no regular file"),
-        (pipe, "no regular file"),
+        (Path(os.devnull), "not a regular file"),
+        (pipe, "not a regular file"),
         (tmp_path, "is a folder"),
         (tmp_path / "missing" / "a.txt", "does not exist"),
         (tmp_path / ("x" * 5000), r"5000 characters|too long|cannot write"),
@@ -182,7 +182,7 @@ def test_twenty_kills_while_saving(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [None, 3.5, ["a"], b""])
 def test_what_is_no_path_is_refused(path: Any, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"is no path: give a file's name|is a folder"):
+    with pytest.raises(OutputError, match=r"is not a path: give a file name|is a folder"):
         check_place(path)
 
 

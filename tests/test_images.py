@@ -365,7 +365,7 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
     for path, words in (
-        (pipe, "no regular file"),
+        (pipe, "not a regular file"),
         (tmp_path, "a folder"),
         ("x" * 5000, r"5000 characters"),
         ("a\0.png", "null"),

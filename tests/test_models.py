@@ -273,7 +273,7 @@ def test_your_own_module_needs_its_preprocessing() -> None:
         load_network(small())
     with pytest.raises(BadSettingError, match=r"mean \(0.5,\) has length 1 and std .* length 3"):
         load_network(small(), mean=(0.5,), std=HALF)
-    with pytest.raises(BadSettingError, match="belong to your own module"):
+    with pytest.raises(BadSettingError, match="only for your own module"):
         load_network("alexnet", "random", mean=HALF, std=HALF)
     assert load_network(small(), mean=HALF, std=HALF).weights == "as given"
 

@@ -18,7 +18,7 @@ HALF: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 REMEDIES = {
     "size": "size=(HEIGHT, WIDTH)",
     "arguments": "give forward_kwargs=",
-    "channels": "mean and std have a number for each of 3",
+    "channels": "mean and std have 3 numbers",
     "clips": "takes clips",
     "sequences": "takes sequences",
     "ids": "ids of tokens",
@@ -28,9 +28,9 @@ REMEDIES = {
     "device": "device=x.device",
     "inference": "under torch.no_grad()",
     "training": "self.train()",
-    "unknown": "fails outside of this package too",
-    "torchscript": "the Python module that torch.jit made it of",
-    "quantized": "the float network",
+    "unknown": "also fails without this package",
+    "torchscript": "the Python module from which torch.jit made it",
+    "quantized": "the original float network",
     "meta": "load its weights",
 }
 

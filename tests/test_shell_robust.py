@@ -63,7 +63,7 @@ def test_a_full_stdout_is_no_success_and_the_files_are_there(tmp_path: Path) -> 
     with open("/dev/full", "w") as full:
         done = run("invert", "coffee", *QUICK, "--save", tmp_path / "a", "--json", stdout=full)
     assert done.returncode == 1
-    assert "stdout cannot be written to (No space left" in done.stderr
+    assert "cannot write to stdout (No space left" in done.stderr
     assert "Error" not in done.stderr
     assert Reconstruction.load(tmp_path / "a").steps == 3
     with open("/dev/full", "w") as full:
@@ -100,21 +100,21 @@ def test_the_photo_is_never_written_over(
     (tmp_path / "hard.png").hardlink_to(photo)
     for name in ("my.png", "soft.png", "hard.png"):
         words = refused(capsys, photo, *QUICK, flag, tmp_path / name)
-        assert "is the photo that is read" in words
+        assert "is the input photo" in words
     assert photo.read_bytes() == before
 
 
 def test_two_files_at_one_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.png"
     words = refused(capsys, "coffee", *QUICK, "--out", path, "--save", path)
-    assert "give two names" in words
+    assert "give two different names" in words
     assert not path.exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["coffee", *QUICK, "--save", os.devnull], "no regular file"),
+        (["coffee", *QUICK, "--save", os.devnull], "not a regular file"),
         (["coffee", *QUICK, "--out", "x" * 5000 + ".png"], "characters"),
         (["x" * 5000, *QUICK], "characters"),
         (["coffee", *QUICK, "--layer", ""], "layer ''"),
@@ -192,7 +192,7 @@ def test_hasty_keys_lose_nothing(steps: int, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["steps"] == 21
     assert Reconstruction.load(tmp_path / "a").stopped is (steps > 21)
-    assert "measuring and writing what was reached" in done.stderr
+    assert "measuring and writing the images" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""Analyses of results and representations: paths between seeds, moved parts, fields, errors."""
+"""The public names of analyses: interpolation, recomposition, effective fields, errors, PSNR."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a cell in the middle truly heeds of what it can see: its effective receptive field.
+"""The effective receptive field of a layer: how strongly a cell weights each pixel that it sees.
 
 >>> field = effective_field(representation("efficientnet_lite0", "blocks.3"), ["coffee"])
 >>> field.weight.shape, field.side, field.box.width
@@ -22,15 +22,16 @@ from ..representations.network import check_region
 from ..representations.receptive_fields.tracer import Box
 from ..torch_state import own_state
 
-HEEDED = 1 - 0.9545  # of the largest weight, as in the source
+THRESHOLD = 1 - 0.9545  # of the largest weight, as in the source
 
 
 @dataclass(frozen=True)
 class EffectiveField:
-    """``weight`` (H, W): how much each pixel moves the cells, 1 for the one that moves them most.
+    """The effective receptive field of a layer's cells: the weight of each pixel.
 
-    It is the root mean square, over photos, colors and channels, of the derivatives of the cells'
-    features by the pixel. ``box`` is what they can see at most, clipped to the image.
+    ``weight`` (H, W) is the root mean square, over photos, colors and channels, of the derivatives
+    of the cells' features by the pixel, scaled to a maximum of 1. ``box`` is the receptive field,
+    clipped to the image: the pixels that can change the cells at all.
     """
 
     weight: Tensor
@@ -39,13 +40,13 @@ class EffectiveField:
 
     @property
     def side(self) -> int:
-        """The root of the number of pixels with more than 4.55 % of the largest weight."""
-        return round(math.sqrt(float((self.weight > HEEDED).sum())))
+        """The square root of the number of pixels with more than 4.55 % of the largest weight."""
+        return round(math.sqrt(float((self.weight > THRESHOLD).sum())))
 
     @property
     def coverage(self) -> float:
-        """The share of the box, by its area, that these pixels fill."""
-        return float((self.weight > HEEDED).sum()) / (self.box.height * self.box.width)
+        """The part of the box's area that these pixels cover."""
+        return float((self.weight > THRESHOLD).sum()) / (self.box.height * self.box.width)
 
 
 @own_state()
@@ -56,7 +57,7 @@ def effective_field(
     region: Region | None = None,
     probes: int = 8,
 ) -> EffectiveField:
-    """Measure the effective receptive field of a layer's cells, over photos.
+    """Measure the effective receptive field of a layer's cells on photos.
 
     >>> phi = representation("efficientnet_lite0", "blocks.1")
     >>> effective_field(phi, ["coffee"], probes=2).box.width
@@ -65,24 +66,24 @@ def effective_field(
     Parameters
     ----------
     representation : Representation
-        Cut at a layer that is a map.
+        A representation whose layer is a map.
     sources : sequence of photos, optional
-        Each as ``read_photo`` takes it; the bundled ones by default.
+        The photos, as for ``read_photo``; by default the bundled ones.
     region : tuple of int, optional
-        Rows and columns of cells, (r0, r1, c0, c1); the one in the middle by default.
+        Rows and columns of cells, (r0, r1, c0, c1); by default the middle cell.
     probes : int, optional
-        Random sums of the channels whose gradients stand for all of them; with no more channels
-        than probes, each channel is taken.
+        The number of random sums of channels whose gradients are used instead of every channel's;
+        if there are no more channels than probes, each channel is used.
 
     Returns
     -------
     EffectiveField
-        The weight of every pixel, and the box of what can be seen at most.
+        The weight of every pixel, and the receptive field.
 
     Raises
     ------
     SelectionError
-        Where the layer is a vector, or the region leaves the map.
+        If the layer is a vector, or the region is not within the map.
 
     References
     ----------
@@ -91,7 +92,7 @@ def effective_field(
     """
     layer = representation.layer_info()
     if layer.grid is None:
-        raise SelectionError(f"layer {layer.name} is a vector: none of its cells is in the middle")
+        raise SelectionError(f"layer {layer.name} is a vector without cells: choose a map")
     channels = layer.shape[0]
     rows, columns = layer.grid
     if region is None:

@@ -1,12 +1,13 @@
-"""From one pre-image to another: is everything between them a pre-image too?
+"""The interpolation between two reconstructions, straight and pulled back to the same features.
 
 >>> result = invert("coffee", layer="blocks.4", seeds=2)
 >>> path = interpolate(result, representation("efficientnet_lite0", "blocks.4"), points=5)
 >>> path.blend_error, path.error
 ((0.16, 0.32, 0.45, 0.32, 0.16), (0.16, 0.16, 0.16, 0.16, 0.16))
 
-The straight way blends pixels. The search then pulls every blend back, from where it is, to images
-with the photo's features.
+The straight path blends pixels. Then a search starts at each blend and pulls it back to an image
+with the photo's features (a pre-image). The errors show whether images between two pre-images are
+pre-images too.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from ..inversion.run import Run
 from ..representations.base import Representation
 from ..torch_state import own_state
 
-RATE, LAST_RATE = 2.0, 0.05  # 0-255 units a step: a nudge beside the search's own 10
+RATE, LAST_RATE = 2.0, 0.05  # 0-255 units per step, small compared with the usual 10
 
 
 @dataclass(frozen=True)
 class Interpolation:
-    """``points`` images in even steps from one seed's image to another's.
+    """An interpolation: P images in even steps from one seed's image to another's.
 
-    ``blends`` (P, 3, H, W) in [0, 1] lie on the straight line, ``images`` are the same pulled back;
-    ``blend_error`` and ``error`` are their relative errors ‖M∘ΔΦ‖/‖M∘Φ₀‖.
+    ``blends`` (P, 3, H, W) in [0, 1] lie on the straight line, ``images`` are the blends after they
+    were pulled back. ``blend_error`` and ``error`` are their feature errors ‖M∘ΔΦ‖/‖M∘Φ₀‖.
     """
 
     blends: Tensor
@@ -44,12 +45,12 @@ class Interpolation:
 
     @property
     def at(self) -> tuple[float, ...]:
-        """How far along each image is, from 0 to 1."""
+        """The position of each image on the path, from 0 to 1."""
         return to_floats(torch.linspace(0, 1, len(self.blends)))
 
     @property
     def strides(self) -> tuple[float, ...]:
-        """Between neighbors of ``images``, the root mean square difference of their pixels."""
+        """The root mean square differences between the pixels of consecutive ``images``."""
         return to_floats(self.images.diff(dim=0).square().flatten(1).mean(1).sqrt())
 
 
@@ -62,7 +63,7 @@ def interpolate(
     points: int = 7,
     steps: int = 60,
 ) -> Interpolation:
-    """Interpolation between the images of two of a result's seeds, straight and pulled back.
+    """Interpolate between the images of two seeds, straight and pulled back.
 
     >>> path = interpolate(result, phi, ends=(0, 3), steps=0)  # doctest: +SKIP
     >>> path.blend_error  # doctest: +SKIP
@@ -70,20 +71,20 @@ def interpolate(
     Parameters
     ----------
     result : Reconstruction
-        Of a run with a photo and two seeds at least.
+        The result of a run with a photo and at least two seeds.
     representation : Representation
-        What was inverted, cut at the layer of the result.
+        The inverted representation, cut at the layer of the result.
     ends : tuple of int, optional
-        Places of two images in ``result.images``.
+        The indices of two images in ``result.images``.
     points : int, optional
-        How many images, the ends included.
+        The number of images, including the ends.
     steps : int, optional
-        Of the search that pulls the blends back; with 0 they are left as they are.
+        The steps of the search that pulls the blends back; with 0 they stay unchanged.
 
     Returns
     -------
     Interpolation
-        Blends and pulled-back images with their errors.
+        The blends and the pulled-back images with their errors.
 
     Raises
     ------
@@ -93,7 +94,9 @@ def interpolate(
     count = len(result.images)
     first, last = (whole_number(end, "ends", 0, count - 1) for end in ends)
     if result.photo is None or first == last:
-        raise BadSettingError(f"ends {shown(ends)}: a walk needs a photo's result, and two images")
+        raise BadSettingError(
+            f"ends {shown(ends)}: give two of the images of a result that was made with a photo"
+        )
     number = whole_number(points, "points", 2, 1000)
     steps = whole_number(steps, "steps", 0, 100_000)
     t = torch.linspace(0, 1, number)[:, None, None, None]
@@ -121,7 +124,7 @@ def interpolate(
 
 
 def _pulled_back(run: Run, blend: Tensor) -> Tensor:
-    """The image (1, 3, H, W) that a search ends in which begins at ``blend``."""
+    """The image (1, 3, H, W) at which a search that starts at ``blend`` ends."""
     with run.cpu_threads():
         *_, last = run.steps(origin=blend)
     return last.images.cpu()

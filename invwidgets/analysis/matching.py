@@ -1,14 +1,14 @@
-"""Where a reconstruction's parts come from: the best match of each of its patches in the photo.
+"""The matching of a reconstruction's patches with the patches of the photo.
 
 >>> found = recomposition(invert("coffee", layer="blocks.4", seeds=2))
 >>> found.displacement, found.reuse, found.shuffled
 (0.39, 0.6, 0.51)
 
-A patch is a square of cells of an early layer, which knows edges and colors and where they are. A
-layer that keeps places has each patch match the photo's at the same place, once. A layer that knows
-parts but not their places has them elsewhere (``displacement``), and some of them several times
-(``reuse``). The measure cannot tell a moved part from one that is merely unlike: read it beside
-``similarity`` and ``elsewhere``.
+A patch is a square of cells of an early layer, whose features describe edges, colors and their
+positions. If the inverted layer keeps positions, each patch matches the photo's patch at the same
+place. If it keeps parts but not their positions, parts are displaced (``displacement``), and some
+occur several times (``reuse``). A patch that merely looks different also counts as displaced, so
+compare ``similarity`` with ``elsewhere`` too.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from ..representations.base import Representation
 from ..representations.registry import representation
 from ..torch_state import own_state
 
-EARLY = "blocks.1"  # cells of 4 pixels that see 19
+EARLY = "blocks.1"  # its cells are 4 pixels apart and see 19 pixels
 
 
 @dataclass(frozen=True)
 class Recomposition:
-    """Best matches of patches, (rows, columns) of them side by side.
+    """The best matches of a reconstruction's patches in the photo.
 
-    ``matches`` (S, rows · columns): for each seed's patches the number of the photo's patch, in
-    reading order, that is most like it; ``likeness``, of the same shape, their cosine.
-    ``relief`` (rows · columns): how much the features vary within each of the photo's patches, 0
-    where it is flat. ``grid`` (rows, columns); ``cell`` (height, width) of a patch in pixels of an
-    image of ``size``.
+    ``matches`` (S, rows · columns) has, for each patch of each seed, the number of the most similar
+    patch of the photo, in reading order; ``likeness`` has their cosine similarity. ``relief``
+    (rows · columns) is the variation of the features within each patch of the photo, 0 for flat
+    patches. ``grid`` is (rows, columns), and ``cell`` the (height, width) of a patch in pixels of
+    an image of ``size``.
     """
 
     matches: Tensor
@@ -52,29 +52,32 @@ class Recomposition:
 
     @property
     def moved(self) -> Tensor:
-        """How far each match lies from its patch, (S, rows · columns), in sides of the image."""
+        """The distance of each match from its patch, (S, rows · columns), in image sides."""
         return _distances(self.matches, self.grid)
 
     @property
     def displacement(self) -> float:
-        """Mean distance of a match, in sides of the image: 0 where every part is in its place.
+        """The mean distance of a match from its patch, in image sides; 0 if no part has moved.
 
-        ``shuffled`` is the same after the reconstruction's patches have changed places at random.
+        ``shuffled`` is the displacement after a random permutation of the patches.
         """
         return float(self.moved.mean())
 
     @property
     def reuse(self) -> float:
-        """The share of matches beyond the first to the same patch of the photo, from 0 on.
+        """The part of matches to a patch of the photo that another patch also matches.
 
-        0 where every patch of the photo is used once; 0.37 where each is taken blindly.
+        It is 0 if every patch of the photo is used once, and 0.37 for random matches.
         """
         used = [len(torch.unique(row)) for row in self.matches]
         return 1 - sum(used) / self.matches.numel()
 
     @property
     def similarity(self) -> float:
-        """Mean cosine of the matches; ``elsewhere`` is the same with another photo's patches."""
+        """The mean cosine similarity of the matches.
+
+        ``elsewhere`` is the same for matches with the patches of another photo.
+        """
         return float(self.likeness.mean())
 
 
@@ -95,18 +98,18 @@ def recomposition(
     Parameters
     ----------
     result : Reconstruction
-        Of a run with a photo.
+        The result of a run with a photo.
     by : str or Representation, optional
         The early layer of EfficientNet-Lite0 whose features are compared, or a representation.
     patch : int, optional
-        The side of a patch, in that layer's cells; patches lie side by side.
+        The side of a patch, in cells of that layer; patches do not overlap.
     other : str, path, PIL.Image.Image, numpy.ndarray or torch.Tensor, optional
-        The photo that ``elsewhere`` is measured on; coffee by default, chelsea for coffee.
+        The photo for ``elsewhere``; by default coffee, or chelsea if the photo is coffee.
 
     Returns
     -------
     Recomposition
-        The matches, how far they lie from their patches, and how often they are used.
+        The matches with their displacement, reuse and similarity.
 
     Raises
     ------
@@ -115,21 +118,24 @@ def recomposition(
 
     Notes
     -----
-    Features are standardized channel by channel over the photo, patches compared by their cosine.
-    Displacement and reuse are sensible as far as ``similarity`` is above ``elsewhere``.
+    Features are standardized per channel over the photo, and patches are compared by cosine
+    similarity. Displacement and reuse are meaningful only if ``similarity`` is above ``elsewhere``.
 
     References
     ----------
-    CVPR15 says it in words: reconstructions from deep layers repeat and recompose parts of the
-    photo. The measure is ours.
+    CVPR15 describes that reconstructions from deep layers repeat and recompose parts of the photo.
+    This measure is not from the papers.
     """
     if result.photo is None:
-        raise BadSettingError(f"{result.layer} was not of a photo: there is nothing to match with")
+        raise BadSettingError(
+            f"the result of {result.layer} was made without a photo, so there is nothing to match "
+            "with: give the result of an inversion of a photo"
+        )
     phi = by if isinstance(by, Representation) else representation(DEFAULT_MODEL, by)
     size = (result.photo.shape[-2], result.photo.shape[-1])
     if phi.channels != len(result.photo):
         raise BadSettingError(
-            f"by {phi.name!r} takes images of {phi.channels} channels and these have "
+            f"by {phi.name!r} takes images with {phi.channels} channels, but these have "
             f"{len(result.photo)}: give by=, an early layer of a network that takes such images"
         )
     features = phi.target(result.photo)

@@ -1,4 +1,4 @@
-"""The parts of photos that excite a channel most: what a unit likes, without any search."""
+"""The patches of photos that excite a channel most, found without a search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..torch_state import own_state
 
 
 class Patch(NamedTuple):
-    """A part of a photo: its pixels (3, h, w), where they are, and the channel's ``response``."""
+    """A patch of a photo: its pixels (3, h, w), its box, and the channel's ``response``."""
 
     photo: str
     box: Box
@@ -31,7 +31,7 @@ def exciting_patches(
     sources: Sequence[PhotoSource] | None = None,
     count: int = 4,
 ) -> list[Patch]:
-    """Find what excites a channel most in photos, one patch a photo, the most exciting first.
+    """Find the patch of each photo that excites a channel most, sorted by response.
 
     >>> phi = representation("efficientnet_lite0", "blocks.3")
     >>> [patch.photo for patch in exciting_patches(phi, 12, ["coffee"])]
@@ -40,29 +40,29 @@ def exciting_patches(
     Parameters
     ----------
     representation : Representation
-        Cut at a layer that is a map.
+        A representation whose layer is a map.
     channel : int
-        Of the layer, from 0.
+        The number of the channel, from 0.
     sources : sequence of photos, optional
-        Each as ``read_photo`` takes it; the bundled ones by default.
+        The photos, as for ``read_photo``; by default the bundled ones.
     count : int, optional
-        How many patches at most.
+        The maximum number of patches.
 
     Returns
     -------
     list of Patch
-        Each is the receptive field, within the photo, of the cell with the channel's largest value.
+        Each patch is the receptive field of the cell with the channel's largest value in a photo.
 
     Raises
     ------
     SelectionError
-        Where the layer is a vector.
+        If the layer is a vector.
     BadSettingError
-        Where it has no such channel.
+        If the layer does not have the channel.
     """
     layer = representation.layer_info()
     if layer.grid is None:
-        raise SelectionError(f"layer {layer.name} is a vector: it has no cells that see a part")
+        raise SelectionError(f"layer {layer.name} is a vector without cells: choose a map")
     number = whole_number(channel, "channel", 0, layer.shape[0] - 1)
     found = []
     for source in photos() if sources is None else sources:

@@ -1,1 +1,1 @@
-"""The panel as a web page, by Voila: what ``invwidgets app`` opens. Only the shell imports it."""
+"""The web page of the panel, which ``invwidgets app`` serves with Voila."""

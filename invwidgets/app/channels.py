@@ -1,4 +1,4 @@
-"""The websocket between a page and its session: one framing, read only where it is whole."""
+"""The websocket between a page and its session, which checks every message before reading it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionErro
 
 
 class Channels(VoilaKernelWebsocketHandler):
-    """Opens for pages that speak ``PROTOCOL``.
+    """A websocket handler that accepts only pages with the subprotocol ``PROTOCOL``.
 
-    Without a subprotocol jupyter-server takes an older framing. Voila reads that one's messages
-    with buffers as if they were of ``PROTOCOL``, builds lists of 2**60 numbers, and stops
-    answering everybody.
+    Without a subprotocol jupyter-server uses an older message format. Voila then misreads messages
+    with buffers, builds lists of 2**60 numbers, and the server no longer responds.
     """
 
     async def get(self, kernel_id: str) -> None:
@@ -36,10 +35,10 @@ class Channels(VoilaKernelWebsocketHandler):
 
 
 class WholeMessages(ZMQChannelsWebsocketConnection):
-    """Passes on what a page sends; the first message that cannot be read ends the connection."""
+    """A connection that forwards the messages of a page and closes at the first unreadable one."""
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
-        """Pass a message on to the session."""
+        """Forward a message to the session."""
         try:
             if not is_whole(incoming_msg):
                 raise ValueError("its offsets do not fit its length")
@@ -49,9 +48,9 @@ class WholeMessages(ZMQChannelsWebsocketConnection):
 
 
 def is_whole(message: Any) -> bool:
-    """Whether a message's offsets are its own: few, ascending, and none beyond its end.
+    """Whether the offsets in a message are valid: few, ascending, and none beyond its end.
 
-    It begins with their number and the offsets themselves, each of eight bytes, little-endian.
+    A message begins with the number of offsets and the offsets, each of eight bytes, little-endian.
 
     >>> is_whole((2**60).to_bytes(8, "little"))
     False

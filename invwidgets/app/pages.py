@@ -1,4 +1,4 @@
-"""The pages of ``invwidgets app``: the panel, and words where there is none."""
+"""The pages of ``invwidgets app``: the panel and the error pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NOT_BEGUN = (
 
 
 def words_page(title: str, words: str, rest: str = "") -> str:
-    """A page of our own words; nothing from outside goes into it."""
+    """A page with a title and a text; neither may contain user input."""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -42,7 +42,7 @@ def words_page(title: str, words: str, rest: str = "") -> str:
 
 
 class _Words(JupyterHandler):
-    """Errors in words, never a traceback."""
+    """The base class of pages, which shows errors as text, never as a traceback."""
 
     @property
     def sessions(self) -> Sessions:
@@ -69,7 +69,7 @@ class _Words(JupyterHandler):
 
 
 class PanelPage(_Words, VoilaHandler):
-    """The panel, with a session of its own for each time it is opened."""
+    """The page of the panel, which starts a new session each time it is opened."""
 
     @allow_unauthenticated
     async def get(self) -> None:
@@ -105,7 +105,7 @@ class PanelPage(_Words, VoilaHandler):
         self.set_status(200 if self.current_user is not None else 403)
 
     async def _panel(self, visit: Visit) -> None:
-        """Send what can be seen at once, then the panel as its session makes it."""
+        """Send the loading page at once, and then the panel when its session has made it."""
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.xsrf_token  # noqa: B018  # sets the cookie with which a closed page says so
@@ -128,7 +128,7 @@ class PanelPage(_Words, VoilaHandler):
 
 
 class MissingPage(_Words):
-    """Any other address."""
+    """The page for any other address."""
 
     @allow_unauthenticated
     def get(self, *_: Any) -> None:
@@ -138,7 +138,7 @@ class MissingPage(_Words):
 
 
 class EndSession(APIHandler):
-    """A page that is closed says so."""
+    """The address that a page calls when it is closed."""
 
     auth_resource = "kernels"
 

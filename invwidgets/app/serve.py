@@ -1,4 +1,4 @@
-"""The panel as a web page, by Voila: what ``invwidgets app`` opens.
+"""The function that serves the panel as a web page.
 
 >>> serve("coffee", 8866, browser=True, dark=False)   # until Ctrl-C or SIGTERM
 invwidgets app: http://localhost:8866/?token=…
@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import BadSettingError, OutputError
 
 SESSION_BYTES = 700 * 10**6  # after a run of four seeds, rounded up: benchmarks.app_sessions
-SHARE = 0.8  # of the memory that can be had, for sessions
+SHARE = 0.8  # the part of the free memory that sessions may use
 MOST_SESSIONS = 200
 IDLE_MINUTES = 30.0
 
@@ -31,13 +31,13 @@ def serve(
     sessions: int | None = None,
     idle: float = IDLE_MINUTES,
 ) -> int:
-    """Serve the panel on this machine's own address until interrupted; 0 when it has ended.
+    """Serve the panel on this machine until interrupted, and return the exit code 0.
 
-    photo: a bundled name or a file. port: 0 takes any that is free. sessions: how many pages may
-    be open at once, each with a process of its own; None goes by the memory that can be had.
-    idle: minutes without anything done after which a session ends.
+    ``photo`` is a bundled name or a file. Port 0 means any free port. ``sessions`` is the number of
+    pages that may be open at once, each with its own process; None chooses it by the free memory.
+    ``idle`` is the number of minutes after which an unused session ends.
 
-    Raises ``OutputError`` without Voila, ``BadSettingError`` for a port that cannot be had.
+    Raises ``OutputError`` without Voila, ``BadSettingError`` for a port that cannot be used.
     """
     if importlib.util.find_spec("voila") is None:
         raise OutputError("the web page needs Voila: pip install 'invwidgets[lab]'")
@@ -68,7 +68,7 @@ def serve(
 
 
 def sessions_for(memory: int) -> int:
-    """How many sessions go into so many free bytes, at least one.
+    """The number of sessions that fit into so many free bytes, at least one.
 
     >>> sessions_for(8 * 10**9)
     9
@@ -77,17 +77,17 @@ def sessions_for(memory: int) -> int:
 
 
 def listening(port: int) -> list[socket.socket]:
-    """Sockets on this machine's own address; 0 is any free port, the same for IPv4 and IPv6."""
+    """Sockets on localhost for IPv4 and IPv6 with the same port; 0 means any free port."""
     if isinstance(port, bool) or not 0 <= port <= 65535:
-        raise BadSettingError(f"port {port}: it is between 1 and 65535, or 0 for any that is free")
+        raise BadSettingError(f"port {port}: give 1 to 65535, or 0 for any free port")
     from tornado.netutil import bind_sockets
 
     try:
         return bind_sockets(port, "localhost")
     except OSError as error:
         raise BadSettingError(
-            f"port {port} cannot be had ({os.strerror(error.errno or 0)}): give another with "
-            "--port, or --port 0 for any that is free"
+            f"port {port} cannot be used ({os.strerror(error.errno or 0)}): give another with "
+            "--port, or --port 0 for any free port"
         ) from None
 
 
@@ -109,12 +109,12 @@ def _in_words(most: int, free: int, idle: float) -> str:
         words += f"That may be too many: {sessions_for(free)} fit.\n"
     return words + (
         f"A session ends when its page is closed, or after {idle:g} minutes without anything "
-        "done.\nWho has the address with its token may use it; Ctrl-C ends all."
+        "done.\nAnyone who has the address with its token can use it. Ctrl-C ends all sessions."
     )
 
 
 def _notebook(folder: Path, photo: str) -> Path:
-    """A notebook of one cell, the panel."""
+    """Write a notebook with one cell that shows the panel."""
     import nbformat
 
     notebook = nbformat.v4.new_notebook(

@@ -1,7 +1,6 @@
-"""The server behind ``invwidgets app``: Voila with a token, few places, and an end that ends all.
+"""The server of ``invwidgets app``: Voila with a token and a limited number of sessions.
 
-It listens on this machine's own address only; what a class needs in front of it is told in
-``docs/class-server.md``.
+It listens only on localhost; ``docs/class-server.md`` explains the proxy that a class needs.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ from .channels import Channels, WholeMessages
 from .pages import EndSession, MissingPage, PanelPage
 from .sessions import OwnSession, Sessions
 
-_GONE_SECONDS = 180  # a session whose page is closed, or never came, is kept for a lost connection
-_STARTUP_SECONDS = 300  # many sessions that begin at once on few cores are slow
-_LONGEST_FOLDER = 33  # characters: with 70 more a socket's name is below the least limit, 104
+_GONE_SECONDS = 180  # how long a session without a page is kept, in case a connection was lost
+_STARTUP_SECONDS = 300  # sessions start slowly if many start at once on few cores
+_LONGEST_FOLDER = 33  # characters; with 70 more, a socket's name is within the limit of 104
 _TEMPLATES = Path(__file__).parent / "templates"
-_CONTENT = (  # nothing outside is asked for; the widgets' code comes as text and is evaluated
+_CONTENT = (  # pages load nothing from other servers; widget code arrives as text and is evaluated
     "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' ws: wss:; "
     "frame-ancestors 'self'"
 )
-_MOST_BODY = 2**20  # bytes of a plain request; a picture comes by the websocket
-_MOST_MESSAGE = 10 * 2**20  # bytes of a websocket message; the panel refuses a photo well before
+_MOST_BODY = 2**20  # bytes of a plain request; pictures are sent by the websocket
+_MOST_MESSAGE = 10 * 2**20  # bytes of a websocket message; the panel's limit of photos is smaller
 
 
 class ThisPython(KernelSpecManager):
-    """Kernels of this very Python, whatever "python3" has been made to mean elsewhere."""
+    """A kernel manager that always uses the running Python, whatever "python3" refers to."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -56,9 +55,9 @@ class ThisPython(KernelSpecManager):
 
 
 class WithoutQueries(Router):
-    """Keeps the query of each address, where the token may be, from all that is logged.
+    """A router that removes the query, which may contain the token, from logged addresses.
 
-    The arguments stay.
+    The arguments of the request are kept.
     """
 
     def __init__(self, routes: Router) -> None:
@@ -71,7 +70,7 @@ class WithoutQueries(Router):
 
 
 class PanelServer(Voila):
-    """``of`` makes one, ``start`` serves until SIGINT or SIGTERM, then ends every session."""
+    """The server of the app; ``start`` serves until SIGINT or SIGTERM and ends all sessions."""
 
     opens = False
     _sockets: Sequence[socket.socket] = ()
@@ -86,7 +85,7 @@ class PanelServer(Voila):
         sessions: int,
         idle_seconds: float,
     ) -> PanelServer:
-        """A server of one notebook."""
+        """A server for one notebook."""
         settings = Config()
         settings.Voila.token = token
         settings.Voila.identity_provider_class = IdentityProvider
@@ -114,7 +113,7 @@ class PanelServer(Voila):
         if sys.platform != "win32" and len(str(notebook.parent)) < _LONGEST_FOLDER:
             settings.KernelManager.transport = "ipc"  # any user of the machine may listen to a port
         server = cls(config=settings, notebook_path=str(notebook), log_level="ERROR")
-        server.config_file_paths = []  # settings of other Voila servers are not meant for this one
+        server.config_file_paths = []  # ignores the settings of other Voila servers
         server._sockets = sockets
         server.port = sockets[0].getsockname()[1]
         server.initialize([])
@@ -126,7 +125,7 @@ class PanelServer(Voila):
         return f"http://localhost:{self.port}/"
 
     def init_handlers(self) -> list[Any]:
-        """Those of Voila's that a page needs, and the app's own."""
+        """The handlers of Voila that a page needs, and those of the app."""
         needed = (KernelHandler, ThemesHandler, FileFindHandler, MultiStaticFileHandler)
         kept = [handler for handler in super().init_handlers() if handler[1] in needed]
         page = {
@@ -146,7 +145,7 @@ class PanelServer(Voila):
         ]
 
     def listen(self) -> None:
-        """Answer until a signal says to end."""
+        """Answer requests until a signal to end."""
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
@@ -154,7 +153,7 @@ class PanelServer(Voila):
             logging.getLogger(f"tornado.{name}").setLevel(logging.ERROR)
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         sessions: Sessions = self.kernel_manager
-        with _told_to_end(lambda: loop.call_soon_threadsafe(ended.set)):
+        with _on_end_signal(lambda: loop.call_soon_threadsafe(ended.set)):
             server = HTTPServer(WithoutQueries(self.app), max_body_size=_MOST_BODY, xheaders=True)
             server.add_sockets(self._sockets)
             if self.opens:
@@ -164,7 +163,10 @@ class PanelServer(Voila):
             await sessions.end()
 
     def _open(self) -> None:
-        """Have the browser read the address from a file: arguments are seen by every user."""
+        """Open the browser with a file that redirects to the address.
+
+        All users of a machine can see the arguments of a process, so the token must not be in them.
+        """
         page = Path(self.notebook_path).with_name("open.html")
         page.write_text(
             f'<meta http-equiv="refresh" content="0; url={self.address}?token={self.token}">'
@@ -173,8 +175,8 @@ class PanelServer(Voila):
 
 
 @contextmanager
-def _told_to_end(end: Any) -> Any:
-    """Inside, signals that end a program call ``end``, the second time as well."""
+def _on_end_signal(end: Any) -> Any:
+    """A context in which signals that end a program call ``end``."""
     with ExitStack() as stack:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if hasattr(signal, name):

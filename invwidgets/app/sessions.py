@@ -1,7 +1,7 @@
-"""The sessions of ``invwidgets app``: a process each, so many at once, each its owner's alone.
+"""The sessions of ``invwidgets app``: a limited number of processes, one for each open page.
 
-A session begins with a page, and ends when the page is closed, when nothing has been done for a
-while, or with the server.
+A session begins when its page is opened. It ends when the page is closed, when it has not been used
+for a while, or with the server. Only its owner can use it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from tornado.web import HTTPError
 from traitlets import Float, Int
 
-_PATIENCE = 3.0  # seconds that a page waits for a place: a reload's old session is still ending
-_END_SECONDS = 15.0  # for sessions that were just beginning when the server was told to end
+_PATIENCE = 3.0  # seconds that a page waits for a place, such as for the old session of a reload
+_END_SECONDS = 15.0  # the time for sessions that are still starting when the server ends
 
 
 @dataclass
 class Visit:
-    """Who opens a page, and the session begun for it."""
+    """A visitor who opens a page, and the session that was started for it."""
 
     owner: str
     session: str = ""
@@ -35,9 +35,9 @@ VISIT: ContextVar[Visit] = ContextVar("VISIT")
 
 
 class Sessions(AsyncMappingKernelManager):
-    """Voila's kernels, with a number of places; 503 where all are taken.
+    """The manager of sessions (Voila's kernels), which refuses more than a number with status 503.
 
-    Idle ones end by jupyter-server's own culling; sooner where no page looks at them any more.
+    Jupyter-server's culling ends idle sessions; sessions without a page end sooner.
     """
 
     most = Int(1, min=1).tag(config=True)
@@ -52,9 +52,9 @@ class Sessions(AsyncMappingKernelManager):
         super().__init__(**kwargs)
 
     async def reserve(self, visit: Visit) -> None:
-        """Take a place for a visit's session, and name the session; waits a moment for a place.
+        """Reserve a place for a visit's session, and name the session.
 
-        Raises ``HTTPError`` 503 where there is none.
+        It waits a moment for a place, and raises ``HTTPError`` 503 if there is none.
         """
         end = time.monotonic() + _PATIENCE
         while self._closing or self._taken() >= self.most:
@@ -68,7 +68,7 @@ class Sessions(AsyncMappingKernelManager):
         self._starting.add(visit.session)
 
     async def start_kernel(self, **kwargs: Any) -> str:  # type: ignore[override]
-        """Begin the session of the visit under way."""
+        """Start the session of the current visit."""
         name = VISIT.get().session
         try:
             return str(await super().start_kernel(kernel_id=name, **kwargs))
@@ -78,7 +78,7 @@ class Sessions(AsyncMappingKernelManager):
     async def shutdown_kernel(  # type: ignore[override]
         self, kernel_id: str, now: bool = False, restart: bool = False
     ) -> None:
-        """End a session; a second wish while it ends is granted already."""
+        """End a session; does nothing if it is already ending."""
         if kernel_id in self._ending:
             return
         self._ending.add(kernel_id)
@@ -90,13 +90,15 @@ class Sessions(AsyncMappingKernelManager):
             self._left.pop(kernel_id, None)
 
     def notify_disconnect(self, kernel_id: str) -> None:
-        """A page is closed, or its connection lost."""
+        """Note that a page was closed or its connection was lost."""
         super().notify_disconnect(kernel_id)
         self.rendered(kernel_id)
 
     def rendered(self, kernel_id: str) -> None:
-        """From now on a session that no page looks at is counted as left; its place, if unused, is
-        free."""
+        """Note that the page of a session was sent.
+
+        From now on the session counts as left if it has no page, and an unused place is freed.
+        """
         self._starting.discard(kernel_id)
         if kernel_id in self:
             self._left[kernel_id] = time.monotonic()
@@ -104,7 +106,7 @@ class Sessions(AsyncMappingKernelManager):
             self.owners.pop(kernel_id, None)
 
     async def is_dead(self, kernel_id: str) -> bool:
-        """Whether a session's process is no more."""
+        """Whether the process of a session has ended."""
         if kernel_id not in self:
             return True
         return not await ensure_async(self.get_kernel(kernel_id).is_alive())
@@ -119,7 +121,7 @@ class Sessions(AsyncMappingKernelManager):
             await super().cull_kernel_if_idle(kernel_id)
 
     async def end(self) -> None:
-        """End every session, those that are only beginning too."""
+        """End every session, including those that are still starting."""
         self._closing = True
         end = time.monotonic() + _END_SECONDS
         while self._starting and time.monotonic() < end:
@@ -140,7 +142,7 @@ class Sessions(AsyncMappingKernelManager):
         return len(self._starting | set(self.list_kernel_ids()))
 
     async def _give_up_one(self, owner: str) -> bool:
-        """End a dead session, or one that the same visitor has left, as by a reload."""
+        """End a dead session, or one that the same visitor has left, such as by a reload."""
         for kernel_id in self.list_kernel_ids():
             if kernel_id in self._ending or kernel_id in self._starting:
                 continue
@@ -158,7 +160,7 @@ class Sessions(AsyncMappingKernelManager):
 
 
 class OwnSession(Authorizer):
-    """Whoever began a session may use it, and nobody else."""
+    """The authorization of sessions: only the visitor who started a session may use it."""
 
     def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
         kernel_id = handler.path_kwargs.get("kernel_id")

@@ -1,7 +1,7 @@
-"""An objective made ready for one run: the energy of whole features, with its target and selection.
+"""The binding of an objective to the target and the selection of one run.
 
 >>> energy = bind("inversion", target, Selection())
->>> energy(features)          # (S,), one number a seed
+>>> energy(features)          # (S,), one number per seed
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ def bind(
     selection: Selection,
     window_selection: Selection | None = None,
 ) -> Callable[[Tensor], Tensor]:
-    """The energy (S,) of whole features (S, …), for one run.
+    """The energy function of one run, which maps features (S, …) to energies (S,).
 
     >>> bind("inversion", torch.ones(1, 8, 4, 4), Selection())(torch.zeros(2, 8, 4, 4))
     tensor([1., 1.])
 
-    ``target`` is Φ₀ (1, …), or the objective's reference where it needs no photo;
-    ``window_selection`` is the same selection among the features that are given, where those are
-    only a part of the map.
+    ``target`` is Φ₀ (1, …), or the objective's reference if it needs no photo. If the features are
+    only a part of the map, ``window_selection`` is the same selection within that part.
 
-    Raises ``SelectionError`` where there is nothing to ask for, ``CustomPartError`` for an energy
-    that is none.
+    Raises ``SelectionError`` if the target leaves nothing to search for, ``CustomPartError`` if the
+    objective does not return a valid energy.
     """
     part: Objective = chosen(as_objective(objective), OBJECTIVES, Objective)
     seen = window_selection or selection
@@ -44,7 +43,7 @@ def bind(
         prepared = call_part(part, "prepare", lambda: part.prepare(wanted))
     except SelectionError as error:
         raise SelectionError(
-            f"{error} (what was selected: {selection.describe() or 'everything'})"
+            f"{error} (selected: {selection.describe() or 'everything'})"
         ) from None
     if part.leaves_target:
         return lambda features: _energy(part, seen.of(features), prepared)
@@ -52,9 +51,9 @@ def bind(
 
 
 def copied(target: Any) -> Any:
-    """What ``prepare`` gave, its tensors copied, also those in tuples, lists and dicts.
+    """A copy of the prepared target, including tensors in tuples, lists and dicts.
 
-    A user's energy may write into it, and the next evaluation must see what the first one saw.
+    A user's energy function may write into it, but every evaluation must get the same target.
     """
     if isinstance(target, Tensor):
         return target.clone()
@@ -72,16 +71,16 @@ def _energy(part: Objective, features: Tensor, target: Any) -> Tensor:
     if not isinstance(energy, Tensor) or energy.shape != (len(features),):
         given = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
         raise CustomPartError(
-            f"objective {shown(part)} gives {given} for {len(features)} images: energy must be a "
-            f"tensor of shape ({len(features)},), one number for each"
+            f"objective {shown(part)} returns {given} for {len(features)} images: energy must be a "
+            f"tensor of shape ({len(features)},), one number for each image"
         )
     if energy.is_complex():
         raise CustomPartError(
-            f"objective {shown(part)} gives complex numbers: energy must be real, such as .abs()"
+            f"objective {shown(part)} returns complex numbers: energy must be real, such as .abs()"
         )
     if not energy.requires_grad and features.requires_grad:
         raise CustomPartError(
-            f"objective {shown(part)} gives an energy without a gradient: compute it with torch, "
-            "from the features, without detaching them"
+            f"objective {shown(part)} returns an energy without a gradient: compute it from the "
+            "features with torch, without detaching them"
         )
     return energy.to(torch.promote_types(features.dtype, torch.float32))

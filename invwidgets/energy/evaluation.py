@@ -1,13 +1,13 @@
-"""The energy of all seeds and its gradient, a micro-batch at a time.
+"""The evaluation of the energy of all seeds and its gradient, one micro-batch at a time.
 
     >>> evaluate = Evaluation(representation, energy, center, (224, 224), micro_batch=2)
     >>> energies = evaluate(z, gradient, [(TotalVariation(), 0.02)], 1.0, shifts)
 
-Only the network and the objective go through autograd, and only over the pixels that they see; our
+Only the network and the objective use autograd, and only for the pixels that they see; the built-in
 priors add their gradients in closed form. No torch mode is left on when it returns.
 
-On a CPU, seeds run side by side, each on a thread of its own, rather than one operator on all
-threads: nobody waits for the slowest at every operator.
+On a CPU, micro-batches run in parallel, each on its own thread. This is faster than one operator on
+all threads, because no thread waits for the slowest one after every operator.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .waking import Waking
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run evaluates at every step.
+    """The function that a run evaluates at every step: the energy and its gradient.
 
-    ``energy`` is the objective's, (S,) of features. ``center`` (C,) is the color where z is zero;
-    ``size`` (height, width) is the images';
-    ``box`` what of them to compute, all by default; ``micro_batch`` how many seeds at once (None:
-    all); ``cancelled`` is asked before each micro-batch; ``workers`` run them side by side.
+    ``energy`` maps features to the objective's energies (S,). ``center`` (C,) is the color where z
+    is zero, ``size`` is (height, width) of the images, and ``box`` the part of them to compute, all
+    by default. ``micro_batch`` is the number of seeds per batch (None means all), ``workers`` are
+    the threads for them, and ``cancelled`` is called before each one.
     """
 
     representation: Representation | Waking
@@ -54,10 +54,11 @@ class Evaluation:
         shifts: Tensor,
         bf16: bool = False,
     ) -> dict[str, Tensor] | None:
-        """Every term, (S,); the gradient of their weighted sum is left in ``gradient``.
+        """The terms of the energy by name, each (S,); None if the run was cancelled.
 
-        ``priors`` come with their weights, ``shifts`` (S, 2) is where each seed's image begins on
-        its canvas z, ``bf16`` computes the network in bfloat16. None if cancelled.
+        The gradient of their weighted sum is written to ``gradient``. ``priors`` are pairs of a
+        prior and its weight, ``shifts`` (S, 2) are the places of the images on their canvas z, and
+        ``bf16`` computes the network in bfloat16.
         """
         micro_batch = self.micro_batch or len(z)
         gradient.zero_()
@@ -102,13 +103,13 @@ class Evaluation:
                 raise no_gradient(phi.representation if isinstance(phi, Waking) else phi)
             energy = self.energy(features.float())
             (image_gradient,) = torch.autograd.grad(energy.sum(), images)
-        if z.shape[1] < len(center):  # a gray search: the three colors move as one
+        if z.shape[1] < len(center):  # in a gray search the three colors are one variable
             image_gradient = image_gradient.sum(1, keepdim=True)
         for pixels, change in zip(moved, image_gradient, strict=True):
             pixels.add_(change, alpha=weight / 255)
         return energy.detach()
 
     def _seen(self, z: Tensor, shifts: Tensor) -> list[Tensor]:
-        """Views of what the network sees of each seed."""
+        """Views of the pixels of each seed that the network sees."""
         views = crops(z, shifts, self.size)
         return views if self.box is None else [self.box.of(view) for view in views]

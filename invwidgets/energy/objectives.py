@@ -1,7 +1,8 @@
-"""What is asked of the features: one energy per seed, dimensionless, to be made small.
+"""The objectives of a search: functions of the features that the search minimizes.
 
-Three of IJCV16 (section 2): inversion, activation maximization and caricature. The engine
-multiplies them by the data weight C and adds the priors. An own one says its energy:
+Three are built in, from IJCV16 (section 2): inversion, activation maximization and caricature. An
+objective gives one dimensionless energy per seed. The engine multiplies it by the data weight C and
+adds the priors. A custom objective defines its energy:
 
     >>> class Texture(Objective):  # the features' correlations, wherever they are
     ...     def energy(self, features, target):
@@ -29,19 +30,20 @@ from ..swappable import Part, SavedPart, chosen, in_full
 
 
 class Objective(Part):
-    """What is asked of the selected features; derive from it to ask something else.
+    """The base class of objectives: an energy of the selected features that a search minimizes.
 
     >>> class Nearer(Objective):
     ...     def energy(self, features, target):
     ...         return (features - target).abs().flatten(1).mean(1)
     >>> invert("coffee", layer="blocks.2", objective=Nearer())
 
-    ``energy`` must be written; the other methods and attributes have defaults. One object serves
-    many runs, at the same time too: it keeps nothing of a run. A plain function does where only
-    ``energy`` is needed: it is called as ``function(features, target)`` with the selected features
-    of S images, (S, C, h, w) or (S, D) in float32, and those of the photo or of the given target,
-    (1, C, h, w) or (1, D). It returns the energies (S,), one real number for each image,
-    differentiable in the features and to be made small.
+    A derived class must define ``energy``; the other methods and attributes have defaults. One
+    object may serve several runs at the same time, so it must not store anything about a run. If
+    only ``energy`` is needed, a plain function is enough. It is called as
+    ``function(features, target)`` with the selected features of S images, (S, C, h, w) or (S, D) in
+    float32, and those of the photo or of the given target, (1, C, h, w) or (1, D). It returns the
+    energies (S,), one real number per image, differentiable in the features. The search minimizes
+    them.
 
     >>> def nearer(features, target):
     ...     return (features - target).abs().flatten(1).mean(1)
@@ -50,23 +52,24 @@ class Objective(Part):
     Attributes
     ----------
     goal : str
-        What a menu calls it; its name where it is empty.
+        Its title in a menu; if empty, its name.
     about : str
-        What it asks for, in a sentence beneath that menu.
+        A sentence below that menu that says what it searches for.
     needs_photo : bool
-        It compares with a photo's features.
+        Whether it compares with a photo's features.
     needs_unit : bool
-        It is asked of one channel, in the cell in the middle if no region is named.
+        Whether it is about one channel, in the middle cell if no region is given.
     measures_error : bool
-        Its end is Φ = Φ₀, so that the relative error says how near an image came.
+        Whether its aim is Φ = Φ₀, so that the feature error measures its success.
     wakes_units : bool
-        A rectified unit that is silent is given the gradient of what is rectified.
+        Whether a silent ReLU unit gets the gradient of the layer before the ReLU.
     higher_is_better : bool
-        A higher score is a better one.
+        Whether a higher score is better.
     leaves_target : bool
-        ``prepare`` and ``energy`` leave the target as it is; else each evaluation has a copy.
+        Whether ``prepare`` and ``energy`` do not write to the target; otherwise each evaluation
+        gets a copy.
     starts_at_photo : bool
-        Every preset starts the search at the photo itself.
+        Whether every preset starts the search at the photo.
 
     References
     ----------
@@ -77,64 +80,67 @@ class Objective(Part):
     remedy = "has energy(self, features, target), or a function of features and target"
 
     goal: str = ""
-    """What a menu calls it; its name where it is empty."""
+    """Its title in a menu; if empty, its name."""
     about: str = ""
-    """What it asks for, in a sentence beneath that menu."""
+    """A sentence below that menu that says what it searches for."""
 
     needs_photo: bool = True
-    """Whether it compares with a photo's features."""
+    """Whether it compares with the features of a photo."""
     needs_unit: bool = False
-    """Whether it is asked of one channel, in the cell in the middle if no region is named."""
+    """Whether it is about one channel, in the middle cell if no region is given."""
     wakes_units: bool = False
-    """Whether a rectified unit that is silent is given the gradient of what is rectified."""
+    """Whether a silent ReLU unit gets the gradient of the layer before the ReLU."""
     measures_error: bool = False
-    """Whether its end is Φ = Φ₀, so that the relative error says how near an image came."""
+    """Whether its aim is Φ = Φ₀, so that the feature error measures its success."""
     higher_is_better: bool = False
-    """Whether a higher score is a better one."""
+    """Whether a higher score is better."""
     leaves_target: bool = False
-    """Whether ``prepare`` and ``energy`` leave the target as it is; else each evaluation has a copy
-    of it."""
+    """Whether ``prepare`` and ``energy`` do not write to the target; otherwise each evaluation gets
+    a copy."""
     starts_at_photo: bool = False
-    """Whether every preset starts the search at the photo itself."""
+    """Whether every preset starts the search at the photo."""
 
     @abstractmethod
     def energy(self, features: Tensor, target: Any) -> Tensor:
-        """(S,), differentiable, of the selected features (S, C, h, w) or (S, D), in float32."""
+        """The energies (S,) of the selected features (S, C, h, w) or (S, D), in float32.
+
+        They must be differentiable in the features.
+        """
 
     def prepare(self, target: Tensor) -> Any:
-        """What ``energy`` is given as its target; found once a run, and copied for each evaluation:
-        a tensor, or tuples, lists and dicts of them.
+        """The target as ``energy`` gets it: a tensor, or tensors in tuples, lists and dicts.
 
-        Raises ``SelectionError`` where there is nothing to ask for.
+        It is computed once per run and copied for each evaluation. Raises ``SelectionError`` if
+        the target leaves nothing to search for.
         """
         return target
 
     def reference(self, representation: Representation, selection: Selection) -> Tensor:
-        """What stands for the target features where none is needed."""
+        """The reference that replaces the target features of an objective that needs no photo."""
         return torch.ones(1)
 
     def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
-        """What it changes of our default settings, as plain values; ``size`` is (height, width)."""
+        """The default settings that it changes, as plain values; ``size`` is (height, width)."""
         return {}
 
     def score(self, energy: Tensor) -> Tensor:
-        """What a person is told, per seed."""
+        """The score of each seed as it is reported to users, computed from the energy."""
         return energy
 
     def score_text(self, score: float) -> str:
-        """A score in a caption."""
+        """The text of a score in a caption."""
         return f"energy {score:.3g}"
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
-        """What a gallery's heading says was done; ``channel`` is the first one selected."""
+        """The heading of a gallery; ``channel`` is the first selected channel."""
         return f"{self.name} of {layer}" + (f" for {photo}" if photo else "")
 
     def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
-        """What the best image came to, in a sentence."""
+        """A sentence about the score of the best image."""
         return f"The best image has {self.score_text(score)}."
 
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
-        """What a run under way is doing."""
+        """A sentence about what a run in progress is doing."""
         return f"Searching: {self.title(layer, photo, channel)} …"
 
 
@@ -148,7 +154,7 @@ class Inversion(Objective):
 
     name = "inversion"
     goal = "reconstruct"
-    about = "Find images that the layer cannot tell from the photo."
+    about = "Find images with the same features as the photo."
     measures_error = True
     leaves_target = True
 
@@ -157,8 +163,8 @@ class Inversion(Objective):
         _check_finite(norm)
         if not norm > 0:
             raise SelectionError(
-                "the target features are all zero: nothing to invert; choose another region, "
-                "other channels or another layer"
+                "the target features are all zero, so there is nothing to invert: choose another "
+                "region, other channels or another layer"
             )
         return target, 1 / norm
 
@@ -173,17 +179,17 @@ class Inversion(Objective):
         return f"error {100 * score:.1f} %"
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
-        return f"What {layer} still knows of {photo}"
+        return f"What {layer} keeps of {photo}"
 
     def outcome(self, layer: str, photo: str, channel: int | None, score: float) -> str:
-        return f"As {layer} sees them, the best image and {photo} differ by {100 * score:.1f} %."
+        return f"Best image: {100 * score:.1f} % feature error at {layer}."
 
     def aim(self, layer: str, photo: str, channel: int | None) -> str:
-        return f"Searching for images that {layer} cannot tell from {photo} …"
+        return f"Searching for images with the same features as {photo} at {layer} …"
 
 
 class _Response(Objective):
-    """What raises a response: the score is how many times the reference it is."""
+    """The base class of objectives that raise a response, with scores relative to a reference."""
 
     higher_is_better = True
     leaves_target = True
@@ -196,14 +202,14 @@ class _Response(Objective):
 
 
 class Maximize(_Response):
-    """−⟨M, Φ⟩ / (|M|·Z): the mean response of the selected cells of a unit, by its largest.
+    """Activation maximization: −⟨M, Φ⟩ / (|M|·Z), the mean response of a unit's selected cells.
 
-    Z, the target, is the unit's largest response over some photos, as a tensor of one number.
-    Source: IJCV16, section 2.2 (activation maximization).
+    Z, the target, is the unit's largest response to some photos, as a tensor with one number.
+    Source: IJCV16, section 2.2.
     """
 
     name = "maximize"
-    about = "Find images that excite one channel most. No photo is needed."
+    about = "Find images that excite one channel as much as possible. No photo is needed."
     needs_photo = False
     needs_unit = True
     wakes_units = True
@@ -220,8 +226,8 @@ class Maximize(_Response):
             channel = (selection.channels or (0,))[0]
             raise SelectionError(
                 f"channel {channel} of layer {representation.layer}: none of the bundled photos "
-                "excites it, so that there is nothing to compare a response with; choose another "
-                "channel, or the layer before its ReLU"
+                "excites it, so there is no reference for a response; choose another channel, or "
+                "the layer before its ReLU"
             )
         return largest
 
@@ -234,7 +240,7 @@ class Maximize(_Response):
             "tv_weight": 1.0,
             "tv_boost": 1.0,
             "bound": 160.0,
-            "start": "ijcv2016",  # faint noise leaves a rectified unit silent, without a gradient
+            "start": "ijcv2016",  # with faint noise a ReLU unit is silent and has no gradient
         }
 
     def title(self, layer: str, photo: str, channel: int | None) -> str:
@@ -251,14 +257,14 @@ class Maximize(_Response):
 
 
 class Caricature(_Response):
-    """−⟨max(0, M∘Φ₀), Φ⟩ / ‖max(0, M∘Φ₀)‖²: raise what the photo already excites.
+    """Caricature: −⟨max(0, M∘Φ₀), Φ⟩ / ‖max(0, M∘Φ₀)‖², which raises the photo's active features.
 
-    It is −1 at the photo itself, where the search starts. Source: IJCV16, section 2.3.
+    It is −1 at the photo, where the search starts. Source: IJCV16, section 2.3.
     """
 
     name = "caricature"
     starts_at_photo = True
-    about = "Exaggerate what the layer sees in the photo."
+    about = "Amplify the features that the photo excites."
 
     def prepare(self, target: Tensor) -> Tensor:
         excited = target.clamp_min(0)
@@ -266,8 +272,8 @@ class Caricature(_Response):
         _check_finite(norm)
         if not norm > 0:
             raise SelectionError(
-                "the target excites nothing: there is nothing to caricature; choose another "
-                "region, other channels or another layer"
+                "the target has no positive feature, so there is nothing to caricature: choose "
+                "another region, other channels or another layer"
             )
         return excited / norm
 
@@ -277,7 +283,7 @@ class Caricature(_Response):
     def default_settings(self, layer: Layer, size: tuple[int, int]) -> dict[str, Any]:
         return {
             "phases": [{"steps": 150, "lr": 4.0, "lr_end": 0.4, "jitter": _jitter(layer, size)}],
-            "data_weight": 30.0,  # at IJCV16's 1 the prior wins: the response falls on some layers
+            "data_weight": 30.0,  # with IJCV16's 1 the prior dominates on some layers
             "alpha": 6.0,
             "alpha_weight": 0.1,
             "tv_weight": 0.3,
@@ -303,7 +309,7 @@ EnergyFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class FunctionObjective(Objective):
-    """A function of features and target as an objective; ``text`` is what says which it is.
+    """An objective made from a plain function; ``text`` identifies the function.
 
     >>> FunctionObjective(torch.nn.functional.l1_loss).name
     'l1_loss'
@@ -330,14 +336,14 @@ class FunctionObjective(Objective):
 
 
 def as_objective(given: Any) -> Any:
-    """What was given, but a function as an objective."""
+    """The given objective; a plain function becomes a ``FunctionObjective``."""
     if callable(given) and not isinstance(given, type | Objective):
         return FunctionObjective(given)
     return given
 
 
 def objective_of(given: str | Objective | EnergyFunction | SavedPart) -> Objective:
-    """The objective that a run's settings name, also where a file only knows its ``repr``."""
+    """The objective that settings name, also if a file only contains its ``repr``."""
     if isinstance(given, SavedPart):  # enough to show its result
         return FunctionObjective(_not_saved, given.text)
     found: Objective = chosen(as_objective(given), OBJECTIVES, Objective)
@@ -345,7 +351,7 @@ def objective_of(given: str | Objective | EnergyFunction | SavedPart) -> Objecti
 
 
 def _not_saved(features: Tensor, target: Tensor) -> Tensor:
-    raise CustomPartError("this objective is not in the file: give it again")
+    raise CustomPartError("the file does not contain the code of its objective: give it again")
 
 
 def _words_of(function: Any) -> str:
@@ -356,11 +362,11 @@ def _words_of(function: Any) -> str:
 
 
 def largest_response(representation: Representation, selection: Selection) -> Tensor:
-    """The unit's largest response to the bundled photos, anywhere in its map.
+    """The largest response of a unit to the bundled photos, anywhere in its map.
 
-    It stands for IJCV16's Z, the largest over 1281 photos of ImageNet: eight photos hold less of
-    what a unit looks for, so that "× 3" here means three times the most that these eight excite.
-    Where images have neither 1 nor 3 channels, ``sample_images`` makes them of the photos.
+    It replaces IJCV16's Z, the largest response to 1281 photos of ImageNet. Eight photos excite a
+    unit less, so "× 3" here means three times the largest response to these eight photos. For
+    images with neither 1 nor 3 channels, ``sample_images`` converts the photos.
     """
     channels = Selection(channels=selection.channels)
 
@@ -377,7 +383,7 @@ def largest_response(representation: Representation, selection: Selection) -> Te
 def _check_finite(norm: Tensor) -> None:
     if not bool(torch.isfinite(norm)):
         raise SelectionError(
-            "the target features are too large: the sum of their squares is no finite number; "
+            "the target features are too large, because the sum of their squares is not finite: "
             "scale the network's weights down, or choose an earlier layer"
         )
 

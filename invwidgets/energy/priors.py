@@ -1,9 +1,9 @@
-"""The natural image prior: α-norm, total variation V^β, the bound, the jitter; and one's own.
+"""The natural image prior: α-norm, total variation V^β, bound and crops, and custom priors.
 
-All act on the iterate z = 255·(x − center), (S, C, H, W), and give one number per seed. Ours
-are normalized as in IJCV16 (per pixel, by the image range), so that a weight means the same at
-every image size, and give energy and gradient in one pass, without autograd. An own one says its
-energy, and autograd does the rest:
+All priors act on the iterate z = 255·(x − center), (S, C, H, W), and give one number per seed. The
+built-in ones are normalized as in IJCV16 (per pixel, by the image range), so a weight means the
+same at every image size. They compute energy and gradient in one pass, without autograd. A custom
+prior defines its energy, and autograd computes its gradient:
 
     >>> class Gray(Prior):  # colors keep near their pixel's mean
     ...     def energy(self, z):
@@ -25,30 +25,30 @@ from ..swappable import Part, SavedPart, call_part
 
 IMAGE_RANGE = 80.0  # B of IJCV16: a typical pixel's norm
 TV_RANGE = IMAGE_RANGE / 6.5  # V of IJCV16: a typical gradient's norm
-TV_FLOOR = 1e-5  # gradient norms below it count as it in V^β's gradient, which for β < 2 has a pole
+TV_FLOOR = 1e-5  # the lower limit of gradient norms; V^β's gradient has a pole at 0 for β < 2
 
 
 class Prior(Part):
-    """A term of the energy that knows only the image; derive from it to write another.
+    """The base class of priors: terms of the energy that depend only on the image.
 
     >>> class Gray(Prior):  # colors keep near their pixel's mean
     ...     def energy(self, z):
     ...         return (z - z.mean(1, keepdim=True)).square().flatten(1).mean(1) / 80**2
     >>> invert("coffee", layer="blocks.5", priors=[Gray(weight=0.1)])
 
-    ``energy`` must be written; its gradient comes from autograd, unless ``add_gradient`` has a
-    closed form. z are iterates (S, C, H, W), in 0-255 units from the run's center, with one
-    channel where Φ sees only gray values.
+    A derived class must define ``energy``. Autograd computes its gradient, unless the class defines
+    ``add_gradient`` in closed form. z are iterates (S, C, H, W), in 0-255 units relative to the
+    run's center, with one channel if Φ sees only gray values.
 
     Parameters
     ----------
     weight : float
-        Multiplies it; a finite number.
+        The factor of its energy, a finite number.
 
     Raises
     ------
     BadSettingError
-        For a weight that is none.
+        For a weight that is not a finite number.
 
     References
     ----------
@@ -64,12 +64,12 @@ class Prior(Part):
 
     @abstractmethod
     def energy(self, z: Tensor) -> Tensor:
-        """(S,), differentiable, of iterates z (S, C, H, W), in 0-255 units from the center."""
+        """The energies (S,), differentiable, of iterates z (S, C, H, W) in 0-255 units."""
 
     def add_gradient(self, z: Tensor, gradient: Tensor, weight: float) -> Tensor:
-        """The energy (S,), without a gradient; weight · ∂R/∂z is added to ``gradient`` in place.
+        """The energies (S,), detached; adds weight · ∂R/∂z to ``gradient`` in place.
 
-        By autograd; overridden where there is a closed form.
+        This method uses autograd. Priors with a gradient in closed form override it.
         """
         energy: Tensor = call_part(self, "energy", lambda: self._by_autograd(z, gradient, weight))
         return energy
@@ -81,13 +81,13 @@ class Prior(Part):
             if not isinstance(energy, Tensor) or energy.shape != (len(z),):
                 given = tuple(energy.shape) if isinstance(energy, Tensor) else shown(energy)
                 raise CustomPartError(
-                    f"prior {shown(self)} gives {given} for {len(z)} images: energy must be a "
-                    f"tensor of shape ({len(z)},), one number for each"
+                    f"prior {shown(self)} returns {given} for {len(z)} images: energy must be a "
+                    f"tensor of shape ({len(z)},), one number for each image"
                 )
             if not energy.requires_grad:
                 raise CustomPartError(
-                    f"prior {shown(self)} gives an energy without a gradient: compute it with "
-                    "torch, from z, without detaching it"
+                    f"prior {shown(self)} returns an energy without a gradient: compute it from z "
+                    "with torch, without detaching z"
                 )
             (image_grad,) = torch.autograd.grad(energy.sum(), z)
         gradient.add_(image_grad, alpha=weight)
@@ -95,7 +95,7 @@ class Prior(Part):
 
 
 class AlphaNorm(Prior):
-    """R_α, the pixels' norms to the power α: keeps values in range; see ``alpha_norm``."""
+    """The prior R_α, which keeps pixel values in range; see ``alpha_norm``."""
 
     name = "alpha"
 
@@ -111,7 +111,7 @@ class AlphaNorm(Prior):
 
 
 class TotalVariation(Prior):
-    """R_{V^β}, the gradients' norms to the power β: keeps an image smooth; ``total_variation``."""
+    """The prior R_{V^β}, which keeps an image smooth; see ``total_variation``."""
 
     name = "tv"
 
@@ -130,7 +130,7 @@ PRIORS = {"alpha": AlphaNorm, "tv": TotalVariation}
 
 
 def checked_priors(given: object) -> tuple[Prior | SavedPart, ...]:
-    """Priors of one's own, beside the two that every run has; their names must differ.
+    """Custom priors as a tuple, checked; their names must differ.
 
     Raises ``BadSettingError``.
     """
@@ -143,11 +143,11 @@ def checked_priors(given: object) -> tuple[Prior | SavedPart, ...]:
         if not isinstance(prior, Prior):
             raise BadSettingError(
                 f"prior {shown(prior)}: give an object of a class derived from iw.Prior, which "
-                f"{Prior.remedy}; the two of every run are set by alpha_weight and tv_weight"
+                f"{Prior.remedy}; the built-in priors are set by alpha_weight and tv_weight"
             )
         if prior.name in names:
             raise BadSettingError(
-                f"prior {shown(prior)}: there is a {prior.name!r} already; give it another name"
+                f"prior {shown(prior)}: another prior is called {prior.name!r}; rename one of them"
             )
         real_number(prior.weight, f"weight of prior {shown(prior)}:")
         names.append(prior.name)
@@ -161,7 +161,7 @@ def alpha_norm(
     gradient: Tensor | None = None,
     weight: float = 1.0,
 ) -> Tensor:
-    """R_α, (S,): the pixels' norms to the power α, by the image range.
+    """The α-norm R_α of each image, (S,): the pixels' norms to the power α, by the image range.
 
     >>> alpha_norm(torch.full((1, 3, 2, 2), 80 / 3**0.5))
     tensor([1.0000])
@@ -171,7 +171,7 @@ def alpha_norm(
     section 3, up to its weight).
     """
     step = weight * alpha / (_pixels(z) * IMAGE_RANGE**2)
-    if alpha == 2:  # the gradient is z itself, whatever the kind
+    if alpha == 2:  # the gradient is proportional to z for both kinds
         if gradient is not None:
             gradient.add_(z, alpha=step)
         return _square(z) / (_pixels(z) * IMAGE_RANGE**2)
@@ -191,17 +191,18 @@ def total_variation(
     weight: float = 1.0,
     chroma: float = 0.0,
 ) -> Tensor:
-    """R_{V^β}, (S,): the gradients' norms to the power β, color by color.
+    """The total variation R_{V^β} of each image, (S,): its gradients' norms to the power β.
 
     >>> total_variation(torch.zeros(1, 3, 8, 8), beta=1.0)
     tensor([0.])
 
-    Σ ((z(v,u+1) − z(v,u))² + (z(v+1,u) − z(v,u))²)^{β/2} / (H·W·V^β), with V = B / 6.5; a
-    difference beyond the border is zero. β is a real number of at least 1; for β < 2 the
-    gradient floors the norm at ``TV_FLOOR``. Source: CVPR15, section 3; IJCV16, section 3.2.
+    Σ ((z(v,u+1) − z(v,u))² + (z(v+1,u) − z(v,u))²)^{β/2} / (H·W·V^β), summed over channels, with
+    V = B / 6.5; a difference beyond the border is zero. β is a real number of at least 1. For β < 2
+    the gradient uses a norm of at least ``TV_FLOOR``. Source: CVPR15, section 3; IJCV16, section
+    3.2.
 
-    ``chroma`` adds so many times the same of what is not gray, z less the mean of each pixel's
-    colors: photos' colors change slower from place to place than their brightness.
+    ``chroma`` is the weight of an extra total variation of the chroma (z minus the mean of each
+    pixel's colors), because colors vary less across a photo than brightness.
     """
     if chroma and z.shape[1] > 1:
         return _colored_variation(z, beta, gradient, weight, chroma)
@@ -232,7 +233,7 @@ def _colored_variation(
     z: Tensor, beta: float, gradient: Tensor | None, weight: float, chroma: float
 ) -> Tensor:
     gray = z.mean(1, keepdim=True)
-    if beta == 2:  # the squares of gray and of what is not gray add up to those of z
+    if beta == 2:  # the squares of gray and of chroma add up to the squares of z
         more = None if gradient is None else torch.zeros_like(gray)
         energy = (1 + chroma) * total_variation(z, 2.0, gradient, (1 + chroma) * weight)
         energy -= z.shape[1] * chroma * total_variation(gray, 2.0, more, -chroma * weight)
@@ -253,7 +254,7 @@ def project(z: Tensor, radius: float) -> Tensor:
 
 
 def crops(z: Tensor, shifts: Tensor, size: tuple[int, int]) -> list[Tensor]:
-    """Views of each seed's crop of ``size`` of its canvas (S, C, H, W), at its own shift (S, 2)."""
+    """Views of the images of ``size`` on their canvases (S, C, H, W), at the ``shifts`` (S, 2)."""
     height, width = size
     return [
         seed[:, top : top + height, left : left + width]
@@ -266,6 +267,6 @@ def _pixels(z: Tensor) -> int:
 
 
 def _square(z: Tensor) -> Tensor:
-    """Σ z² by seed."""
+    """The sum of squares of each seed."""
     norm: Tensor = torch.linalg.vector_norm(z, dim=(1, 2, 3))
     return norm.square()

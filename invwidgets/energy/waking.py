@@ -1,12 +1,12 @@
-"""A gradient for a rectified unit that is silent: that of what is rectified.
+"""A gradient for silent ReLU units, taken from the layer before the ReLU.
 
 >>> waking = waking_of(representation("efficientnet_lite0", "blocks.5.1.bn2.act"), selection, size)
->>> features = waking(images)      # the same numbers; of silent images with another gradient
+>>> features = waking(images)      # the same numbers; silent images have another gradient
 
-Where a ReLU gives zero its derivative is zero too, so that a search that begins there has nothing
-to follow. The layer before it has: the unit is max(0, a·x + b) of that layer's same channel x, by a
-BatchNorm or without one. a and b are found from the bundled photos that excite the unit, and taken
-only if they give its responses back.
+Where a ReLU gives zero, its derivative is zero too, so a search that starts there has no gradient.
+The layer before the ReLU has one, because the unit is max(0, a·x + b) of the same channel x of that
+layer (a and b include a BatchNorm, if there is one). a and b are fitted to the responses to the
+bundled photos that excite the unit, and are used only if the fit reproduces these responses.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..images import sample_images
 from ..representations.base import Representation
 from ..selection import Selection
 
-_BACK = 3  # layers before the unit's that are tried
-_NEAR = 1e-3  # of the largest response: how well a·x + b must give the responses back
-_FEWEST = 4  # cells that it is found from
+_BACK = 3  # how many layers before the unit's layer are tried
+_NEAR = 1e-3  # the largest error of the fit, relative to the largest response
+_FEWEST = 4  # the smallest number of cells to fit to
 
 
 @dataclass(frozen=True)
 class Waking:
-    """Φ, with the gradient of ``slope · x + offset`` where all that is selected is zero."""
+    """A representation that has the gradient of ``slope · x + offset`` where its unit is silent."""
 
     representation: Representation
     before: Representation
@@ -39,7 +39,7 @@ class Waking:
         features: Tensor = self.representation(images)
         selected = self.selection.of(features)
         silent = (selected == 0).flatten(1).all(1)
-        if silent.device.type == "cpu" and not bool(silent.any()):  # to ask a GPU is to wait for it
+        if silent.device.type == "cpu" and not bool(silent.any()):  # reading it would stall a GPU
             return features
         x = self.slope * self.before(images) + self.offset
         x = x * silent.reshape(-1, *[1] * (x.ndim - 1))
@@ -53,7 +53,7 @@ def waking_of(
     size: tuple[int, int],
     window_selection: Selection | None = None,
 ) -> Waking | None:
-    """What wakes the unit of a selection of one channel; None where no layer before is its own."""
+    """The ``Waking`` of a selection of one channel; None if no earlier layer fits the unit."""
     if len(selection.channels or ()) != 1:
         return None
     layer, layers = representation.layer_info(size), representation.layers(size)
@@ -72,9 +72,9 @@ def waking_of(
 
 
 def _fit(x: Tensor, response: Tensor) -> tuple[float, float] | None:
-    """a and b of response = max(0, a·x + b), or capped; None where it is no such function."""
+    """a and b of response = max(0, a·x + b), also with an upper limit; None if it does not fit."""
     largest = response.max()
-    excited = (response > 0) & (response < 0.99 * largest)  # some ReLUs have a largest value
+    excited = (response > 0) & (response < 0.99 * largest)  # some ReLUs have an upper limit
     if int(excited.sum()) < _FEWEST:
         return None
     of = torch.stack([x[excited], torch.ones_like(x[excited])], 1)

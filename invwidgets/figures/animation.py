@@ -1,4 +1,4 @@
-"""A run as a GIF: the seeds side by side, sharpening from noise."""
+"""The animation of a run as a GIF, with the seeds side by side."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _GAP = 4
 def save_animation(
     result: Reconstruction, path: str | os.PathLike[str], seconds: float = 4.0, said: str = ""
 ) -> None:
-    """Write the kept frames as a looping GIF that rests on its last picture.
+    """Save the kept frames as a looping GIF that pauses on its last picture.
 
-    Beneath them stand weights that are not pretrained, and what else is ``said``.
+    A line below the pictures names weights that are not pretrained, and adds the text ``said``.
 
-    Raises ``OutputError`` if no frames were kept or the place cannot be written.
+    Raises ``OutputError`` if no frames were kept or the path cannot be written to.
     """
     if not len(result.frames):
-        raise OutputError("no pictures of the run were kept: run again with frames=24")
+        raise OutputError("no pictures of the run were kept: run it again with frames=24")
     frames = in_rgb(result.frames).movedim(2, -1).numpy()
     shown = [_shown(frame, result.handcrafted) for frame in frames]
     pictures = [Image.fromarray(_side_by_side(frame)) for frame in shown]
@@ -45,14 +45,14 @@ def save_animation(
 
 
 def _said(picture: Image.Image, words: str) -> Image.Image:
-    """A picture with a line beneath."""
+    """A picture with a line of text below it."""
     taller = ImageOps.expand(picture, (0, 0, 0, 16), "white")
     ImageDraw.Draw(taller).text((4, picture.height + 2), words, fill=INK)
     return taller
 
 
 def _shown(frame: NDArray[np.uint8], stretch: bool) -> NDArray[np.uint8]:
-    """Every seed's picture (S, H, W, 3) as it is shown."""
+    """The pictures (S, H, W, 3) of all seeds as they are shown."""
     return np.stack([stretched(picture) for picture in frame]) if stretch else frame
 
 

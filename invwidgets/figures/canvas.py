@@ -1,4 +1,4 @@
-"""What every figure shares: made without pyplot, drawn by Agg, one look."""
+"""The common parts of all figures, which are made without pyplot: themes, titles, pictures."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ COLORS = ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57
 
 @dataclass(frozen=True)
 class Theme:
-    """The colors of a figure: its ground, text, fainter text, what is chosen, empty places, the
-    best image's frame, and the frame of what a region sees."""
+    """The colors of a figure: background, text, faint text, selection, empty places, and frames.
+
+    There is a frame for the best image and one for the receptive field of a region.
+    """
 
     face: str
     ink: str
@@ -42,7 +44,7 @@ THEMES = {"light": LIGHT, "dark": DARK}
 
 
 class Picture(Figure):
-    """A figure that shows itself as the last value of a notebook's cell, as sharp as its dots."""
+    """A figure that a notebook shows at its full resolution as the last value of a cell."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         file = io.BytesIO()
@@ -51,14 +53,14 @@ class Picture(Figure):
 
 
 def new_figure(width: float, height: float, theme: Theme = LIGHT) -> Figure:
-    """An empty figure of ``width`` × ``height`` inches, headless, at 120 dots an inch."""
+    """An empty figure of ``width`` × ``height`` inches, without pyplot, at 120 dots per inch."""
     figure = Picture(figsize=(width, height), dpi=120, facecolor=theme.face)
     FigureCanvasAgg(figure)
     return figure
 
 
 def show_image(axes: Axes, image: Tensor | np.ndarray[Any, Any], caption: str = "") -> None:
-    """One picture (3, H, W) in [0, 1], its caption beneath."""
+    """Draw a picture (3, H, W) in [0, 1] with its caption below."""
     pixels = to_uint8(image) if isinstance(image, Tensor) else image
     axes.imshow(pixels, interpolation="antialiased")
     axes.set_xticks([])
@@ -71,7 +73,7 @@ def show_image(axes: Axes, image: Tensor | np.ndarray[Any, Any], caption: str = 
 def set_title(
     figure: Figure, title: str, note: str, width: float, height: float, theme: Theme = LIGHT
 ) -> None:
-    """A heading at the upper left, and a fainter line of facts below it; sizes in inches."""
+    """Write a heading at the upper left and a faint line below it; sizes in inches."""
     left = 0.15 / width
     shared: dict[str, Any] = {"va": "top", "parse_math": False}  # a name may hold dollars
     bold: dict[str, Any] = {"fontsize": 11, "weight": "bold", "color": theme.ink}
@@ -80,7 +82,7 @@ def set_title(
 
 
 def narrow(text: Text) -> None:
-    """Letters as small as a line needs to end within its figure, with the margin it began with."""
+    """Reduce the font size of a line until it fits into its figure with the same margin."""
     figure = text.get_figure(root=True)
     assert figure is not None
     start = text.get_transform().transform(text.get_position())[0]

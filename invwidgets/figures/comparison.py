@@ -1,4 +1,4 @@
-"""HOG, HOGb and dense SIFT of one photo, what they look like and what they still know of it."""
+"""The comparison of HOG, HOGb and dense SIFT on one photo: their glyphs and their inversions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CELL, _GAP, _CAPTION, _TITLE = 2.5, 0.12, 0.3, 0.95
 
 
 def comparison(results: Sequence[Reconstruction]) -> Figure:
-    """The photo, then a column a descriptor: its glyphs above, the first seed's image below.
+    """Draw the photo and one column per descriptor: glyphs above, the first seed's image below.
 
     >>> comparison([invert("coffee", name, seeds=1) for name in ("hog", "hogb", "dsift")])
 
@@ -34,7 +34,7 @@ def comparison(results: Sequence[Reconstruction]) -> Figure:
     figure = new_figure(figure_width, figure_height)
     steps = steps_in_words(first.steps)
     note = f"glyphs above, inversions below, {STRETCHED} · {steps}, seed {first.seeds[0]}"
-    set_title(figure, f"What descriptors still know of {first.photo_name}", note,
+    set_title(figure, f"What descriptors keep of {first.photo_name}", note,
               figure_width, figure_height)  # fmt: skip
     for column in range(columns):
         for row in range(2):

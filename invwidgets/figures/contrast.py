@@ -1,12 +1,12 @@
-"""Pictures as they are shown: those of HOG and SIFT with their contrast stretched.
+"""The contrast stretching of pictures of HOG and SIFT.
 
 >>> show_image(axes, as_shown(result, 0))
 
-A histogram of normalized gradients does not know how bright or how contrasty a photo was, so a
-search ends in a veiled picture whose gray values mean nothing. The authors' code stretches every
-picture it saves, from its least to its largest value; so do we, but a picture's own 0.5 and 99.5
-percentiles become black and white, for a single pixel must not decide. Numbers (errors, PSNR, SSIM)
-and saved results are of the images as they came out of the search.
+A histogram of normalized gradients does not contain the brightness or contrast of a photo, so the
+gray values of an inversion are arbitrary and its contrast is low. The papers' code stretches every
+saved picture from its minimum to its maximum. Here the 0.5 and 99.5 percentiles become black and
+white, so that single pixels do not matter. Numbers (errors, PSNR, SSIM) and saved results use the
+images without stretching.
 
 Source: experiments/experiment_run.m of the code released with CVPR15 (``vl_imsc``).
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..images import to_uint8
 from ..inversion.result import Reconstruction
 
-STRETCHED = "contrast stretched"  # what a figure says of such pictures
+STRETCHED = "contrast stretched"  # the note on such pictures in a figure
 PERCENTILES = (0.5, 99.5)
 _LEAST = 4  # levels of 255 below which there is nothing to stretch but noise
 

@@ -1,4 +1,4 @@
-"""Every term of the energy over the steps."""
+"""The figure of the energy's terms over the steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = {"data": "match with the photo (data)", "alpha": r"strength of colors (
 
 
 def curves(result: Reconstruction, theme: Theme = LIGHT) -> Figure:
-    """One panel a term, a line a seed, on a log scale; dashed where a knob was moved.
+    """Draw one panel per term with a line per seed on a log scale, dashed at changes of knobs.
 
     >>> curves(invert("coffee", layer="blocks.2", steps=50)).savefig("curves.png")
     """
@@ -33,7 +33,7 @@ def draw_curves(
     theme: Theme = LIGHT,
     heading: tuple[str, str] | None = None,
 ) -> Figure:
-    """The same of a run still under way: energies (steps, S) by term, changes (step, name, …)."""
+    """Draw the curves of a run in progress: energies (steps, S) by term, changes (step, …)."""
     known = [name for name in _NAMES if name in energies]
     own = [name for name in energies if name not in _NAMES]
     terms = [*known[:-1], *own, *known[-1:]]  # the total last

@@ -1,4 +1,4 @@
-"""Effective receptive fields over a photo, each in the box of what its cells can see at most."""
+"""The figure of effective receptive fields over a photo, each within its receptive field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from ..analysis.fields import HEEDED, EffectiveField
+from ..analysis.fields import THRESHOLD, EffectiveField
 from ..images import to_uint8
 from .canvas import ACCENT, INK, new_figure, set_title, show_image
 
@@ -21,7 +21,7 @@ _BLUR = 0.012  # standard deviation, in sides of the image
 
 
 def _smooth(field: EffectiveField) -> Tensor:
-    """The weights averaged over a few pixels, 0 outside the box as they are."""
+    """The weights averaged over a few pixels; they stay 0 outside the box."""
     blurred = blur(field.weight, _BLUR * max(field.weight.shape))
     top, left, bottom, right = field.box
     inside = torch.zeros_like(blurred)
@@ -30,19 +30,19 @@ def _smooth(field: EffectiveField) -> Tensor:
 
 
 def blur(image: Tensor, deviation: float) -> Tensor:
-    """An image (H, W) averaged by a Gaussian of so many pixels, cut at 4 of them.
+    """An image (H, W) blurred by a Gaussian with this standard deviation, cut at 4 deviations.
 
     >>> blur(torch.eye(3), 0.5)[1]
     tensor([0.1793, 0.6415, 0.1793])
 
-    Beyond its borders the image is its own mirror image.
+    The image is mirrored at its borders.
     """
     along = [_gaussian(side, deviation).to(image) for side in image.shape]
     return along[0] @ image @ along[1].T
 
 
 def _gaussian(side: int, deviation: float) -> Tensor:
-    """The weight of each pixel of a line, mirrored at its ends, in each of its averages."""
+    """The matrix that blurs a line of pixels, with mirrored ends."""
     reach = int(4 * deviation + 0.5)
     offsets = torch.arange(-reach, reach + 1)
     weights = torch.exp(-((offsets / deviation) ** 2) / 2)
@@ -54,30 +54,30 @@ def _gaussian(side: int, deviation: float) -> Tensor:
 
 
 def _level(field: EffectiveField, smooth: Tensor) -> float:
-    """What as many of the smooth weights exceed as of the weights themselves are heeded."""
-    heeded = int((field.weight > HEEDED).sum())
-    return float(smooth.flatten().sort(descending=True).values[max(heeded, 1) - 1])
+    """The level that as many smooth weights exceed as weights exceed the threshold."""
+    count = int((field.weight > THRESHOLD).sum())
+    return float(smooth.flatten().sort(descending=True).values[max(count, 1) - 1])
 
 
 def effective_fields(
     photo: Tensor, fields: Sequence[EffectiveField], names: Sequence[str]
 ) -> Figure:
-    """A column a layer: the photo, brighter where the cells heed it, and their box.
+    """Draw one column per layer: the photo, faded where the cells' weights are small, and a frame.
 
     >>> phi = [representation("efficientnet_lite0", f"blocks.{k}") for k in range(4)]
     >>> effective_fields(photo, [effective_field(p) for p in phi], [p.layer for p in phi])
 
-    ``photo`` (3, H, W) in [0, 1]. What is not heeded fades to white, by the square root of the
-    weights. The line holds as many pixels as weigh more than 4.55 % of the largest. Both are drawn
-    of weights averaged over a few pixels, for single pixels flicker.
+    ``photo`` is (3, H, W) in [0, 1]. Pixels with small weights fade to white, by the square root of
+    the weights. The line encloses as many pixels as have more than 4.55 % of the largest weight.
+    Both use weights averaged over a few pixels, because single pixels are noisy.
     """
     height, width = photo.shape[-2:]
     scale = _SIDE / max(height, width)
     across, down = width * scale, height * scale
     figure_width = len(fields) * (across + _GAP) + _GAP
     figure = new_figure(figure_width, down + _TITLE + _CAPTION)
-    set_title(figure, "What a cell can see, and what it heeds",
-              "frame: all it can see · line: around as many pixels as weigh more than 4.55 % of "
+    set_title(figure, "Receptive field and effective receptive field",
+              "frame: receptive field · line: around as many pixels as have more than 4.55 % of "
               "the largest weight",
               figure_width, down + _TITLE + _CAPTION)  # fmt: skip
     tall = down + _TITLE + _CAPTION
@@ -86,14 +86,14 @@ def effective_fields(
         axes = figure.add_axes(
             (left / figure_width, _CAPTION / tall, across / figure_width, down / tall)
         )
-        heeded = _smooth(field)
-        share = heeded.sqrt() * 0.75 + 0.25
-        shown = to_uint8(photo * share + 1 - share)
+        smooth = _smooth(field)
+        opacity = smooth.sqrt() * 0.75 + 0.25
+        shown = to_uint8(photo * opacity + 1 - opacity)
         side, box = field.side, field.box
-        words = f"can see {box.height} × {box.width}\nheeds as many as {side} × {side}"
+        words = f"receptive field {box.height} × {box.width}\neffective area {side} × {side}"
         show_image(axes, np.asarray(shown), words)
         axes.set_title(name, fontsize=8.5, color=INK, pad=4, parse_math=False)
-        axes.contour(heeded.numpy(), [_level(field, heeded)], colors=[INK], linewidths=1.0)
+        axes.contour(smooth.numpy(), [_level(field, smooth)], colors=[INK], linewidths=1.0)
         axes.add_patch(
             Rectangle((field.box.left - 0.5, field.box.top - 0.5), field.box.width,
                       field.box.height, fill=False, edgecolor=ACCENT, linewidth=1.6)

@@ -1,4 +1,4 @@
-"""A sweep's errors as a heat map over two of its axes.
+"""The heat map of a sweep's errors over two of its axes.
 
 >>> error_map(sweep, rows="tv_weight", columns="layer").savefig("errors.png")
 """
@@ -32,14 +32,14 @@ def error_map(
     columns: str | None = None,
     measure: str = "relative_error",
 ) -> Figure:
-    """A number for each pair of values, the mean over all other axes and seeds.
+    """Draw the mean over all other axes and seeds for each pair of values.
 
     >>> error_map(sweep, rows="tv_weight", columns="layer", measure="ssim")
 
     ``measure`` is ``relative_error`` (‖M∘ΔΦ‖/‖M∘Φ₀‖ in percent), ``psnr``, ``ssim`` or
-    ``diversity``. The best value of each column is in bold; what is not done yet stays empty.
+    ``diversity``. The best value of each column is in bold; cells without finished jobs are empty.
 
-    Raises ``UnknownNameError`` for an axis or a measure that there is not.
+    Raises ``UnknownNameError`` for an axis or a measure that does not exist.
     """
     heading, form, factor, less = MEASURES[one_of(measure, "measure", MEASURES)]
     plane = plane_of(sweep.grid, sweep.points, rows, columns)
@@ -76,7 +76,7 @@ def _drawn(
     width = max(4.0, left + 0.95 * len(column_heads) + 0.25)
     height = 1.45 + 0.42 * len(row_heads)
     figure = new_figure(width, height)
-    note = f"mean over {jobs} jobs each; bold: the best of a column"
+    note = f"mean over {jobs} jobs each; bold: best of the column"
     set_title(figure, heading, note, width, height)
     axes = figure.add_axes(
         (left / width, 0.55 / height, 0.95 * len(column_heads) / width,

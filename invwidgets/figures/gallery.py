@@ -1,4 +1,4 @@
-"""The photo and every seed's image side by side, their errors beneath: saved and live, one code."""
+"""The gallery of a run: the photo and the images of all seeds with their errors, saved or live."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from .grid import Plan, plan_grid, without_orphan
 from .sheet import Sheet
 
 _HEAD = 66
-_EDGE = 14  # a saved picture stands free
-_LETTER = 7  # pixels of a caption's letter, on average at most
+_EDGE = 14  # the margin of a saved picture
+_LETTER = 7  # an upper limit of the mean width of a caption's letter in pixels
 SILENT = " · silent"  # after a seed's response, see ``Reconstruction.silent``
-OUTLIER = " · straggler"  # after a seed's error, see ``Reconstruction.outliers``
+OUTLIER = " · outlier"  # after a seed's error, see ``Reconstruction.outliers``
 SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
 _SPREAD_SAYS = "dark where they agree · black 0.01 %, white 50 %"
 
 
 class Gallery:
-    """A sheet that knows what its pictures are: photo, seeds, their mean and their spread.
+    """A sheet with the photo, the images of the seeds, their mean and their spread.
 
     ``place`` maps a seed's index, or ``"photo"``, ``"mean"``, ``"spread"``, to its cell.
-    ``enlarged`` names a seed's index shown large beside the photo. ``stretch`` says that the seeds'
-    pictures, and their mean, are shown with their contrast stretched; their spread never is. It is
-    the standard deviation of the seeds at each pixel on one logarithmic scale, the same in every
-    picture: black is 0.01 % of the range or less, white 50 %, the largest there can be.
-    ``weights`` is said beneath the photo, or the mean where there is none.
+    ``enlarged`` is the index of a seed that is shown large next to the photo. With ``stretch`` the
+    contrast of the seeds' images and of their mean is stretched. The spread is the standard
+    deviation across seeds at each pixel, on the same logarithmic scale in every picture: black is
+    0.01 % of the range or less, white is 50 %, the maximum. ``weights`` is a note below the photo,
+    or below the mean if there is no photo.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Gallery:
     def show_photo(
         self, photo: NDArray[np.uint8], name: str, field: tuple[int, int, int, int] | None = None
     ) -> None:
-        """The photo (H, W, 3), and a region's receptive field: top, left, bottom, right."""
+        """Show the photo (H, W, 3) and a region's receptive field (top, left, bottom, right)."""
         cell = self.place["photo"]
         room = max(12, self.plan.spots[cell].width // _LETTER)
         name = name if len(name) <= room else f"{name[: room - 1]}…"
@@ -93,7 +93,7 @@ class Gallery:
         return self._weights if "photo" not in self.place and self._weights else "of all images"
 
     def clear(self) -> None:
-        """Empty the seeds' places again."""
+        """Remove the images of the seeds."""
         for key, cell in self.place.items():
             if key != "photo":
                 self.sheet.clear(cell)
@@ -108,9 +108,9 @@ class Gallery:
         best: int | None,
         spread: NDArray[np.float32] | None = None,
     ) -> None:
-        """Every seed's image (S, H, W, 3) with its captions, the best one marked.
+        """Show the images of the seeds (S, H, W, 3) with captions, and mark the best one.
 
-        ``spread`` (H, W) is how far the seeds differ, as ``metrics.spread`` has it.
+        ``spread`` (H, W) is the standard deviation across seeds; see ``metrics.spread``.
         """
         shown = stretched if self.stretch else _unchanged
         for index, (first, second) in zip(range(len(self.seeds)), captions, strict=False):
@@ -135,14 +135,14 @@ def gallery(
     width: int | None = None,
     rgb: Sequence[int] | None = None,
 ) -> Figure:
-    """Draw a result: the photo first, then up to ``limit`` seeds, their mean and their spread.
+    """Draw the gallery of a result: the photo, up to ``limit`` seeds, their mean and spread.
 
     >>> gallery(invert("coffee", layer="blocks.2")).savefig("coffee.png")
 
-    The best seed is framed, and a region's receptive field on the photo; weights that are not
-    pretrained are named. Images of one channel are drawn in gray. Of images that have neither one
-    nor three channels, the channels ``rgb`` are drawn as red, green and blue, by default the first
-    three; the heading says which.
+    Frames mark the best seed and, on the photo, a region's receptive field. Weights that are not
+    pretrained are named. Images with one channel are drawn in gray. Of images with neither one nor
+    three channels, the channels ``rgb`` are drawn as red, green and blue, by default the first
+    three; the heading names them.
     """
     return gallery_of(result, columns, limit, theme, width, rgb=rgb).sheet.figure
 
@@ -184,21 +184,21 @@ def gallery_of(
 
 
 def _columns(cells: int, pictures: int) -> int:
-    """The photo and a few seeds stand side by side, mean and spread below; many make a sheet."""
+    """The number of columns: few pictures are in one row with mean and spread below."""
     if pictures <= 5:
         return pictures
     return without_orphan(cells, min(8, math.ceil(math.sqrt(cells * 1.6))), range(3, 10))
 
 
 def title_of(result: Reconstruction) -> str:
-    """What was done, in one line."""
+    """The heading of a result's gallery, in one line."""
     channels = result.selection.channels
     channel = int(channels[0]) if channels else None
     return result.objective.title(result.layer_in_words, result.photo_name, channel)
 
 
 def note_of(result: Reconstruction) -> str:
-    """With what it was done, in one line; random weights are always named."""
+    """The line about model, preset and steps; random weights are always named."""
     parts = [result.model]
     if result.note:
         parts.append(result.note)
@@ -211,7 +211,7 @@ def note_of(result: Reconstruction) -> str:
 
 
 def picture_note(result: Reconstruction, rgb: Sequence[int] | None = None) -> str:
-    """The same, and how the pictures are shown where that is not as they are."""
+    """The line of ``note_of`` with notes on stretched contrast or chosen channels."""
     stretch = STRETCHED if result.handcrafted else ""
     drawn = rgb_note(result.images.shape[1], rgb)
     return " · ".join(filter(None, (note_of(result), stretch, drawn)))
@@ -223,7 +223,7 @@ def best_seed(result: Reconstruction) -> int:
 
 
 def caption(result: Reconstruction, seed: int) -> tuple[str, str]:
-    """A seed's scores and its name, beneath its image."""
+    """The two lines below a seed's image: its score, and its number with other scores."""
     scores = result.scores
     score = "" if scores is None else result.objective.score_text(scores[seed])
     psnr = None if result.psnr is None else result.psnr[seed]
@@ -239,10 +239,10 @@ def seed_caption(
     score: str,
     psnr: float | None = None,
     ssim: float | None = None,
-    straggles: bool = False,
+    outlier: bool = False,
 ) -> tuple[str, str]:
-    """The same two lines for the live picture and the saved one."""
-    first = f"{score}{OUTLIER if straggles else ''}"
+    """The two lines below a seed's image, for live and saved pictures."""
+    first = f"{score}{OUTLIER if outlier else ''}"
     second = [f"seed {seed}"]
     if psnr is not None:
         second.append(f"{psnr:.1f} dB")
@@ -264,7 +264,7 @@ def _unchanged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _photo_says(field: bool, stretch: bool) -> str:
-    """What stands beneath the photo: of what the scores are, and how the others are shown."""
+    """The line below the photo: the part that is scored, and notes on the other pictures."""
     parts = ["dB and SSIM: in the frame" if field else "the photo"]
     if stretch:
         parts.append("others stretched")

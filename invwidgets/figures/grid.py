@@ -1,4 +1,4 @@
-"""Where pictures lie on a sheet: as large a grid of them as there is room for.
+"""The layout of pictures on a sheet, in a grid that is as large as possible.
 
 >>> plan = plan_grid(5, (224, 224), width=900)
 >>> plan.spots[0].left, plan.spots[0].top
@@ -20,7 +20,7 @@ _LARGEST = 300
 
 @dataclass(frozen=True)
 class Spot:
-    """A picture's box in pixels from the upper left, and how many lines of caption it has."""
+    """The box of a picture in pixels from the upper left, and its number of caption lines."""
 
     left: int
     top: int
@@ -31,7 +31,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where the pictures lie on a sheet of ``width`` × ``height`` pixels."""
+    """The layout of pictures on a sheet of ``width`` × ``height`` pixels."""
 
     width: int
     height: int
@@ -48,11 +48,11 @@ def plan_grid(
     head: int = 0,
     edge: int = EDGE,
 ) -> Plan:
-    """As large a grid of ``cells`` pictures of (height, width) ``shape`` as the sheet allows.
+    """The largest layout of ``cells`` pictures of (height, width) ``shape`` that fits on a sheet.
 
-    No picture stands alone in the last row where another number of columns can help it.
-    ``large`` names the cells shown large in a row of their own above the others; ``head`` pixels
-    are left free above everything, ``edge`` pixels on the other sides.
+    If possible, no picture is alone in the last row. ``large`` names cells that are shown large in
+    a row above the others. ``head`` pixels are left free at the top, ``edge`` pixels on the other
+    sides.
     """
     spots: dict[int, Spot] = {}
     top = head if head else edge

@@ -1,4 +1,4 @@
-"""The classic picture of HOG: in each cell bars along its edges, as bright as they are strong."""
+"""The glyphs of HOG: each cell has bars along its edges, whose brightness shows their strength."""
 
 from __future__ import annotations
 

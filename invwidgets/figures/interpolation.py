@@ -1,4 +1,4 @@
-"""A walk between two pre-images: blended above, pulled back below."""
+"""The figure of an interpolation between two reconstructions: blends above, images below."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CELL, _GAP, _CAPTION, _TITLE, _MARGIN = 1.35, 0.08, 0.32, 0.75, 0.95
 
 
 def interpolation_figure(path: Interpolation) -> Figure:
-    """Both rows of a walk with the relative error beneath every image.
+    """Draw both rows of an interpolation with the feature error below every image.
 
     >>> interpolation_figure(interpolate(result, phi)).savefig("interpolation.png")
     """

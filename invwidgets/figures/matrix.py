@@ -1,4 +1,4 @@
-"""Runs in rows and columns, one picture each: what two settings do together."""
+"""The figure of runs in rows and columns, which shows the joint effect of two settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def matrix(
     column_names: Sequence[str],
     title: str = "",
 ) -> Figure:
-    """The first seed of every result, rows of columns, its relative error beneath.
+    """Draw the first seed of every result, in rows and columns, with its feature error below.
 
     >>> tried = [[invert("coffee", beta=b, tv_weight=w) for w in (0.01, 1)] for b in (1, 2)]
     >>> matrix(tried, ["β = 1", "β = 2"], ["λ = 0.01", "λ = 1"])
@@ -32,7 +32,7 @@ def matrix(
     total = _MARGIN + len(column_names) * (across + _GAP)
     tall = _TITLE + len(row_names) * (down + _CAPTION)
     figure = new_figure(total, tall)
-    set_title(figure, title or f"What {first.layer_in_words} still knows of {first.photo_name}",
+    set_title(figure, title or f"What {first.layer_in_words} keeps of {first.photo_name}",
               picture_note(first), total, tall)  # fmt: skip
     for row, line in enumerate(results):
         top = _TITLE + row * (down + _CAPTION)

@@ -1,4 +1,4 @@
-"""Pictures side by side in a matplotlib Figure, made without pyplot."""
+"""A row of pictures in a matplotlib figure."""
 
 from __future__ import annotations
 

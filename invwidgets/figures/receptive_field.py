@@ -1,4 +1,4 @@
-"""A photo with the feature grid of a layer, a region of cells, and its receptive field."""
+"""The figure of a photo with a layer's grid of cells, a region, and its receptive field."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIDE = 3.6
 def receptive_field_figure(
     photo: Tensor, representation: Representation, region: Region | None = None
 ) -> Figure:
-    """Draw which pixels of ``photo`` (3, H, W) the cells of ``region`` can see; the rest is dimmed.
+    """Draw the pixels of ``photo`` (3, H, W) that ``region`` can see, with the rest dimmed.
 
     >>> receptive_field_figure(photo, representation, (10, 15, 10, 15)).savefig("field.png")
     """

@@ -1,4 +1,4 @@
-"""A reconstruction beside its photo, arrows from its parts to where they are in the photo."""
+"""The figure of a photo and its reconstruction with arrows from parts to their matches."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _MOVES = [color for color in COLORS if color != "#57606a"]  # that one is gray
 
 
 def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: int = 12) -> Figure:
-    """The photo on the left, the image of ``result.seeds[seed]`` on the right, ``count`` arrows.
+    """Draw the photo, the image of ``result.seeds[seed]``, and ``count`` arrows between parts.
 
     >>> result = invert("coffee", layer="blocks.4", seeds=1)
     >>> arrows(result, recomposition(result)).savefig("arrows.png")
 
-    An arrow runs from a part of the photo to the patch of the image that it matches: in color where
-    the part has moved, in gray where it is in its place. There are as many of either kind as their
-    shares say; of the parts that have moved, those that moved furthest. Shown are matches that are
-    more alike than those with another photo, spread over the image: not flat ones, and none at the
-    image's border, where all patches are alike in being beside nothing. A part of the photo that is
-    used more than once keeps its color.
+    An arrow runs from a part of the photo to the patch of the image that matches it. It is colored
+    if the part has moved, and gray if it is in its place. The numbers of both kinds are in the
+    proportion of all patches. Of the moved parts, those with the largest displacement are shown.
+    All shown matches are more similar than matches with another photo, are spread over the image,
+    and are neither flat nor at the image's border, where all patches look similar. A part of the
+    photo that is used more than once keeps its color.
     """
     assert result.photo is not None
     height, width = found.size
@@ -39,7 +39,7 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
     set_title(figure, title, picture_note(result), figure_width, figure_height)
     moved = found.moved[seed]
     stay = 100 * float((moved == 0).float().mean())
-    words = f"parts moved by {moved.mean():.2f} of the side; {stay:.0f} % are in their place"
+    words = f"mean displacement {moved.mean():.2f} of the side; {stay:.0f} % are in their place"
     sides = []
     for column, (picture, caption) in enumerate(
         (
@@ -76,8 +76,11 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
 
 
 def _spread_out(found: Recomposition, seed: int, count: int) -> list[int]:
-    """The patches to show, none beside another: first those that moved furthest, then those in
-    their place with the likest matches; flat ones and the border's only where there is no other."""
+    """The patches to show, none next to another.
+
+    First those with the largest displacement, then those in their place with the most similar
+    matches. Flat patches and those at the border are used only if there are no others.
+    """
     rows, columns = found.grid
     matches, moved, likeness = found.matches[seed], found.moved[seed], found.likeness[seed]
     inner = torch.zeros(found.grid, dtype=torch.bool)

@@ -1,8 +1,8 @@
-"""A sheet of pictures that is drawn once and then kept up to date: the gallery's one drawing code.
+"""A sheet of pictures with captions, which can be saved as a figure or updated live.
 
-Pictures lie in boxes of whole pixels. Saved, it is an ordinary matplotlib figure; live, what stays
-is that figure drawn once, and only what moves is put on a copy of it, pictures, captions and the
-mark, each at the figure's own place: milliseconds instead of a tenth of a second.
+Pictures lie in boxes of whole pixels. To save it, the sheet is drawn as a matplotlib figure. For a
+live view, the figure is drawn once, and only pictures, captions and the mark are drawn on a copy of
+it at each update. This takes milliseconds instead of a tenth of a second.
 
     >>> sheet = Sheet(plan_grid(5, (224, 224), width=900))
     >>> sheet.show(0, photo, "coffee", "the photo")
@@ -35,7 +35,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Sheet:
-    """A figure of pictures with captions, one of them marked; see the module's text."""
+    """A sheet of pictures with captions, one of which can be marked."""
 
     def __init__(self, plan: Plan, theme: Theme = LIGHT, scale: float = 1.0) -> None:
         self.plan, self.theme, self.scale = plan, theme, scale
@@ -66,7 +66,7 @@ class Sheet:
         self.caption(cell, first, second)
 
     def clear(self, cell: int) -> None:
-        """Take a cell's picture away."""
+        """Remove the picture of a cell."""
         self._shown.pop(cell, None)
         self._fitted.pop(cell, None)
         image = self._images.pop(cell, None)
@@ -74,7 +74,7 @@ class Sheet:
             image.axes.remove()
 
     def caption(self, cell: int, first: str = "", second: str = "") -> None:
-        """Up to two lines beneath a picture, cut where they would run into the next one's."""
+        """Write up to two lines below a picture, cut to its width."""
         room = 0.98 * self._boxes[cell][2]
         for text, given in zip(self._texts[cell], (first, second), strict=False):
             words = self._letters.fitted(text, given, room)
@@ -84,7 +84,7 @@ class Sheet:
                     self._ground = None
 
     def enliven(self, cells: Iterable[int]) -> None:
-        """Say whose captions change from frame to frame; a change of any other draws all anew."""
+        """Name the cells whose captions change in every frame; other changes redraw everything."""
         self._lively = frozenset(cells)
 
     def mark(self, cell: int | None) -> None:

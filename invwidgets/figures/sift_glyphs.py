@@ -1,4 +1,4 @@
-"""SIFT descriptors as pictures: in each of the 4x4 bins a rose of petals, as large as strong."""
+"""The glyphs of SIFT descriptors: each of the 4x4 bins has petals, sized by strength."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reconstruction per layer side by side: the papers' main figure."""
+"""The figure of reconstructions from several layers side by side, as in the papers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CELL, _GAP, _CAPTION, _TITLE = 1.35, 0.08, 0.42, 0.72
 
 
 def _note(results: Sequence[Reconstruction]) -> str:
-    """What the first result's picture says, where it holds of all."""
+    """The line about model, preset and steps that is true for all results."""
     note = picture_note(results[0])
     steps = [result.steps for result in results]
     if len(set(steps)) > 1:
@@ -29,12 +29,12 @@ def _note(results: Sequence[Reconstruction]) -> str:
 
 
 def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None) -> Figure:
-    """Results of one photo, one column each, a row a seed; the photo stands first.
+    """Draw results of one photo: the photo first, one column per result, one row per seed.
 
     >>> strip([invert("coffee", layer=f"blocks.{k}", seeds=2) for k in range(4)])
 
-    ``names`` head the columns; the layers' names by default. Beneath each picture is its relative
-    error, or the score of what was asked for instead.
+    ``names`` are the headings of the columns, by default the layers' names. Below each picture is
+    its feature error, or the score of another objective.
     """
     heads = (
         list(names) if names is not None else [layer_title(one.model, one.layer) for one in results]
@@ -75,13 +75,13 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
 
 def _title(result: Reconstruction) -> str:
     if result.objective.measures_error:
-        return f"What is still known of {result.photo_name}"
+        return f"What is kept of {result.photo_name}"
     of = f" of {result.photo_name}" if result.photo_name else ""
     return f"{result.objective.name.capitalize()}{of}"
 
 
 def _words(result: Reconstruction, row: int, seed: int) -> str:
-    """Beneath a seed's picture."""
+    """The text below a seed's picture."""
     if result.relative_error is None:
         return caption(result, row)[0]
     far = OUTLIER if seed in result.outliers else ""

@@ -1,4 +1,4 @@
-"""A sweep as a grid of pictures: a column a layer, a row a weight, or any two of its axes.
+"""The figure of a sweep: a grid of pictures over two of its axes, such as layer and weight.
 
 >>> sweep_grid(sweep, rows="tv_weight", columns="layer").savefig("grid.png")
 """
@@ -30,14 +30,14 @@ _LEAST = 440  # of a figure with a title
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture of the grid, None where there is none yet, and the words beneath."""
+    """A picture of the grid (None if it does not exist yet) and the text below it."""
 
     pixels: Pixels | None
     words: str = ""
 
 
 def cell_of(store: Any, body: dict[str, Any]) -> Cell:
-    """What a record shows: its small picture, and the best seed's error."""
+    """The cell of a record: its small picture and the best seed's error."""
     pixels = np.asarray(open_picture(io.BytesIO(store.thumbnail(body))).convert("RGB"))
     errors = body["outcome"]["relative_error"]
     return Cell(pixels, f"{100 * min(errors):.1f} %" if errors else "")
@@ -51,7 +51,7 @@ def sweep_sheet(
     scale: float = 1.0,
     title: str = "",
 ) -> Sheet:
-    """The cells of a plane, by the place of their point; as wide as there is room for."""
+    """A sheet with the cells of a plane, by the index of their point."""
     shown = [cell.pixels.shape for cell in cells.values() if cell.pixels is not None]
     height, across = shown[0][:2] if shown else (1, 1)
     longest = max(map(len, (*plane.row_heads, plane.rows)), default=0)
@@ -93,12 +93,12 @@ def sweep_sheet(
 def sweep_grid(
     sweep: Sweep, rows: str | None = None, columns: str | None = None, **held: Any
 ) -> Figure:
-    """The pictures of a sweep's finished jobs, the best seed of each with its error.
+    """Draw the best seed of each finished job of a sweep with its error.
 
     >>> sweep_grid(sweep, rows="tv_weight", columns="layer", photo="coffee")
 
-    ``rows`` and ``columns`` name axes that have several values; keywords hold the others, which
-    stand at their first value by default. The layout is that of CVPR15's figure 6.
+    ``rows`` and ``columns`` name axes with several values. Keywords set values of other axes, which
+    are at their first value by default. The layout is that of figure 6 of CVPR15.
 
     Raises ``UnknownNameError`` for an axis that the sweep does not have.
     """
@@ -106,12 +106,12 @@ def sweep_grid(
     keys = {place: sweep.keys[place] for place in plane.places.values()}
     found, _ = sweep.store.survey(keys.values())
     cells = {p: cell_of(sweep.store, found[key]) for p, key in keys.items() if key in found}
-    title = "Best seed of each job, its relative error beneath"
+    title = "Best seed of each job with its relative error"
     width = 180 + len(plane.column_heads) * (_LARGEST + _GAP)
     return sweep_sheet(plane, cells, min(1200, width), title=title, scale=2.0).figure
 
 
 def _cut(words: str, width: float) -> str:
-    """As many letters as fit."""
+    """The words cut to a width."""
     most = max(3, int(width / _LETTER))
     return words if len(words) <= most else f"{words[: most - 1]}…"

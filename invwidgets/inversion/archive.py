@@ -1,4 +1,4 @@
-"""Results as files: tensors in safetensors, all else as JSON in its header; nothing can execute.
+"""The file format of results: safetensors with JSON in its header, without executable content.
 
 >>> save(result, "run.safetensors")
 >>> load("run.safetensors").relative_error == result.relative_error
@@ -43,9 +43,9 @@ _KINDS: dict[str, Any] = {
 
 
 def save(result: Reconstruction, path: str | os.PathLike[str]) -> None:
-    """Write everything of a result into one file, whole or not at all.
+    """Write a result into one file, completely or not at all.
 
-    Raises ``OutputError`` if the place cannot be written.
+    Raises ``OutputError`` if the path cannot be written to.
     """
     content = pack(result)
     with written_whole(path) as partial:
@@ -53,7 +53,7 @@ def save(result: Reconstruction, path: str | os.PathLike[str]) -> None:
 
 
 def pack(result: Reconstruction) -> bytes:
-    """What ``save`` writes: equal results are equal bytes."""
+    """The bytes that ``save`` writes; equal results give equal bytes."""
     from safetensors.torch import save as to_bytes
 
     tensors = {name: t for name in _ARRAYS if (t := getattr(result, name)) is not None}
@@ -77,9 +77,9 @@ def pack(result: Reconstruction) -> bytes:
 
 
 def load(kind: type[Reconstruction], path: str | os.PathLike[str]) -> Reconstruction:
-    """A saved result back, every field checked, nothing in it executed.
+    """Read a saved result and check every field, without executing anything in the file.
 
-    Raises ``OutputError`` if the file is not a whole saved result, or a newer version's.
+    Raises ``OutputError`` if the file is not a complete saved result, or is from a newer version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -133,7 +133,7 @@ def _check_format(given: Any, name: str) -> None:
 
 
 def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str]) -> dict[str, Any]:
-    """The constructor's arguments; whatever does not fit the others is a ``ValueError``."""
+    """The arguments of the constructor; raises ``ValueError`` if they do not fit one another."""
     wanted = known - {*_ARRAYS, "energies"}
     if set(header) != wanted:
         raise ValueError(f"its fields differ: {shown(sorted(set(header) ^ wanted))}")
@@ -162,12 +162,12 @@ def _fields(header: dict[str, Any], tensors: dict[str, Tensor], known: set[str])
     if target is not None:
         _target(target, photo)
     if frames is None or frames.dtype != torch.uint8 or len(frames) != len(header["frame_steps"]):
-        raise ValueError("its frames are missing or do not fit their steps")
+        raise ValueError("its frames are missing or do not match frame_steps")
     energies = {}
     for key, curve in tensors.items():
         name = key.removeprefix("energies.")
         if name == key:
-            raise ValueError(f"a tensor {shown(key)} that no result has")
+            raise ValueError(f"an unknown tensor {shown(key)}")
         energies[name] = _shaped(curve, (steps, seeds), key)
     return {
         **header,
@@ -225,7 +225,7 @@ def _images(tensors: dict[str, Tensor], seeds: int) -> Tensor:
 
 def _target(target: Tensor, photo: Tensor | None) -> None:
     if photo is not None:
-        raise ValueError("it holds a photo and a target")
+        raise ValueError("it contains both a photo and a target")
     if target.ndim not in (2, 4):
         raise ValueError(f"target of shape {tuple(target.shape)}")
     _shaped(target, (1, *target.shape[1:]), "target")

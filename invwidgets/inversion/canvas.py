@@ -1,4 +1,4 @@
-"""The canvas a search moves: iterates 255 · (x − center), with a margin to shift the image in.
+"""The canvas of a search: iterates 255 · (x − center) with a margin for random shifts.
 
 >>> z = start_canvas(representation, settings, (224, 224), photo, center)
 >>> raw_images(z, (224, 224), center).shape
@@ -18,14 +18,14 @@ from .settings import InversionSettings
 
 
 def raw_images(iterate: Tensor, size: tuple[int, int], center: Tensor) -> Tensor:
-    """The iterate's middle as images, not clipped: z / 255 + center."""
+    """The middle of the canvas as images z / 255 + center, not clipped."""
     top, left = ((c - s) // 2 for c, s in zip(iterate.shape[-2:], size, strict=True))
     middle = iterate[..., top : top + size[0], left : left + size[1]]
     return middle / 255 + center[:, None, None]
 
 
 def to_iterate(images: Tensor, center: Tensor) -> Tensor:
-    """Images in [0, 1] as iterates, 255 · (x − center)."""
+    """Images in [0, 1] as iterates 255 · (x − center)."""
     return 255 * (images - center[:, None, None])
 
 
@@ -36,9 +36,10 @@ def start_canvas(
     origin: Tensor | None,
     center: Tensor,
 ) -> Tensor:
-    """Where the seeds begin, (S, C, H + jitter, W + jitter): one channel where Φ sees only gray.
+    """The start canvases of the seeds, (S, C, H + jitter, W + jitter).
 
-    ``origin`` (C, H, W) is the image that the start ``photo`` begins at.
+    They have one channel if Φ sees only gray values. ``origin`` (C, H, W) is the image from which
+    the start ``photo`` begins.
     """
     colors = 1 if representation.grayscale else representation.channels
     if origin is not None:
@@ -57,7 +58,7 @@ def center_of(representation: Representation, settings: InversionSettings) -> Te
 
 
 def random_shifts(generators: list[torch.Generator], jitter: int, margin: int) -> Tensor:
-    """Each seed's own shift (S, 2) of its crop; in the middle of the canvas without jitter."""
+    """A random place (S, 2) of each seed's crop; the middle of the canvas without jitter."""
     middle = (margin - jitter) // 2
     if not jitter:
         return torch.full((len(generators), 2), margin // 2)
@@ -67,7 +68,7 @@ def random_shifts(generators: list[torch.Generator], jitter: int, margin: int) -
 
 
 def bound_canvas(z: Tensor, limit: float | str | None, center: Tensor) -> None:
-    """Keep iterates, in place, within the colors of a picture or the norm ``limit``."""
+    """Limit iterates, in place, to displayable colors or to the norm ``limit``."""
     if limit == "picture":
         low = _black(z, center)
         torch.maximum(z, low, out=z)
@@ -77,12 +78,12 @@ def bound_canvas(z: Tensor, limit: float | str | None, center: Tensor) -> None:
 
 
 def free_gradient(gradient: Tensor, z: Tensor, limit: float | str | None, center: Tensor) -> None:
-    """Zero, in place, the gradient that presses a color against the end of its range.
+    """Set to zero, in place, the gradient that pushes a color beyond the end of its range.
 
-    A rule that moves colors along other axes than red, green and blue would answer it along those
-    that are free, and climb: with few channels selected it did, up to white. Source: Bertsekas,
-    *Projected Newton Methods*, SIAM J. Control Optim. 20 (1982): what rests on a bound is set apart
-    before directions are mixed.
+    An optimizer that moves along other color axes than red, green and blue would otherwise mix
+    this gradient into the colors that are not at their limit; with few selected channels, images
+    then became white. Source: Bertsekas, *Projected Newton Methods*, SIAM J. Control Optim. 20
+    (1982), which separates variables at a bound before directions are mixed.
     """
     if limit == "picture":
         low = _black(z, center)
@@ -95,7 +96,7 @@ def _black(z: Tensor, center: Tensor) -> Tensor:
 
 
 def pad(images: Tensor, margin: int) -> Tensor:
-    """Images (S, C, H, W) continued by their border, to (S, C, H + margin, W + margin)."""
+    """Images (S, C, H, W) padded with their border pixels to (S, C, H + margin, W + margin)."""
     before = margin // 2
     pads = (before, margin - before, before, margin - before)
     return torch.nn.functional.pad(images, pads, mode="replicate")

@@ -1,4 +1,4 @@
-"""Whether a search came near enough for its images to show what a layer knows.
+"""The test whether a search converged, so that its images show what a layer keeps.
 
 >>> convergence_note(invert("coffee", layer="blocks.2"))
 ''
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from .result import Reconstruction
 
-FAR = 0.3  # relative error: what a layer's features are off by is no longer a small part of them
+FAR = 0.3  # the feature error above which a search counts as not converged
 
 
 def converged(result: Reconstruction) -> bool:
-    """Whether the best image is near, as the layer sees it; True where nearness is not asked."""
+    """Whether the best image has a small feature error; True if the objective measures none."""
     errors = result.relative_error
     return not (result.objective.measures_error and errors and min(errors) > FAR)
 
 
 def convergence_note(result: Reconstruction) -> str:
-    """What to say of a search that did not come near, and what to do; empty if it did.
+    """The note on a search that did not converge, with a remedy; empty if it converged.
 
-    Near is a relative error of at most 30 %. The default settings end at 5 to 17 % in the table of
-    README.md, and below 12 % on HOG and dense SIFT.
+    A search counts as converged if its feature error is at most 30 %. The default settings end at
+    5 to 19 % in the table of README.md, and below 12 % on HOG and dense SIFT.
     """
     if converged(result):
         return ""
@@ -32,6 +32,6 @@ def convergence_note(result: Reconstruction) -> str:
     elif result.steps < 1000:
         remedy = f"try {min(1000, 3 * result.steps)} steps or less smoothness"
     return (
-        f"the search did not come near ({100 * best:.0f} % is left), so these images do not show "
-        f"what {result.layer_in_words} knows: {remedy}"
+        f"not converged (error {100 * best:.0f} %), so these images do not show what "
+        f"{result.layer_in_words} keeps: {remedy}"
     )

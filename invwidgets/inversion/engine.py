@@ -1,12 +1,12 @@
-"""The search itself: a generator of steps that knows nothing of who watches.
+"""The search algorithm as a generator of steps, without threads, files or printing.
 
     >>> for step in run(representation, target, Selection(), settings):
     ...     if step.seconds > 10:
-    ...         break                      # to stop is to cease iterating
+    ...         break                      # leaving the loop stops the search
 
-min over x of  C · data(Φ(x)) + λ_α R_α(x) + λ_V R_{V^β}(x)   (CVPR15, equation 1; IJCV16,
-equation 1), for all seeds at once. Energies are summed over seeds, never averaged, and every
-state is kept per seed, so that seeds never touch.
+It minimizes  C · data(Φ(x)) + λ_α R_α(x) + λ_V R_{V^β}(x)  over images x (CVPR15, equation 1;
+IJCV16, equation 1) for all seeds at once. Energies are summed over seeds, never averaged, and all
+state is kept per seed, so seeds do not influence each other.
 """
 
 from __future__ import annotations
@@ -48,33 +48,33 @@ from .phase import Phase
 from .settings import InversionSettings
 from .window import Window
 
-_FAR = 1e9  # 0-255 units: beyond these an iterate has diverged; energies of it may be no numbers
+_FAR = 1e9  # 0-255 units; an iterate beyond this has diverged, and its energies may be NaN
 Knobs = Callable[[], Mapping[str, Any]]
 NextPhase = Callable[[], "Phase | None"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One update of all seeds: what the engine yields, and a callback is given.
+    """One step of a search, an update of all seeds; callbacks receive it.
 
-    >>> invert("coffee", layer="blocks.2", callback=lambda step: step.seconds > 10)  # time is up
+    >>> invert("coffee", layer="blocks.2", callback=lambda step: step.seconds > 10)  # time limit
 
     Attributes
     ----------
     index : int
-        From 0.
+        The number of the step, from 0.
     iterate : torch.Tensor
-        The engine's own canvas after the update, (S, C, H + jitter, W + jitter) in 0-255 units from
-        ``center``, valid until the next step.
+        The engine's canvas after the update, (S, C, H + jitter, W + jitter) in 0-255 units relative
+        to ``center``, valid until the next step.
     energies : dict of str to torch.Tensor
-        (S,) by term (``"data"``, ``"alpha"``, ``"tv"``, and priors of one's own; unweighted, of the
-        iterate before the update) and ``"total"``, weighted.
+        The energies (S,) by term: ``"data"``, ``"alpha"``, ``"tv"`` and custom priors, unweighted,
+        and their weighted sum ``"total"``, all of the iterate before the update.
     seconds : float
-        Since the search began.
+        The time since the search began.
     reverted : torch.Tensor
-        (S,), True where a seed diverged and went back to its best image.
+        (S,), True where a seed diverged and was reset to its best image.
     changes : tuple of (str, value)
-        The knobs that moved since the last step.
+        The knobs that were changed since the last step.
     size : (int, int)
         (height, width) of the images.
     center : torch.Tensor
@@ -92,7 +92,7 @@ class Step:
 
     @property
     def images(self) -> Tensor:
-        """The pictures (S, C, H, W) in [0, 1], clipped: a copy made when it is asked for."""
+        """The images (S, C, H, W), clipped to [0, 1], as a new copy at each call."""
         return raw_images(self.iterate, self.size, self.center).clamp_(0, 1)
 
 
@@ -110,7 +110,7 @@ def run(
     cancelled: Callable[[], bool] | None = None,
     next_phase: NextPhase | None = None,
 ) -> Iterator[Step]:
-    """Search, yielding every step.
+    """Run a search as a generator that yields every step.
 
     >>> for step in run(representation, target, Selection(), settings):
     ...     print(step.index, step.energies["total"])
@@ -118,26 +118,26 @@ def run(
     Parameters
     ----------
     representation, target, selection
-        Φ, Φ₀ (1, …) and M. For an objective that needs no photo the target is its reference.
+        Φ, Φ₀ (1, …) and M. For an objective that needs no photo, the target is its reference.
     settings : InversionSettings
-        Already resolved: device, threads, precision and micro-batch are taken as they are.
+        Resolved settings: device, threads, precision and micro-batch are used as given.
     knobs : callable, optional
-        Read once a step; may set any of ``KNOBS`` from its next step on, and is refused in words
-        where it returns anything else. A jitter of None is the
-        phases' own; one larger than the canvas has room for lets it grow by its border, and the
-        optimizer begin afresh.
+        Called once per step; returns a dict of changed knobs, any of ``KNOBS``, which act from the
+        next step on. Another return value raises an error. A jitter of None means the jitter of the
+        phases. For a jitter larger than the canvas's margin, the canvas is padded with its border
+        and the optimizer starts with an empty state.
     size : (int, int), optional
-        (height, width) of the images, the representation's own by default.
+        (height, width) of the images, by default the representation's.
     origin : torch.Tensor, optional
-        (C, H, W) in [0, 1], where the start ``photo`` begins.
+        (C, H, W) in [0, 1], the image from which the start ``photo`` begins.
     window : Window, optional
-        What of the images to compute; all of it by default.
+        The part of the images to compute; all of it by default.
     workers : concurrent.futures.ThreadPoolExecutor, optional
-        Threads that take micro-batches side by side; one after the other by default.
+        Threads that run micro-batches in parallel; by default they run one after the other.
     cancelled : callable, optional
-        Asked before each micro-batch; a true answer ends the search at once.
+        Called before each micro-batch; a true return value ends the search at once.
     next_phase : callable, optional
-        Asked after the last phase for a further one; None ends the search.
+        Called after the last phase; returns a further phase, or None to end the search.
 
     Yields
     ------
@@ -154,7 +154,7 @@ def run(
     )  # fmt: skip
     try:
         while True:
-            with own_state():  # closed before the caller gets the step
+            with own_state():  # it must be closed before the caller gets the step
                 step = next(search, None)
             if step is None:
                 return
@@ -215,12 +215,12 @@ def _search(
     for index, (phase, phase_step) in enumerate(_steps(settings.phases, next_phase)):
         changes = _read(knobs, values)
         if changes:
-            best_energy.fill_(torch.inf)  # energies of other weights do not compare
+            best_energy.fill_(torch.inf)  # energies with other weights cannot be compared
         if phase.restart and phase_step == 0:
             optimizer.forget()
         jitter = phase.jitter_at(phase_step) if values["jitter"] is None else values["jitter"]
         if jitter > margin:
-            room = jitter - margin + (jitter - margin) % 2  # even: the middle stays where it is
+            room = jitter - margin + (jitter - margin) % 2  # even, to keep the middle
             z, margin = pad(z, room), margin + room
             best = parameters_of(basis, pad(image_of(basis, best), room))
             parameters, gradient = parameters_of(basis, z), torch.empty_like(z)
@@ -240,24 +240,24 @@ def _search(
                 energies = evaluate(z, gradient, priors, values["data_weight"], shifts, bf16)
                 if energies is None:
                     return
-        if selection.channels is not None:  # all of them leave no color free to run off
+        if selection.channels is not None:  # needed only if some channels are left out
             free_gradient(gradient, z, values["bound"], center)
         step_gradient = basis.pull_back(parameters, gradient)
         total = energies["total"]
         diverged = ~(torch.isfinite(total) & torch.isfinite(step_gradient.flatten(1).sum(1)))
-        if z.device.type != "cpu" or bool(diverged.any()):  # to ask a GPU is to wait for it
+        if z.device.type != "cpu" or bool(diverged.any()):  # reading it would stall a GPU
             mask = per_seed(diverged, parameters)
             torch.where(mask, best, parameters, out=parameters)
             step_gradient.masked_fill_(mask, 0)
             rate_factors = torch.where(diverged, 0.3 * rate_factors, rate_factors)
             optimizer.forget(diverged)
-        better = total < best_energy  # never true of NaN
+        better = total < best_energy  # always false for NaN
         best_energy = torch.where(better, total, best_energy)
-        best.lerp_(parameters, per_seed(better.to(z), parameters))  # by 0 or 1: a copy or none
+        best.lerp_(parameters, per_seed(better.to(z), parameters))  # weight 0 or 1
         rates = rate_factors * phase.rate_at(phase_step)
         updated(optimizer, parameters, step_gradient, rates)
         z = image_of(basis, parameters)
-        left = ~(torch.linalg.vector_norm(z, torch.inf, dim=(1, 2, 3)) <= _FAR)  # also of NaN
+        left = ~(torch.linalg.vector_norm(z, torch.inf, dim=(1, 2, 3)) <= _FAR)  # also true for NaN
         if z.device.type != "cpu" or bool(left.any()):
             torch.where(per_seed(left, parameters), best, parameters, out=parameters)
             rate_factors = torch.where(left, 0.3 * rate_factors, rate_factors)
@@ -273,7 +273,7 @@ def _search(
 def _seen(
     representation: Representation, selection: Selection, size: tuple[int, int], margin: int
 ) -> Box | None:
-    """What a region sees of the canvas, wherever the image is shifted; None for the whole map."""
+    """The part of the canvas that a region sees under any shift; None for the whole map."""
     if selection.region is None:
         return None
     top, left, bottom, right = representation.receptive_field(selection.region, size).clipped
@@ -283,7 +283,7 @@ def _seen(
 def _priors(
     settings: InversionSettings, values: Mapping[str, Any], step: int
 ) -> list[tuple[Prior, float]]:
-    """Every prior with its weight at a step."""
+    """All priors with their weights at a step."""
     tv_weight = values["tv_weight"] * settings.tv_factor(step)
     alpha = AlphaNorm(values["alpha"], settings.alpha_kind)
     own = [(prior, prior.weight) for prior in settings.priors if isinstance(prior, Prior)]
@@ -301,7 +301,7 @@ def _steps(phases: tuple[Phase, ...], next_phase: NextPhase | None) -> Iterator[
 
 
 def _read(knobs: Knobs | None, values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Take over the knobs that moved; say which."""
+    """Call ``knobs``, enter the changed ones into ``values``, and return them."""
     moved = {} if knobs is None else checked_knobs(knobs())
     changes = tuple((name, value) for name, value in moved.items() if values[name] != value)
     values.update(changes)

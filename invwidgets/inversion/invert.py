@@ -1,4 +1,4 @@
-"""One call: a photo in, a reconstruction out."""
+"""The function ``invert``, which takes a photo and returns a reconstruction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def invert(
     on_ready: Callable[[int], Any] | None = None,
     **options: Unpack[RunOptions],
 ) -> Reconstruction:
-    """Search for images whose features at a layer equal the photo's.
+    """Invert a layer: search for images whose features at the layer equal those of a photo.
 
     >>> r = invert("coffee", layer="blocks.2", seeds=4)
     >>> r.images.shape, max(r.relative_error) < 0.3
@@ -38,94 +38,103 @@ def invert(
     Parameters
     ----------
     photo : str, path, bytes, PIL.Image.Image, numpy.ndarray or torch.Tensor, optional
-        Anything ``read_photo`` takes; not needed with a ``target``, nor to maximize a channel.
+        The photo, as for ``read_photo``; not needed with a ``target`` or to maximize a channel.
     model : str, torch.nn.Module or Representation
-        A name of ``list_models()``, ``"timm/NAME"``, a module of your own (with ``mean`` and
-        ``std``), or what ``representation`` returns.
+        A name from ``list_models()``, ``"timm/NAME"``, your own module (with ``mean`` and
+        ``std``), or a representation.
     layer : str, optional
-        Where the network is cut; by default as in ``representation``.
+        The layer to invert; by default the one that ``representation`` chooses.
     callback : callable, optional
-        Called with every ``Step``; True stops the run, None or False lets it go on.
+        Called with every ``Step``; True stops the run, None or False continues it.
     knobs : callable, optional
-        Read once a step: a mapping of the knobs that moved to their values. ``replay`` makes one.
+        Called once per step; returns a dict of the changed knobs and their values. ``replay`` makes
+        such a function.
     on_ready : callable, optional
-        Called once with the number of steps, when all is loaded and the search begins.
+        Called once with the number of steps, when everything is loaded and the search begins.
     target : torch.Tensor, numpy.ndarray, str or path, optional
-        The features to be found, instead of a photo: a tensor, an array or a file (.npy,
-        .safetensors) of the layer's own shape, with or without a batch of one, of a transformer
-        also tokens (N, D).
-    weights, mean, std, forward_kwargs
-        As ``representation`` takes them.
-    region, channels
-        What of the features to invert, as ``select`` takes them; all by default. To maximize, the
-        one channel, in the cell in the middle if no region is given.
+        The features to search for, instead of a photo: a tensor, an array or a file (.npy,
+        .safetensors) with the shape of the layer, with or without a batch axis of 1. Transformers
+        also accept tokens (N, D).
+    weights : str or path
+        ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict.
+    mean, std : float or (float, ...), optional
+        The preprocessing of your own module: for images in [0, 1], one number per channel.
+    forward_kwargs : dict, optional
+        Further arguments of your own module's forward, by name.
+    region : str or (int, int, int, int), optional
+        The cells to invert: ``"R0:R1,C0:C1"`` or (r0, r1, c0, c1), half-open; all by default. To
+        maximize, the middle cell by default.
+    channels : str, int, slice or sequence, optional
+        The channels to invert, as for ``select``, such as ``"0,3,8:16"``; all by default. To
+        maximize, the one channel to maximize.
     seeds : int or sequence of int
-        How many random starts (seeds 0 …), or which.
+        The number of random starts (seeds 0 …), or a list of seeds.
     steps : int
-        In all; the preset's phases are stretched or shrunk to them.
+        The total number of steps; the preset's phases are scaled to it.
     size : int, (height, width) or str, optional
-        Of the images in pixels; the network's own by default.
+        The size of the images in pixels; by default the network's.
     fit : str
-        How a photo comes to that size: ``"crop"`` or ``"stretch"``.
+        How a photo is brought to that size: ``"crop"`` or ``"stretch"``.
     preset : str
-        Where all other settings come from: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
+        The source of all other settings: ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
     objective : str, Objective or callable
-        ``"inversion"``, ``"maximize"``, ``"caricature"``, or one of your own, such as a function
-        of the selected features (S, …) and the photo's (1, …) that gives one number for each seed;
-        see ``Objective``.
+        What the search minimizes: ``"inversion"``, ``"maximize"``, ``"caricature"``, or a custom
+        one, such as a function of the selected features (S, …) and the photo's (1, …) that returns
+        one number per seed; see ``Objective``.
     settings : InversionSettings, optional
-        Whole settings instead of a preset, such as those of a result, with their objective, size
-        and seeds.
+        Complete settings instead of a preset, such as those of a result; they include objective,
+        size and seeds.
     optimizer : str or Optimizer
         The update rule: ``"multiscale-adam"``, ``"adam"``, ``"momentum"``, ``"adagrad-momentum"``,
-        or one of your own.
+        or a custom one.
     parametrization : str or Parametrization
-        What is searched in: ``"pixels"``, ``"fourier"``, or one of your own.
+        The variables of the search: ``"pixels"``, ``"fourier"``, or a custom parametrization.
     priors : Prior or sequence of Prior
-        Of your own, beside the α-norm and the total variation.
+        Custom priors, in addition to the α-norm and the total variation.
     phases : sequence of Phase
-        The steps, their rates and their jitter, instead of the preset's.
+        The phases of the run (steps, learning rate, jitter), instead of the preset's.
     data_weight : float
         C, the weight of the objective.
     alpha, alpha_weight, alpha_kind
-        The exponent of the α-norm, its weight λ_α, and whether it is taken of each ``"pixel"`` or
-        of each ``"element"``.
+        The exponent of the α-norm, its weight λ_α, and whether it is the norm of each ``"pixel"``
+        or of each ``"element"``.
     beta, tv_weight : float
         The exponent of the total variation, and its weight λ_V.
     tv_chroma : float
-        How many times the total variation of the colors alone is added.
+        The weight of an extra total variation of the colors alone, relative to λ_V.
     tv_boost, tv_ramp : float
-        How many times larger λ_V begins, and over how many steps it falls to its value.
+        The factor by which λ_V is larger at the start, and the number of steps in which it falls
+        to its value.
     bound : float, str or None
         The largest norm of a pixel of the iterate; ``"picture"`` keeps every pixel displayable,
-        None bounds nothing.
+        None sets no limit.
     start : str
         ``"noise"``, the papers' ``"cvpr2015"`` or ``"ijcv2016"``, or ``"photo"``.
     center : (float, ...) or None
-        The color in [0, 1] where the iterate is zero; None takes the network's mean.
+        The color in [0, 1] where the iterate is zero; None means the network's mean.
     image_energy : float
-        σ² of CVPR15, in squared 0-255 units.
+        σ² of CVPR15, the squared norm of its start, in squared 0-255 units.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"xpu"``.
     precision : str
         ``"auto"``, ``"float32"`` or ``"bfloat16"``.
     threads : int or None
-        CPU threads; None finds out how many are worth having.
+        CPU threads; None measures how many are fastest.
     micro_batch : int or None
-        How many seeds make a batch; None goes by memory and threads.
+        The number of seeds per batch; None chooses it by memory and threads.
     frames : int
-        How many pictures of the run are kept for its animation.
+        The number of pictures of the run that are kept for its animation.
 
     Returns
     -------
     Reconstruction
-        Images, errors and curves, per seed. Interrupted from the keyboard, it is of what was
-        reached, with ``stopped`` set.
+        Images, errors and curves, per seed. After an interrupt from the keyboard it has the images
+        of the last step, and ``stopped`` is True.
 
     Raises
     ------
     InvwidgetsError
-        With what was given, what there is, and the remedy.
+        For wrong arguments; the message names the given value, the possible ones and the remedy.
 
     References
     ----------
@@ -141,19 +150,19 @@ def invert(
 
 
 def _check_function(name: str, given: object, *arguments: str) -> None:
-    """Refuse what cannot be called with the arguments that it will be called with."""
+    """Raise an error if ``given`` cannot be called with these arguments."""
     if given is None:
         return
     if not callable(given):
         raise BadSettingError(f"{name} {shown(given)}: give a function, or None")
     try:
         signature = inspect.signature(given)
-    except (TypeError, ValueError):  # some functions written in C do not say
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return
     try:
         signature.bind(*arguments)
     except TypeError as error:
         raise BadSettingError(
-            f"{name} {shown(given)} is called as {name}({', '.join(arguments)}) and takes other "
-            f"arguments ({error}): give a function that can be called so"
+            f"{name} {shown(given)} will be called as {name}({', '.join(arguments)}), but takes "
+            f"other arguments ({error}): give a function that can be called like this"
         ) from None

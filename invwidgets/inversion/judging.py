@@ -1,4 +1,4 @@
-"""What another network says of a result's images: their class, their features, their colors.
+"""The judgment of a result's images by another network: class, features and colors.
 
 >>> result = invert("coffee", layer="blocks.4")
 >>> result.judged_by("efficientnet_lite1").probability_ratio
@@ -24,33 +24,33 @@ from .metrics import features_of, to_floats
 if TYPE_CHECKING:
     from .result import Reconstruction
 
-COLORFUL = 0.01  # root mean square of what is not gray, in [0, 1]: photos with less have no color
+COLORFUL = 0.01  # root mean square chroma, in [0, 1]; a photo with less counts as gray
 
 
 @dataclass(frozen=True)
 class Judgment:
-    """What a network says of images that were not searched on it.
+    """The judgment of images by a network that was not used to search for them.
 
-    A tuple has a number for each image.
+    Tuples have one entry per image.
 
     Attributes
     ----------
     judge, label : str
-        The network, and its likeliest class of the photo: a name, or ``class 12`` where classes
-        have no known names.
+        The network, and the class that it finds likeliest for the photo: a name, or ``class 12`` if
+        the names of its classes are not known.
     photo_probability : float
         Its probability of that class for the photo.
     probability : tuple of float
         Its probability of that class for each image.
     in_first_five : tuple of bool
-        Whether that class is among its five likeliest ones.
+        Whether that class is among its five likeliest classes for the image.
     feature_distance : tuple of float
-        ‖f(x) − f(x₀)‖ / ‖f(x₀)‖, where f are the features that its classifier reads.
+        ‖f(x) − f(x₀)‖ / ‖f(x₀)‖, where f are the features before its classifier.
     color : tuple of float or None
-        The root mean square of what is not gray, divided by the photo's; None for a gray photo.
+        The root mean square chroma of the image, divided by the photo's; None for a gray photo.
     mean_color_off : tuple of float
-        The distance of the mean color from the photo's: root mean square of three colors, in
-        [0, 1].
+        The distance between the mean colors of image and photo: the root mean square difference of
+        their three values, in [0, 1].
     """
 
     judge: str
@@ -64,33 +64,33 @@ class Judgment:
 
     @property
     def probability_ratio(self) -> tuple[float, ...]:
-        """Each image's probability of the photo's class, divided by the photo's."""
+        """The probability of the photo's class for each image, divided by that for the photo."""
         return tuple(value / self.photo_probability for value in self.probability)
 
 
 def judged_by(result: Reconstruction, judge: str | Representation) -> Judgment:
-    """What a trained classifier says of a result's images, beside the photo.
+    """The judgment of a result's images by a trained classifier, compared with the photo.
 
-    Of a region, judge and photo are shown the pixels that it sees.
+    If a region was inverted, only the pixels of its receptive field are compared.
 
-    Raises ``BadSettingError`` where there is no photo, or for a judge that is no trained
-    classifier or that the images were searched on.
+    Raises ``BadSettingError`` if there is no photo, or if the judge is not a trained classifier or
+    is the network of the search.
     """
     if result.photo is None:
         raise BadSettingError(
-            f"judge {shown(judge)}: these images were made without a photo, so that there is "
-            "nothing to compare them with; judge the result of an inversion"
+            f"judge {shown(judge)}: these images were made without a photo to compare them with; "
+            "give the result of an inversion of a photo"
         )
     phi = representation(judge)
     if phi.channels != len(result.photo):
         raise BadSettingError(
-            f"judge {phi.name!r} takes images of {phi.channels} channels and these have "
+            f"judge {phi.name!r} takes images with {phi.channels} channels, but these have "
             f"{len(result.photo)}: give a trained classifier of such images"
         )
     if phi.digest == result.digest:
         raise BadSettingError(
-            f"judge {phi.name!r}: the images were searched on this network, which reads patterns "
-            "in them that no other network reads; give another one, such as "
+            f"judge {phi.name!r}: the images were searched with this network, which finds patterns "
+            "in them that no other network finds; give another one, such as "
             f"{another_network(phi.name)!r}"
         )
     box = result.field_box
@@ -101,15 +101,15 @@ def judged_by(result: Reconstruction, judge: str | Representation) -> Judgment:
 
 
 def judgment(judge: Representation, images: Tensor, photo: Tensor) -> Judgment:
-    """What a trained classifier says of images (S, 3, H, W) in [0, 1], beside a photo (3, H, W).
+    """The judgment of images (S, 3, H, W) in [0, 1], compared with a photo (3, H, W).
 
-    Raises ``BadSettingError`` where it is no trained classifier.
+    Raises ``BadSettingError`` if the judge is not a trained classifier.
     """
     *_, before, last = judge.layers()
     if judge.handcrafted or judge.weights == Weights.RANDOM or len(last.shape) != 1:
         raise BadSettingError(
-            f"judge {judge.name!r} ({judge.weights}), whose last layer is {last.short_name}: a "
-            "judge is a trained classifier, such as 'efficientnet_lite2'"
+            f"judge {judge.name!r} ({judge.weights}, last layer {last.short_name}) is not a "
+            "trained classifier: give one, such as 'efficientnet_lite2'"
         )
     height, width = judge.size
     seen = torch.stack([resize(i, (height, width), "stretch") for i in (photo, *images)])
@@ -136,12 +136,12 @@ def judgment(judge: Representation, images: Tensor, photo: Tensor) -> Judgment:
 
 
 def _chroma(images: Tensor) -> Tensor:
-    """The root mean square of what is not gray in images (S, 3, H, W), (S,)."""
-    if images.shape[1] != 3:  # no colors
+    """The root mean square chroma (S,) of images (S, 3, H, W)."""
+    if images.shape[1] != 3:  # images without colors
         return images.new_zeros(len(images))
     return (images - luminance(images)).square().mean((1, 2, 3)).sqrt()
 
 
 def another_network(name: str) -> str:
-    """A bundled trained classifier that is not the network ``name``."""
+    """The name of a bundled trained classifier other than ``name``."""
     return "efficientnet_lite1" if name == "efficientnet_lite2" else "efficientnet_lite2"

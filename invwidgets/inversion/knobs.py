@@ -1,4 +1,4 @@
-"""The knobs, settings that may be moved while a run searches, checked before they act.
+"""The knobs: settings that can be changed during a run, and their checks.
 
 >>> checked_knobs({"tv_weight": np.float32(0.5), "jitter": None})
 {'tv_weight': 0.5, 'jitter': None}
@@ -18,14 +18,14 @@ KNOBS = ("data_weight", "alpha_weight", "tv_weight", "alpha", "beta", "bound", "
 
 
 def checked_knobs(given: Any) -> dict[str, Any]:
-    """Knobs and their values as plain Python; a jitter of None is the phases' own.
+    """Changed knobs and their values, checked; a jitter of None means that of the phases.
 
-    Raises ``BadSettingError`` for what is no mapping and for a value out of range,
-    ``UnknownNameError`` for what is no knob.
+    Raises ``BadSettingError`` if ``given`` is not a mapping or a value is out of range,
+    ``UnknownNameError`` for a name that is not a knob.
     """
     if not isinstance(given, Mapping):
         raise BadSettingError(
-            f"knobs {shown(given)}: give a dict of the knobs that moved, such as "
+            f"knobs {shown(given)}: give a dict of the changed knobs, such as "
             f"{{'tv_weight': 0.1}}, or an empty one; the knobs are {', '.join(KNOBS)}"
         )
     return {name: _checked(name, value) for name, value in given.items()}

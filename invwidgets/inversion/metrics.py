@@ -1,11 +1,11 @@
-"""How near images come to a photo: every number a result, a live picture or a benchmark tells.
+"""The metrics that compare images with a photo: feature error, PSNR, SSIM, diversity and others.
 
 >>> reference = reference_of(representation, photo, selection, (224, 224))
 >>> psnr(images, reference), ssim(images, reference), reference.words
 ((18.2, 17.9), (0.61, 0.6), 'receptive field')
 
-With a region, Φ says nothing of the pixels outside its receptive field, and where Φ sees only gray
-values it says nothing of color: neither is scored.
+Pixels outside the receptive field of a region do not influence Φ, and neither does color if Φ sees
+only gray values. Neither is scored.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _CHUNK = 8  # images whose features are taken together, where no gradient is nee
 
 @dataclass(frozen=True)
 class Reference:
-    """What images are compared with: ``photo`` (C, H, W), within ``box``, all of it if None.
+    """The reference of a comparison: ``photo`` (C, H, W) within ``box`` (None means all of it).
 
-    Where Φ sees only gray values, ``photo`` is those, and ``grayscale`` says so.
+    If Φ sees only gray values, ``photo`` has these values and ``grayscale`` is True.
     """
 
     photo: Tensor
@@ -44,7 +44,7 @@ class Reference:
 
     @property
     def words(self) -> str:
-        """What PSNR and SSIM are of, as ``Reconstruction.scored_on`` says it."""
+        """The part and the colors that PSNR and SSIM compare; see ``Reconstruction.scored_on``."""
         return (WHOLE if self.box is None else "receptive field") + (
             ", gray values" if self.grayscale else ""
         )
@@ -55,7 +55,7 @@ class Reference:
 
 
 class Scores(NamedTuple):
-    """What the images that a search ended in are worth; fields as ``Reconstruction`` has them."""
+    """The scores of the final images of a search; ``Reconstruction`` explains the fields."""
 
     scores: tuple[float, ...]
     relative_error: tuple[float, ...] | None
@@ -73,7 +73,7 @@ def reference_of(
     selection: Selection,
     size: tuple[int, int],
 ) -> Reference | None:
-    """What images of ``size`` (height, width) are compared with; None where there is no photo."""
+    """The ``Reference`` for images of ``size`` (height, width); None if there is no photo."""
     if photo is None:
         return None
     grayscale = representation.grayscale
@@ -87,7 +87,7 @@ def reference_of(
 def partial_field(
     representation: Representation, selection: Selection, size: tuple[int, int]
 ) -> Box | None:
-    """A region's receptive field within the image; None where that is the whole image."""
+    """The receptive field of a region within the image; None if it is the whole image."""
     if selection.region is None:
         return None
     field = representation.receptive_field(selection.region, size)
@@ -102,7 +102,7 @@ def measure(
     reference: Reference | None,
     raw: Tensor,
 ) -> Scores:
-    """Score what a search ended in, in float32: ``raw`` (S, C, H, W) before it is clipped."""
+    """Score the final images of a search in float32; ``raw`` (S, C, H, W) is not clipped yet."""
     images = raw.clamp(0, 1)
     features = features_of(representation, images)
     errors = raw_errors = None
@@ -137,7 +137,7 @@ def score(
     selection: Selection,
     images: Tensor,
 ) -> tuple[float, ...]:
-    """What the objective tells of images (S, C, H, W) in [0, 1], as ``measure`` does."""
+    """The objective's scores of images (S, C, H, W) in [0, 1], as in ``measure``."""
     return _scores(objective, features_of(representation, images), target, selection)
 
 
@@ -150,7 +150,7 @@ def _scores(
 
 
 def features_of(representation: Representation, images: Tensor) -> Tensor:
-    """Φ of images (S, C, H, W), a few at a time, without gradients."""
+    """The features of images (S, C, H, W), computed a few at a time, without gradients."""
     with torch.no_grad():
         return torch.cat([representation(chunk) for chunk in images.split(_CHUNK)])
 
@@ -178,7 +178,7 @@ def psnr(images: Tensor, photo: Tensor | Reference) -> tuple[float, ...]:
     part = reference.part(images)
     apart = part - reference.part(reference.photo).to(part)
     mse = apart.square_().flatten(1).mean(1).cpu().double()
-    return to_floats(-10 * mse.log10())  # infinite where they are equal
+    return to_floats(-10 * mse.log10())  # infinite for equal images
 
 
 def ssim(images: Tensor, photo: Tensor | Reference) -> tuple[float, ...]:
@@ -198,8 +198,8 @@ def ssim(images: Tensor, photo: Tensor | Reference) -> tuple[float, ...]:
     Returns
     -------
     tuple of float
-        The mean over the channels, one of each image; 1 where it equals the photo. The window is 7
-        pixels wide, and smaller in a smaller picture; NaN where a side has fewer than 3 pixels.
+        The mean over the channels, one number per image; 1 for an image equal to the photo. The
+        window is 7 pixels wide, and smaller in smaller pictures; NaN for sides below 3 pixels.
 
     Notes
     -----
@@ -217,7 +217,7 @@ def ssim(images: Tensor, photo: Tensor | Reference) -> tuple[float, ...]:
 
 
 def _similarity(one: Tensor, other: Tensor, window: int) -> float:
-    """SSIM of two pictures (C, H, W) in [0, 1], over the windows that lie within them."""
+    """The SSIM of two pictures (C, H, W) in [0, 1], over the windows inside them."""
 
     def mean(values: Tensor) -> Tensor:
         return values.unfold(-2, window, 1).mean(-1).unfold(-1, window, 1).mean(-1)
@@ -231,9 +231,9 @@ def _similarity(one: Tensor, other: Tensor, window: int) -> float:
 
 
 def chroma_error(images: Tensor, photo: Tensor) -> tuple[float, ...]:
-    """How far the colors of images (S, 3, H, W) are off a photo's, per image: 0 are the photo's.
+    """The relative error of the colors of images (S, 3, H, W), per image; 0 for the photo's colors.
 
-    ‖c(x) − c(x₀)‖ / ‖c(x₀)‖, where c is what an image has beside its gray values.
+    It is ‖c(x) − c(x₀)‖ / ‖c(x₀)‖, where c is the chroma: an image minus its gray values.
     """
     wanted = photo.to(images) - luminance(photo.to(images))
     apart = images - luminance(images) - wanted
@@ -241,7 +241,7 @@ def chroma_error(images: Tensor, photo: Tensor) -> tuple[float, ...]:
 
 
 def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Tensor:
-    """The distance between features, divided by the norm of the target's.
+    """Compute the feature error: the distance between features, divided by the target's norm.
 
     >>> phi = representation("efficientnet_lite0", "blocks.2")
     >>> photo = read_photo("coffee", phi.size)
@@ -251,11 +251,11 @@ def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Te
     Parameters
     ----------
     features : torch.Tensor
-        Φ of images, (S, C, h, w) or (S, D).
+        The features Φ of images, (S, C, h, w) or (S, D).
     target : torch.Tensor
-        Φ₀, (1, C, h, w) or (1, D).
+        The target Φ₀, (1, C, h, w) or (1, D).
     selection : Selection
-        M, the region and the channels that count; ``Selection()`` is all.
+        The mask M, the region and channels to compare; ``Selection()`` means all.
 
     Returns
     -------
@@ -270,7 +270,10 @@ def relative_error(features: Tensor, target: Tensor, selection: Selection) -> Te
 
 
 def pairwise_distance(vectors: Tensor, norm: float | None = None) -> float:
-    """The mean distance between pairs of rows (S, D): root mean square, or by ``norm`` if not 0."""
+    """The mean root mean square distance between pairs of rows (S, D).
+
+    With a nonzero ``norm``, it is their mean Euclidean distance divided by ``norm``.
+    """
     if len(vectors) < 2 or not vectors.shape[1]:
         return 0.0
     distances = torch.pdist(vectors.cpu().double())
@@ -279,19 +282,19 @@ def pairwise_distance(vectors: Tensor, norm: float | None = None) -> float:
 
 
 def spread(images: Tensor) -> Tensor:
-    """How far seeds (S, C, H, W) differ, (H, W): their standard deviation, the channels' mean."""
+    """The standard deviation (H, W) across images (S, C, H, W), averaged over channels."""
     mean = images.mean(0)
     variance = torch.zeros_like(mean)
-    for image in images:  # torch's own deviation across images takes forty times as long
+    for image in images:  # torch's standard deviation across images takes forty times as long
         apart = image - mean
         variance.addcmul_(apart, apart, value=1 / len(images))
     return variance.sqrt().mean(0)
 
 
 def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
-    """The variance of the pixels outside a box over that inside, per image of (S, C, H, W).
+    """The variance of the pixels outside a box, divided by that inside, per image of (S, C, H, W).
 
-    Of each color about its own mean: one color all over, whatever it is, is blank.
+    The variance of each color is taken around its own mean, so any uniform color counts as blank.
     """
     top, left, bottom, right = box
     inside = torch.zeros(images.shape[-2:], dtype=torch.bool, device=images.device)
@@ -303,14 +306,14 @@ def outside_variance(images: Tensor, box: Box) -> tuple[float, ...]:
 
 
 def outliers(errors: Sequence[float]) -> tuple[int, ...]:
-    """The places of the seeds that ended far above the others.
+    """The places of the outliers: errors far above the others.
 
     >>> outliers([0.175, 0.181, 0.398, 0.179])
     (2,)
 
-    Far is more than 1.5 times the median, and 5 percentage points above it at least; of an even
-    number of seeds the lower of the two middle errors is the median, for what one seed reaches
-    can be reached, and so of two seeds the worse may be one.
+    An error is an outlier if it is more than 1.5 times the median, and at least 5 percentage points
+    above it. For an even number of seeds the median is the lower of the two middle errors, because
+    an error that one seed reaches is possible; so the worse of two seeds can be an outlier.
     """
     if not errors:
         return ()
@@ -320,7 +323,7 @@ def outliers(errors: Sequence[float]) -> tuple[int, ...]:
 
 
 def lower_median(errors: Sequence[float]) -> float:
-    """The middle one of the errors, the lower of two."""
+    """The median of the errors; for an even number, the lower of the two middle ones."""
     return sorted(errors)[(len(errors) - 1) // 2]
 
 

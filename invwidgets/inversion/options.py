@@ -1,4 +1,4 @@
-"""All that a run may be asked for by keyword, listed once for Python, the shell and the widgets.
+"""The keyword arguments of a run, listed once for Python, the shell and the widgets.
 
 >>> sorted(RunOptions.__annotations__)[:3]
 ['alpha', 'alpha_kind', 'alpha_weight']
@@ -25,7 +25,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class RunOptions(SettingChanges, total=False):
-    """All that ``invert`` takes by keyword, besides what watches the run."""
+    """The keyword arguments of ``invert``, except callback, knobs and on_ready."""
 
     target: TargetSource | None
     weights: str | os.PathLike[str]
@@ -44,7 +44,7 @@ class RunOptions(SettingChanges, total=False):
 
 
 class _Preset:
-    """What a keyword is that is left out and that the preset decides."""
+    """The default value, in a signature, of an argument that the preset sets."""
 
     def __repr__(self) -> str:
         return "<the preset's>"
@@ -64,11 +64,11 @@ DEFAULTS: Mapping[str, Any] = {
     "precision": "auto",
     "frames": 24,
 }
-"""What each keyword is if it is left out, as signatures and help show it."""
+"""The default value of each argument, as signatures and help show it."""
 
 
 def lists_options(function: _Function) -> _Function:
-    """Show every keyword of ``RunOptions`` in the signature of a function that takes them."""
+    """A decorator that shows every keyword of ``RunOptions`` in a function's signature."""
     written = inspect.signature(function)
     own = [p for p in written.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     kind = inspect.Parameter.KEYWORD_ONLY
@@ -81,17 +81,14 @@ def lists_options(function: _Function) -> _Function:
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse a keyword that is none, naming those there are.
-
-    Raises ``UnknownNameError``.
-    """
+    """Raise ``UnknownNameError`` for an unknown keyword, with a list of the known ones."""
     for name in options:
         if name not in RunOptions.__annotations__:
             raise unknown_name("setting", name, [*RunOptions.__annotations__])
 
 
 def _in_order() -> list[tuple[str, Any]]:
-    """What and where first, then how: single settings last."""
+    """The keywords with their types: model and selection first, single settings last."""
     every = RunOptions.__annotations__
     settings = SettingChanges.__annotations__
     first = [name for name in every if name not in settings]

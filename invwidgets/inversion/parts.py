@@ -1,4 +1,4 @@
-"""The parts of a run, tried on a few numbers before the search begins.
+"""Checks of the parts of a run, which try each part on a few numbers before the search begins.
 
 >>> check_parts(settings, representation, (224, 224))
 """
@@ -28,10 +28,10 @@ from .settings import InversionSettings
 def check_parts(
     settings: InversionSettings, representation: Representation, size: tuple[int, int]
 ) -> None:
-    """Refuse parts that cannot work.
+    """Raise an error for parts that cannot work.
 
-    Raises ``CustomPartError``, and ``BadSettingError`` for parts that do not go together or that
-    are only words of a file.
+    It is a ``CustomPartError``, or a ``BadSettingError`` for parts that do not go together or of
+    which a file only has the ``repr``.
     """
     basis = parametrization(settings.parametrization)
     rule = chosen(settings.optimizer, OPTIMIZERS, Optimizer)
@@ -46,16 +46,16 @@ def check_parts(
     for prior in settings.priors:
         if not isinstance(prior, Prior):
             raise BadSettingError(
-                f"this was made with a prior of somebody's own, {prior}: a file does not hold its "
-                "code; give it again, as priors=[…]"
+                f"this was made with a custom prior, {prior}, and a file does not contain its "
+                "code: give it again as priors=[…]"
             )
         gradient = torch.zeros_like(z)
         energy = prior.add_gradient(z, gradient, 1.0)
         for name, values in (("energy", energy), ("gradient", gradient)):
             if not bool(torch.isfinite(values).all()):
                 raise CustomPartError(
-                    f"prior {shown(prior)} has {name} NaN or infinite for plain noise of 0-255 "
-                    "units"
+                    f"prior {shown(prior)} has {name} NaN or infinite for noise in 0-255 units: "
+                    "return finite numbers"
                 )
     check_parametrization(basis, z)
     parameters = parameters_of(basis, z.clone())
@@ -64,45 +64,39 @@ def check_parts(
     updated(started, parameters, torch.ones_like(parameters), rates)
     if not bool(torch.isfinite(parameters).all()):
         raise CustomPartError(
-            f"optimizer {shown(rule)} moves to NaN or infinity at the rate {rates[0]:g} in its "
-            "first step: give phases=[Phase(steps, lr)] with a smaller one"
+            f"optimizer {shown(rule)} gives NaN or infinity in its first step at the learning rate "
+            f"{rates[0]:g}: give phases=[Phase(steps, lr)] with a smaller one"
         )
 
 
 def check_channels(settings: InversionSettings, representation: Representation) -> None:
-    """Refuse settings of colors where the images have no red, green and blue.
-
-    Raises ``BadSettingError``.
-    """
+    """Raise ``BadSettingError`` for color settings if the images do not have three channels."""
     channels = representation.channels
     takes = f"{representation.name} takes images of {channels} channel{'s' * (channels != 1)}"
     if settings.center is not None and len(settings.center) != channels:
         raise BadSettingError(
-            f"center {shown(settings.center)} has length {len(settings.center)}, and {takes}: give "
+            f"center {shown(settings.center)} has length {len(settings.center)}, but {takes}: give "
             "a number for each channel, or center=None for the mean of the preprocessing"
         )
     if channels == 3:
         return
     if settings.tv_chroma:
         raise BadSettingError(
-            f"tv_chroma {settings.tv_chroma:g} is the variation of colors, and {takes}: leave it "
-            "out, or give tv_chroma=0"
+            f"tv_chroma {settings.tv_chroma:g} needs colors, but {takes}: leave it out, or give "
+            "tv_chroma=0"
         )
     for part in (settings.parametrization, settings.optimizer):
         if getattr(part, "decorrelated", None) is True:
             raise BadSettingError(
-                f"{shown(part)} decorrelates red, green and blue, and {takes}: leave decorrelated "
+                f"{shown(part)} decorrelates red, green and blue, but {takes}: leave decorrelated "
                 "out, or give decorrelated=False"
             )
 
 
 def check_objective(objective: Objective, target: Tensor, selection: Selection) -> None:
-    """Refuse an energy that is no number for each image, or that has no gradient.
-
-    Raises ``CustomPartError``.
-    """
+    """Raise ``CustomPartError`` if an objective's energy is not finite or has no gradient."""
     if not objective.needs_photo:
-        return  # the first step will tell: only the network says what its features are like
+        return  # only the network has such features, so the first step is the check
     energy_of = bind(objective, target, selection)
     with torch.enable_grad():
         features = torch.cat([target, 0.5 * target]).float().requires_grad_(True)

@@ -1,4 +1,4 @@
-"""A stretch of a run: so many steps, at a rate and a jitter that stay or glide.
+"""The phases of a run: a number of steps with a schedule of learning rate and jitter.
 
 >>> Phase(100, 8.0, 0.5).rate_at(50)
 4.25
@@ -15,31 +15,33 @@ from ..arguments import items, real_number, whole_number
 from ..errors import BadSettingError, shown
 from ..images import MAX_SIDE
 
-MAX_STEPS = 1_000_000  # beyond these is a slip of the keyboard, refused at once
-MAX_RATE = 1e6  # 0-255 units a step, or what the papers' rules take
+MAX_STEPS = 1_000_000  # a larger number is taken to be a typing error and refused
+MAX_RATE = 1e6  # in 0-255 units per step, or in the units of the papers' optimizers
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Some steps at one rate, or gliding from ``lr`` to ``lr_end`` along half a cosine.
+    """A phase of a run: a number of steps at a constant or falling learning rate.
+
+    The rate goes from ``lr`` to ``lr_end`` along half a cosine.
 
     >>> invert("coffee", layer="blocks.2", phases=[Phase(100, 8.0, 0.5), Phase(50, 0.5)])
 
     Parameters
     ----------
     steps : int
-        How many.
+        The number of steps.
     lr : float
-        Of the optimizer: for Adam 0-255 units a step.
+        The learning rate of the optimizer; for Adam in 0-255 units per step.
     lr_end : float, optional
-        The rate at the end; by default it stays.
+        The learning rate at the end; by default ``lr``.
     jitter : int
         The range of the image's random shifts, in pixels.
     restart : bool
-        Begin with the optimizer's momentum forgotten.
+        Whether the phase begins with the optimizer's state reset.
     jitter_end : int, optional
-        The jitter of the last quarter, to which it falls or rises evenly, in even numbers; by
-        default it stays.
+        The jitter in the last quarter of the phase. Before that, the jitter changes linearly, in
+        even numbers. By default ``jitter``.
 
     Raises
     ------
@@ -60,7 +62,7 @@ class Phase:
             ("lr", real_number(self.lr, "lr", 0, MAX_RATE)),
             ("jitter", whole_number(self.jitter, "jitter", 0, MAX_SIDE)),
         ):
-            object.__setattr__(self, name, value)  # frozen for everybody else
+            object.__setattr__(self, name, value)  # the class is frozen
         if self.lr_end is not None:
             end = real_number(self.lr_end, "lr_end", 0, MAX_RATE)
             object.__setattr__(self, "lr_end", end)
@@ -69,18 +71,18 @@ class Phase:
             object.__setattr__(self, "jitter_end", last)
 
     def bf16_at(self, step: int) -> bool:
-        """Whether a step may be computed in bfloat16: all but the last tenth, at least one."""
+        """Whether a step may use bfloat16: not in the last tenth, and not in the last step."""
         return self.steps - step > max(1.0, 0.1 * self.steps)
 
     def rate_at(self, step: int) -> float:
-        """The rate at a step of this phase, from 0."""
+        """The learning rate at a step of this phase, counted from 0."""
         if self.lr_end is None:
             return self.lr
         turn = (1 + math.cos(math.pi * step / self.steps)) / 2
         return self.lr_end + (self.lr - self.lr_end) * turn
 
     def jitter_at(self, step: int) -> int:
-        """The jitter at a step of this phase, from 0.
+        """The jitter at a step of this phase, counted from 0.
 
         >>> phase = Phase(100, 8.0, 0.5, jitter=16, jitter_end=0)
         >>> phase.jitter_at(0), phase.jitter_at(50), phase.jitter_at(75)
@@ -93,7 +95,7 @@ class Phase:
 
 
 def stretched(phases: Sequence[Phase], steps: int) -> tuple[Phase, ...]:
-    """The same phases stretched or shrunk to ``steps`` steps in all.
+    """The phases scaled to ``steps`` steps in total.
 
     >>> [phase.steps for phase in stretched([Phase(300, 1.0), Phase(100, 0.1)], 40)]
     [30, 10]
@@ -110,10 +112,7 @@ def stretched(phases: Sequence[Phase], steps: int) -> tuple[Phase, ...]:
 
 
 def checked_phases(given: Any) -> tuple[Phase, ...]:
-    """A list of phases, at least one.
-
-    Raises ``BadSettingError``.
-    """
+    """The phases as a tuple; raises ``BadSettingError`` unless it is a list with at least one."""
     phases = items(given)
     if phases is None or not all(isinstance(phase, Phase) for phase in phases):
         raise BadSettingError(

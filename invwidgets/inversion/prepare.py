@@ -1,4 +1,4 @@
-"""What was asked for, checked and resolved: a run that only has to be searched.
+"""The preparation of a run: all options checked, all resources resolved, the target computed.
 
 >>> run = prepare("coffee", layer="blocks.2", seeds=2, tv_weight=0.01)
 >>> run.settings.device, run.settings.precision, run.settings.threads
@@ -49,7 +49,7 @@ def prepare(
     layer: str | None = None,
     **options: Unpack[RunOptions],
 ) -> Run:
-    """Check everything a run needs, and compute its target.
+    """Prepare a run: check its options, load the network, and compute the target.
 
     >>> run = prepare("coffee", layer="blocks.2", seeds=2)
     >>> run.finish().save("coffee.safetensors")
@@ -62,13 +62,13 @@ def prepare(
     Returns
     -------
     Run
-        Its ``settings`` have no ``"auto"`` left: with photo, network and selection they determine
-        the outcome.
+        The run, whose search has not begun. Its ``settings`` contain no ``"auto"``; together with
+        photo, network and selection they determine the outcome.
 
     Raises
     ------
     InvwidgetsError
-        With what was given, what there is, and the remedy.
+        For wrong arguments; the message names the given value, the possible ones and the remedy.
     """
     request = _request(photo, model, layer, options)
     phi, size = _network(request)
@@ -95,9 +95,9 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Request:
-    """What was asked for, as far as it can be checked without the network.
+    """The request of a run, checked as far as this is possible without the network.
 
-    ``options`` are as they were given; ``features`` are those of the target.
+    ``options`` are the given ones; ``features`` are those of the target.
     """
 
     photo: PhotoSource | None
@@ -110,18 +110,18 @@ class _Request:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Of the images, where one was given."""
+        """The given size of the images, if any."""
         given, whole = self.options.get("size"), self.whole
         return parse_size(given) if given is not None else None if whole is None else whole.size
 
     @property
     def whole(self) -> InversionSettings | None:
-        """The whole settings, where they were given."""
+        """The complete settings, if they were given."""
         return self.options.get("settings")
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The single settings."""
+        """The settings that were given one by one."""
         names = SettingChanges.__annotations__
         return {name: value for name, value in self.options.items() if name in names}
 
@@ -166,7 +166,7 @@ def _network(request: _Request) -> tuple[Representation, tuple[int, int]]:
 
 
 def _given_arguments(request: _Request, own: bool) -> Mapping[str, Any] | None:
-    """What the forward of an own module is given; by default what whole settings say."""
+    """The arguments for the forward of a user's module; by default those of complete settings."""
     given: Mapping[str, Any] | None = request.options.get("forward_kwargs")
     if not own or given is not None or request.whole is None:
         return given
@@ -175,13 +175,13 @@ def _given_arguments(request: _Request, own: bool) -> Mapping[str, Any] | None:
         if isinstance(value, SavedPart):
             raise BadSettingError(
                 f"these settings were made with the forward argument {name} = {shown(value.text)}, "
-                "of which they keep no more than these words: give forward_kwargs again"
+                "of which only this text was saved: give forward_kwargs again"
             )
     return None if kept is None else dict(kept)
 
 
 def _arguments(request: _Request, phi: Representation) -> dict[str, Any] | None:
-    """The forward's arguments as settings keep them, refused where whole settings have others."""
+    """The forward's arguments as settings keep them; an error if complete settings have others."""
     arguments, whole = recorded_arguments(phi.forward_kwargs), request.whole
     if whole is not None and whole.forward_kwargs not in (None, arguments):
         raise BadSettingError(_other_arguments(whole.forward_kwargs or {}, phi, arguments or {}))
@@ -195,7 +195,7 @@ def _settings(
     size: tuple[int, int],
     arguments: dict[str, Any] | None,
 ) -> InversionSettings:
-    """The settings asked for, with no resources resolved."""
+    """The requested settings, before resources are resolved."""
     options, whole = request.options, request.whole
     given = request.changes | {"size": size, "forward_kwargs": arguments}
     for name, value in (("fit", options.get("fit")), ("seeds", options.get("seeds"))):
@@ -222,18 +222,18 @@ def _placed(phi: Representation, settings: InversionSettings) -> Representation:
     """The network on the run's device."""
     keep_freed_memory()
     phi = phi.on(resolve_device(settings.device))
-    phi.digest  # noqa: B018  # found now: a network that has none is refused before the run
+    phi.digest  # noqa: B018  # computed now, so that an error is raised before the run
     return phi
 
 
 def _selection(
     objective: Objective, phi: Representation, asked: Selection, size: tuple[int, int]
 ) -> Selection:
-    """What was asked for; of a unit, the cell in the middle if no region was named."""
+    """The requested selection; for a unit, the middle cell if no region was given."""
     info = phi.layer_info(size)
     if objective.needs_unit and len(asked.channels or ()) != 1:
         raise SelectionError(
-            f"{objective.name} is of one channel, and {len(asked.channels or ())} are selected: "
+            f"{objective.name} needs one channel, but {len(asked.channels or ())} are selected: "
             "give one, such as channels=12"
         )
     if objective.needs_unit and asked.region is None and len(info.shape) == 3:
@@ -244,14 +244,14 @@ def _selection(
 def _check(
     request: _Request, settings: InversionSettings, phi: Representation, size: tuple[int, int]
 ) -> None:
-    """Refuse settings that do not go with the network, the objective or one another."""
+    """Raise an error for settings that do not fit the network, the objective or one another."""
     check_channels(settings, phi)
     check_layer(phi, size)
     if missing := start_needs(settings.start, request.objective):
         raise BadSettingError(f"start {shown(settings.start)} {missing}; choose start='noise'")
     if settings.start == "photo" and request.features is not None:
         raise BadSettingError(
-            "start 'photo' with a target: features have no photo to begin at; choose start='noise'"
+            "start 'photo' with a target: there is no photo to start from; choose start='noise'"
         )
 
 
@@ -261,7 +261,7 @@ def _resources(
     size: tuple[int, int],
     window: Window | None,
 ) -> dict[str, Any]:
-    """Device, threads, micro-batch and precision, resolved."""
+    """The settings with device, threads, micro-batch and precision resolved."""
     window_size = size if window is None else (window.box.height, window.box.width)
     threads = _threads(phi, settings)
     batch = plan_memory(phi, settings, size, threads, window_size)
@@ -282,7 +282,7 @@ def _target(
     selection: Selection,
     size: tuple[int, int],
 ) -> tuple[Tensor | None, Tensor]:
-    """The photo's pixels, if there is one, and the target; the run's own copies of both."""
+    """The run's copies of the photo's pixels, if there is a photo, and of the target."""
     part, pixels = request.objective, None
     if request.features is not None:
         target = fit_features(request.features, phi, size)
@@ -300,17 +300,17 @@ def _target(
 def _check_unit(part: Objective, photo: PhotoSource | None, channels: ChannelSpec) -> None:
     if channels is None:
         raise BadSettingError(
-            f"{part.name}: say which channel, such as layer='blocks.5', channels=12"
+            f"{part.name} needs a channel: give one, such as layer='blocks.5', channels=12"
         )
     if photo is not None and not part.needs_photo:
         raise BadSettingError(
-            f"photo {shown(photo)} beside objective {part.name!r}, which takes no photo: leave one "
+            f"photo {shown(photo)} with objective {part.name!r}, which takes no photo: leave one "
             "of them out"
         )
 
 
 def _name(request: _Request) -> str:
-    """What figures call what is searched for."""
+    """The name of the photo or the target in figures."""
     if request.features is not None:
         return "the target"
     photo = request.photo
@@ -320,28 +320,28 @@ def _name(request: _Request) -> str:
 def _needed(photo: PhotoSource | None, part: Objective) -> PhotoSource:
     if photo is None:
         raise BadSettingError(
-            f"{part.name} needs a photo: one of {', '.join(photos())}, or a file; or the features "
-            "themselves, as target="
+            f"{part.name} needs a photo: give one of {', '.join(photos())}, or a file, or give "
+            "features as target="
         )
     return photo
 
 
 def _wanted(target: TargetSource, photo: PhotoSource | None, part: Objective) -> TargetSource:
-    """The target, where nothing else says what is searched for."""
+    """The given target; an error if a photo was given too or the objective takes no target."""
     if photo is not None:
         raise BadSettingError(
-            f"photo {shown(photo)} beside a target: the target is what the photo's features would "
-            "be; leave one of them out"
+            f"photo {shown(photo)} with a target: the target replaces the photo's features; leave "
+            "one of them out"
         )
     if not part.needs_photo:
         raise BadSettingError(
-            f"{part.name} beside a target: it compares with no features; leave one of them out"
+            f"{part.name} with a target: it does not compare features; leave one of them out"
         )
     return target
 
 
 def _threads(representation: Representation, settings: InversionSettings) -> int | None:
-    """All CPU threads for seeds side by side; for operators, as many as are worth having."""
+    """The number of CPU threads: all for parallel seeds, else as many as are fastest."""
     if representation.mean_color.device.type != "cpu" or settings.threads is not None:
         return settings.threads
     if representation.thread_safe and len(settings.seeds) > 1:
@@ -350,14 +350,14 @@ def _threads(representation: Representation, settings: InversionSettings) -> int
 
 
 def _other_arguments(kept: Mapping[str, Any], phi: Representation, given: Mapping[str, Any]) -> str:
-    """How a forward is given other arguments than settings say."""
+    """The message for a forward that gets other arguments than the settings contain."""
     names = [n for n in {**kept, **given} if n not in kept or kept[n] != given.get(n, _ABSENT)]
     one, other = (
         ", ".join(f"{n} = {_words(has[n])}" if n in has else f"no {n}" for n in names)
         for has in (kept, given)
     )
     return (
-        f"forward_kwargs: the settings were made with {one}, and {phi.name} is given {other}; "
+        f"forward_kwargs: the settings were made with {one}, but {phi.name} gets {other}; "
         "give the same, or settings.replace(forward_kwargs=None)"
     )
 
@@ -369,7 +369,7 @@ def _words(value: Any) -> str:
 def _settled(
     settings: InversionSettings, preset: str | None, objective: str | Objective | None
 ) -> str | Objective:
-    """The objective of whole settings; what says otherwise beside them is refused."""
+    """The objective of complete settings; an error for arguments that contradict them."""
     if not isinstance(settings, InversionSettings):
         raise BadSettingError(
             f"settings {shown(settings)}: give InversionSettings(…), or single settings by keyword"
@@ -380,7 +380,7 @@ def _settled(
     ):
         if given is not None and not (isinstance(given, type(has)) and given == has):
             raise BadSettingError(
-                f"{name} {shown(given)} beside settings that have {shown(has)}: leave one of them "
+                f"{name} {shown(given)} with settings that contain {shown(has)}: leave one of them "
                 f"out, or give settings.replace({name}=…)"
             )
     return settings.objective  # type: ignore[return-value]  # a saved part is refused later

@@ -1,49 +1,51 @@
-"""The settings of the papers, and ours, by what a layer does.
+"""The presets: the settings of the two papers and the default settings, by properties of the layer.
 
-What the papers published for the layers of their networks is here by how much of the image a cell
-sees, ``field_coverage``: its receptive field's side by the image's. That gives their own numbers on
-all twenty layers of ``caffenet``, means the same on networks they did not use, and does not
-change with the module that the layer is cut from:
+The papers published settings for the layers of their networks. Here they depend on
+``field_coverage``, the side of a cell's receptive field divided by the image's side. This gives the
+papers' values on all twenty layers of ``caffenet``, applies to networks that they did not use, and
+does not depend on the module that a layer is cut from:
 
-* ``cvpr2015``: λ_TV is 1 where a cell sees up to a quarter of the side (conv1 to relu2), 10 up to
-  two thirds (mpool2 to relu4), 100 beyond; for HOG and dense SIFT it is 1, with a fixed σ²;
-* ``ijcv2016``: C is 300 up to a quarter, 100 up to two thirds, 20 up to the whole side (conv5 to
-  mpool5), 1 beyond; the jitter shifts by 0 … s/4 − 1 pixels for a stride s. Its second phase is
-  begun afresh, as the authors' is: momentum and squared gradients. To maximize, C is 10000/rf² for
-  a field of rf pixels; for a caricature 1; both without the second phase.
+* ``cvpr2015``: λ_TV is 1 for a coverage up to a quarter (conv1 to relu2), 10 up to two thirds
+  (mpool2 to relu4), and 100 beyond; for HOG and dense SIFT it is 1, with a fixed σ².
+* ``ijcv2016``: C is 300 up to a quarter, 100 up to two thirds, 20 up to 1 (conv5 to mpool5), and 1
+  beyond. The jitter shifts images by 0 … s/4 − 1 pixels for a stride s. Momentum and squared
+  gradients are reset before the second phase, as in the authors' code. To maximize, C is 10000/rf²
+  for a receptive field of rf pixels; for a caricature it is 1; both have no second phase.
 
-``docs/papers.md`` has every constant with its source, beside ours.
+``docs/papers.md`` lists every constant with its source, next to the default settings.
 
-Ours, ``default``, glides from 15 units a step where a cell sees a speck, 9 where it sees the whole
-image, to 0.05, in 100 steps where a cell sees a speck and 150 where it sees a fifth of the image's
-side. λ_V goes by what the layer does at this size of input, never by its index: ``smoothing``. It
-falls as the root of how many numbers the layer keeps of each color value, and is eight times
-higher where a cell sees the whole image than where it sees a speck: the less the features say, the
-more the prior must. It begins thirty times higher, at 0.2 at the most. The variation of the colors
-alone is added up to four times, less where a cell sees under half of the image's side. λ_V falls
-over half of the run. The α-norm is quadratic: one to the power 6 is so flat near the center that
-what no feature sees would stay as the search left it. The center is the mean color of photos, not
-that of a network's preprocessing, which says nothing of photos where it happens inside the module;
-of images that do not have three channels it is that of the preprocessing, and no variation of
-colors is added.
-Asked for k times fewer steps, up to ten, the rate ends k^1.5 times higher, so that a short run
-moves to its end. It begins from noise, whatever its length. In short runs HOG leans on the prior,
-for it raises the faintest noise to full contrast; dense SIFT would lose by it. Where a region sees
-only a part of the image, its data term weighs on few pixels and the prior on all: λ_V grows by
-1 / coverage, tenfold at the most, and λ_α by its square.
+The preset ``default``:
 
-Where cells are 12 pixels or more apart, the features leave much of the image open, and a search
-fills it with patterns that only this network reads, at little contrast. They do not survive a shift
-of the image. There the search shifts each image at random, by up to a stride at first and not at
-all in its last quarter, and has 200 steps. λ_V begins four times higher and falls over nine tenths
-of them, to stride / 32 times its weight, once at the most. Another network then finds the photo's
-class and features sooner, and contrast and colors come nearer to the photo's
-(``benchmarks/judged.py``). Where cells are nearer, shifts only blur.
+* The learning rate starts at 15 units per step for small coverage and at 9 for full coverage, and
+  falls to 0.05, in 100 steps for small coverage and 150 from a coverage of a fifth on. A run with k
+  times fewer steps (k up to ten) ends at a rate k^1.5 times higher.
+* λ_V depends on the layer at this input size (``smoothing``), never on its index. It is
+  proportional to 1 / √n for n features per color value, and eight times higher for full coverage
+  than for small coverage, because less informative features need more prior. It starts thirty
+  times higher, but at most at 0.2, and falls over half of the run.
+* An extra total variation of the colors is added with a weight of up to four, less where a cell
+  sees less than half of the image's side.
+* The α-norm is quadratic, because the power 6 is so flat near the center that pixels which no
+  feature sees would keep the values of the start.
+* The center is the mean color of photos, not the mean of the preprocessing, which is 0 if a module
+  contains its preprocessing. For images without three channels it is the mean of the
+  preprocessing, and no variation of colors is added.
+* All runs start from noise. In short runs HOG has a larger λ_V, because HOG amplifies the faintest
+  noise to full contrast; for dense SIFT this did not help.
+* If a region sees only a part of the image, the data term acts on few pixels and the prior on all.
+  λ_V then grows by 1 / coverage, at most tenfold, and λ_α by its square.
+* If cells are 12 pixels or more apart, the features determine the image only loosely, and a search
+  fills it with patterns of low contrast that only this network recognizes. Random shifts of the
+  image prevent them. The shifts are up to one stride at first and zero in the last quarter of 200
+  steps. λ_V starts four times higher and falls over nine tenths of the run, to stride / 32 times
+  its weight, at most once its weight. Another network then recognizes the photo's class and
+  features sooner, and contrast and colors are nearer to the photo's (``benchmarks/judged.py``). If
+  cells are closer together, shifts only blur the image.
 
-The numbers were chosen on the photos coffee and chelsea, those of colors also on astronaut, those
-of shifts also on hopper and camera with EfficientNet-Lite1 as the judge, on EfficientNet-Lite0 and,
-with random weights, AlexNet, ResNet-18 and ResNet-50; ``benchmarks/quality.py``,
-``benchmarks/searches.py`` and ``benchmarks/judged.py`` judge them on others.
+The numbers were chosen on the photos coffee and chelsea, with EfficientNet-Lite0 and, with random
+weights, AlexNet, ResNet-18 and ResNet-50. Those of colors were also chosen on astronaut, those of
+shifts also on hopper and camera, with EfficientNet-Lite1 as the judge. ``benchmarks/quality.py``,
+``benchmarks/searches.py`` and ``benchmarks/judged.py`` evaluate them on other photos.
 """
 
 from __future__ import annotations
@@ -64,14 +66,14 @@ from .settings import InversionSettings
 
 PRESETS = ("default", "cvpr2015", "ijcv2016")
 
-CVPR2015_IMAGE_ENERGY = 27098.12**2  # σ² of CVPR15, the squared norm of its starts
-CVPR2015_SIDE = 227  # of the images it was found on
+CVPR2015_IMAGE_ENERGY = 27098.12**2  # σ² of CVPR15, the squared norm of its start
+CVPR2015_SIDE = 227  # the side of the images that this σ² belongs to
 
-SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # of our λ_V in a run of the default's steps
-TV_CHROMA = 4.0  # deep features leave colors open: without it they fill with all of them
-JITTERED_STRIDE = 12  # pixels from cell to cell: from here on our search shifts the images
+SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # limits of the default's λ_V in a run of full length
+TV_CHROMA = 4.0  # without it images from deep features have random colors
+JITTERED_STRIDE = 12  # pixels; from this stride on the default shifts the images
 JITTERED_STEPS = 200
-FIRST_TV = 0.2  # where λ_V begins: a larger one holds deep layers' images gray past half the run
+FIRST_TV = 0.2  # the largest first λ_V; with more, images of deep layers stay gray for too long
 
 
 def preset(
@@ -83,7 +85,7 @@ def preset(
     size: tuple[int, int] | None = None,
     **changes: Any,
 ) -> InversionSettings:
-    """A preset's settings for a representation, with some of them changed.
+    """Make the settings of a preset for a representation, optionally with some fields changed.
 
     >>> preset("ijcv2016", representation("caffenet", "conv3", "random"), tv_weight=2.0).steps
     350
@@ -93,22 +95,22 @@ def preset(
     name : str
         ``"default"``, ``"cvpr2015"`` or ``"ijcv2016"``.
     representation : Representation
-        What will be inverted: settings go by what its layer does.
+        The representation to invert; the settings depend on its layer.
     objective : str, Objective or callable
-        What is asked of the features.
+        The objective of the search.
     steps : int, optional
-        In all; the preset's own number by default.
+        The total number of steps; by default the preset's.
     coverage : float
-        How much of the image the selection's receptive field covers, up to 1.
+        The part of the image that the selection's receptive field covers, up to 1.
     size : (int, int), optional
-        (height, width) of the images; the representation's own by default.
+        (height, width) of the images; by default the representation's.
     **changes
-        Single fields of ``InversionSettings``.
+        Fields of ``InversionSettings`` to change.
 
     Returns
     -------
     InversionSettings
-        Not yet resolved: device and precision are ``"auto"``.
+        The settings before resources are resolved: device and precision are ``"auto"``.
 
     Raises
     ------
@@ -136,7 +138,7 @@ def preset_values(
     size: tuple[int, int] | None,
     changes: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The fields of ``InversionSettings`` that a preset sets, and the changes; as ``preset``.
+    """The fields of ``InversionSettings`` that a preset sets, with the changes, as a dict.
 
     Raises ``UnknownNameError`` for a preset that does not exist.
     """
@@ -151,29 +153,29 @@ def preset_values(
         values = _ijcv2016(representation, part, size)
     if part.starts_at_photo:
         values["start"] = "photo"
-    if representation.channels != 3:  # no photos' colors
+    if representation.channels != 3:  # settings of colors do not apply
         values |= {"center": None, "tv_chroma": 0.0}
     values |= {"preset": name, "objective": objective}
     if steps is not None:
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
         values["phases"] = stretched(values["phases"], steps)
     if name == "default" and changes.get("parametrization", "pixels") != "pixels":
-        values["optimizer"] = "adam"  # ours is an image pyramid's
+        values["optimizer"] = "adam"  # the default's optimizer works only on pixels
     if name == "default" and "phases" in changes:
-        values["tv_ramp"] = None  # half of their steps
+        values["tv_ramp"] = None  # None means half of the steps
     return values | dict(changes)
 
 
 def region_coverage(
     representation: Representation, region: Region | None, size: tuple[int, int]
 ) -> float:
-    """How much of an image of ``size`` (height, width) a region's receptive field covers."""
+    """The part of an image of ``size`` (height, width) that a region's receptive field covers."""
     box = representation.receptive_field(region, size).clipped
     return max(1, box.height * box.width) / (size[0] * size[1])
 
 
 def field_coverage(representation: Representation, size: tuple[int, int]) -> float:
-    """How much of the image's side a cell sees; infinite for a vector, or where all see all."""
+    """The side of a cell's receptive field divided by the image's; infinite if cells see all."""
     layer = representation.layer_info(size)
     if layer.receptive_field is None or layer.is_global:
         return math.inf
@@ -181,10 +183,10 @@ def field_coverage(representation: Representation, size: tuple[int, int]) -> flo
 
 
 def smoothing(representation: Representation, size: tuple[int, int]) -> float:
-    """Our λ_V of a layer at this size of input: 0.0025 / √(numbers a color value) · 8^coverage.
+    """The default λ_V of a layer: 0.0025 / √(features per color value) · 8^coverage.
 
-    Where all cells see all, by attention, a squeezed channel or an operator that is unknown,
-    twelve strides stand for what a cell mainly sees.
+    If all cells see the whole image, because of attention, squeeze-and-excitation or an unknown
+    operator, twelve strides are used as the side of the receptive field.
     """
     layer = representation.layer_info(size)
     numbers = math.prod(layer.shape) / (representation.channels * size[0] * size[1])
@@ -246,10 +248,10 @@ def _of_layer(
 
 
 def _shifts(representation: Representation, coverage: float, size: tuple[int, int]) -> int:
-    """The jitter that ours begins with: a stride of 12 pixels or more, up to a 14th of the side.
+    """The default's first jitter: the stride if it is 12 pixels or more, up to a 14th of the side.
 
-    Where cells are nearer to one another, the features say where everything is, and shifts only
-    blur; where a region sees a part of the image, shifts would carry the search out of that part.
+    For smaller strides the features determine all positions, and shifts only blur. If a region
+    sees only a part of the image, there is no jitter, because it would move the image out of it.
     """
     stride = representation.layer_info(size).stride
     if (
@@ -263,14 +265,14 @@ def _shifts(representation: Representation, coverage: float, size: tuple[int, in
 
 
 def start_needs(start: str, objective: Objective) -> str:
-    """What a start needs and does not have, after its name in a sentence; empty if it has all."""
+    """The end of a sentence that says why a start cannot be used; empty if it can."""
     if start == "photo" and not objective.needs_photo:
         return f"with {objective.name}, which takes no photo"
     return ""
 
 
 def _step_ratio(default_steps: int, steps: int | None) -> float:
-    """How many times fewer the steps asked for are than the preset's own, ten at the most."""
+    """The ratio of the preset's steps to the given ones, from 1 to 10."""
     return min(10.0, max(1.0, default_steps / (steps or default_steps)))
 
 
@@ -307,7 +309,7 @@ def _ijcv2016(
     coverage = field_coverage(representation, size)
     weight = 300.0 if coverage <= 1 / 4 else 100.0 if coverage <= 2 / 3 else 20.0
     weight = weight if coverage <= 1 else 1.0
-    if objective.higher_is_better:  # activation maximization, of one unit, and caricature
+    if objective.higher_is_better:  # activation maximization and caricature
         field = representation.layer_info(size).receptive_field or size
         weight = 10_000 / max(field) ** 2 if objective.needs_unit else 1.0
     lr = 0.05 * 80.0**2 / 6
@@ -329,7 +331,7 @@ def _ijcv2016(
 
 
 def _quarter_stride(representation: Representation, size: tuple[int, int]) -> int:
-    """IJCV16's largest shift: its jitter is a quarter of the stride, at least 1, less the 0."""
+    """The largest shift of IJCV16: a quarter of the stride (at least 1) minus 1."""
     stride = representation.layer_info(size).stride
     if stride is None:
         return 0

@@ -1,4 +1,4 @@
-"""Where a run stands, and its picture: what ``on_progress`` of a session is given.
+"""The progress reports and preview frames that a session passes to ``on_progress``.
 
 >>> updates = []
 >>> with Session(updates.append) as session:
@@ -31,12 +31,12 @@ BUSY = ("preparing", "running", "paused")
 
 @dataclass(frozen=True)
 class Frame:
-    """Every seed's image (S, H, W, 3) as uint8, as it is drawn, copied, with its scores.
+    """A preview of a run: the images of all seeds (S, H, W, 3) as uint8, with their scores.
 
-    ``scores`` and ``psnr`` are measured of these very images, as a result's are: a step's energies
-    are of the iterate before its update. ``psnr`` is to the photo, None where it has no meaning.
-    ``handcrafted``: the pictures are to be shown with their contrast stretched.
-    ``spread`` (H, W) is ``metrics.spread`` of many seeds.
+    ``scores`` and ``psnr`` are measured on these images, as for a result, because a step's energies
+    belong to the iterate before its update. ``psnr`` is None without a photo. If ``handcrafted`` is
+    True, the contrast of the pictures should be stretched. ``spread`` (H, W) is the standard
+    deviation across seeds; see ``metrics.spread``.
     """
 
     index: int
@@ -49,20 +49,20 @@ class Frame:
 
     @property
     def best(self) -> int:
-        """The seed whose features come nearest to the photo's, or that responds most."""
+        """The index of the seed with the best score."""
         if self.scores is None:
             return 0
         return int((np.argmax if self.objective.higher_is_better else np.argmin)(self.scores))
 
     @property
     def errors(self) -> tuple[float, ...] | None:
-        """The scores, where they are relative errors."""
+        """The scores if they are feature errors; else None."""
         return self.scores if self.objective.measures_error else None
 
 
 @own_state()
 def frame_of(run: Run, step: Step) -> Frame:
-    """A step's images, copied, so that later steps do not change them, and their own scores."""
+    """The frame of a step, with copies of its images."""
     images = step.images
     return Frame(
         index=step.index,
@@ -76,7 +76,7 @@ def frame_of(run: Run, step: Step) -> Frame:
 
 
 def last_frame(result: Reconstruction, rgb: Sequence[int] | None = None) -> Frame:
-    """A result's images, the channels ``rgb`` of them, and its measured scores as a frame."""
+    """The frame of a result, with its measured scores; ``rgb`` are the channels to draw."""
     return Frame(
         index=result.steps - 1,
         images=to_uint8(result.images, rgb),
@@ -90,11 +90,11 @@ def last_frame(result: Reconstruction, rgb: Sequence[int] | None = None) -> Fram
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: what ``on_progress`` is called with.
+    """A progress report of a run; ``on_progress`` of a session is called with it.
 
-    ``number`` counts the runs of the session; ``step`` steps are done of ``steps``, in ``seconds``
-    of search. ``frame`` is there when a new picture is due, ``result`` once the run has been
-    measured, ``error`` in words if it failed. ``run`` is there from the moment it is made ready.
+    ``number`` counts the runs of the session; ``step`` of ``steps`` steps are done, in ``seconds``
+    of search. ``frame`` is set when there is a new picture, ``result`` after the run has been
+    measured, ``error`` to a message if it failed, and ``run`` as soon as the run is prepared.
     """
 
     number: int
@@ -109,7 +109,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float:
-        """How long the steps to come will take, by those that are done; 0 before the first."""
+        """The estimated seconds of the remaining steps; 0 before the first step."""
         return self.seconds / self.step * (self.steps - self.step) if self.step else 0.0
 
 

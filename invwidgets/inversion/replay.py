@@ -1,4 +1,4 @@
-"""A run again: the knobs moved at the same steps, and the Python that does it.
+"""The repetition of a run: its knob changes at the same steps, and Python code that repeats it.
 
 >>> invert("coffee", layer="blocks.2", knobs=replay(result.knob_changes))
 """
@@ -24,7 +24,7 @@ _GIVEN = ("preset", "objective", "seeds", "size", "frames")
 
 
 def replay(changes: Iterable[tuple[int, str, Any]]) -> Knobs:
-    """Knobs that move at the steps they moved in another run; made for one run only.
+    """Make a function that repeats the knob changes of another run; it serves one run only.
 
     >>> knobs = replay([(1, "tv_weight", 0.5)])
     >>> knobs(), knobs(), knobs()
@@ -34,17 +34,17 @@ def replay(changes: Iterable[tuple[int, str, Any]]) -> Knobs:
     Parameters
     ----------
     changes : iterable of (int, str, value)
-        Step, name and value, as ``Reconstruction.knob_changes``.
+        Step, name and value, as in ``Reconstruction.knob_changes``.
 
     Returns
     -------
     callable
-        To be given as ``knobs=``.
+        A function for the argument ``knobs`` of ``invert``.
 
     Raises
     ------
     BadSettingError, UnknownNameError
-        For changes that are not of this kind.
+        For changes that do not have this form.
     """
     listed = items(changes)
     moves = [_move(change) for change in ([changes] if listed is None else listed)]
@@ -62,17 +62,19 @@ def _move(change: Any) -> tuple[int, str, Any]:
     entry = items(change)
     if entry is None or len(entry) != 3:
         raise BadSettingError(
-            f"knob change {shown(change)}: give (step, name, value), as Reconstruction.knob_changes"
+            f"knob change {shown(change)}: give (step, name, value), as in "
+            "Reconstruction.knob_changes"
         )
     step, name, value = entry
     return whole_number(step, "step of a knob change"), name, checked_knobs({name: value})[name]
 
 
 def code_for(result: Reconstruction, photo: str | None = None) -> str:
-    """The Python that does a result's run again.
+    """The Python code that repeats the run of a result.
 
-    ``photo`` is the expression for it; by default the bundled photo's or the file's name. A target
-    that was given instead of a photo is read from ``result.safetensors``, the result's own file.
+    ``photo`` is the expression for the photo; by default the bundled photo's or the file's name. A
+    target that was given instead of a photo is read from ``result.safetensors``, the file to which
+    the result was saved.
     """
     settings = result.settings
     arguments = [repr(result.model), repr(result.layer)]
@@ -107,7 +109,7 @@ def code_for(result: Reconstruction, photo: str | None = None) -> str:
 
 
 def _settings_arguments(result: Reconstruction) -> list[str]:
-    """The preset, and what differs from it."""
+    """The arguments for the preset and for the settings that differ from it."""
     from ..representations.registry import representation
 
     settings = result.settings
@@ -116,10 +118,10 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
         phi = representation(result.model, result.layer, weights)
         name, asked, size = settings.preset, settings.objective, settings.size
         base = preset(name, phi, asked, settings.steps, size=size)
-        if base.phases != settings.phases:  # the code names them, and no steps
+        if base.phases != settings.phases:  # the code then contains phases instead of steps
             base = preset(name, phi, asked, size=size)
         arguments = [f"preset={settings.preset!r}"]
-    except InvwidgetsError:  # a network of one's own, or weights that have moved
+    except InvwidgetsError:  # a user's network, or weights that are no longer there
         base, arguments = InversionSettings(), []
     if settings.objective != "inversion":
         arguments.append(f"objective={_code(settings.objective)}")
@@ -136,7 +138,7 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
 
 
 def _code(value: Any) -> str:
-    """A value as Python; of a part of somebody's own, how it was made: its class is theirs."""
+    """A value as Python code; for a custom part, the call that makes it."""
     if isinstance(value, SavedPart):
         return str(value)
     if isinstance(value, tuple):
@@ -145,7 +147,7 @@ def _code(value: Any) -> str:
 
 
 def _ranges(channels: tuple[int, ...]) -> str:
-    """Channel numbers, as slices where they run on: ``0:8,12``."""
+    """Channel numbers as text, with slices for consecutive ones: ``0:8,12``."""
     parts: list[str] = []
     start = previous = channels[0]
     for channel in (*channels[1:], -1):

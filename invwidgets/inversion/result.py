@@ -1,4 +1,4 @@
-"""The result of a run: images, errors, curves, and the settings that made it."""
+"""The result of a run: images, errors, curves, and the settings that determined it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KnobChange = tuple[int, str, Any]  # step, name, value
 
 
 def steps_in_words(steps: int) -> str:
-    """How many steps.
+    """A number of steps in words.
 
     >>> steps_in_words(1), steps_in_words(200)
     ('1 step', '200 steps')
@@ -37,80 +37,84 @@ def steps_in_words(steps: int) -> str:
 
 
 def no_frames() -> Tensor:
-    """The frames of a run that kept none."""
+    """An empty tensor of frames."""
     return torch.zeros(0, dtype=torch.uint8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reconstruction:
-    """What a search ended in.
+    """The result of a search: the images of all seeds, their errors, and the settings.
 
     >>> r = invert("coffee", layer="blocks.2", seeds=4)
     >>> r.relative_error, r.selection.describe(), r.settings.steps
     >>> r.gallery().savefig("coffee.png")
     >>> r.save("coffee.safetensors")
 
-    S is the number of seeds; a tuple has a number for each. Equal are results of which every field
-    is, bit by bit.
+    S is the number of seeds; tuples have one number per seed. Two results are equal if all their
+    fields are equal bit by bit.
 
     Attributes
     ----------
     images : torch.Tensor
-        (S, C, H, W) in [0, 1].
+        The images of the seeds, (S, C, H, W) in [0, 1].
     photo : torch.Tensor or None
-        (C, H, W) in [0, 1]; None where there was none.
+        The photo, (C, H, W) in [0, 1]; None if there was none.
     photo_name, model, weights, layer : str
-        What it was made of; ``photo_name`` is "the target" where features were given, and
-        ``weights`` is what a picture must say of the weights.
+        The names of photo, network, weights and layer. ``photo_name`` is "the target" if features
+        were given. ``weights`` is the label that pictures show for the weights.
     selection : Selection
-        The region and channels that were looked at.
+        The inverted region and channels.
     settings : InversionSettings
-        All else that determined the run, resolved: device, precision, threads, batch, size too.
+        All other inputs of the run, with device, precision, threads, batch and size resolved.
     scores : tuple of float
-        What the objective tells a person, of the final images: relative errors, or responses by
-        their reference.
+        The objective's scores of the final images: feature errors, or responses relative to a
+        reference.
     relative_error : tuple of float or None
-        ‖M∘ΔΦ‖/‖M∘Φ₀‖ of the clipped images, un-squared, in float32; None where the objective does
-        not aim at Φ₀.
+        The feature error of the clipped images, ‖M∘ΔΦ‖/‖M∘Φ₀‖ in float32: the distance between the
+        features of image and target, divided by the norm of the target's. None if the objective
+        does not aim at Φ₀.
     raw_relative_error : tuple of float or None
-        The same of the iterate before it is clipped.
+        The feature error before the images are clipped to [0, 1].
     psnr, ssim : tuple of float or None
-        To the photo, in dB and up to 1, of what ``scored_on`` says; None without a photo.
+        The peak signal-to-noise ratio (in dB) and the structural similarity (up to 1) to the
+        photo, computed on the part that ``scored_on`` names; None without a photo.
     diversity : dict of str to float
-        The mean distance between two seeds: ``"pixels"`` the root mean square difference in
-        [0, 1], ``"features"`` ‖M∘ΔΦ‖/‖M∘Φ₀‖.
+        The mean distance between two seeds: in ``"pixels"``, the root mean square difference in
+        [0, 1]; in ``"features"``, ‖M∘ΔΦ‖/‖M∘Φ₀‖.
     energies : dict of str to torch.Tensor
-        A term to its curve (steps, S), before each update; NaN where it was not computed.
+        The curve (steps, S) of each term, before each update; NaN where it was not computed.
     seconds : float
-        Of search.
+        The duration of the search.
     steps : int
-        How many were taken.
+        The number of steps that were done.
     stopped : bool
-        Whether it ended before its last step.
+        Whether the run ended before its last step.
     versions : dict of str to str
-        Of invwidgets, torch and Python.
+        The versions of invwidgets, torch and Python.
     digest : str
-        What identifies the network's weights.
+        A digest that identifies the network and its weights.
     knob_changes : tuple of (int, str, value)
-        Step, name and value of each moved knob; ``replay`` moves them again.
+        Step, name and value of each changed knob; ``replay`` repeats them.
     reverted : tuple of (int, int)
-        Step and seed where a search diverged and went on from its best image, more slowly.
+        Step and seed of each divergence, after which the seed continued from its best image with
+        smaller steps.
     frames : torch.Tensor
-        (F, S, C, h, w) uint8, small pictures of at most 9 seeds, after ``frame_steps``.
+        Small pictures of at most 9 seeds, (F, S, C, h, w) uint8, after the ``frame_steps``.
     frame_steps : tuple of int
         The steps of the frames.
     receptive_field : ReceptiveField or None
-        Of the region, in pixels; None without one.
+        The receptive field of the region, in pixels; None without a region.
     outside_variance : tuple of float or None
-        The variance of the pixels outside the region's receptive field over that inside.
+        The variance of the pixels outside the region's receptive field, divided by that inside.
     scored_on : str
-        ``"whole image"`` or ``"receptive field"``, and ``", gray values"`` where Φ sees only those.
+        ``"whole image"`` or ``"receptive field"``, followed by ``", gray values"`` if Φ sees only
+        gray values.
     handcrafted : bool
-        Φ is HOG or SIFT: figures stretch the images' contrast.
+        Whether Φ is HOG or SIFT, for which figures stretch the images' contrast.
     feature_note : str
-        What a picture must say of the features, such as that they are random.
+        A note about the features for pictures, such as that they are random.
     target : torch.Tensor or None
-        Φ₀, (1, C, h, w) or (1, D), where it was given instead of a photo; None otherwise.
+        Φ₀, (1, C, h, w) or (1, D), if it was given instead of a photo; else None.
 
     References
     ----------
@@ -149,7 +153,7 @@ class Reconstruction:
     target: Tensor | None = None
 
     def __eq__(self, other: object) -> bool:
-        """Whether every field is the same, bit by bit; NaN is like NaN."""
+        """Whether every field is equal bit by bit, where NaN equals NaN."""
         if not isinstance(other, Reconstruction):
             return NotImplemented
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
@@ -162,26 +166,29 @@ class Reconstruction:
 
     @property
     def objective(self) -> Objective:
-        """What was asked of the features."""
+        """The objective of the search."""
         return objective_of(self.settings.objective)
 
     @property
     def field_box(self) -> Box | None:
-        """A region's receptive field within the image; None where that is the whole image."""
+        """The region's receptive field within the image; None if it is the whole image."""
         field = self.receptive_field
         height, width = self.images.shape[-2:]
         return None if field is None or field.covers((height, width)) else field.clipped
 
     @property
     def outliers(self) -> tuple[int, ...]:
-        """The seeds that ended far above the others: more than 1.5 times the median relative error
-        of all seeds (of two middle ones the lower), and 5 percentage points above it at least."""
+        """The seeds with a feature error far above the others.
+
+        It is more than 1.5 times the median of all seeds (the lower of two middle ones), and at
+        least 5 percentage points above it.
+        """
         errors = self.relative_error or ()
         return tuple(self.seeds[place] for place in outliers(errors))
 
     @property
     def outlier_note(self) -> str:
-        """What to say of the outliers, and what to do; empty if there are none."""
+        """A note on the outliers with a remedy; empty if there are none."""
         if not self.outliers or self.relative_error is None:
             return ""
         errors = dict(zip(self.seeds, self.relative_error, strict=True))
@@ -198,7 +205,7 @@ class Reconstruction:
 
     @property
     def silent(self) -> tuple[int, ...]:
-        """The seeds that end without exciting their unit at all: a response of zero."""
+        """The seeds whose unit has a response of zero at the end."""
         if not self.objective.needs_unit:
             return ()
         return tuple(
@@ -207,26 +214,26 @@ class Reconstruction:
 
     @property
     def silent_note(self) -> str:
-        """What to say of seeds that do not excite their unit, and what to do; empty if all do."""
+        """A note on the silent seeds with a remedy; empty if there are none."""
         if not self.silent:
             return ""
         numbers = ", ".join(map(str, self.silent))
         plural = len(self.silent) > 1
         return (
-            f"{'seeds' if plural else 'seed'} {numbers} did not excite the unit: a rectified unit "
-            "that is silent has no gradient to follow, so that the prior alone made "
+            f"{'seeds' if plural else 'seed'} {numbers} did not excite the unit: a silent ReLU "
+            "has no gradient, so the prior alone determined "
             f"{'these images' if plural else 'this image'}; try other seeds, or the layer before "
             "the ReLU"
         )
 
     @property
     def note(self) -> str:
-        """What a picture must say of the weights and the features; empty if that is nothing."""
+        """The note about weights and features that pictures show; empty if there is none."""
         return note_of(self.weights, self.feature_note)
 
     @property
     def layer_in_words(self) -> str:
-        """The layer as people call it in a sentence: HOG, not decompose; layer 2, not 2."""
+        """The layer's name within a sentence, such as "HOG" for decompose or "layer 2" for 2."""
         return layer_in_words(self.model, self.layer)
 
     def __repr__(self) -> str:
@@ -244,7 +251,7 @@ class Reconstruction:
         return f"<Reconstruction: {', '.join(said)}>"
 
     def _repr_png_(self) -> bytes:
-        """The gallery, where a notebook's cell ends with a result."""
+        """The gallery as a PNG file, which a notebook displays."""
         import io
 
         from ..figures.gallery import gallery_of
@@ -259,7 +266,7 @@ class Reconstruction:
         return int(chosen[0]) if chosen else None
 
     def summary(self) -> dict[str, Any]:
-        """The numbers and settings, ready for JSON."""
+        """The numbers and settings as plain values for JSON."""
         return {
             "photo": self.photo_name if self.target is None else "",
             "model": self.model,
@@ -297,9 +304,9 @@ class Reconstruction:
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything into one safetensors file: tensors, and JSON in its header.
+        """Save the result as one safetensors file, with JSON in its header.
 
-        Raises ``OutputError`` if the place cannot be written.
+        Raises ``OutputError`` if the path cannot be written to.
         """
         from .archive import save
 
@@ -307,7 +314,7 @@ class Reconstruction:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Reconstruction:
-        """A saved result back, without executing anything in it.
+        """Load a saved result, without executing anything in the file.
 
         Raises ``OutputError`` if the file is not a saved result.
         """
@@ -316,14 +323,14 @@ class Reconstruction:
         return load(cls, path)
 
     def judged_by(self, judge: str | Representation) -> Judgment:
-        """What another trained classifier says of the images, beside the photo.
+        """The judgment of the images by another trained classifier, compared with the photo.
 
         >>> invert("coffee", layer="blocks.4").judged_by("efficientnet_lite1").feature_distance
         (0.68, 0.70, 0.66, 0.71)
 
-        The search finds images that its own network takes for the photo; another network tells
+        The search finds images that its own network confuses with the photo; another network shows
         whether they look like it. Raises ``BadSettingError`` for a result without a photo, for a
-        judge that is no trained classifier, and for the network that was searched on.
+        judge that is not a trained classifier, and for the network of the search.
         """
         from .judging import judged_by
 
@@ -336,20 +343,20 @@ class Reconstruction:
         return gallery(self, **options)
 
     def curves(self) -> Figure:
-        """Every term of the energy over the steps, on a log scale, as a matplotlib figure."""
+        """The terms of the energy over the steps, on a log scale, as a matplotlib figure."""
         from ..figures.curves import curves
 
         return curves(self)
 
     def animation(self, path: str | os.PathLike[str], seconds: float = 4.0) -> None:
-        """Write the run as a GIF, looped; needs ``settings.frames`` > 0."""
+        """Save the run as a looping GIF; needs ``settings.frames`` > 0."""
         from ..figures.animation import save_animation
 
         save_animation(self, path, seconds)
 
 
 def _listed(values: tuple[float, ...] | None) -> list[float | None] | None:
-    """Numbers for JSON, which knows no infinity."""
+    """Numbers for JSON, which has no infinity, as a list."""
     return None if values is None else [v if math.isfinite(v) else None for v in values]
 
 

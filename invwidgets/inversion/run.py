@@ -1,11 +1,11 @@
-"""One run: made ready, searched step by step, recorded, and measured into its result.
+"""A run: the class that does a search step by step, records it, and measures its result.
 
 >>> run = prepare("coffee", layer="blocks.2", seeds=2)
 >>> for step in run.steps():
 ...     print(step.index, step.energies["data"])
 >>> run.result().relative_error
 
-``invert`` does it at one go, a session in the background; both are this class.
+``invert`` does a run in one call, a session does it in the background; both use this class.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _FRAME_SEEDS = 9
 
 @dataclass
 class _Record:
-    """What the result needs of the steps taken so far."""
+    """The record of the steps so far that the result needs."""
 
     wanted: set[int]  # the steps of which pictures are kept
     settings: InversionSettings  # with the phases that the search was extended by
@@ -64,31 +64,31 @@ class _Record:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run made ready by ``prepare``: all is resolved, checked and computed but the search itself.
+    """A prepared run: everything is checked, resolved and loaded, and the search can begin.
 
     >>> run = prepare("coffee", layer="blocks.2", seeds=2)
     >>> for step in run.steps():
     ...     print(step.index, step.energies["data"])
     >>> run.result().save("coffee.safetensors")
 
-    One thread steps a run; ``energies`` and ``changes`` may be asked from another.
+    Only one thread may step a run; another one may read ``energies`` and ``changes``.
 
     Attributes
     ----------
     representation : Representation
         Φ, on the run's device.
     photo : torch.Tensor or None
-        (C, H, W) in [0, 1]; None where the objective needs none, or the target was given.
+        (C, H, W) in [0, 1]; None if the objective needs none or a target was given.
     photo_name : str
-        What figures call it; "the target" where features were given.
+        Its name in figures; "the target" if features were given.
     target : torch.Tensor
         Φ₀, (1, C, h, w) or (1, D), or the objective's reference.
     selection : Selection
         The mask M.
     window : Window or None
-        What of the images is computed; None for all.
+        The part of the images that is computed; None for all.
     settings : InversionSettings
-        With no ``"auto"`` left. A run is frozen; only what its search has recorded changes.
+        The settings, without ``"auto"``. A run is frozen; only the record of its search changes.
     """
 
     representation: Representation
@@ -107,7 +107,7 @@ class Run:
         return self._records[0]
 
     def _begin(self) -> _Record:
-        """The record of a search that begins."""
+        """Begin a new record for a search."""
         wanted = _frame_steps(self.settings.frames, self.settings.steps)
         self._records[:] = [_Record(wanted, self.settings)]
         return self._records[0]
@@ -123,7 +123,7 @@ class Run:
 
     @cached_property
     def reference(self) -> Reference | None:
-        """What PSNR and SSIM compare the images with."""
+        """The reference for PSNR and SSIM."""
         return reference_of(self.representation, self.photo, self.selection, self.size)
 
     @property
@@ -132,20 +132,20 @@ class Run:
 
     @property
     def workers(self) -> int:
-        """How many micro-batches run side by side."""
+        """The number of micro-batches that run in parallel."""
         chosen = self.settings
         return _workers(self.representation, len(chosen.seeds), chosen.micro_batch, chosen.threads)
 
     @property
     def threads_per_batch(self) -> int | None:
-        """The CPU threads of one micro-batch; None leaves torch as it is."""
+        """The CPU threads of one micro-batch; None leaves torch's number unchanged."""
         chosen = self.settings
         return threads_of_a_batch(
             self.representation, len(chosen.seeds), chosen.micro_batch, chosen.threads
         )
 
     def cpu_threads(self) -> AbstractContextManager[int]:
-        """Torch with the CPU threads of one micro-batch inside the block."""
+        """A context in which torch uses the CPU threads of one micro-batch."""
         return cpu_threads(self.threads_per_batch)
 
     # ---- the search
@@ -156,11 +156,11 @@ class Run:
         cancelled: Callable[[], bool] | None = None,
         origin: Tensor | None = None,
     ) -> Iterator[Step]:
-        """Search from the start, yielding each step when it is recorded.
+        """Search from the start, and yield each step after it is recorded.
 
-        ``knobs`` and ``cancelled`` as the engine takes them; ``origin`` (C, H, W) in [0, 1] is
-        where the start ``photo`` begins, by default the photo. Call it within ``cpu_threads()``. To
-        stop is to cease iterating; ``result`` is then of the steps taken.
+        ``knobs`` and ``cancelled`` are those of the engine. ``origin`` (C, H, W) in [0, 1] is the
+        image from which the start ``photo`` begins, by default the photo. Call it within
+        ``cpu_threads()``. To stop, leave the loop; ``result`` then measures the steps so far.
         """
         record = self._begin()
         with ExitStack() as stack:
@@ -170,7 +170,7 @@ class Run:
                 pool = stack.enter_context(
                     ThreadPoolExecutor(self.workers, "invwidgets-seeds", set_own_threads, threads)
                 )
-                gate = threading.Barrier(self.workers)  # all have begun before the first step
+                gate = threading.Barrier(self.workers)  # all start before the first step
                 list(pool.map(lambda _: gate.wait(), range(self.workers)))
             search = engine.run(
                 self.representation,
@@ -193,18 +193,18 @@ class Run:
                 began = time.perf_counter()
 
     def extend(self, phase: Phase) -> None:
-        """Let a search that took its last step go on with ``phase``, warm: iterate it further."""
+        """Add a phase to a finished search, which continues when it is iterated further."""
         record = self._record
         record.settings, record.next_phase = record.settings.extended(phase), phase
 
     def finish(
         self, callback: Callable[[Step], Any] | None = None, knobs: Knobs | None = None
     ) -> Reconstruction:
-        """Search to the end, and measure.
+        """Search to the end, and return the measured result.
 
-        ``callback`` is called with every step; True stops, None or False goes on, and anything else
-        is a ``BadSettingError``. Interrupted from the keyboard, it returns what was reached, with
-        ``stopped`` set.
+        ``callback`` is called with every step. True stops the run, None or False continues it, and
+        any other value raises a ``BadSettingError``. After an interrupt from the keyboard, the
+        result has the images of the last step, and ``stopped`` is True.
         """
         stopped = False
         try:
@@ -222,7 +222,7 @@ class Run:
         return self.result(stopped)
 
     def in_words(self, error: BaseException) -> BaseException:
-        """The error in words a user can act on, where it is one of memory."""
+        """The error, with a remedy added if memory ran out."""
         if not isinstance(error, torch.OutOfMemoryError):
             return error
         micro_batch = self.settings.micro_batch or len(self.settings.seeds)
@@ -241,17 +241,17 @@ class Run:
 
     @property
     def done(self) -> int:
-        """How many steps have been taken."""
+        """The number of steps so far."""
         return 0 if self.last is None else self.last.index + 1
 
     @property
     def searched(self) -> InversionSettings:
-        """The settings, with the phases that the search was extended by."""
+        """The settings, including the phases that were added to the search."""
         return self._record.settings
 
     @property
     def seconds(self) -> float:
-        """How long the steps took, without what was done between them."""
+        """The duration of the steps, without the time between them."""
         return self._record.seconds
 
     def energies(self) -> dict[str, Tensor]:
@@ -260,22 +260,22 @@ class Run:
         return {name: torch.stack(curve).cpu() for name, curve in terms if curve}
 
     def changes(self) -> tuple[KnobChange, ...]:
-        """The knobs' changes so far."""
+        """The knob changes so far."""
         return tuple(self._record.changes)
 
     @own_state()
     def result(self, stopped: bool = False) -> Reconstruction:
-        """Measure the last images, and put everything together.
+        """Measure the last images, and return the result.
 
-        Raises ``BadSettingError`` where no step was taken.
+        Raises ``BadSettingError`` if no step was done.
         """
         record, step, phi = self._record, self.last, self.representation
         if step is None:
-            raise BadSettingError("no step was run: there is no result")
+            raise BadSettingError("no step was run, so there is no result")
         raw = raw_images(step.iterate, self.size, step.center)
         if not bool(raw.isfinite().all()):  # the search leaves none behind
             raise CustomPartError(
-                "the images of the last step hold NaN or infinite values, which a callback or "
+                "the images of the last step contain NaN or infinite values, which a callback or "
                 "another reader wrote into step.iterate: change a copy, step.iterate.clone()"
             )
         scores = measure(phi, self.objective, self.target, self.selection, self.reference, raw)
@@ -334,7 +334,7 @@ class Run:
         record.last = step
 
     def _reverted(self) -> tuple[tuple[int, int], ...]:
-        """(step, seed) of each return to the best image; of all steps in one look at the device."""
+        """The (step, seed) pairs of all resets to a best image, read from the device at once."""
         steps = [index for index, _ in self._record.reverted]
         masks = torch.stack([mask for _, mask in self._record.reverted]).cpu()
         seeds = self.settings.seeds
@@ -350,32 +350,33 @@ class Run:
 
 
 def _workers(phi: Representation, seeds: int, micro_batch: int | None, threads: int | None) -> int:
-    """How many micro-batches run side by side."""
+    """The number of micro-batches that run in parallel."""
     return num_workers(phi, math.ceil(seeds / (micro_batch or 1)), threads or 1)
 
 
 def threads_of_a_batch(
     phi: Representation, seeds: int, micro_batch: int | None, threads: int | None
 ) -> int | None:
-    """The CPU threads of one micro-batch; None leaves torch as it is."""
+    """The CPU threads of one micro-batch; None leaves torch's number unchanged."""
     if threads is None:
         return None
     return max(1, threads // _workers(phi, seeds, micro_batch, threads))
 
 
 def _stops(answer: Any) -> bool:
-    """Whether a callback's answer ends the search."""
+    """Whether the value that a callback returned ends the search."""
     if answer is None:
         return False
     if is_flag(answer) and not getattr(answer, "ndim", 0):
         return bool(answer)
     raise BadSettingError(
-        f"callback returned {shown(answer)}: return True to stop the run, None or False to go on"
+        f"callback returned {shown(answer)}: return True to stop the run, or None or False to "
+        "continue"
     )
 
 
 def _frame_steps(frames: int, steps: int) -> set[int]:
-    """Which steps to keep pictures of: more of them early, where more happens."""
+    """The steps whose pictures are kept; more of them are early, when images change faster."""
     if frames < 2:
         return {0} if frames else set()
     return {round((steps - 1) * (i / (frames - 1)) ** 2) for i in range(frames)}

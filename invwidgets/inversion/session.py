@@ -1,16 +1,17 @@
-"""One run in the background: start, pause, resume, stop, step, and knobs that act while it runs.
+"""The session: a run in the background that can be paused, stepped, stopped and changed.
 
     >>> with Session() as session:
     ...     future = session.start("coffee", layer="blocks.2", seeds=2)
     ...     session.set_knobs(tv_weight=0.1)        # acts on the next step
     ...     result = future.result()
 
-Widgets and scripts use the same session, so that a panel and a script provably do the same run.
-All torch work is done on one thread of the session's own, which is there only while there is work:
-a paused or finished session has none. ``concurrent.futures.ThreadPoolExecutor`` is not it, because
-a program that ends would wait for its run. ``on_progress`` is called on that thread, in the order
-of events and under no lock, so that it may call what it likes, on whatever thread; who has an event
-loop passes the call on to it. What it raises is logged; the run goes on.
+Widgets and scripts use the same session, so a panel and a script do exactly the same run.
+
+All torch work is done on one thread of the session, which exists only while there is work; a paused
+or finished session has none. It is not a ``concurrent.futures.ThreadPoolExecutor``, because a
+program that ends would wait for the run. ``on_progress`` is called on this thread, in the order of
+events and without a lock, so it may call any method of the session. A program with an event loop
+should forward the call to the loop. Errors that it raises are logged, and the run continues.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ from .progress import Progress, State
 from .result import KnobChange, Reconstruction
 from .task import Owner, Task
 
-LISTENER_SECONDS = 2.0  # how long closing waits for a report under way: it may be waiting for us
+LISTENER_SECONDS = 2.0  # how long close() waits for a running on_progress, which may be blocked
 _log = logging.getLogger(__name__)
 
 
 class Session:
-    """The one owner of a run in the background.
+    """A controller of runs in the background: start, pause, resume, step, stop, change knobs.
 
     >>> with Session() as session:
     ...     result = session.start("coffee", layer="blocks.2", seeds=2).result()
@@ -48,20 +49,20 @@ class Session:
     Parameters
     ----------
     on_progress : callable, optional
-        Told where the run stands, as a ``Progress``, on the session's thread. It must not wait for
-        a future of this session: it is what the future waits for.
+        Called with a ``Progress`` on the session's thread. It must not wait for a future of this
+        session, because the future waits for it.
 
     Attributes
     ----------
     state : str
         One of idle, preparing, running, paused, finished, stopped, failed.
     result : Reconstruction or None
-        The last run's.
+        The result of the last run.
     error : str
-        Why it failed, in words.
+        The message of the error if the run failed.
     frame_seconds : float
-        The least time between two pictures that ``on_progress`` is given; a moved knob's picture
-        comes at once.
+        The minimum time between two pictures for ``on_progress``. After a changed knob, the next
+        picture comes at once.
     """
 
     def __init__(self, on_progress: Callable[[Progress], Any] | None = None) -> None:
@@ -72,7 +73,7 @@ class Session:
         self.on_progress = on_progress
         self._lock = threading.RLock()
         self._owner = Owner(self._lock, self._tell, self._is_latest, self._picture_pause)
-        self._task: Task | None = None  # the latest wish; older ones give way
+        self._task: Task | None = None  # the latest run; older ones are replaced
         self._number = 0
         self._closed = self._telling = False
         self._calls: deque[tuple[Task, Callable[[], None]]] = deque()
@@ -87,7 +88,7 @@ class Session:
         paused: bool = False,
         **options: Unpack[RunOptions],
     ) -> Future[Reconstruction]:
-        """Begin a run; one under way gives way to it.
+        """Start a run; it replaces a run that is in progress.
 
         >>> future = session.start("coffee", layer="blocks.2", seeds=2)
         >>> future.result(timeout=60).relative_error
@@ -97,15 +98,15 @@ class Session:
         photo, model, layer, **options
             As ``invert`` takes them.
         paused : bool
-            Rest before the first step.
+            Whether to pause before the first step.
 
         Returns
         -------
         concurrent.futures.Future
-            Of the ``Reconstruction``. It holds the error of a run that failed, also where the
-            arguments are wrong, and of one stopped before its first step; it is cancelled where a
-            newer run takes its place or the session is closed. Cancelling it ends the run. In an
-            event loop, ``await asyncio.wrap_future(future)``.
+            The future ``Reconstruction``. It has an error if the run fails, if the arguments are
+            wrong, or if it is stopped before its first step. It is canceled if a newer run replaces
+            the run or the session is closed. Canceling it ends the run. In an event loop, use
+            ``await asyncio.wrap_future(future)``.
 
         Raises
         ------
@@ -126,20 +127,20 @@ class Session:
         return task.future
 
     def pause(self) -> None:
-        """Rest after the step under way."""
+        """Pause after the current step."""
         with self._lock:
             if self._task is not None:
                 self._task.paused = True
 
     def resume(self) -> None:
-        """Go on."""
+        """Continue a paused run."""
         with self._lock:
             if self._task is not None:
                 self._task.paused, self._task.single_steps = False, 0
                 self._wake(self._task)
 
     def step(self) -> None:
-        """Do one more step, and rest."""
+        """Do one more step, and pause."""
         with self._lock:
             if self._task is not None:
                 self._task.paused = True
@@ -147,23 +148,23 @@ class Session:
                 self._wake(self._task)
 
     def stop(self) -> None:
-        """End the run between two micro-batches; what was reached becomes the result."""
+        """Stop the run after the current micro-batch; the current images become the result."""
         with self._lock:
             if self._task is not None and self.busy:
                 self._task.stopping = True
                 self._wake(self._task)
 
     def set_knobs(self, **values: Any) -> None:
-        """Move knobs of the run: they act from its next step, or take up a finished run again.
+        """Change knobs of the run, from its next step on; a finished run is continued with them.
 
         >>> session.set_knobs(tv_weight=0.1, jitter=4)
 
-        Taken up again, it has a new ``future``.
+        A continued run has a new ``future``.
 
         Raises
         ------
         UnknownNameError
-            For what is no knob.
+            For a name that is not a knob.
         BadSettingError
             For a bad value, or if the session is closed.
         """
@@ -182,12 +183,12 @@ class Session:
 
     @property
     def future(self) -> Future[Reconstruction] | None:
-        """Of the latest run."""
+        """The future of the latest run."""
         return None if self._task is None else self._task.future
 
     @property
     def number(self) -> int:
-        """Which run's reports are of now: a ``Progress`` of another number is of one that gave way.
+        """The number of the current run; a ``Progress`` with another number is of a replaced run.
 
         >>> session.number == progress.number
         True
@@ -196,30 +197,30 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether a run is under way, or its result still being measured."""
+        """Whether a run is in progress or its result is being measured."""
         return self._task is not None and not self._task.future.done()
 
     @property
     def steps_done(self) -> int:
-        """How many steps the latest run has taken."""
+        """The number of steps that the latest run has done."""
         run = None if self._task is None else self._task.run
         return 0 if run is None else run.done
 
     def curves(self) -> tuple[dict[str, Tensor], tuple[KnobChange, ...]]:
-        """The energies so far, (steps, S) by term, and the knobs' changes (step, name, value)."""
+        """The energies so far, (steps, S) by term, and the knob changes (step, name, value)."""
         run = None if self._task is None else self._task.run
         return ({}, ()) if run is None else (run.energies(), run.changes())
 
     def forget(self) -> None:
-        """Let go of the finished run: a knob moved from now on does not take it up again."""
+        """Discard the finished run, so that a changed knob no longer continues it."""
         with self._lock:
             before = self._supersede(None)
-            self._number += 1  # what is still told of it is of no run of now
+            self._number += 1  # late reports of the old run are then ignored
             self.state = "idle"
         _cancel(before)
 
     def close(self, wait: bool = True) -> None:
-        """End the run and the thread; keep no tensor but ``result``. Closing twice is fine."""
+        """End the run and the thread, and keep only ``result``; closing twice is allowed."""
         with self._lock:
             self._closed, self.on_progress = True, None
             if self.busy:
@@ -238,7 +239,7 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # ---- what a task asks of its session, on the session's thread
+    # ---- methods for the task, called on the session's thread
 
     def _is_latest(self, task: Task) -> bool:
         return task is self._task
@@ -247,22 +248,22 @@ class Session:
         return math.inf if self.on_progress is None else self.frame_seconds
 
     def _tell(self, task: Task, progress: Progress) -> None:
-        """Take over where a task stands, under the lock, then say so, outside it."""
+        """Take over the state of a task, under the lock, and report it outside the lock."""
         with self._lock:
             if task is not self._task:
-                return  # nobody waits for a run that has given way
+                return  # nobody waits for a replaced run
             self.state, self.error = progress.state, progress.error
             self.result = progress.result or self.result
             on_progress, self._telling = self.on_progress, True
         try:
             if on_progress is not None:
                 on_progress(progress)
-        except BaseException:  # SystemExit ends no program from this thread, and no run
+        except BaseException:  # on this thread not even SystemExit should end the run
             _log.exception("a session's on_progress failed; the run goes on")
         finally:
             self._telling = False
 
-    # ---- the session's thread: it is there only while there are calls to make
+    # ---- the session's thread, which exists only while there are calls to make
 
     def _work(self) -> None:
         while True:
@@ -273,9 +274,9 @@ class Session:
                 task, call = self._calls.popleft()
             try:
                 call()
-            except BaseException as error:  # whatever it is, who waits for the run is told
+            except BaseException as error:  # the future must get any error
                 task.fail(error)
-            del task, call  # nothing of the last call is kept while the next is awaited
+            del task, call  # frees their memory while the thread waits for the next call
 
     def _submit(self, task: Task, call: Callable[[], None]) -> None:
         self._calls.append((task, call))
@@ -289,14 +290,14 @@ class Session:
             self._submit(task, task.drive)
 
     def _supersede(self, task: Task | None) -> Task | None:
-        """Put another wish in the place of the latest, which is handed back to be cancelled."""
+        """Replace the latest run by another one, and return the old one to be canceled."""
         before, self._task = self._task, task
         if before is not None:
             self._submit(before, before.close)
         return before
 
     def _notice(self, future: Future[Reconstruction]) -> None:
-        """A future that is cancelled ends its run, also one that rests."""
+        """End the run of a canceled future, also if it is paused."""
         if future.cancelled():
             future.set_running_or_notify_cancel()  # tells ``concurrent.futures.wait``
             with self._lock:
@@ -305,10 +306,10 @@ class Session:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise BadSettingError("the session is closed: make a new one")
+            raise BadSettingError("the session is closed: create a new one")
 
 
 def _cancel(task: Task | None) -> None:
-    """Under no lock: who waits is told here. A run that has its result keeps it."""
+    """Cancel the future of a replaced run, unless it has its result; must hold no lock."""
     if task is not None:
         task.future.cancel()

@@ -1,4 +1,4 @@
-"""All that determines a run besides the photo, the network and the selection: frozen, checked."""
+"""The settings of a run: everything that determines it besides photo, network and selection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..swappable import SavedPart, checked, from_plain, in_full, to_plain
 from ..tables import html_table
 from .phase import MAX_STEPS, Phase, checked_phases, stretched
 
-# Beyond these is a slip of the keyboard, refused at once; sizes are limited in images.MAX_SIDE.
+# Larger numbers are taken to be typing errors and refused; images.MAX_SIDE limits sizes.
 MAX_SEEDS = 1_000_000
 MAX_THREADS = 256
 MAX_WEIGHT = 1e12
@@ -29,7 +29,7 @@ MAX_POWER = 16  # of the norms: 255 to a larger one leaves float32
 PRECISIONS = ("auto", "float32", "bfloat16")
 _PARTS = ("objective", "optimizer", "parametrization")
 _REALS: dict[str, tuple[float, float | None, str, tuple[Any, ...]]] = {
-    # name: the least, the most, a remedy, what it may be beside a number
+    # name: minimum, maximum, remedy, allowed values that are not numbers
     **dict.fromkeys(
         ("data_weight", "alpha_weight", "tv_weight", "tv_chroma"), (0, MAX_WEIGHT, "", ())
     ),
@@ -40,91 +40,92 @@ _REALS: dict[str, tuple[float, float | None, str, tuple[Any, ...]]] = {
     "image_energy": (1e-6, None, "", (None,)),
     "bound": (1e-6, None, "'picture' or None also work", (None, "picture")),
 }
-_ARGUMENT = "forward argument"  # the kind of a saved one
+_ARGUMENT = "forward argument"  # the kind of a saved argument
 STARTS = ("noise", "cvpr2015", "ijcv2016", "photo")
 
 
 @dataclass(frozen=True)
 class InversionSettings:
-    """The settings of a run: with photo, network and selection they determine it.
+    """The settings of a run; with photo, network and selection they determine its result.
 
     >>> InversionSettings(seeds=(0, 1), tv_weight=0.01).steps
     200
 
-    Energies are C·data + λ_α·R_α + λ_V·R_{V^β}, all dimensionless, and the terms of ``priors``.
+    The search minimizes C·data + λ_α·R_α + λ_V·R_{V^β} plus the terms of ``priors``. All terms are
+    dimensionless.
 
     Parameters
     ----------
     preset : str
-        What they were made from; ``"custom"`` if by hand.
+        The preset from which they were made, or ``"custom"``.
     objective : str, Objective or callable
-        What is asked of the features; a function is kept as an ``Objective``.
+        The objective; a function becomes an ``Objective``.
     optimizer : str or Optimizer
         The update rule.
     parametrization : str or Parametrization
-        What is searched in.
+        The variables of the search.
     priors : sequence of Prior
-        Of one's own, beside the α-norm and the total variation.
+        Custom priors, in addition to the α-norm and the total variation.
     phases : sequence of Phase
-        The steps, their rates and their jitter.
+        The phases of the run: steps, learning rates and jitter.
     data_weight : float
-        C.
+        C, the weight of the objective.
     alpha, alpha_weight : float
-        The power of the α-norm, and λ_α.
+        The exponent of the α-norm, and its weight λ_α.
     alpha_kind : str
-        The norm of a ``"pixel"``'s three colors (IJCV16), or of each ``"element"`` (CVPR15).
+        The norm of each ``"pixel"``'s three colors (IJCV16), or of each ``"element"`` (CVPR15).
     beta, tv_weight : float
-        The power of the total variation, and λ_V.
+        The exponent of the total variation, and its weight λ_V.
     tv_chroma : float
-        How many times the variation of the colors alone, z less its gray, is added to R_{V^β};
-        only where images have three channels.
+        The weight, relative to λ_V, of an extra total variation of the chroma (z minus its gray
+        values); only for images with three channels.
     tv_boost : float
-        λ_V begins so many times larger and falls geometrically to its value: smooth first, then
-        sharp.
+        The factor by which λ_V is larger at the start; it then falls geometrically, so that images
+        are first smooth and later sharp.
     tv_ramp : float, optional
-        Over how many steps it falls; by default half of them.
+        The number of steps in which λ_V falls to its value; by default half of all steps.
     bound : float, str or None
-        The largest norm of a pixel of the iterate (0-255 units; None for none); ``"picture"`` keeps
-        every pixel displayable.
+        The largest norm of a pixel of the iterate, in 0-255 units; None sets no limit, and
+        ``"picture"`` keeps every pixel displayable.
     start : str
-        ``"noise"``, faint and around the center; the papers' ``"cvpr2015"`` or ``"ijcv2016"``; or
-        ``"photo"``, the photo itself.
+        The start images: ``"noise"``, faint noise around the center; the papers' ``"cvpr2015"`` or
+        ``"ijcv2016"``; or ``"photo"``.
     center : (float, ...), optional
-        The color (a number in [0, 1] for each channel, such as red, green and blue) where the
-        iterate is zero: the priors pull to it, and what no feature sees keeps it. By default
-        photos' mean color; None takes the mean of the network's preprocessing, which the presets
-        do where images do not have three channels.
+        The color where the iterate is zero, one number in [0, 1] per channel. The priors pull
+        images toward it, and pixels that no feature sees keep it. By default the mean color of
+        photos. None means the mean of the network's preprocessing; presets use it for images
+        without three channels.
     image_energy : float, optional
-        σ² of CVPR15 in squared 0-255 units: the squared norm of the start ``cvpr2015``, and what
-        the rule ``momentum`` multiplies its rates by; by default that paper's by the number of
-        pixels.
+        σ² of CVPR15 in squared 0-255 units: the squared norm of the start ``cvpr2015``, and a
+        factor of the learning rates of the optimizer ``momentum``; by default the paper's value,
+        scaled to the number of pixels.
     seeds : sequence of int
-        The random starts: seed k gives the same image alone or among others.
+        The random starts; seed k gives the same image alone or among others.
     size : (int, int), optional
-        (height, width) of the images in pixels; by default the network's own.
+        (height, width) of the images in pixels; by default the network's.
     fit : str
-        How a photo comes to that size: ``"crop"`` or ``"stretch"``.
+        How a photo is brought to that size: ``"crop"`` or ``"stretch"``.
     forward_kwargs : dict, optional
-        What the network's forward was given beside images: values that JSON can hold, and of
-        others their ``repr``, as a ``SavedPart``, which a run does not take.
+        The further arguments of the network's forward. Values that JSON cannot represent are kept
+        as their ``repr`` in a ``SavedPart``, which cannot be run.
     device : str
-        ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"xpu"``, with an index where there are several
+        ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"xpu"``, with an index if there are several
         (``"cuda:1"``), or ``"auto"``, torch's current accelerator if there is one.
     precision : str
-        What the network computes in: ``"float32"``, ``"bfloat16"``, or ``"auto"``, the faster.
+        The number type of the network: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for the faster.
     threads : int, optional
-        CPU threads; by default all for several seeds, for one as many as a measurement finds worth
-        having.
+        CPU threads; by default all for several seeds, and for one seed as many as are measured to
+        be fastest.
     micro_batch : int, optional
-        How many seeds make a batch; by default one on one CPU thread, two on each of several, else
-        as many as memory allows.
+        The number of seeds per batch; by default one on one CPU thread, two on each of several,
+        and on an accelerator as many as memory allows.
     frames : int
-        How many pictures of the run are kept for its animation.
+        The number of pictures of the run that are kept for its animation.
 
     Raises
     ------
     BadSettingError, UnknownNameError
-        For a value out of range, a name that is not there.
+        For a value out of range, or a name that does not exist.
 
     References
     ----------
@@ -170,13 +171,13 @@ class InversionSettings:
         return self.steps / 2 if self.tv_ramp is None else self.tv_ramp
 
     def tv_factor(self, step: int) -> float:
-        """What λ_V is multiplied by at a step: from ``tv_boost`` down to 1."""
+        """The factor of λ_V at a step, which falls from ``tv_boost`` to 1."""
         left = max(0.0, 1 - step / max(1.0, self._ramp))
         return float(self.tv_boost**left)
 
     @property
     def jitter(self) -> int:
-        """The largest shift of any phase, in pixels: the canvas is that much larger."""
+        """The largest jitter of all phases, in pixels, which is the margin of the canvas."""
         return max(max(phase.jitter, phase.jitter_end or 0) for phase in self.phases)
 
     def __post_init__(self) -> None:
@@ -207,10 +208,10 @@ class InversionSettings:
             self._set("device", _device_name(self.device))
 
     def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)  # frozen for everybody else
+        object.__setattr__(self, name, value)  # the class is frozen
 
     def _repr_html_(self) -> str:
-        """In a notebook: what differs from the plain settings, and the steps."""
+        """The display in a notebook: a table of the steps and of settings that were changed."""
         plain = {f.name: f.default for f in dataclasses.fields(self)}
         told = [("steps", self.steps), ("seeds", ", ".join(map(str, self.seeds)))]
         told += [
@@ -221,7 +222,7 @@ class InversionSettings:
         return html_table(f"Settings, preset {self.preset}", told)
 
     def replace(self, **changes: Any) -> InversionSettings:
-        """A copy with some settings changed; an unknown name is refused."""
+        """A copy with some settings changed; raises an error for an unknown name."""
         known = [f.name for f in dataclasses.fields(self)]
         for name in changes:
             if name not in known:
@@ -229,16 +230,16 @@ class InversionSettings:
         return dataclasses.replace(self, **changes)
 
     def with_steps(self, steps: int) -> InversionSettings:
-        """The same phases stretched or shrunk to ``steps`` steps in all."""
+        """A copy whose phases are scaled to ``steps`` steps in total."""
         steps = whole_number(steps, "steps", 1, MAX_STEPS)
         return self.replace(phases=stretched(self.phases, steps))
 
     def extended(self, phase: Phase) -> InversionSettings:
-        """A run that goes on with ``phase`` after its end; what came before stays as it was."""
+        """A copy with one more phase at the end; earlier steps are unchanged."""
         return self.replace(phases=(*self.phases, phase), tv_ramp=self._ramp)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; of an own part its ``repr``."""
+        """The settings as plain values for JSON; a custom part becomes its ``repr``."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         plain["phases"] = [dataclasses.asdict(phase) for phase in self.phases]
         plain["priors"] = [to_plain(prior) for prior in self.priors]
@@ -253,7 +254,7 @@ class InversionSettings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> InversionSettings:
-        """The settings back from ``to_dict``; unknown names are refused."""
+        """The settings made from the values of ``to_dict``; raises an error for unknown names."""
         plain = dict(values)
         try:
             plain["phases"] = tuple(Phase(**phase) for phase in plain.get("phases", ()))
@@ -277,7 +278,7 @@ class InversionSettings:
 
 
 class SettingChanges(TypedDict, total=False):
-    """The settings that can be changed one by one, beside a preset or whole settings."""
+    """The settings that can be given one by one, in addition to a preset or complete settings."""
 
     optimizer: str | Optimizer
     parametrization: str | Parametrization
@@ -304,7 +305,7 @@ class SettingChanges(TypedDict, total=False):
 
 
 def checked_real(name: str, value: Any) -> Any:
-    """The value of a setting that is a real number, or what it may be beside one.
+    """A real-valued setting, or one of its other allowed values, checked.
 
     Raises ``BadSettingError``.
     """
@@ -315,12 +316,12 @@ def checked_real(name: str, value: Any) -> Any:
 
 
 def recorded_arguments(given: Any) -> dict[str, Any] | None:
-    """What a forward was given as settings keep it; None for nothing.
+    """The arguments of a forward as settings keep them; None if there are none.
 
     >>> recorded_arguments({"deep": True, "mask": torch.ones(2)})
     {'deep': True, 'mask': SavedPart(kind='forward argument', text='tensor([1.0, 1.0])')}
 
-    Raises ``BadSettingError`` for what is no dict of arguments by name.
+    Raises ``BadSettingError`` unless it is a dict of arguments by name.
     """
     if given is None:
         return None
@@ -336,7 +337,7 @@ def recorded_arguments(given: Any) -> dict[str, Any] | None:
 
 
 def _in_json(value: Any) -> bool:
-    """Whether JSON gives a value back as it is."""
+    """Whether a value is the same after a round trip through JSON."""
     if type(value) is list:
         return all(map(_in_json, value))
     if type(value) is dict:
@@ -350,7 +351,7 @@ def _is_saved(value: Any) -> bool:
 
 
 def parse_seeds(seeds: Any) -> tuple[int, ...]:
-    """``4`` means seeds 0 … 3; a list, a range or an array names them.
+    """The seeds as a tuple: ``4`` means seeds 0 … 3; a list, a range or an array names them.
 
     >>> parse_seeds(3), parse_seeds([7, 3])
     ((0, 1, 2), (7, 3))
@@ -371,7 +372,7 @@ def _checked_seeds(given: Any) -> tuple[int, ...]:
     for seed in seeds:
         whole_number(seed, "seed", 0, 2**62 - 1, "seeds are whole numbers from 0")
     if len(set(seeds)) != len(seeds):
-        raise BadSettingError(f"seeds {shown(list(seeds))} repeat: each seed gives one image only")
+        raise BadSettingError(f"seeds {shown(list(seeds))} repeat: give each seed only once")
     return seeds
 
 
@@ -379,13 +380,13 @@ def _color(given: Any) -> tuple[float, ...]:
     values = items(given)
     if not values:
         raise BadSettingError(
-            f"center {shown(given)}: a number in [0, 1] for each channel, such as red, green and "
-            "blue, or None"
+            f"center {shown(given)}: give a number in [0, 1] for each channel, such as red, green "
+            "and blue, or None"
         )
     return tuple(float(real_number(value, "center", 0, 1)) for value in values)
 
 
 def _device_name(device: Any) -> str:
-    if type(device).__name__ == "device" and hasattr(device, "type"):  # torch's
+    if type(device).__name__ == "device" and hasattr(device, "type"):  # a torch.device
         return str(device)
-    raise BadSettingError(f"device {shown(device)}: it is a name such as 'auto', 'cpu' or 'cuda'")
+    raise BadSettingError(f"device {shown(device)}: give a name such as 'auto', 'cpu' or 'cuda'")

@@ -1,6 +1,6 @@
-"""One wish of a session, carried out on its thread: made ready, stepped, rested, measured.
+"""One run of a session on the session's thread: prepare, step, pause, measure.
 
->>> task = Task(1, {"photo": "coffee"}, owner)       # owner: what a task asks of its session
+>>> task = Task(1, {"photo": "coffee"}, owner)       # owner: the session's callbacks for a task
 >>> task.begin()
 >>> task.future.result()
 """
@@ -25,18 +25,18 @@ from .result import Reconstruction
 from .run import Run
 from .settings import InversionSettings
 
-WARM_STEPS = 60  # how far a finished run goes on when a knob is moved
+WARM_STEPS = 60  # the steps of a finished run that is continued with a changed knob
 _ECHO_SECONDS = 0.2  # between two reports without a picture
-_PICTURE_SHARE = 0.1  # of the time, at most, is for pictures and their scores
+_PICTURE_SHARE = 0.1  # the largest part of the time that pictures and their scores may take
 
 
 @dataclass(frozen=True)
 class Owner:
-    """What a task asks of its session.
+    """The interface of a session to its tasks.
 
-    ``lock`` guards what steers a task; ``tell`` takes over where it stands and passes it on;
-    ``is_latest``: no newer wish has come; ``picture_pause``: the least seconds between pictures,
-    infinite where nobody looks.
+    ``lock`` guards the attributes that control a task; ``tell`` takes over the task's state and
+    reports it; ``is_latest`` says whether no newer run was started; ``picture_pause`` gives the
+    minimum seconds between pictures, infinite if nobody needs them.
     """
 
     lock: AbstractContextManager[Any]
@@ -46,10 +46,11 @@ class Owner:
 
 
 class Task:
-    """``future`` is of its result; the other attributes steer it, under the owner's lock.
+    """A run of a session, with the ``future`` of its result.
 
-    ``resting`` is set while it is paused and no thread works on it, ``ended`` when it has taken
-    its last step: from then on it can be taken up again, with a new future.
+    The other attributes control it, under the owner's lock. ``resting`` is True while it is paused
+    and no thread works on it; ``ended`` is True after its last step, when it can be continued with
+    a new future.
     """
 
     def __init__(self, number: int, arguments: Mapping[str, Any], owner: Owner) -> None:
@@ -66,7 +67,7 @@ class Task:
         self._frame: Frame | None = None
 
     def begin(self) -> None:
-        """Make the run ready, and drive it."""
+        """Prepare the run, and drive it."""
         if not self._gives_way():
             self._owner.tell(self, Progress(self.number, "preparing"))
             run = prepare(**self._arguments)
@@ -75,13 +76,13 @@ class Task:
             self.drive()
 
     def extend(self) -> None:
-        """Take up a finished run again, warm: some more steps with the knobs as they are now."""
+        """Continue a finished run for some steps with the current knobs."""
         if self.run is not None and not self.future.done():
             self.run.extend(_warm_phase(self.run.searched))
             self.drive()
 
     def drive(self) -> None:
-        """Step until the end, a rest, the stop or a newer wish; measure at the end."""
+        """Step until the run ends, pauses, is stopped or is replaced; measure it at the end."""
         run = self.run
         if run is not None and not self._gives_way():
             with run.cpu_threads():
@@ -89,11 +90,14 @@ class Task:
                     self._measure(run)
 
     def fail(self, error: BaseException, future: Future[Reconstruction] | None = None) -> None:
-        """Say what went wrong, also to who waits for the future."""
+        """Report an error, and set it as the exception of the future."""
         if self.run is not None:
             error = self.run.in_words(error)
         if isinstance(error, InvwidgetsError):
-            words, error = str(error), error.with_traceback(None)  # it would keep the run's tensors
+            words, error = (
+                str(error),
+                error.with_traceback(None),
+            )
         else:
             words = f"{type(error).__name__}: {error}"
         self.ended = False
@@ -103,13 +107,13 @@ class Task:
             (future or self.future).set_exception(error)
 
     def close(self) -> None:
-        """Let go of what the search holds."""
+        """Free the memory of the search."""
         if self.run is not None:
             self._steps.close()  # type: ignore[attr-defined]
         self._frame = None
 
     def _search(self, run: Run) -> bool:
-        """Whether the run is over, by its end or a stop; False where it rests or gives way."""
+        """Step until the run is over (True), or is paused or replaced (False)."""
         while run.done < run.searched.steps and not self._ends():
             with self._owner.lock:
                 single = self.paused and self.single_steps > 0
@@ -125,7 +129,7 @@ class Task:
             if step is None:
                 break
             now = time.perf_counter()
-            soon = now + (run.seconds - before) / 2  # nearer than after another step
+            soon = now + (run.seconds - before) / 2  # rounds to the nearest step
             pause = max(self._owner.picture_pause(), self._picture_seconds / _PICTURE_SHARE)
             due = soon - self._last_picture >= pause
             if due or run.done == 1 or step.changes:
@@ -146,7 +150,7 @@ class Task:
                 with suppress(InvalidStateError):
                     future.set_result(result)
             else:
-                words = "stopped before its first step: no step was run, there is no result"
+                words = "stopped before its first step, so there is no result"
                 with suppress(InvalidStateError):
                     future.set_exception(InvwidgetsError(words))
             if state == "stopped":
@@ -173,12 +177,12 @@ class Task:
         return self.stopping or self.future.cancelled() or self._gives_way()
 
     def _gives_way(self) -> bool:
-        """To a newer wish, or as the program ends: nobody can stop it later."""
+        """Whether the run must end, because it was replaced or the program ends."""
         return not self._owner.is_latest(self) or not threading.main_thread().is_alive()
 
 
 def _warm_phase(settings: InversionSettings) -> Phase:
-    """The steps a finished run goes on for: as its last phase, at a third of that one's rate."""
+    """The phase that continues a finished run, at a third of its last phase's learning rate."""
     last = settings.phases[-1]
     lr = last.lr if last.lr_end is None else max(last.lr / 3, last.lr_end)
     jitter = last.jitter if last.jitter_end is None else last.jitter_end

@@ -1,14 +1,14 @@
-"""A region costs what it sees: the part of the image that decides its cells, and only that.
+"""The window of a region: the part of the image that determines its features.
 
     >>> phi = representation("efficientnet_lite0", "blocks.1")
     >>> find_window(phi, Selection(region=(25, 30, 25, 30)), (224, 224)).box
     Box(top=88, left=88, bottom=132, right=132)
 
-A cell depends on nothing outside its receptive field, and neither does anything on the way to it.
-So a crop that holds the field gives the same cells, if it begins on the layer's grid (each stride
-then falls where it fell) and ends at the image's own border wherever the field reaches it (the
-padding then is the same). The crop is tried on noise before it is used; where the cells differ, or
-the network cannot take so small an image, the whole image is computed.
+Computing only the window saves time. A cell depends on nothing outside its receptive field. So a
+crop that contains the field gives the same cells, if it starts on the layer's grid (then all
+strides fall on the same pixels) and ends at the border of the image wherever the field reaches it
+(then the padding is the same). The crop is tried on noise before it is used. If the cells differ,
+or the network cannot take such a small image, the whole image is computed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ..representations.caching import cached
 from ..representations.receptive_fields.tracer import Box
 from ..selection import Selection
 
-_SAME = 1e-5  # largest difference of a feature, by the largest feature, from the whole image's
-_LEAST = 32  # pixels a side: descriptors refuse less, and it would save no time
-_WORTH = 0.8  # of the image's pixels: a larger crop saves too little
+_SAME = 1e-5  # the largest allowed difference of a feature, relative to the largest feature
+_LEAST = 32  # pixels per side; descriptors refuse less, and it would save no time
+_WORTH = 0.8  # the largest part of the image's pixels for which a crop saves enough time
 
 
 @dataclass(frozen=True)
 class Window:
-    """``box``, the pixels to compute, and ``selection``, what was selected among their features."""
+    """A part of the image: the ``box`` of its pixels, and the ``selection`` within its features."""
 
     box: Box
     selection: Selection
@@ -44,7 +44,7 @@ class Window:
 def find_window(
     representation: Representation, selection: Selection, size: tuple[int, int]
 ) -> Window | None:
-    """The window of a selection at ``size`` (height, width); None where all must be computed."""
+    """The window of a selection at ``size`` (height, width); None if all must be computed."""
     region = selection.region
     if region is None:
         return None
@@ -78,15 +78,16 @@ def _find(representation: Representation, region: Region, size: tuple[int, int])
         return window
     took_slower_path(
         "the whole image is computed for a region",
-        f"layer {representation.layer} of {representation.name} gives other features for a part",
+        f"layer {representation.layer} of {representation.name} has other features for a crop",
     )
     return None
 
 
 def _span(start: int, end: int, grid: int, size: int) -> tuple[int, int]:
-    """From the grid line before ``start``; as long as the image, up to whole grid steps.
+    """The start and end of a crop that starts on a grid line at or before ``start``.
 
-    A length of the image's own remainder keeps paddings that depend on the size as they were.
+    Its length differs from the image's by a multiple of the grid step, so that padding which
+    depends on the size is the same.
     """
     start = max(0, min(start, size - _LEAST)) // grid * grid
     end = max(end, start + _LEAST)
@@ -104,7 +105,7 @@ def _same_cells(
         wanted = Selection(region).of(representation(noise))
         try:
             given = window.selection.of(representation(window.of(noise)))
-        except Exception:  # whatever a network says of an image too small for it
+        except Exception:  # a network may raise anything for an image that is too small
             return False
     if given.shape != wanted.shape:
         return False

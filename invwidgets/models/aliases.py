@@ -1,10 +1,10 @@
-"""The papers' names of layers, for torchvision's."""
+"""Tables from the papers' names of layers to torchvision's names."""
 
 from __future__ import annotations
 
 
 def vgg_aliases(depths: tuple[int, ...]) -> dict[str, str]:
-    """``conv1_1``, ``relu1_1``, ``pool1`` … of the VGG paper -> torchvision's ``features.N``."""
+    """A table from the VGG paper's names (``conv1_1``, ``pool1`` …) to ``features.N``."""
     names: dict[str, str] = {}
     index = 0
     for block, depth in enumerate(depths, 1):

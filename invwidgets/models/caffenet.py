@@ -1,8 +1,8 @@
-"""CNN-A of the papers: the Caffe reference network, its twenty layers by the papers' names.
+"""CNN-A of the papers, the Caffe reference network, with the papers' names of its twenty layers.
 
-Grouped convolutions in layers 2, 4 and 5, local response normalization after the first two
-poolings, 227 x 227 pixels. Source: CVPR15, section 4 and table 3. Weights: MatConvNet's
-``imagenet-caffe-ref.mat`` (old and new layout), or a state dict of this module.
+It has grouped convolutions in layers 2, 4 and 5, local response normalization after the first two
+poolings, and an input of 227 x 227 pixels. Source: CVPR15, section 4 and table 3. Its weights are
+read from MatConvNet's ``imagenet-caffe-ref.mat`` (old and new layout) or a state dict.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..errors import WeightsError
 
 
 def caffenet() -> nn.Module:
-    """The network, with random weights: (N, 3, 227, 227), 0-255 minus the mean -> (N, 1000, 1, 1).
+    """The network with random weights, from images minus the mean (0-255) to (N, 1000, 1, 1).
 
     >>> [name for name, _ in caffenet().named_children()][:5]
     ['conv1', 'relu1', 'mpool1', 'norm1', 'conv2']
@@ -62,19 +62,19 @@ def caffenet() -> nn.Module:
 
 
 def read_matconvnet(path: Path) -> dict[str, Tensor]:
-    """MatConvNet's ``.mat`` as a state dict of ``caffenet()``.
+    """The state dict of ``caffenet()`` that a ``.mat`` file of MatConvNet contains.
 
-    Filters there are (height, width, inputs / groups, outputs); a layer keeps them as
+    Its filters have the shape (height, width, inputs / groups, outputs). A layer stores them as
     ``weights = {filters, biases}`` or, in older files, as ``filters`` and ``biases``.
 
-    Raises ``WeightsError`` if the file is no such network, or if scipy, which reads it, is not
+    Raises ``WeightsError`` if the file is not this network, or if scipy, which reads it, is not
     installed.
     """
     try:
         from scipy.io import loadmat
     except ImportError:
         raise WeightsError(
-            f"{str(path)!r}: scipy reads .mat files; pip install 'invwidgets[mat]'"
+            f"{str(path)!r}: scipy is needed to read .mat files; pip install 'invwidgets[mat]'"
         ) from None
 
     def refuse(reason: str) -> WeightsError:

@@ -1,4 +1,4 @@
-"""The preprocessing that a module of timm, transformers or open_clip carries, in its config.
+"""The preprocessing that modules of timm, transformers and open_clip contain in their config.
 
 >>> carried(timm.create_model("vit_tiny_patch16_224"))
 Carried(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), size=(224, 224), origin='pretrained_cfg')
@@ -22,7 +22,7 @@ _OF_A_CONFIG = _TIMM | {"vision_config": _TRANSFORMERS["config"]}
 
 
 class Carried(NamedTuple):
-    """What a module says of its images; ``origin`` names the attributes that said so."""
+    """The preprocessing found in a module; ``origin`` names the attributes it was read from."""
 
     mean: Numbers | None = None
     std: Numbers | None = None
@@ -30,7 +30,7 @@ class Carried(NamedTuple):
     origin: str = ""
 
     def in_words(self, **given: Any) -> str:
-        """What of ``mean``, ``std`` and ``size`` is taken from here: what is not given."""
+        """A sentence part that names the values used from here, those that are not ``given``."""
         taken = {
             name: values
             for name, values in (("mean", self.mean), ("std", self.std), ("size", self.size))
@@ -43,7 +43,7 @@ class Carried(NamedTuple):
 
 
 def carried(module: nn.Module) -> Carried:
-    """What a module says of its preprocessing, or the part ``visual`` of it."""
+    """The preprocessing that a module, or its part ``visual``, contains."""
     found = Carried()
     for origin, *values in _said(module):
         mean, std, size = _numbers(values[0]), _numbers(values[1]), _side(values[2])
@@ -54,7 +54,7 @@ def carried(module: nn.Module) -> Carried:
 
 
 def _said(module: nn.Module) -> Iterator[tuple[str, Any, Any, Any]]:
-    """Who says it, a mean, a standard deviation and a size: the most certain first."""
+    """The sources of mean, standard deviation and size in a module, the most reliable first."""
     for path, owner in (("", module), ("visual.", getattr(module, "visual", None))):
         for name, keys in _OF_A_MODULE.items():
             config = getattr(owner, name, None)
@@ -70,13 +70,13 @@ def _value(config: Any, name: str) -> Any:
 
 
 def _numbers(value: Any) -> Numbers | None:
-    """Numbers, one a channel; None for anything else."""
+    """The value as numbers, one per channel; None if it has another form."""
     found = [as_real(number) for number in items(value) or ()]
     return None if not found or None in found else tuple(float(n) for n in found if n is not None)
 
 
 def _side(value: Any) -> tuple[int, int] | None:
-    """(height, width) of a side, (height, width) or (channels, height, width)."""
+    """(height, width), read from a side, (height, width) or (channels, height, width)."""
     side = as_whole(value)
     sides = [side, side] if side is not None else [as_whole(n) for n in items(value) or ()]
     whole = tuple(n for n in sides[-2:] if n is not None and n > 0)

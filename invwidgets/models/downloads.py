@@ -1,10 +1,10 @@
-"""Weights from the net: said before, shown as they come, resumed, checked by their hash.
+"""Downloads of weights, with a message in advance, progress, resumption and a check of the hash.
 
 >>> fetch("vgg16", URL, Path("checkpoints/vgg16-397923af.pth"), "397923af")
 PosixPath('checkpoints/vgg16-397923af.pth')
 
-Only the weights of a network that somebody asked for by its name are downloaded. With
-``INVWIDGETS_OFFLINE=1`` in the environment nothing is.
+Weights are downloaded only for a network that the user named. With ``INVWIDGETS_OFFLINE=1`` in the
+environment nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..errors import WeightsError, own_words, shown_path
 
 OFFLINE = "INVWIDGETS_OFFLINE"
 _TIMEOUT = 30.0  # seconds without an answer
-_ATTEMPTS = 3  # in a row that bring nothing, once something has come
+_ATTEMPTS = 3  # failed attempts in a row after which a broken download is given up
 PAUSE = 1.0  # seconds before the next attempt
 _CHUNK = 2**18
 _BROKEN = (OSError, http.client.HTTPException)  # URLError and timeouts among them
@@ -42,7 +42,7 @@ def offline() -> bool:
 
 @contextmanager
 def told_to(listener: Callable[[str], Any]) -> Iterator[None]:
-    """Tell ``listener``, not stderr, what is downloaded inside the block and how far it is."""
+    """Send the messages of downloads inside the block to ``listener`` instead of stderr."""
     token = _listener.set(listener)
     try:
         yield
@@ -51,11 +51,11 @@ def told_to(listener: Callable[[str], Any]) -> Iterator[None]:
 
 
 def fetch(name: str, url: str, path: Path, sha256: str) -> Path:
-    """The file at ``path``, downloaded if it is not there: whole, and with the hash it should have.
+    """The file at ``path``, downloaded if it does not exist, complete and with the right hash.
 
-    ``sha256`` are the first digits of the hash, eight at least. What came before a connection broke
-    is kept beside it and gone on from, also by a later call. One process downloads a file at a
-    time; others wait for it.
+    ``sha256`` are the first digits of the hash, at least eight. If the connection breaks, the part
+    that arrived is kept next to ``path``, and this or a later call continues from there. If several
+    processes need a file, one downloads it and the others wait.
 
     Raises ``WeightsError``, with the remedy.
     """
@@ -65,12 +65,12 @@ def fetch(name: str, url: str, path: Path, sha256: str) -> Path:
     _check_allowed(name, remedy)
     if not re.fullmatch(r"[0-9a-f]{8,64}", sha256):
         raise WeightsError(
-            f"the pretrained weights of {name} are published without a hash that would tell damage "
+            f"the pretrained weights of {name} are published without a hash to check them with "
             f"({url}): download them yourself and give the file as weights=PATH"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        from filelock import FileLock  # only needed here, as the bar below
+        from filelock import FileLock  # needed only here, like the progress bar below
 
         with FileLock(f"{path}.lock"):
             if not path.is_file():
@@ -84,16 +84,16 @@ def fetch(name: str, url: str, path: Path, sha256: str) -> Path:
     except OSError as error:
         raise WeightsError(
             f"the pretrained weights of {name} cannot be kept in {shown_path(path.parent)} "
-            f"({error.strerror or own_words(error)}): set TORCH_HOME to a folder with room that "
-            "can be written to, or give the path of a state dict as weights=PATH"
+            f"({error.strerror or own_words(error)}): set TORCH_HOME to a writable folder with "
+            "room, or give the path of a state dict as weights=PATH"
         ) from None
     return path
 
 
 def fetch_from_hub(name: str, repository: str, filenames: Sequence[str]) -> Path:
-    """The first of ``filenames`` that a repository of Hugging Face has, from its cache or the net.
+    """The first of ``filenames`` that a repository of Hugging Face has, cached or downloaded.
 
-    The hub's own client shows a bar, resumes, and lets one process download at a time.
+    The hub's client shows a progress bar, resumes, and lets one process download at a time.
 
     Raises ``WeightsError``, with the remedy.
     """
@@ -126,19 +126,19 @@ def fetch_from_hub(name: str, repository: str, filenames: Sequence[str]) -> Path
         wanted = (known.etag or "").lower()
         if not re.fullmatch(r"[0-9a-f]{64}", wanted):
             raise WeightsError(
-                f"{filename} of {url} has no hash that would tell damage: download it yourself and "
-                "give the file as weights=PATH"
+                f"{filename} of {url} has no hash to check it with: download it yourself and give "
+                "the file as weights=PATH"
             )
         _Progress.say(name, f"{url} ({filename})", known.size, Path(hub.constants.HF_HUB_CACHE))
         path = Path(hub.hf_hub_download(repository, filename, revision=branch))
     except WeightsError:
         raise
-    except Exception as error:  # whatever the client raises without a connection
+    except Exception as error:  # the client raises various errors without a connection
         raise _unreachable(name, url, error, remedy) from None
     found = _hash(path)
     if found != wanted:
         path.resolve().unlink()
-        path.unlink(missing_ok=True)  # the link to it
+        path.unlink(missing_ok=True)  # removes the link to the file
         raise _wrong(name, url, found, wanted)
     return path
 
@@ -147,7 +147,7 @@ def _check_allowed(name: str, remedy: str) -> None:
     if offline():
         raise WeightsError(
             f"the pretrained weights of {name} are not on this machine, and {OFFLINE}="
-            f"{os.environ[OFFLINE]} forbids to download them: unset it, or {remedy}, or give "
+            f"{os.environ[OFFLINE]} forbids downloading them: unset it, or {remedy}, or give "
             "weights='random' or the path of a state dict as weights=PATH"
         )
 
@@ -157,21 +157,21 @@ def _unreachable(
 ) -> WeightsError:
     return WeightsError(
         f"the pretrained weights of {name} are not on this machine, and could not be downloaded "
-        f"from {url} ({own_words(error)}{kept}): look at the connection, or {remedy}, or give "
+        f"from {url} ({own_words(error)}{kept}): check the connection, or {remedy}, or give "
         "weights='random' or the path of a state dict as weights=PATH"
     )
 
 
 def _wrong(name: str, url: str, found: str, wanted: str) -> WeightsError:
     return WeightsError(
-        f"what came from {url} are not the weights of {name}: their SHA-256 begins "
-        f"{found[: len(wanted)]} instead of {wanted}, and the file was removed; try again, if need "
-        "be by another connection, or give the path of a state dict as weights=PATH"
+        f"the file from {url} does not contain the weights of {name}: its SHA-256 begins with "
+        f"{found[: len(wanted)]} instead of {wanted}, and it was removed; try again, if necessary "
+        "with another connection, or give the path of a state dict as weights=PATH"
     )
 
 
 def _download(name: str, url: str, part: Path, remedy: str) -> None:
-    """Append to ``part`` until it is whole."""
+    """Download to ``part``, appending until it is complete."""
     progress: _Progress | None = None
     failures = 0
     with open(part, "ab") as file:
@@ -198,7 +198,7 @@ def _download(name: str, url: str, part: Path, remedy: str) -> None:
                 error = broken
             failures = 0 if came else failures + 1
             if failures >= (_ATTEMPTS if have else 1) or isinstance(error, HTTPError):
-                kept = f"; the {in_bytes(have)} that came are kept" if have else ""
+                kept = f"; the {in_bytes(have)} that arrived are kept" if have else ""
                 shown = error or ConnectionError("the connection broke")
                 raise _unreachable(name, url, shown, remedy, kept) from None
             time.sleep(PAUSE)
@@ -207,7 +207,7 @@ def _download(name: str, url: str, part: Path, remedy: str) -> None:
 
 
 class _Full(Exception):
-    """What the disk refused: no fault of the connection."""
+    """An error of the disk, as opposed to one of the connection."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__()
@@ -223,7 +223,7 @@ def _write(file: Any, chunk: bytes) -> None:
 
 
 class _Answer:
-    """What a server sends of a file from ``start`` on; ``total`` are the bytes of the whole."""
+    """A server's response with a file from some byte on; ``total`` is the size of the file."""
 
     def __init__(self, url: str, have: int) -> None:
         self.start, self.total = 0, None
@@ -236,7 +236,7 @@ class _Answer:
             if error.code != 416 or not have:
                 raise
             error.close()
-            if total == have:  # it was whole
+            if total == have:  # the file was already complete
                 self.start = self.total = have
             else:
                 self._response = urlopen(Request(url), timeout=_TIMEOUT)
@@ -271,7 +271,7 @@ def _hash(path: Path) -> str:
 
 
 def in_bytes(count: int) -> str:
-    """A number of bytes as people read it.
+    """A number of bytes in words.
 
     >>> in_bytes(553_433_881)
     '553 MB'
@@ -280,7 +280,7 @@ def in_bytes(count: int) -> str:
 
 
 class _Progress:
-    """Says what comes, from where and how much, then how far it is."""
+    """The progress messages of a download: first its name, size and source, then a bar."""
 
     def __init__(self, name: str, url: str, folder: Path, total: int | None, have: int) -> None:
         self.name, self.total, self.have, self.percent = name, total, have, -1

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite: inverted residuals without squeeze-and-excitation, ReLU6 throughout.
+"""The EfficientNet-Lite networks: inverted residuals with ReLU6, without squeeze-and-excitation.
 
-Defined here so that the default network needs neither timm nor torchvision, whose imports take
-longer than torch's own. Its modules have timm's names, so that timm's state dicts fit.
+They are defined here so that the default network needs neither timm nor torchvision, whose imports
+take longer than torch's. The modules have timm's names, so timm's state dicts fit.
 Sources: Tan & Le, *EfficientNet*, ICML 2019; the Lite variants of the authors' reference
 implementation (``tensorflow/tpu``, ``efficientnet/lite``).
 """
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _STEM, _HEAD, _CLASSES, _EXPANSION = 32, 1280, 1000, 6
-_STAGES = (  # blocks, kernel, stride and channels of each stage of the smallest one
+_STAGES = (  # blocks, kernel, stride and channels of each stage of Lite0
     (1, 3, 1, 16),
     (2, 3, 2, 24),
     (2, 5, 2, 40),
@@ -26,7 +26,7 @@ _STAGES = (  # blocks, kernel, stride and channels of each stage of the smallest
 
 
 def efficientnet_lite(width: float = 1.0, depth: float = 1.0) -> nn.Module:
-    """The network, with random weights: images (N, 3, H, W), normalized -> (N, 1000).
+    """The network with random weights, from normalized images (N, 3, H, W) to (N, 1000).
 
     >>> [name for name, _ in efficientnet_lite().named_children()]
     ['conv_stem', 'bn1', 'blocks', 'conv_head', 'bn2', 'global_pool', 'classifier']
@@ -35,7 +35,7 @@ def efficientnet_lite(width: float = 1.0, depth: float = 1.0) -> nn.Module:
     and the last stage: (1, 1) is Lite0, (1, 1.1) Lite1, (1.1, 1.2) Lite2.
     """
     network = EfficientNetLite(width, depth)
-    for part in network.modules():  # as the reference implementation begins to train
+    for part in network.modules():  # the initialization of the reference implementation
         if isinstance(part, nn.Conv2d):
             fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups
             nn.init.normal_(part.weight, 0, math.sqrt(2 / fan_out))
@@ -47,7 +47,7 @@ def efficientnet_lite(width: float = 1.0, depth: float = 1.0) -> nn.Module:
 
 
 class EfficientNetLite(nn.Module):
-    """Stem, seven stages of blocks, a 1 x 1 convolution, pooling and the classifier."""
+    """The network: stem, seven stages of blocks, a 1 x 1 convolution, pooling, classifier."""
 
     def __init__(self, width: float, depth: float) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class EfficientNetLite(nn.Module):
 
 
 class BatchNormAct2d(nn.BatchNorm2d):
-    """A batch normalization by its running statistics, and what follows it: ReLU6 or nothing."""
+    """A batch normalization with running statistics, followed by ReLU6 or nothing."""
 
     def __init__(self, channels: int, act: bool = True) -> None:
         super().__init__(channels)
@@ -88,7 +88,7 @@ class BatchNormAct2d(nn.BatchNorm2d):
         self.acts = act
 
     def forward(self, input: Tensor) -> Tensor:
-        """As a function, because torch's own module cannot be traced symbolically."""
+        """Normalize by a function, because torch's module cannot be traced symbolically."""
         statistics = self.running_mean, self.running_var, self.weight, self.bias
         normal = F.batch_norm(input, *statistics, False, 0.0, self.eps)
         return self.act(normal) if self.acts else normal
@@ -137,6 +137,6 @@ def _conv(channels: int, wanted: int, kernel: int, stride: int = 1, groups: int 
 
 
 def _rounded(channels: float) -> int:
-    """The nearest multiple of 8, the next one up where that takes away more than a tenth."""
+    """The nearest multiple of 8, or the next larger one if that is more than a tenth too small."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest

@@ -1,4 +1,4 @@
-"""What a network's forward is given beside the images: checked, copied, moved with the network.
+"""The further arguments of a network's forward, checked, copied, and moved with the network.
 
 >>> arguments = forward_arguments(module, {"mask": torch.ones(1, 49)})
 >>> module(images, **arguments.given())
@@ -25,7 +25,7 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 
 
 class ForwardArguments(nn.Module):
-    """Keyword arguments of a forward, whose tensors go where the module goes that holds them.
+    """A module with the keyword arguments of a forward, so that its tensors move with it.
 
     >>> ForwardArguments({"scale": 2.0}).given()
     {'scale': 2.0}
@@ -42,7 +42,7 @@ class ForwardArguments(nn.Module):
         return bool(self._values)
 
     def given(self) -> dict[str, Any]:
-        """The arguments of one call; tensors are copies, since the call may write to them."""
+        """The arguments of one call, with copies of tensors, because the call may write to them."""
         found: dict[str, Any] = _mapped(self._values, self._filled)
         return found
 
@@ -57,7 +57,7 @@ class ForwardArguments(nn.Module):
 
     @property
     def digest(self) -> str:
-        """A digest of names and values; of other objects their ``repr`` without the address."""
+        """A digest of names and values; other objects enter by their ``repr`` without address."""
         hasher = hashlib.blake2b(digest_size=16)
         for name, value in sorted(self.given().items()):
             words = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
@@ -67,13 +67,13 @@ class ForwardArguments(nn.Module):
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where a tensor belongs."""
+    """A placeholder for a tensor."""
 
     place: int
 
 
 def _slot(value: Any, tensors: list[Tensor]) -> Any:
-    """A slot for a tensor, which is appended to ``tensors``; other values themselves."""
+    """A placeholder for a tensor, which is appended to ``tensors``; other values unchanged."""
     if not isinstance(value, Tensor):
         return value
     tensors.append(value)
@@ -81,7 +81,7 @@ def _slot(value: Any, tensors: list[Tensor]) -> Any:
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """What is in dicts, lists and tuples, each item changed."""
+    """A value with ``change`` applied to each item within dicts, lists and tuples."""
     if type(value) is dict:
         return {name: _mapped(item, change) for name, item in value.items()}
     if type(value) in (list, tuple):
@@ -90,7 +90,7 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 class Filled(nn.Module):
-    """A network whose forward takes images alone, the other arguments filled in."""
+    """A network whose forward takes only images, with the other arguments filled in."""
 
     def __init__(self, module: nn.Module, arguments: ForwardArguments) -> None:
         super().__init__()
@@ -101,19 +101,19 @@ class Filled(nn.Module):
 
 
 def forward_arguments(module: nn.Module, given: Mapping[str, Any] | None) -> ForwardArguments:
-    """A copy of what a module's forward is to be given beside images, checked.
+    """A checked copy of the further arguments for a module's forward.
 
-    Raises ``BadSettingError``, naming the forward's arguments.
+    Raises ``BadSettingError``, which names the forward's arguments.
     """
     if given is None:
         return ForwardArguments()
     names, image, more = _parameters(module)
     kind = type(module).__name__
-    there = f"the forward of {kind} takes {', '.join(names) or 'nothing'} beside images"
+    there = f"the forward of {kind} takes {', '.join(names) or 'nothing'} besides images"
     if names and more:
         there += f", and **{more}"
     elif more:
-        there = f"the forward of {kind} takes **{more} beside images"
+        there = f"the forward of {kind} takes **{more} besides images"
     if not isinstance(given, Mapping):
         raise BadSettingError(
             f"forward_kwargs {shown(given)}: give a dict of arguments by name; {there}"
@@ -121,11 +121,12 @@ def forward_arguments(module: nn.Module, given: Mapping[str, Any] | None) -> For
     for name in given:
         if not isinstance(name, str):
             raise BadSettingError(
-                f"forward_kwargs {shown(given)}: {shown(name)} is no name of an argument; {there}"
+                f"forward_kwargs {shown(given)}: {shown(name)} is not a name of an argument; "
+                f"{there}"
             )
         if name == image:
             raise BadSettingError(
-                f"forward_kwargs {shown(name)}: it is the argument that the images are given as; "
+                f"forward_kwargs {shown(name)}: this argument receives the images, leave it out; "
                 f"{there}"
             )
         if name not in names and not more:
@@ -142,10 +143,10 @@ def forward_arguments(module: nn.Module, given: Mapping[str, Any] | None) -> For
 
 
 def _parameters(module: nn.Module) -> tuple[list[str], str, str]:
-    """The arguments of a forward: those beside the first by name, the first, that of ``**``."""
+    """The arguments of a forward: the names after the first, the first, and the ``**`` one."""
     try:
         parameters = [*inspect.signature(module.forward).parameters.values()]
-    except (TypeError, ValueError):  # written in C
+    except (TypeError, ValueError):  # functions written in C may have no signature
         return [], "", "kwargs"
     more = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), "")
     image = next((p.name for p in parameters if p.kind in _BY_PLACE), "")

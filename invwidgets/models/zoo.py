@@ -1,10 +1,10 @@
-"""The zoo: a name -> a network, its preprocessing, and where its weights come from.
+"""The loading of networks with their preprocessing and weights, by name or from a user's module.
 
     >>> network = load_network("efficientnet_lite0")
     >>> network.size, network.weights
     ((224, 224), 'pretrained')
 
-A network is cached and read-only: nobody outside ``representations`` is given its module.
+A network is cached and read-only; code outside ``representations`` never gets its module.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from .sources import SPECS, timm_spec
 from .spec import ModelSpec, Numbers, numbers
 from .weights import Weights, digest, fit, read_weights
 
-RANDOM_SEED = 0  # of random weights
-KEPT_BYTES = 2**30  # of named networks that nobody holds
-_LARGEST_STD, _UNEVEN_STD = 10.0, 30.0  # of images in [0, 1]; 1/255 is one that takes 0–255
+RANDOM_SEED = 0  # the seed of random weights
+KEPT_BYTES = 2**30  # the memory for cached named networks that nobody uses
+_LARGEST_STD, _UNEVEN_STD = 10.0, 30.0  # for images in [0, 1]; a network for 0–255 has 1/255
 ZOO: dict[str, ModelSpec] = {spec.name: spec for spec in SPECS}
 DEFAULT_MODEL = SPECS[0].name
 
 
 @dataclass
 class Found:
-    """What was found out about a network once: it goes when the network goes.
+    """The cached facts about a network, which are freed together with the network.
 
-    ``traces`` are its layers by the size of the image, ``trunks`` its parts up to a layer,
-    ``written`` the names of the tensors that a forward pass writes to.
+    ``traces`` are its layers by image size, ``trunks`` its parts up to a layer, and ``written`` the
+    names of the tensors that a forward pass writes to.
     """
 
     traces: dict[tuple[int, int], Any] = field(default_factory=dict)
@@ -55,14 +55,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Network:
-    """A network ready to be represented: frozen, in eval mode, with its preprocessing.
+    """A network in eval mode with frozen weights and its preprocessing.
 
-    ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels; ``weights`` says what a
-    picture must say of it: ``pretrained``, ``random weights``, a file's name, ``as given`` or
-    ``handcrafted``. ``mean`` and ``std`` have a number for each channel of its images.
-    ``mean_color`` is what the papers' presets subtract, ``mean`` if it is None. ``arguments`` are
-    what its forward is given beside images. ``preprocessing`` says what of mean, std and
-    size was read off the module, and where.
+    ``module`` takes (x - mean) / std for x in [0, 1] of ``size`` pixels. ``weights`` is the label
+    for pictures: ``pretrained``, ``random weights``, a file's name, ``as given`` or
+    ``handcrafted``. ``mean`` and ``std`` have one number per channel of its images. ``mean_color``
+    is the color that the papers' presets subtract; None means ``mean``. ``arguments`` are the
+    further arguments of its forward. ``preprocessing`` says which of mean, std and size were read
+    from attributes of the module, and from which.
     """
 
     name: str
@@ -83,12 +83,12 @@ class Network:
     @cached_property
     def digest(self) -> str:
         """A digest of what it computes, as recorded in results."""
-        more = [self.arguments.digest] if self.arguments else []  # those without keep theirs
+        more = [self.arguments.digest] if self.arguments else []
         return digest(self.module, self.mean, self.std, *more)
 
     @property
     def channels(self) -> int:
-        """How many channels its images have."""
+        """The number of channels of its images."""
         return len(self.mean)
 
     @property
@@ -104,8 +104,7 @@ class Network:
 
 
 def weights_here(name: str) -> bool:
-    """Whether a model of the zoo can be had with its weights, without a network; others count as
-    here, since nothing is known of them.
+    """Whether the weights of a named model are on this machine; True for unknown names.
 
     >>> weights_here("efficientnet_lite0"), weights_here("caffenet")
     (True, False)
@@ -122,7 +121,7 @@ def load_network(
     size: tuple[int, int] | None = None,
     forward_kwargs: Mapping[str, Any] | None = None,
 ) -> Network:
-    """A network of the zoo, of timm (``timm/NAME``), or your own module.
+    """Load a network of the zoo, of timm (``timm/NAME``), or your own module.
 
     >>> load_network("alexnet", "random").weights
     'random weights'
@@ -130,31 +129,31 @@ def load_network(
     Parameters
     ----------
     model : str or torch.nn.Module
-        A name of the zoo, ``timm/NAME``, or a module taking (N, C, H, W).
+        A name of the zoo, ``timm/NAME``, or a module that takes (N, C, H, W).
     weights : str or path
         ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict (``.pt``, ``.pth``,
         ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own
         weights, unless a path is given: its copy then gets those of the file.
     mean, std : float or (float, ...), optional
-        Of the preprocessing, for x in [0, 1], a number for each of the C channels of its images;
-        needed with your own module, unless it carries them as those of timm and open_clip do. One
-        number is that of all channels, as many as the first convolution of the module takes.
+        The preprocessing (x - mean) / std for x in [0, 1], one number for each of the C channels.
+        Your own module needs it, unless it contains them as modules of timm and open_clip do. A
+        single number is used for all channels of the module's first convolution.
     size : (int, int), optional
-        (height, width) in pixels that a photo is resized to by default; by default what the
-        module says of itself, else 224.
+        (height, width) in pixels to which photos are resized by default; by default the size in the
+        module's config, else 224.
     forward_kwargs : dict, optional
-        What the forward of your own module needs beside images.
+        The further arguments of your own module's forward.
 
     Raises
     ------
     UnknownNameError
-        For a network that is not there.
+        For a network that does not exist.
     WeightsError
         If the weights are missing or do not fit.
     """
     if not isinstance(weights, str | os.PathLike) or not str(weights):
         raise WeightsError(
-            f"weights {shown(weights)}: they are 'pretrained', 'random' or the path of a state dict"
+            f"weights {shown(weights)}: give 'pretrained', 'random' or the path of a state dict"
         )
     if isinstance(model, nn.Module):
         said = carried(unwrapped(model))
@@ -167,8 +166,8 @@ def load_network(
         means, stds = preprocessing(mean, std, model)
         if str(weights) == "random":
             raise WeightsError(
-                f"weights 'random' with your own {name}: a module has the weights that it was "
-                "built with; leave weights out, or give the path of a state dict"
+                f"weights 'random' with your own {name}: a module keeps its weights; leave weights "
+                "out, or give the path of a state dict"
             )
         if str(weights) == "pretrained":
             load, label = None, str(Weights.GIVEN)
@@ -182,7 +181,8 @@ def load_network(
         )
     if any(given is not None for given in (mean, std, size, forward_kwargs)):
         raise BadSettingError(
-            f"mean, std, size and forward_kwargs belong to your own module; {model!r} has its own"
+            f"mean, std, size and forward_kwargs are only for your own module; {model!r} has them "
+            "already: leave them out"
         )
     path = None if str(weights) in ("pretrained", "random") else Path(weights)
     stamp = path.stat().st_mtime_ns if path is not None and path.exists() else None
@@ -190,14 +190,14 @@ def load_network(
 
 
 def _without_preprocessing(name: str, said: Carried) -> str:
-    """What a module without its preprocessing is answered."""
+    """The message for a module without preprocessing."""
     words = (
         f"your own {name} needs mean=(r, g, b) and std=(r, g, b), the preprocessing it was trained "
-        "with, for images in [0, 1]; a number for each channel that it takes"
+        "with, for images in [0, 1]: give one number for each channel"
     )
     if said.origin:
         words += (
-            f". Its {said.origin} says its size alone; of transformers the processor has them: "
+            f". Its {said.origin} contains only the size; for transformers, use the processor's: "
             "mean=processor.image_mean, std=processor.image_std"
         )
     return words
@@ -217,30 +217,29 @@ def _loader(path: Path, name: str) -> Callable[[nn.Module], None]:
 
 
 def check_weights(module: nn.Module, source: str) -> None:
-    """Refuse weights that no search could run on: complex numbers, NaN, infinity.
+    """Raise an error for weights with complex numbers, NaN or infinity.
 
-    A buffer may hold infinity, as the mask of an attention does.
-
-    Raises ``WeightsError``, naming the tensor.
+    A buffer may contain infinity, because masks of attention do. The ``WeightsError`` names the
+    tensor.
     """
     masks = {name for name, _ in module.named_buffers()}
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_complex():
-            raise WeightsError(f"{source}: {name} is complex; images and features are real numbers")
+            raise WeightsError(f"{source}: {name} is complex, but only real numbers can be used")
         if not tensor.is_floating_point():
             continue
         bad = tensor.isnan() if name in masks else ~tensor.isfinite()
         if bool(bad.any()):
             raise WeightsError(
-                f"{source}: {name} holds NaN or infinite numbers; load or train the network again"
+                f"{source}: {name} contains NaN or infinity; load or train the network again"
             )
 
 
 def preprocessing(mean: Any, std: Any, module: nn.Module | None = None) -> tuple[Numbers, Numbers]:
-    """A mean and a standard deviation for x in [0, 1], checked: a number for each channel.
+    """The mean and standard deviation for x in [0, 1], checked, one number per channel.
 
-    One number is that of every channel, as many as the other one has, or as the first convolution
-    of ``module`` takes.
+    A single number is used for every channel; their number is that of the other argument, or of the
+    first convolution of ``module``.
 
     Raises ``BadSettingError``.
     """
@@ -252,20 +251,20 @@ def preprocessing(mean: Any, std: Any, module: nn.Module | None = None) -> tuple
     )
     if not all(value > 0 for value in stds):
         raise BadSettingError(
-            f"std {shown(std)}: finite numbers above 0, which (x - mean) is divided by"
+            f"std {shown(std)}: give finite numbers above 0, because (x - mean) is divided by it"
         )
     _check_range("mean", mean, means, 1)
     _check_range("std", std, stds, _LARGEST_STD)
     if channels == 3 and max(stds) > _UNEVEN_STD * min(stds):
         raise BadSettingError(
             f"std {shown(std)}: the largest is {max(stds) / min(stds):.3g} times the smallest, but "
-            "the colors of photos vary about alike; a decimal point may be wrong"
+            "the colors of photos vary about equally; check the decimal points"
         )
     return means, stds
 
 
 def _channels(mean: Any, std: Any, module: nn.Module | None) -> int:
-    """How many channels the images have that a mean and a standard deviation belong to."""
+    """The number of channels that a mean and a standard deviation are for."""
     lengths = [len(numbers(given)) for given in (mean, std) if as_real(given) is None]
     if len(set(lengths)) > 1:
         raise BadSettingError(
@@ -276,10 +275,10 @@ def _channels(mean: Any, std: Any, module: nn.Module | None) -> int:
         return lengths[0]
     parts = () if module is None else unwrapped(module).modules()
     first = next((part for part in parts if isinstance(part, nn.Conv2d)), None)
-    if first is None or not first.in_channels:  # a lazy one does not know yet
+    if first is None or not first.in_channels:  # a lazy convolution has no channels yet
         raise BadSettingError(
-            f"mean {shown(mean)} and std {shown(std)} are one number, and no convolution of the "
-            "module says how many channels it takes: give a number for each channel, such as "
+            f"mean {shown(mean)} and std {shown(std)} are single numbers, and the module has no "
+            "convolution that gives the number of channels: give one number per channel, such as "
             f"mean=({float(mean):g},) for gray images"
         )
     return first.in_channels
@@ -288,14 +287,14 @@ def _channels(mean: Any, std: Any, module: nn.Module | None) -> int:
 def _check_range(name: str, given: Any, values: Numbers, most: float) -> None:
     if min(values) >= 0 and max(values) <= most:
         return
-    remedy = "a decimal point or a sign may be wrong"
+    remedy = "check the decimal point and the sign"
     if min(values) >= 1 and max(values) <= 255:
         divided = ", ".join(f"{value / 255:.3g}" for value in values)
         divided = f"{divided}," if len(values) == 1 else divided
-        remedy = f"divide both the mean and the std of images in 0–255 by 255: {name}=({divided})"
+        remedy = f"divide mean and std for images in 0–255 by 255: {name}=({divided})"
     raise BadSettingError(
-        f"{name} {shown(given)}: images are in [0, 1], so that a channel's {name} is "
-        f"{'too' if name == 'mean' else 'about 0.2, or 1 for none'}; {remedy}"
+        f"{name} {shown(given)}: images are in [0, 1], so a channel's {name} is "
+        f"{'too' if name == 'mean' else 'about 0.2, or 1 for no scaling'}; {remedy}"
     )
 
 
@@ -307,15 +306,15 @@ _keeping = threading.Lock()
 
 
 def load_named(name: str, weights: str, stamp: int | None) -> Network:
-    """A network by its name: one that is there already, or a new one.
+    """The network with a name, from the cache or new.
 
-    Kept are all that somebody holds, and of the others the latest up to ``KEPT_BYTES``.
+    The cache keeps all networks that are in use, and the latest others up to ``KEPT_BYTES``.
     """
     key = (name, weights, stamp)
     with _keeping:
         network = networks_held.get(key)
     if network is None:
-        network = build_named(name, weights)  # not under the lock: it may be a download
+        network = build_named(name, weights)  # without the lock, because it may download
     with _keeping:
         network = networks_held.setdefault(key, network)
         networks_kept[key] = network
@@ -330,7 +329,7 @@ def load_named(name: str, weights: str, stamp: int | None) -> Network:
 
 @own_state()
 def build_named(name: str, weights: str) -> Network:
-    """A network by its name, made anew."""
+    """A new network with a name."""
     spec = model_spec(name)
     with own_random(torch.device("cpu"), RANDOM_SEED):
         module = spec.build()

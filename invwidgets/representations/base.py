@@ -1,4 +1,4 @@
-"""The contract every representation keeps, and what a layer is."""
+"""The base class of representations, which defines their interface, and the class of layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Region = tuple[int, int, int, int]  # rows r0:r1 and columns c0:c1 of feature ce
 
 @dataclass(frozen=True)
 class Layer:
-    """A named place in a network, at one size of input.
+    """A layer of a network at one input size, with its shape, stride and receptive field.
 
     >>> layer = representation("efficientnet_lite0", "blocks.2").layer_info()
     >>> layer.shape, layer.stride, layer.receptive_field
@@ -32,28 +32,30 @@ class Layer:
     Attributes
     ----------
     index : int
-        Its place in execution order.
+        The position in execution order.
     name, kind : str
-        Its module's path (with a count where it is called again), and what it is.
+        The path of its module (with a number if the module is called again), and the module's type.
     shape : tuple of int
-        (C, h, w) or (D,).
+        (C, h, w) for a map or (D,) for a vector.
     stride : (float, float) or None
-        Pixels from cell to cell, down and right; None where the layer is a vector.
+        The pixels from cell to cell, down and right; None for a vector.
     receptive_field : (int, int) or None
-        (height, width) in pixels of the cell in the middle, as if the image had no end.
+        The (height, width) of the middle cell's receptive field in pixels, without clipping to the
+        image.
     offset : (int, int) or None
-        Where cell (0, 0)'s begins, top and left, also without end.
+        The top and left of the receptive field of cell (0, 0), also without clipping.
     is_global : bool
-        A fully connected layer, attention or a pooling over everything has come before, so that
-        each cell sees the whole image.
+        Whether each cell sees the whole image, because a fully connected layer, attention or global
+        pooling comes before.
     aliases : tuple of str
-        Other names for it, such as the papers'.
+        Other names of the layer, such as the papers'.
     tokens : (int, int, int) or None
-        A transformer's (prefix tokens, rows, columns), shown as a map of that many columns. Below
-        the rows of patches the prefix tokens (class token first, then registers) fill as many
-        further rows as they need, blank beyond them.
+        For a transformer, (prefix tokens, rows, columns). The layer is shown as a map with that
+        many columns. The prefix tokens (class token first, then registers) fill further rows below
+        the patches; the rest of the last row is blank.
     assumed : bool
-        An operator on the way is unknown, so that the whole image was assumed to be seen.
+        Whether an operator before the layer is unknown, so that cells are assumed to see the whole
+        image.
     """
 
     index: int
@@ -70,24 +72,25 @@ class Layer:
 
     @property
     def grid(self) -> tuple[int, int] | None:
-        """(rows, columns) of the cells that lie on the image, of tokens the patches alone; None
-        where the layer is a vector."""
+        """The (rows, columns) of cells on the image, without prefix tokens; None for a vector."""
         if self.tokens is not None:
             return self.tokens[1:]
         return (self.shape[1], self.shape[2]) if len(self.shape) == 3 else None
 
     @property
     def short_name(self) -> str:
-        """Its shortest name that tells it from its neighbors: ``blocks.2`` for ``blocks.2.1``;
-        never that of what holds a list, ``blocks`` or ``encoder`` for the last one in it,
-        ``encoder.blocks.6``; that of the network's output only where there is no other."""
+        """The shortest unique name of the layer, such as ``blocks.2`` for ``blocks.2.1``.
+
+        It is never the name of a list, such as ``blocks`` for its last item, and the name of the
+        network's output only if there is no other name.
+        """
         names = sorted((self.name, *self.aliases), key=len)
         parts = [name for name in names if not _OF_OUTPUT.match(name)]
         known = names if _OF_OUTPUT.match(self.name) else parts
         return next(name for name in known if not _is_list(name, known))
 
     def describe(self) -> dict[str, Any]:
-        """A plain dict, ready for JSON."""
+        """The layer as a plain dict for JSON."""
         return asdict(self)
 
     def _repr_html_(self) -> str:
@@ -96,8 +99,7 @@ class Layer:
 
 
 def _is_list(name: str, names: list[str]) -> bool:
-    """Whether a name is that of a module whose children are numbered, or outside of all numbered
-    ones holds such a module, as the others tell."""
+    """Whether a name is that of a module with numbered children, or of one that contains it."""
     if name[-1].isdigit():
         return False
     inner = [other.removeprefix(f"{name}.") for other in names if other.startswith(f"{name}.")]
@@ -110,7 +112,7 @@ def _is_list(name: str, names: list[str]) -> bool:
 
 
 def note_of(weights: str, *notes: str) -> str:
-    """What a picture must say of weights and features, in one line.
+    """The note about weights and features that pictures show, in one line.
 
     >>> note_of("pretrained"), note_of("random weights", "random features")
     ('', 'random weights; random features')
@@ -120,7 +122,7 @@ def note_of(weights: str, *notes: str) -> str:
 
 
 class Representation(nn.Module, ABC):
-    """A differentiable map Φ from images (N, C, H, W) in [0, 1] to features.
+    """The base class of representations: differentiable maps Φ from images in [0, 1] to features.
 
     >>> phi = representation("efficientnet_lite0", "blocks.2")
     >>> phi(torch.rand(2, 3, 224, 224)).shape
@@ -130,30 +132,30 @@ class Representation(nn.Module, ABC):
     >>> phi.receptive_field((3, 8, 3, 8)).clipped
     Box(top=0, left=0, bottom=90, right=90)
 
-    Images have as many channels as the network takes: 3, RGB, for most, 1 for digits and scans.
-    Features are maps (N, K, h, w) or vectors (N, D). The module is in eval mode with frozen
-    parameters and owns its normalization. ``representation`` and ``from_callable`` make one; derive
-    from it only where neither can.
+    Images (N, C, H, W) have as many channels as the network takes: 3 (RGB) for most networks, 1 for
+    digits and scans. Features are maps (N, K, h, w) or vectors (N, D). The module is in eval mode
+    with frozen parameters and includes its preprocessing. ``representation`` and ``from_callable``
+    make representations; derive from this class only if neither can.
 
-    A representation is a value: ``to``, ``double``, ``half``, ``cuda`` and the like give a new one,
-    ``train()`` and ``requires_grad_()`` raise ``RepresentationError``.
+    A representation is immutable: ``to``, ``double``, ``half``, ``cuda`` and similar methods return
+    a new one, and ``train()`` and ``requires_grad_()`` raise ``RepresentationError``.
 
     Attributes
     ----------
     name, layer : str
-        Of the model, and where it is cut.
+        The names of the model and of the layer at which it is cut.
     size : (int, int)
-        (height, width) in pixels that photos are resized to by default.
+        (height, width) in pixels to which photos are resized by default.
     weights : str
-        What a picture must say of the weights.
+        The label of the weights in pictures.
     mean_color : torch.Tensor
-        (C,) in [0, 1], which its preprocessing subtracts.
+        The color (C,) in [0, 1] that its preprocessing subtracts.
     grayscale : bool
-        Only gray values matter, so that a search moves one channel, not three.
+        Whether only gray values matter, so that a search varies one channel instead of three.
     handcrafted : bool
-        Made of filters and histograms by design, without learnt weights.
+        Whether it consists of filters and histograms without learnt weights.
     raises_noise : bool
-        The faintest noise has features as strong as a photo's, as in HOG.
+        Whether the faintest noise has features as strong as a photo's, as in HOG.
     """
 
     name: str
@@ -167,13 +169,13 @@ class Representation(nn.Module, ABC):
 
     @property
     def channels(self) -> int:
-        """How many channels its images have: as many as ``mean_color``."""
+        """The number of channels of its images."""
         return len(self.mean_color)
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """What identifies the weights in a result."""
+        """A digest that identifies the representation in a result."""
 
     @abstractmethod
     def at(self, layer: str) -> Representation:
@@ -181,42 +183,42 @@ class Representation(nn.Module, ABC):
 
     @abstractmethod
     def layers(self, size: tuple[int, int] | None = None) -> tuple[Layer, ...]:
-        """All layers in execution order, at ``size`` (height, width) of input."""
+        """All layers in execution order, for images of ``size`` (height, width)."""
 
     @abstractmethod
     def layer_info(self, size: tuple[int, int] | None = None) -> Layer:
-        """The layer this representation is cut at, at ``size`` of input."""
+        """The layer of this representation, for images of ``size`` (height, width)."""
 
     @abstractmethod
     def receptive_field(
         self, region: Region | None = None, size: tuple[int, int] | None = None
     ) -> ReceptiveField:
-        """The pixels that can change the cells of ``region`` (all cells by default)."""
+        """The pixels that can change the cells of ``region`` (by default all cells)."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """The features of images (N, C, H, W)."""
 
     def train(self, mode: bool = True) -> Self:
-        """Refuse training mode: the module in hand may be shared, and its features would change."""
+        """Raise an error for training mode, which would change the features."""
         if mode:
             raise RepresentationError(
-                f"{type(self).__name__}.train(): a representation stays in eval mode; train the "
-                "module it was made of, and make a new representation of it"
+                f"{type(self).__name__}.train(): a representation stays in eval mode; train your "
+                "module, and make a new representation of it"
             )
         return super().train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Refuse parameters that can be trained: a representation's are frozen."""
+        """Raise an error for trainable parameters, because a representation is frozen."""
         if requires_grad:
             raise RepresentationError(
-                f"{type(self).__name__}.requires_grad_(): a representation's parameters are "
-                "frozen; train the module it was made of, and make a new representation of it"
+                f"{type(self).__name__}.requires_grad_(): the parameters of a representation are "
+                "frozen; train your module, and make a new representation of it"
             )
         return self
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
-        """A new representation, whose tensors went through ``fn``: how torch moves a module."""
+        """A new representation with ``fn`` applied to its tensors; torch moves modules by this."""
         moved = copy.deepcopy(self)
         super(Representation, moved)._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return moved
@@ -242,41 +244,43 @@ class Representation(nn.Module, ABC):
 
     @property
     def preprocessing(self) -> str:
-        """What was read off a module's own attributes, in words; empty if nothing."""
+        """A note on preprocessing that was read from a module's attributes; empty if none was."""
         return ""
 
     @property
     def forward_kwargs(self) -> dict[str, Any]:
-        """What the network's forward is given beside images; empty if nothing."""
+        """The further arguments of the network's forward; empty if there are none."""
         return {}
 
     @property
     def cache_key(self) -> nn.Module:
-        """The module whose identity stands for this map; cuts at one layer may share it, and so
-        does the same map on another device or in another type."""
+        """The module that is the key of cached facts about this map.
+
+        Representations of one layer share it, also on another device or with another type.
+        """
         return self
 
     @property
     def thread_safe(self) -> bool:
-        """Whether several threads may call it at once."""
+        """Whether several threads may call it at the same time."""
         return False
 
     @property
     def note(self) -> str:
-        """What every picture must say of the weights and the features; empty if that is nothing."""
+        """The note about weights and features that pictures show; empty if there is none."""
         return note_of(self.weights, *self.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What every picture must say of the features, such as that they are random."""
+        """The notes about the features that pictures show, such as that they are random."""
         return ()
 
     def on(self, device: torch.device) -> Representation:
-        """This representation on a device: itself if it is there, a new one elsewhere."""
+        """The representation on a device: itself if it is there already, else a new one."""
         return self if self.mean_color.device == device else self.to(device)
 
     def target(self, photo: Tensor) -> Tensor:
-        """Φ₀, the features of one image (C, H, W), without gradients, with a batch of one."""
+        """The features Φ₀ of one image (C, H, W), without gradients, with a batch axis of 1."""
         with torch.no_grad():
             features: Tensor = self(photo[None].to(self.mean_color))
         return features

@@ -1,4 +1,4 @@
-"""``check_representation``: every promise of the contract, tried on one representation.
+"""The function ``check_representation``, which tests every promise of a representation.
 
 >>> print(check_representation("efficientnet_lite0", "blocks.2"))
 efficientnet_lite0, blocks.2: all promises hold
@@ -34,17 +34,17 @@ from .checks import check_layer
 from .receptive_fields.tracer import Box
 from .registry import representation
 
-_SIDE = 96  # pixels of the images that are tried, where the network takes so few
-_SEED = 0  # of the random numbers that a pass may draw
-_CLOSE = 1e-3  # relative difference of features that are the same but for rounding
-_ROUNDED = 0.02  # and where one was computed in another type, such as bfloat16 by its own autocast
-_EQUAL = 1e-5  # and where nothing should differ
-_STEP = 1e-8  # of finite differences, in float64: so short that it meets few kinks
-_DIRECTIONS = 4  # of finite differences
+_SIDE = 96  # pixels per side of the test images, if the network takes so few
+_SEED = 0  # the seed of random numbers that a pass may draw
+_CLOSE = 1e-3  # the relative difference of features that are equal except for rounding
+_ROUNDED = 0.02  # the same if one was computed in another type, such as bfloat16
+_EQUAL = 1e-5  # the same if there should be no difference
+_STEP = 1e-8  # the step of finite differences in float64, so short that it crosses few kinks
+_DIRECTIONS = 4  # the number of directions of finite differences
 
 
 class Promise(NamedTuple):
-    """One promise, whether it holds (None: it could not be tried), and what was seen."""
+    """The test of one promise: whether it holds (None if it could not be tested), and a detail."""
 
     promise: str
     holds: bool | None
@@ -53,16 +53,16 @@ class Promise(NamedTuple):
 
 @dataclass(frozen=True)
 class RepresentationCheck:
-    """What ``check_representation`` found: a table when it is printed or shown in a notebook.
+    """The result of ``check_representation``, shown as a table when printed or in a notebook.
 
     Attributes
     ----------
     name, layer : str
-        Of the representation.
+        The names of the model and the layer.
     rows : tuple of Promise
-        Each with its ``promise``, whether it ``holds``, and a ``detail``.
+        Each has a ``promise``, whether it ``holds``, and a ``detail``.
     notes : tuple of str
-        What every picture must say of the features.
+        The notes about the features that pictures show.
     """
 
     name: str
@@ -72,7 +72,7 @@ class RepresentationCheck:
 
     @property
     def ok(self) -> bool:
-        """Whether every promise holds that could be tried."""
+        """Whether every promise that could be tested holds."""
         return not self.failed
 
     @property
@@ -111,7 +111,7 @@ def check_representation(
     size: tuple[int, int] | None = None,
     forward_kwargs: Mapping[str, Any] | None = None,
 ) -> RepresentationCheck:
-    """Try every promise that a representation makes, on one of them, in seconds.
+    """Test every promise of the interface on one representation, which takes seconds.
 
     >>> mine = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU())
     >>> check_representation(mine, mean=(0.5,) * 3, std=(0.5,) * 3, size=(64, 64)).ok
@@ -120,18 +120,17 @@ def check_representation(
     Parameters
     ----------
     model, layer, weights, mean, std, size, forward_kwargs
-        As ``representation`` takes them. A module is tried as its owner has it: it is the same
-        afterwards.
+        As in ``representation``. Your module is not changed.
 
     Returns
     -------
     RepresentationCheck
-        ``ok``, and a row for each promise; a table when printed.
+        A table with a row for each promise; ``ok`` says whether all hold.
 
     Raises
     ------
     InvwidgetsError
-        For what cannot be represented, as ``representation`` and ``invert`` raise it.
+        For a model that cannot be represented, as in ``representation`` and ``invert``.
     """
 
     def make(model: Any) -> Representation:
@@ -150,15 +149,15 @@ def check_representation(
 
 
 class _Untried(Exception):
-    """Why a promise cannot be tried."""
+    """The reason why a promise cannot be tested."""
 
 
 class _Broken(Exception):
-    """What breaks a promise."""
+    """The violation of a promise."""
 
 
 class _Trial:
-    """What the tests are given: a representation, images for it, and its features of the first."""
+    """The input of the tests: a representation, images for it, and the features of the first."""
 
     def __init__(
         self,
@@ -177,9 +176,9 @@ class _Trial:
             self.random = not torch.equal(phi(images[:1]), phi(images[:1]))
 
     def unchanged(self, after: str) -> None:
-        """Compare the representation with how it was."""
+        """Check that the representation still has the same features."""
         if self.steady and not torch.equal(_features(self.phi, self.images[:1]), self.features):
-            raise _Broken(f"after {after} it gives other features")
+            raise _Broken(f"after {after} it has other features")
 
     def need_steady(self) -> None:
         if not self.steady:
@@ -195,11 +194,11 @@ def _tests(trial: _Trial) -> list[tuple[str, Callable[[_Trial], str]]]:
         ("same alone and in a batch", _alone),
         ("gradient right", _gradient),
         ("unaffected by the process", _process),
-        ("shapes as told", _shapes),
+        ("shapes as reported", _shapes),
         ("layer names unique", _names),
         ("receptive fields right", _fields),
         ("freed", _freed),
-        ("moves and copies are new ones", _moves),  # late: what it breaks, it breaks for others too
+        ("moves and copies are new ones", _moves),  # late, because it may spoil other tests
         *last,
     ]
 
@@ -208,7 +207,7 @@ def _try(promise: str, test: Callable[[_Trial], str], trial: _Trial) -> Promise:
     try:
         return Promise(promise, True, test(trial))
     except _Untried as reason:
-        return Promise(promise, None, f"not tried: {reason}")
+        return Promise(promise, None, f"not tested: {reason}")
     except _Broken as reason:
         return Promise(promise, False, str(reason))
     except Exception as error:
@@ -219,11 +218,11 @@ def _try(promise: str, test: Callable[[_Trial], str], trial: _Trial) -> Promise:
 
 
 def _images(phi: Representation) -> tuple[Tensor, Tensor]:
-    """Two images, smaller than usual where the network takes such, and the first's features."""
+    """Two images, smaller than usual if the network accepts it, and the features of the first."""
     size = (min(phi.size[0], _SIDE), min(phi.size[1], _SIDE))
     try:
         phi.layer_info(size)
-    except InvwidgetsError:  # it takes certain sizes only
+    except InvwidgetsError:  # it accepts only certain sizes
         size = phi.size
     check_layer(phi, size)
     generator = torch.Generator().manual_seed(1)
@@ -240,7 +239,7 @@ def _features(phi: Representation, images: Tensor) -> Tensor:
 
 
 def _apart(one: Tensor, other: Tensor) -> float:
-    """How far features are apart, relatively; infinite if their shapes differ."""
+    """The relative difference of features; infinite if their shapes differ."""
     if one.shape != other.shape:
         return float("inf")
     one, other = one.double(), other.double()
@@ -295,8 +294,8 @@ def _gradient(trial: _Trial) -> str:
         direction = drawn(images)
         ends = [(_features(phi, images + s * step * direction) * weights) for s in (1, -1)]
         found = float((ends[0] - ends[1]).double().sum()) / (2 * step)
-        told = float((gradient * direction).double().sum())
-        off = abs(found - told) / max(abs(found), float(gradient.double().norm()), 1e-30)
+        expected = float((gradient * direction).double().sum())
+        off = abs(found - expected) / max(abs(found), float(gradient.double().norm()), 1e-30)
         wrong += not off <= close
         worst = max(worst, off)
     if wrong > 1:  # one may cross a kink
@@ -321,14 +320,14 @@ def _moves(trial: _Trial) -> str:
         if other is None or not isinstance(other, Representation):
             continue
         if other is phi and name in ("double()", "to(float64)", "half()", "deepcopy", "pickle"):
-            raise _Broken(f"{name} gives the same one")
+            raise _Broken(f"{name} returns the same object")
         if name in ("deepcopy", "pickle", "double()") and not trial.random:
             given = _features(other, trial.images[:1].to(other.mean_color))
             if not _apart(given, trial.features) <= _ROUNDED:
-                raise _Broken(f"what {name} gives has other features")
+                raise _Broken(f"the result of {name} has other features")
         if other is not phi:
             _spoil(other)
-            trial.unchanged(f"a change of what {name} gives")
+            trial.unchanged(f"a change of the result of {name}")
     return f"refused: {', '.join(refused)}" if refused else ""
 
 
@@ -357,15 +356,15 @@ def _process(trial: _Trial) -> str:
             made = (
                 trial.phi.at(trial.phi.layer) if trial.module is None else trial.make(trial.module)
             )
-            if name != "autocast":  # which a run uses on purpose
+            if name != "autocast":  # a run uses autocast on purpose
                 given = _features(trial.phi, trial.images[:1])
                 same = given.dtype == trial.features.dtype
                 if not (same and _apart(given, trial.features) <= _EQUAL):
-                    raise _Broken(f"it gives other features under {name}")
+                    raise _Broken(f"it has other features under {name}")
         if type(made) is type(trial.phi):
             apart = _apart(_features(made, trial.images[:1]), trial.features)
             if not apart <= _CLOSE:
-                raise _Broken(f"one that is made under {name} gives other features")
+                raise _Broken(f"one made under {name} has other features")
         trial.unchanged(name)
     return ""
 
@@ -397,7 +396,7 @@ def _shapes(trial: _Trial) -> str:
         phi.layer_info(wider)
         sizes[wider] = None
     except InvwidgetsError:
-        pass  # it takes certain sizes only
+        pass  # it accepts only certain sizes
     for size in sizes:
         image = torch.rand(1, phi.channels, *size, generator=torch.Generator().manual_seed(3))
         _same_shape(phi, image.to(phi.mean_color))
@@ -409,9 +408,11 @@ def _shapes(trial: _Trial) -> str:
 
 def _same_shape(phi: Representation, image: Tensor) -> None:
     size = (image.shape[-2], image.shape[-1])
-    told, given = phi.layer_info(size).shape, tuple(_features(phi, image).shape[1:])
-    if told != given:
-        raise _Broken(f"{phi.layer} says {told} and gives {given} at {size[0]}x{size[1]} pixels")
+    reported, given = phi.layer_info(size).shape, tuple(_features(phi, image).shape[1:])
+    if reported != given:
+        raise _Broken(
+            f"{phi.layer} reports {reported} but has {given} at {size[0]}x{size[1]} pixels"
+        )
 
 
 def _names(trial: _Trial) -> str:
@@ -420,12 +421,12 @@ def _names(trial: _Trial) -> str:
     if twice := [name for name, count in counted.items() if count > 1]:
         raise _Broken(f"several layers are called {', '.join(twice[:3])}")
     if [layer.index for layer in layers] != list(range(len(layers))):
-        raise _Broken("their indices are not their places")
+        raise _Broken("their indices are not their positions")
     if trial.phi.layer_info(trial.size).name not in {layer.name for layer in layers}:
         raise _Broken(f"{trial.phi.layer_info(trial.size).name} is not among its layers")
     for layer in {layers[0], layers[len(layers) // 2], layers[-1]}:
         if (found := trial.phi.at(layer.name).layer_info(trial.size).name) != layer.name:
-            raise _Broken(f"{layer.name} leads to {found}")
+            raise _Broken(f"the name {layer.name} gives the layer {found}")
     return f"{len(layers)} layers"
 
 
@@ -454,27 +455,29 @@ def _fields(trial: _Trial) -> str:
         outside[top:bottom, left:right] = False
         if bool(outside.any()):
             row, column = outside.nonzero()[0].tolist()
-            raise _Broken(f"{place} see pixel ({row}, {column}), outside of {tuple(field.clipped)}")
+            raise _Broken(f"{place} see pixel ({row}, {column}), outside {tuple(field.clipped)}")
         if field.assumed:
             assumed = "assumed: an operator is unknown"
         elif bool(reached.any()):
             where = reached.nonzero()
             (top, left), (high, wide) = where.amin(0).tolist(), where.amax(0).tolist()
             high, wide = high + 1 - top, wide + 1 - left
-            told = f"{field.clipped.height}x{field.clipped.width}"
+            reported = f"{field.clipped.height}x{field.clipped.width}"
             small = 2 * high < field.clipped.height or 2 * wide < field.clipped.width
             if small and not _depends_outside(
                 phi, images, cell, Box(top, left, top + high, left + wide)
             ):
-                raise _Broken(f"{place} are told to see {told} pixels and see {high}x{wide}")
+                raise _Broken(f"{place} see {high}x{wide} pixels, not {reported} as reported")
     return assumed or f"{len(cells)} cell{'s' * (len(cells) > 1)}"
 
 
 def _depends_outside(
     phi: Representation, images: Tensor, cell: tuple[int, int] | None, box: Box
 ) -> bool:
-    """Whether a cell's features change with the pixels outside of a box, large changes among them:
-    a maximum has a derivative by one place only."""
+    """Whether a cell's features change with the pixels outside a box.
+
+    Large changes are tried too, because a maximum has a derivative by only one of its inputs.
+    """
     generator = torch.Generator().manual_seed(5)
     other = 4 * torch.rand(images.shape, generator=generator).to(images) - 1.5
     box.of(other).copy_(box.of(images))
@@ -484,7 +487,7 @@ def _depends_outside(
 
 
 def _reached(phi: Representation, images: Tensor, cell: tuple[int, int] | None) -> Tensor:
-    """(H, W): the pixels that a cell's features, in random sums, have a derivative by."""
+    """The pixels (H, W) by which random sums of a cell's features have a nonzero derivative."""
     generator = torch.Generator().manual_seed(4)
     reached = torch.zeros(images.shape[-2:], dtype=torch.bool)
     for image in [*images.split(1), *(1 - images).split(1)]:
@@ -502,7 +505,7 @@ def _reached(phi: Representation, images: Tensor, cell: tuple[int, int] | None) 
 def _freed(trial: _Trial) -> str:
     other = copy.deepcopy(trial.phi) if trial.module is None else trial.make(trial.module)
     if other is trial.phi:
-        raise _Untried("its deepcopy is itself")
+        raise _Untried("its deepcopy is the same object")
     other.layer_info(trial.size)
     other.receptive_field(None, trial.size)
     check_layer(other, trial.size)
@@ -513,7 +516,7 @@ def _freed(trial: _Trial) -> str:
     del other
     gc.collect()
     if any(reference() is not None for reference in kept):
-        raise _Broken("another one stays in memory after nobody holds it")
+        raise _Broken("another one stays in memory although nobody uses it")
     return ""
 
 
@@ -529,13 +532,11 @@ def _isolated(trial: _Trial) -> str:
         part.register_forward_pre_hook(_raise)
     first = phi.layers()[0].name
     pairs = [(phi, before)]
-    if not trial.random:  # a cut that is first made afterwards
+    if not trial.random:  # also for a layer that is first used afterwards
         pairs.append((phi.at(first), _features(trial.phi.at(first), trial.images[:1])))
     for cut, features in pairs:
         if not _apart(_features(cut, trial.images[:1]), features) <= _EQUAL:
-            raise _Broken(
-                f"what is done to the module afterwards changes the features of {cut.layer}"
-            )
+            raise _Broken(f"a later change of the module changes the features of {cut.layer}")
     return ""
 
 
@@ -544,18 +545,18 @@ def _raise(*_: Any) -> None:
 
 
 def _twin(module: nn.Module) -> nn.Module:
-    """A copy of the owner's module, to be spoiled in its place."""
+    """A copy of the user's module, to be changed instead of it."""
     try:
         return module_copy(module, share=False)
     except Exception as error:
-        raise _Untried(f"copy.deepcopy does not take it ({own_words(error)})") from None
+        raise _Untried(f"copy.deepcopy cannot copy it ({own_words(error)})") from None
 
 
 def _spoil(module: nn.Module) -> None:
     """Change every tensor of a module, in place."""
     loose = [v for part in module.modules() for v in vars(part).values() if isinstance(v, Tensor)]
     tensors = [*module.parameters(), *module.buffers(), *loose]
-    with torch.inference_mode():  # where tensors of inference mode can be changed too
+    with torch.inference_mode():  # also allows changing tensors of inference mode
         for tensor in {id(t): t for t in tensors if not torch.nn.parameter.is_lazy(t)}.values():
             tensor.fill_(3)
 
@@ -570,7 +571,7 @@ def _untouched(trial: _Trial) -> str:
 
 
 def _state(module: nn.Module) -> list[tuple[str, Any]]:
-    """All of a module that a run might change, and the random numbers of the process."""
+    """The state of a module that a run might change, and of the random generators."""
     found: list[tuple[str, Any]] = [
         ("torch's random generator", torch.get_rng_state()),
         ("Python's random generator", random.getstate()),

@@ -1,4 +1,4 @@
-"""What a classifier says a picture is: its likeliest classes, by name.
+"""The likeliest classes of a picture according to a classifier, by name.
 
 >>> phi = representation("efficientnet_lite0")
 >>> likeliest(phi, read_photo("coffee", phi.size)[None], 1)
@@ -22,10 +22,10 @@ IMAGENET = 1000
 
 
 def class_names(representation: Representation) -> tuple[str, ...]:
-    """The names of a network's classes, empty where they are not known.
+    """The names of a network's classes; empty if they are not known.
 
-    They are known of a trained network by name that ends in ImageNet's thousand numbers; what an
-    own module, or a descriptor, means by its numbers only its author knows.
+    They are known for trained networks given by name that end in ImageNet's thousand classes, but
+    not for a user's module or a descriptor.
     """
     named = representation.name in REGISTRY or representation.name.startswith("timm/")
     trained = representation.weights not in (Weights.RANDOM, Weights.GIVEN)
@@ -41,7 +41,7 @@ def likeliest(
 ) -> list[list[tuple[str, float]]]:
     """The ``count`` likeliest classes of each image (N, 3, H, W) with their probabilities.
 
-    Empty lists where the classes have no known names.
+    Returns empty lists if the names of the classes are not known.
     """
     names = class_names(representation)
     if not names:

@@ -1,13 +1,13 @@
-"""A traced graph, rewritten: the same function with fewer operators.
+"""Graph rewrites that compute the same function with fewer operators.
 
 BatchNorm is folded into the convolution before it:
 
     y = γ (W∗x + b − μ) / √(σ² + ε) + β  =  (s·W)∗x + (s·(b − μ) + β),   s = γ / √(σ² + ε)
 
-and convolutions and ReLUs that follow one another become one node (``kernels``).
+and sequences of convolutions and ReLUs become one node (see ``kernels``).
 
-In a graph a BatchNorm called as a module and one called as a function (as timm's do) are folded
-alike; torch's own ``fuse_conv_bn_eval`` takes modules only: its formula is used, in float64.
+A BatchNorm is folded whether it is called as a module or as a function (as in timm). Torch's
+``fuse_conv_bn_eval`` accepts only modules, so its formula is used here, in float64.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def fold_batch_norms(graph: fx.GraphModule) -> int:
-    """Fold every BatchNorm that alone follows a convolution; return how many were folded."""
+    """Fold every BatchNorm that is the only user of a convolution; return their number."""
     modules = dict(graph.named_modules())
     folded = 0
     for node in list(graph.graph.nodes):
@@ -42,7 +42,7 @@ def fold_batch_norms(graph: fx.GraphModule) -> int:
         if source.op != "call_module" or len(source.users) != 1:
             continue
         if sum(n.target == source.target for n in graph.graph.nodes) != 1:
-            continue  # called again elsewhere, without this BatchNorm
+            continue  # the convolution is also called elsewhere, without this BatchNorm
         convolution = modules.get(str(source.target))
         if not _is_plain(convolution):
             continue
@@ -57,9 +57,9 @@ def fold_batch_norms(graph: fx.GraphModule) -> int:
 
 
 def fuse_convolutions(graph: fx.GraphModule) -> int:
-    """Make each run of convolutions and ReLUs that feed only each other one node; return how many.
+    """Merge each sequence of convolutions and ReLUs into one node; return the number of nodes.
 
-    What is not exactly torch's own convolution or ReLU, or carries a hook, is left as it is.
+    Subclasses of torch's convolution and ReLU, and modules with hooks, are not merged.
     """
     modules = dict(graph.named_modules())
     for node in list(graph.graph.nodes):
@@ -88,7 +88,7 @@ def fuse_convolutions(graph: fx.GraphModule) -> int:
 def _run(
     node: fx.Node, modules: dict[str, nn.Module]
 ) -> tuple[list[tuple[nn.Conv2d, Limits | None]], list[fx.Node]]:
-    """The layers from a convolution on, while each alone follows the last, and their nodes."""
+    """The layers from a convolution on, each the only user of the one before, and their nodes."""
     layers: list[tuple[nn.Conv2d, Limits | None]] = []
     nodes: list[fx.Node] = []
     following: fx.Node | None = node
@@ -125,19 +125,19 @@ def _limits(node: fx.Node, modules: dict[str, nn.Module]) -> Limits | None:
 
 
 def _runs_as_written(module: nn.Module) -> bool:
-    """Whether it does what its class says."""
+    """Whether a module computes exactly what its torch class defines."""
     return not has_hooks(module) and "forward" not in module.__dict__
 
 
 def drop_dead_code(graph: fx.GraphModule) -> None:
-    """Remove whatever the output does not need, branches and modules alike."""
+    """Remove the nodes and modules that the output does not need."""
     graph.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     graph.delete_all_unused_submodules()
     graph.recompile()
 
 
 def _is_plain(module: nn.Module | None) -> bool:
-    """A subclass of a convolution that only changes its padding keeps its weights' meaning."""
+    """Whether a module is a convolution, or a subclass that changes only its padding."""
     return isinstance(module, _CONVOLUTIONS) and not hasattr(module, "parametrizations")
 
 

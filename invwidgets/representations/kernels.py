@@ -1,22 +1,23 @@
-"""Runs of convolutions and ReLUs as one node of the graph: the same numbers, fewer passes.
+"""A module that computes a sequence of convolutions and ReLUs with fewer passes over memory.
 
     >>> run = Convolutions([(convolution, (0.0, 6.0)), (next_one, None)])
     >>> run(maps)
 
-With frozen weights W and biases b, and ρ that clips to [l, u] (a ReLU, a ReLU6):
+Let W be frozen weights, b biases, and ρ a clipping to [l, u] (a ReLU or ReLU6):
 
-    forward    y ← ρ(W∗x + b)                     one kernel of oneDNN, which writes y once
-    backward   g ← Wᵀ∗(g · [l < y < u])           the mask in place, then one convolution
+    forward    y ← ρ(W∗x + b)                     one oneDNN kernel, which writes y once
+    backward   g ← Wᵀ∗(g · [l < y < u])           a mask in place, then one convolution
 
-Only y is kept, and only where it is a mask. Of the adjoint Wᵀ∗ there are three forms:
+Only y is saved, and only if it is needed as a mask. The adjoint Wᵀ∗ has three forms:
 
-- stride 1: a convolution again, its kernel turned around and its channels exchanged;
-- few input channels (an image's): oneDNN computes 16 output channels at once and would leave most
-  of them idle, so that a block of B×B pixels is computed as B² channels of one coarser pixel;
-- otherwise a transposed convolution.
+- for stride 1, a convolution with a rotated kernel and exchanged channels;
+- for few input channels (those of an image), a block of B×B pixels computed as B² channels of one
+  coarser pixel, because oneDNN computes 16 output channels at once and would waste most of them;
+- otherwise, a transposed convolution.
 
-Weights are laid out for the kernels once, not at every call. On another device or in another type,
-under autocast, forward-mode or function transforms, the layers run as they are written.
+The memory layout of weights is converted once, not at every call. On another device, in another
+type, or under autocast, forward-mode differentiation or function transforms, the layers run one by
+one.
 """
 
 from __future__ import annotations
@@ -38,17 +39,17 @@ Limits = tuple[float, float]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 
-_FEW = 4  # input channels whose gradient is computed by blocks of pixels
-_LANES = 12  # output channels that a block should have at least
+_FEW = 4  # up to so many input channels the gradient is computed by blocks of pixels
+_LANES = 12  # the least number of output channels of a block
 _NOTHING: tuple[str, list[float], str] = (
     "none",
     [],
     "",
-)  # what a kernel does after its convolution
+)  # the operation after the convolution
 
 
 class Convolutions(nn.Module):
-    """Convolutions, each with the limits of the ReLU after it or None, as one node."""
+    """A sequence of convolutions, each with the limits of the ReLU after it (or None)."""
 
     def __init__(self, layers: list[tuple[nn.Conv2d, Limits | None]]) -> None:
         super().__init__()
@@ -66,7 +67,7 @@ class Convolutions(nn.Module):
         return _push(x, kernels)
 
     def as_written(self, x: Tensor) -> Tensor:
-        """The layers one after the other, by torch's own operators."""
+        """Run the layers one after the other by torch's operators."""
         for convolution, limits in zip(self.convolutions, self.limits, strict=True):
             x = convolution(x)
             if limits is not None:
@@ -77,7 +78,7 @@ class Convolutions(nn.Module):
         return any(has_hooks(convolution) for convolution in self.convolutions)
 
     def _kernels_for(self, x: Tensor) -> list[_Kernel] | None:
-        """Made at the first call with maps of that shape; None where the kernels cannot."""
+        """The kernels for maps of the given shape, made at the first call; None if impossible."""
         key = tuple(x.shape[1:])
         if key not in self.kernels:
             self.kernels[key] = self._made(tuple(x.shape))
@@ -91,22 +92,22 @@ class Convolutions(nn.Module):
             if weight.device.type != "cpu" or weight.dtype != torch.float32 or weight.requires_grad:
                 return None
             if shape[1] != convolution.in_channels or min(size) < 1:
-                return None  # torch's own operator says what is wrong
+                return None  # torch's operator will raise the error
             output = (shape[0], convolution.out_channels, *size)
             kernels.append(_Kernel(convolution, limits, shape, output))
             shape = output
         return kernels
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"kernels": {}}  # oneDNN's layouts can be neither copied nor saved
+        return self.__dict__ | {"kernels": {}}  # oneDNN tensors can be neither copied nor saved
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
-        self.kernels = {}  # of weights that are elsewhere now
+        self.kernels = {}  # they belong to the old weights
         return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether somebody listens to a module's calls."""
+    """Whether a module has hooks."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
@@ -129,7 +130,7 @@ def _can_run(x: Tensor) -> bool:
 
 
 class _Forward(Function):
-    """ρ(W∗x + b), layer after layer."""
+    """The forward pass ρ(W∗x + b) of all layers, as an autograd function."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernels: list[_Kernel]) -> Tensor:
@@ -146,7 +147,7 @@ class _Forward(Function):
 
 
 class _Adjoint(Function):
-    """Its derivative's adjoint, which is linear in g: a function, so that it has a gradient too."""
+    """The backward pass, as an autograd function so that it can be differentiated again."""
 
     @staticmethod
     def forward(ctx: Any, g: Tensor, kernels: list[_Kernel], *masks: Tensor) -> Tensor:
@@ -177,7 +178,7 @@ def _pull(g: Tensor, kernels: list[_Kernel], masks: tuple[Tensor, ...]) -> Tenso
     left = list(masks)
     g = g.contiguous(memory_format=torch.channels_last)
     for place, kernel in enumerate(reversed(kernels)):
-        if kernel.limits is not None:  # the first g is its giver's, the others are ours
+        if kernel.limits is not None:  # the first g belongs to the caller, so it is not changed
             g = kernel.masked(g, left.pop(), out=g if place else torch.empty_like(g))
         g = kernel.adjoint(g)
     return g
@@ -204,12 +205,12 @@ class _Kernel:
         return y
 
     def derivative(self, t: Tensor) -> Tensor:
-        """W∗t"""
+        """The convolution W∗t without bias."""
         of = self.convolution
         return F.conv2d(t, of.weight, None, of.stride, of.padding, of.dilation, of.groups)
 
     def masked(self, g: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
-        """g where l < y < u, else 0."""
+        """The gradient g where l < y < u, else 0."""
         assert self.limits is not None
         low, high = self.limits
         mask = torch.ops.aten.threshold_backward
@@ -241,7 +242,7 @@ _known: weakref.WeakValueDictionary[Any, Tensor] = weakref.WeakValueDictionary()
 
 
 def _laid_out(weight: Tensor, use: str, geometry: tuple[Any, ...], shape: Shape) -> Tensor:
-    """Weights as oneDNN wants them for inputs of ``shape``: once for all cuts that share them."""
+    """Weights in oneDNN's layout for inputs of ``shape``, cached for all layers that share them."""
     key = (weight.data_ptr(), weight._version, weight.shape, use, geometry)
     found = _known.get(key)
     if found is None:
@@ -259,7 +260,7 @@ def _laid_out(weight: Tensor, use: str, geometry: tuple[Any, ...], shape: Shape)
 
 
 def _adjoint(convolution: nn.Conv2d, shape: Shape, output: Shape) -> Callable[[Tensor], Tensor]:
-    """Wᵀ∗g, for g of the shape ``output``, with the input's shape."""
+    """A function that computes Wᵀ∗g for g of shape ``output``, with the shape of the input."""
     weight, groups = convolution.weight, convolution.groups
     padding, dilation, stride, kernel = _pairs(
         convolution.padding, convolution.dilation, convolution.stride, convolution.kernel_size
@@ -271,7 +272,7 @@ def _adjoint(convolution: nn.Conv2d, shape: Shape, output: Shape) -> Callable[[T
         geometry: tuple[Any, ...] = ((top, left), stride, dilation, groups)
         laid_out = _laid_out(weight, "turned", geometry, output)
         convolve = torch.ops.mkldnn._convolution_pointwise
-    else:  # some last rows and columns no kernel may have reached
+    else:  # the last rows and columns may lie outside of all kernels
         beyond = tuple(
             shape[2 + i] - (output[2 + i] - 1) * stride[i] + padding[i] - (top, left)[i] - 1
             for i in (0, 1)
@@ -285,9 +286,9 @@ def _adjoint(convolution: nn.Conv2d, shape: Shape, output: Shape) -> Callable[[T
 def _by_blocks(
     weight: Tensor, stride: Pair, padding: Pair, shape: Shape, output: Shape
 ) -> Callable[[Tensor], Tensor]:
-    """Wᵀ∗g, B = s·m pixels of a row and of a column at once, in torch's own layout.
+    """A function that computes Wᵀ∗g in blocks of B = s·m rows and columns, in torch's layout.
 
-    Pixel B·I + a hears place m·I + t of g by tap i of the kernel where s·t + i = a + p.
+    Pixel B·I + a gets place m·I + t of g through tap i of the kernel if s·t + i = a + p.
     """
     channels, m = weight.shape[1], 1
     while channels * stride[0] * stride[1] * m * m < _LANES:
@@ -297,13 +298,13 @@ def _by_blocks(
         block, k = s * m, weight.shape[2 + dim]
         first, last = -((k - 1 - p) // s), (block - 1 + p) // s  # of t, for any a
         tap = torch.arange(block)[:, None] + p - s * torch.arange(first, last + 1)  # i, by a and t
-        heard = ((tap >= 0) & (tap < k)).to(weight)
+        valid = ((tap >= 0) & (tap < k)).to(weight)
         if dim == 0:  # (co, c, kh, kw) -> (co, c, a, t, kw) -> (co, c, a, t, b, u)
-            taps = taps[:, :, tap.clamp(0, k - 1)] * heard[..., None]
+            taps = taps[:, :, tap.clamp(0, k - 1)] * valid[..., None]
         else:
-            taps = taps[..., tap.clamp(0, k - 1)] * heard
+            taps = taps[..., tap.clamp(0, k - 1)] * valid
         count = -(-shape[2 + dim] // block)
-        pad = max(0, -first)  # on both sides, as oneDNN is told: what comes too much is left out
+        pad = max(0, -first)  # oneDNN pads both sides; the surplus is cut off
         while (first + pad) % m or (
             (output[2 + dim] + 2 * pad - (last - first + 1)) // m + 1 < count + (first + pad) // m
         ):
@@ -313,12 +314,12 @@ def _by_blocks(
     kernel = taps.permute(1, 2, 4, 0, 3, 5).flatten(0, 2).contiguous()
     geometry = (around, (m, m), (1, 1), 1)
     laid_out = torch.ops.mkldnn._reorder_convolution_weight(kernel, *geometry, output)
-    kind, at_once = (torch.float64, 2) if wide % 2 == 0 else (torch.float32, 1)  # moved in pairs
+    kind, pair = (torch.float64, 2) if wide % 2 == 0 else (torch.float32, 1)  # moves pairs
 
     def adjoint(g: Tensor) -> Tensor:
         z = torch.ops.mkldnn._convolution_pointwise(g, laid_out, None, *geometry, *_NOTHING)
         z = z.permute(0, 2, 3, 1)[:, top : top + rows, left : left + columns]
-        z = z.view(kind).unflatten(3, (channels, high, wide // at_once))
+        z = z.view(kind).unflatten(3, (channels, high, wide // pair))
         whole = g.new_empty(len(g), channels, rows * high, columns * wide)
         into = whole.view(kind).unflatten(3, (columns, -1)).unflatten(2, (rows, -1))
         into.copy_(z.permute(0, 3, 1, 4, 2, 5))

@@ -1,4 +1,4 @@
-"""A network cut at a layer: nothing after the layer is computed."""
+"""The representation of a network cut at a layer, which computes nothing after the layer."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from .receptive_fields.tracer import ReceptiveField
 from .stages import default_layer
 from .tracing import CallNames, Trace, TracedLayer, trace_layers
 
-_SAME = 1e-3  # relative difference up to which a rewritten network is the same network
-_EQUAL = 1e-4  # and up to which two passes of one image are, alone or beside others
-_TRUNKS = 32  # kept for each network
-_FAINT = 0.01  # below it two images have about the same features
-_DRAW = 0  # seed of what a network draws: of the one draw that a random one is held at, too
+_SAME = 1e-3  # the relative difference up to which a rewritten network counts as the same
+_EQUAL = 1e-4  # the same for two passes of one image, alone or with others in a batch
+_TRUNKS = 32  # the number of trunks that are kept for each network
+_FAINT = 0.01  # below this relative difference two images have almost the same features
+_DRAW = 0  # the seed of random numbers that a network draws
 
 
 class NetworkRepresentation(Representation):
-    """A network of the zoo, or your own, cut at one of its layers.
+    """A representation by a network, of the zoo or your own, cut at one of its layers.
 
     >>> phi = NetworkRepresentation(load_network("efficientnet_lite0"), "blocks.2")
     >>> phi(torch.rand(2, 3, 224, 224)).shape
@@ -73,15 +73,15 @@ class NetworkRepresentation(Representation):
         traced = trace.layers
         if layer is None and trace.beyond:
             raise RepresentationError(
-                f"{network.name} returns {trace.beyond}, not one tensor of features: name a "
+                f"{network.name} returns {trace.beyond}, not one tensor of features: give a "
                 f"layer; it has {traced[0].info.name} … {traced[-1].info.name}"
             )
         stage = default_layer([t.info for t in traced], trace.last).short_name
         self.layer = stage if layer is None else layer
         self._index = traced_layer(self.layer, network, trace).info.index
-        # neither is listed among the modules: what many share, nobody reaches by its parts
+        # neither is registered as a submodule, because several representations share them
         self.__dict__["_network"] = network
-        if layer is not None:  # else it is often asked for its layers only, and cut at one of them
+        if layer is not None:  # without a layer, often only the list of layers is needed
             self._cut()
         self.eval()
 
@@ -112,7 +112,7 @@ class NetworkRepresentation(Representation):
     @property
     def thread_safe(self) -> bool:
         trunk = self._cut()
-        hooked = isinstance(trunk.module, Hooked)  # one call's hook would hear another's
+        hooked = isinstance(trunk.module, Hooked)  # hooks of two calls would mix
         return not (hooked or trunk.random)
 
     @property
@@ -120,12 +120,12 @@ class NetworkRepresentation(Representation):
         return self._cut().notes
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
-        """Copies of the weights up to the layer: the ones in use are shared by other cuts."""
+        """Copies of the weights up to the layer; other representations share the originals."""
         for name, parameter in self._cut().module.named_parameters(*args, **kwargs):
             yield name, nn.Parameter(parameter.clone(), requires_grad=False)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NetworkRepresentation:
-        """A new one, which shares the network and the trunk, since nobody can change them."""
+        """A new representation, which shares network and trunk, because they are immutable."""
         for shared in (self._network, self._cut()):
             memo[id(shared)] = shared
         copied = self.__class__.__new__(self.__class__)
@@ -173,7 +173,7 @@ class NetworkRepresentation(Representation):
         normal = (images * self.scale).add_(self.shift)  # fastest color by color
         features = self._cut()(normal.contiguous(memory_format=torch.channels_last))
         layout = self.traced_layer(self.size).layout
-        if layout.kind == "tokens":  # the one kind that depends on the size
+        if layout.kind == "tokens":  # the only layout that depends on the size
             layout = self.traced_layer((images.shape[-2], images.shape[-1])).layout
         return layout.arrange(features)
 
@@ -194,16 +194,16 @@ def _rebuilt(
 
 
 def traced_layer(name: str, network: Network, trace: Trace) -> TracedLayer:
-    """A layer by its name, a container that ends in it, or the papers' name.
+    """The layer with a name, which may also be that of a container that ends in it, or an alias.
 
-    Raises ``RepresentationError`` for what is there and is no layer, with the reason, and
-    ``UnknownNameError`` for what is not there.
+    Raises ``RepresentationError`` with the reason for a module that is not a layer, and
+    ``UnknownNameError`` for a name that does not exist.
     """
     traced = trace.layers
     if not isinstance(name, str) or not name:
         first, last = traced[0].info.name, traced[-1].info.name
         raise UnknownNameError(
-            f"layer {shown(name)}: give a layer's name; {network.name} has {first} … {last}"
+            f"layer {shown(name)}: give the name of a layer; {network.name} has {first} … {last}"
         )
     wanted = network.aliases.get(name, name)
     ends = f"its layers are {traced[0].info.name} … {traced[-1].info.name} ({len(traced)})"
@@ -231,26 +231,26 @@ def traced_layer(name: str, network: Network, trace: Trace) -> TracedLayer:
 
 
 def check_region(region: Region, layer: Layer) -> None:
-    """Refuse a region of cells that the layer's map does not have."""
+    """Raise an error for a region of cells outside the layer's map."""
     top, bottom, left, right = region
-    asked = f"region {top}:{bottom},{left}:{right}"
+    given = f"region {top}:{bottom},{left}:{right}"
     if len(layer.shape) != 3:
         raise SelectionError(
-            f"{asked}: layer {layer.name} is a vector of {layer.shape[0]} features without cells; "
+            f"{given}: layer {layer.name} is a vector of {layer.shape[0]} features without cells; "
             "leave the region out, or choose a layer that is a map"
         )
     rows, columns = layer.shape[1:]
     if top >= bottom or left >= right:
-        raise SelectionError(f"{asked} is empty: regions are half-open, such as 3:8,3:8")
+        raise SelectionError(f"{given} is empty: regions are half-open, such as 3:8,3:8")
     if top < 0 or left < 0 or bottom > rows or right > columns:
         raise SelectionError(
-            f"{asked} leaves the map of layer {layer.name}, which has {rows} rows and {columns} "
-            f"columns of cells; choose within 0:{rows},0:{columns}"
+            f"{given} is not within the map of layer {layer.name}, which has {rows} rows and "
+            f"{columns} columns of cells; choose within 0:{rows},0:{columns}"
         )
 
 
 def _like(network: Network) -> Tensor:
-    """An empty tensor where the network is, of its type."""
+    """A tensor with the network's device and type."""
     tensors = [*network.module.parameters(), *network.module.buffers()]
     found = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
     return found.new_empty(0)
@@ -268,7 +268,7 @@ def _trace_of(network: Network, size: tuple[int, int]) -> Trace:
 
 
 def _trace(network: Network, size: tuple[int, int]) -> Trace:
-    """All layers at ``size``, and what a forward pass writes to, by one pass of a copy."""
+    """The layers at ``size``, and the tensors that a forward pass writes to, by one pass."""
     found, like = network.found, _like(network)
     mean, std = (torch.tensor(v).to(like) for v in (network.mean, network.std))
     module = module_copy(network.module, share=found.written == ())
@@ -282,20 +282,20 @@ def _trace(network: Network, size: tuple[int, int]) -> Trace:
         found.written = written
     if not traces[0].layers:
         raise RepresentationError(
-            f"{network.name} calls no module inside it, so that it has no layers; "
-            "give a module made of modules"
+            f"{network.name} calls no submodule, so it has no layers; give a module that consists "
+            "of modules"
         )
     return traces[0]
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """A network up to a layer, as one function of each image.
+    """The part of a network up to a layer, as a function that treats each image separately.
 
-    ``random``: every call draws numbers, of which one draw is kept. ``unsteady``: two calls differ
-    all the same. ``alone``: an image gets other features beside others, so that each is given by
-    itself. ``change``: how far the features of two very different images are apart, relatively.
-    ``origin`` is the module that this one was moved from, to a device or a type.
+    ``random``: each call draws random numbers, so one draw is kept. ``unsteady``: two calls differ
+    nevertheless. ``alone``: the features of an image depend on the rest of the batch, so images are
+    passed one by one. ``change``: the relative difference between the features of two very
+    different images. ``origin`` is the module from which this one was moved to a device or type.
     """
 
     module: nn.Module
@@ -307,21 +307,21 @@ class Trunk:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What every picture must say of its features."""
+        """The notes about its features that pictures show."""
         notes = []
         if self.random:
-            kept = "each call gives others" if self.unsteady else "one draw is kept"
+            kept = "different in each call" if self.unsteady else "one draw is kept"
             notes.append(f"random features: {kept}")
         if self.change < _FAINT:
             notes.append(
-                f"features that hardly depend on the image: two differ by {self.change:.2g}"
-                " of their size, so that a small error says little"
+                f"features that hardly depend on the image: two images differ by {self.change:.2g}"
+                " of their norm, so a small error means little"
             )
         return tuple(notes)
 
     @cached_property
     def attends(self) -> bool:
-        """Whether it has attention of torch's own, which runs in two ways."""
+        """Whether it contains torch's attention, which has two implementations."""
         return any(isinstance(part, nn.MultiheadAttention) for part in self.module.modules())
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -336,9 +336,9 @@ class Trunk:
 
 @own_state()
 def trunk_of(network: Network, traced: TracedLayer) -> Trunk:
-    """The network up to a layer: rewritten if that is the same function, hooked else.
+    """The trunk of a network up to a layer: a rewritten graph if it computes the same, else hooks.
 
-    It is made once for each layer, and tried on images alone and beside each other.
+    It is made once for each layer, and tested on images alone and in a batch.
     """
     found, layer = network.found, traced.info.name
     with found.lock:
@@ -365,13 +365,13 @@ def made_trunk(network: Network, place: Place) -> Trunk:
         copy.deepcopy(network.arguments),
     )
     image = _noise(network)
-    other = 3 * image.flip(-1) - 1  # of a larger range
+    other = 3 * image.flip(-1) - 1  # an image with a larger range
     with torch.no_grad():
         graph, why = None, "its forward pass writes to its own tensors"
         if not network.found.written:
             graph, why = _rewritten(network, place)
         if graph is not None and not _same_gradient(hooked, graph, image):
-            graph, why = None, "it has a gradient of its own, which its graph has not"
+            graph, why = None, "it has a custom gradient, which its graph does not have"
         given = _output(graph, image)
         if network.arguments:  # the first pass may have written to an argument
             given = _output(graph, image)
@@ -387,19 +387,19 @@ def made_trunk(network: Network, place: Place) -> Trunk:
             return Trunk(graph, alone=alone)
     took_slower_path(
         f"{network.name} after {place.call}{in_name(place.path)} runs by hooks",
-        why or "its graph gives other features",
+        why or "its graph has other features",
     )
     return Trunk(hooked, random, unsteady, alone)
 
 
 def _noise(network: Network) -> Tensor:
-    """One image of uniform noise, of the network's own size, always the same."""
+    """An image of uniform noise with the network's default size, always the same."""
     generator = torch.Generator().manual_seed(0)
     return torch.rand(1, network.channels, *network.size, generator=generator).to(_like(network))
 
 
 def _change(network: Network, trunk: Trunk) -> float:
-    """How far the features of two images, with the preprocessing, are apart: relatively."""
+    """The relative difference between the features of two very different images."""
     like = _like(network)
     mean, std = (torch.tensor(v)[:, None, None].to(like) for v in (network.mean, network.std))
     image = _noise(network)
@@ -409,25 +409,27 @@ def _change(network: Network, trunk: Trunk) -> float:
 
 
 def _rewritten(network: Network, place: Place) -> tuple[nn.Module | None, str]:
-    """The network's graph up to a layer, fused; or None and the reason."""
+    """The fused graph of a network up to a layer; or None and the reason."""
     try:
         module = module_copy(network.module, share=True)
         graph = _traced_graph(module, place, copy.deepcopy(network.arguments))
         fold_batch_norms(graph)
         fuse_convolutions(graph)
-    except Exception as error:  # whatever a foreign network does to symbolic tracing
+    except Exception as error:  # symbolic tracing of a user's network may fail in any way
         return None, own_words(error)
     return graph, ""
 
 
 def _same_gradient(hooked: nn.Module, graph: nn.Module, image: Tensor) -> bool:
-    """Whether a graph has the network's gradient: tracing goes through ``autograd.Function``s, so
-    that what they give back is lost."""
+    """Whether a graph has the gradient of the network.
+
+    It may differ, because tracing loses the backward pass of an ``autograd.Function``.
+    """
     with torch.enable_grad():
         leaf = image.clone().requires_grad_(True)
         try:
             features = hooked(leaf)
-        except Exception:  # it may have no gradient at all, which is found out later
+        except Exception:  # it may have no gradient; a later check reports this
             return True
         if not _own_function(features.grad_fn):
             return True
@@ -437,13 +439,13 @@ def _same_gradient(hooked: nn.Module, graph: nn.Module, image: Tensor) -> bool:
                 torch.autograd.grad((out * weights.to(out)).sum(), leaf, allow_unused=True)[0]
                 for out in (graph(leaf), features)
             )
-        except Exception:  # such as a reentrant checkpoint, which a graph leaves out
+        except Exception:  # such as a reentrant checkpoint, which a graph does not contain
             return True
     return _same(one, other, _SAME)
 
 
 def _own_function(node: Any) -> bool:
-    """Whether an ``autograd.Function`` is among what a gradient goes through."""
+    """Whether an ``autograd.Function`` of the user is part of the gradient's graph."""
     seen, ahead = set(), [node]
     while ahead:
         node = ahead.pop()
@@ -457,7 +459,7 @@ def _own_function(node: Any) -> bool:
 
 
 def _output(module: nn.Module | None, images: Tensor) -> Tensor | None:
-    """Features, or None where the module fails on such images."""
+    """The features of images; None if the module fails on them."""
     try:
         return None if module is None else module(images.clone())
     except Exception:
@@ -465,7 +467,7 @@ def _output(module: nn.Module | None, images: Tensor) -> Tensor | None:
 
 
 def _first(features: Tensor | None) -> Tensor | None:
-    """The first image's, of two; None where they are not two."""
+    """The features of the first of two images; None if there are not two."""
     return features[:1] if features is not None and features.shape[:1] == (2,) else None
 
 
@@ -475,14 +477,14 @@ def _same(one: Tensor | None, other: Tensor | None, difference: float) -> bool:
     return bool((one - other).norm() <= difference * other.norm() + 1e-12)
 
 
-_tracing = threading.Lock()  # fx patches nn.Module itself: two traces at once would undo each other
+_tracing = threading.Lock()  # fx patches nn.Module, so two traces at once would interfere
 
 
 class _LayerTracer(fx.Tracer):
-    """A symbolic trace that ends with the call it is of, and keeps the nodes that this call gave.
+    """A symbolic tracer that stops after a given call and keeps the nodes of its output.
 
-    While it lasts, fx has patched every module of the process: what other threads call then (a
-    search under way, say) is none of the trace's business.
+    While it runs, fx patches all modules of the process, so calls by other threads, such as a
+    running search, must be left out of the trace.
     """
 
     def __init__(self, module: nn.Module, root: nn.Module, call: str) -> None:
@@ -520,7 +522,7 @@ class _LayerTracer(fx.Tracer):
 
 
 class _Traced(Exception):
-    """Ends a symbolic trace: what follows the layer need not be traceable."""
+    """The exception that ends a symbolic trace, because later code may not be traceable."""
 
 
 def _node_of(value: Any) -> Any:
@@ -534,7 +536,7 @@ def _traced_graph(module: nn.Module, place: Place, arguments: ForwardArguments) 
         with suppress(_Traced):
             tracer.trace(root)
     graph, wanted = tracer.graph, tracer.end
-    for node in [node for node in graph.nodes if node.op == "output"]:  # it went on to its end
+    for node in [node for node in graph.nodes if node.op == "output"]:  # if it ran to its end
         wanted = node.args[0] if place.call == tracer.names.output else wanted
         graph.erase_node(node)
     for step in place.path:
@@ -552,7 +554,7 @@ def _traced_graph(module: nn.Module, place: Place, arguments: ForwardArguments) 
 
 
 class _Reached(Exception):
-    """Ends a forward pass at the layer wanted, carrying its output."""
+    """The exception that ends a forward pass at a layer and carries the layer's output."""
 
     def __init__(self, output: Tensor) -> None:
         super().__init__()
@@ -560,10 +562,11 @@ class _Reached(Exception):
 
 
 class Hooked(nn.Module):
-    """Runs a network until a layer has its output; a hook is open only during the call.
+    """A module that runs a network up to a layer, by a hook that exists only during the call.
 
-    One call at a time: another thread's would hear the same hook. The tensors ``written`` by the
-    pass are copied before it. ``arguments`` are what its forward is given beside images.
+    Only one call runs at a time, because other threads would trigger the same hook. The tensors
+    ``written`` by the pass are copied before it. ``arguments`` are the further arguments of the
+    forward.
     """
 
     _lock: Any
@@ -591,7 +594,7 @@ class Hooked(nn.Module):
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Hooked:
-        """Made between two passes: during one, the module may have other tensors."""
+        """A copy made between two passes, because tensors may be replaced during a pass."""
         copied = self.__class__.__new__(self.__class__)
         memo[id(self)] = copied
         with self._lock:
@@ -599,7 +602,7 @@ class Hooked(nn.Module):
         return copied
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
-        with self._lock:  # as above
+        with self._lock:  # for the same reason as above
             yield from [*super().named_parameters(*args, **kwargs)]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -609,11 +612,11 @@ class Hooked(nn.Module):
         except _Reached as reached:
             return reached.output
         raise RepresentationError(
-            f"layer {self.path} was not reached; the network took another way"
+            f"layer {self.path} was not called, because the forward pass took another branch"
         )
 
     def _call(self, images: Tensor) -> None:
-        """One pass, after which the network is as it was."""
+        """Run one pass, and restore the network's tensors afterwards."""
         if not self.written:
             self.module(images, **self.arguments.given())
             return

@@ -1,4 +1,4 @@
-"""The tensors within what a module returns, by path: of tuples, lists, dicts, dataclasses.
+"""Paths to tensors within the output of a module: in tuples, lists, dicts and dataclasses.
 
 >>> [(in_name(path), tuple(t.shape)) for path, t in leaves({"a": [torch.ones(1, 2)], "b c": None})]
 [('.a[0]', (1, 2))]
@@ -15,15 +15,15 @@ from typing import Any
 from torch import Tensor
 
 OUTPUT = ("output", "returned", "network output")
-"""What a network's own output is called: the first that is no module's name."""
+"""The names for a network's output; the first that is not the name of a module is used."""
 
-_DEEPEST = 6  # containers within containers
-_MOST = 3  # items that are told
+_DEEPEST = 6  # the maximum depth of nested containers
+_MOST = 3  # the number of items in a message
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a path into a container: an item, or an attribute."""
+    """A step of a path into a container: an item or an attribute."""
 
     key: str | int
     attribute: bool = False
@@ -41,9 +41,9 @@ Path = tuple[Step, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where features come about: the name of a call, the path in what it returns.
+    """The place of a layer's features: the name of a call and the path within its output.
 
-    ``batch_second``: its axes are (L, N, D), and are moved to (N, L, D).
+    ``batch_second``: the axes are (L, N, D), and are moved to (N, L, D).
     """
 
     call: str
@@ -58,7 +58,7 @@ class Place:
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """What is within a value and is no container itself, None left out, in its order."""
+    """The items within a value that are not containers, with their paths, without None."""
     found = _items(value) if len(path) < _DEEPEST else None
     if found is None:
         yield path, value
@@ -69,18 +69,18 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def in_name(path: Path) -> str:
-    """A path as it is written after a layer's name."""
+    """The text of a path after a layer's name."""
     return "".join(map(str, path))
 
 
 def spellings(name: str) -> tuple[str, ...]:
-    """A layer's name as it was given, and as this package writes it."""
+    """A layer's name as given, and in the notation of this package."""
     single = name.replace('"', "'")
     return name, single, re.sub(r"\['([^\W\d]\w*)'\]", r".\1", single)
 
 
 def in_words(value: Any) -> str:
-    """What a module returned, shortly.
+    """The output of a module in a few words.
 
     >>> in_words((torch.ones(1, 4), 2)), in_words([])
     ('a tuple of a tensor (1, 4) and an int', 'an empty list')
@@ -109,7 +109,7 @@ def _a(kind: str) -> str:
 
 
 def _items(value: Any) -> list[tuple[Step, Any]] | None:
-    """The items of a container; None for what is none."""
+    """The items of a container; None for other values."""
     if isinstance(value, Mapping):
         return [(Step(key), item) for key, item in value.items() if isinstance(key, str | int)]
     if isinstance(value, tuple) and hasattr(value, "_fields"):

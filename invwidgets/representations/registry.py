@@ -1,4 +1,4 @@
-"""Every representation by name: feeds the menu, the shell and the parametrized tests.
+"""The registry of representations by name, and the functions that make representations.
 
 >>> representation("efficientnet_lite0", layer="blocks.2").layer_info().shape
 (40, 28, 28)
@@ -27,12 +27,12 @@ REGISTRY: dict[str, ModelSpec | Descriptor] = {**ZOO, **DESCRIPTORS}
 
 
 def representations() -> tuple[str, ...]:
-    """The names that ``representation`` takes, besides ``timm/NAME`` and modules of your own."""
+    """The names that ``representation`` accepts, in addition to ``timm/NAME`` and modules."""
     return tuple(REGISTRY)
 
 
 def list_models() -> tuple[ModelSpec | Descriptor, ...]:
-    """What there is by name: networks of the zoo, HOG, HOGb and dense SIFT.
+    """List the models that can be given by name: networks of the zoo, HOG, HOGb and dense SIFT.
 
     >>> list_models()[0].name
     'efficientnet_lite0'
@@ -40,13 +40,13 @@ def list_models() -> tuple[ModelSpec | Descriptor, ...]:
     Returns
     -------
     tuple
-        Each has a ``name``, a ``size`` in pixels and an ``about``.
+        Each item has a ``name``, a ``size`` in pixels and a description ``about``.
     """
     return tuple(REGISTRY.values())
 
 
 class _Called(nn.Module):
-    """A function as a module of one layer."""
+    """A module with one layer, made from a function."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def from_callable(
     size: tuple[int, int] = (224, 224),
     mean_color: Numbers = IMAGENET_MEAN,
 ) -> Representation:
-    """A representation of any differentiable function of images.
+    """Make a representation from any differentiable function of images.
 
     >>> def thumbnail(images):                       # (N, 3, H, W) in [0, 1] -> (N, 3, h, w)
     ...     return torch.nn.functional.avg_pool2d(images, 16)
@@ -82,29 +82,31 @@ def from_callable(
     Parameters
     ----------
     function : callable
-        Gives each image (N, C, H, W) in [0, 1] its own features, maps (N, K, h, w) or vectors
-        (N, D), computed with torch.
+        Takes images (N, C, H, W) in [0, 1] and returns their features, maps (N, K, h, w) or vectors
+        (N, D), computed with torch, separately for each image.
     name : str
-        What figures call it; the function's own by default.
+        Its name in figures; by default the function's name.
     size : (int, int)
-        (height, width) in pixels that photos are resized to by default.
+        (height, width) in pixels to which photos are resized by default.
     mean_color : (float, ...)
-        What the papers' presets subtract, in [0, 1]: a number for each of the C channels.
+        The color in [0, 1] that the papers' presets subtract, one number for each of the C
+        channels.
 
     Returns
     -------
     Representation
-        Of one layer, ``features``; its receptive fields are found as a network's are.
+        A representation with one layer, ``features``. Its receptive fields are computed as for a
+        network.
 
     Raises
     ------
     UnknownNameError
-        For what cannot be called.
+        For an object that cannot be called.
     RepresentationError
         For features that cannot be inverted.
     """
     if not callable(function) or isinstance(function, type):
-        raise UnknownNameError(f"function {shown(function)}: give a function of images")
+        raise UnknownNameError(f"function {shown(function)}: give a function that takes images")
     color = numbers(mean_color, "mean_color")
     words = name or getattr(function, "__name__", type(function).__name__)
     network = load_network(
@@ -123,7 +125,7 @@ def representation(
     size: tuple[int, int] | None = None,
     forward_kwargs: Mapping[str, Any] | None = None,
 ) -> Representation:
-    """A representation Φ: a network (of the zoo, timm, your own), HOG or dense SIFT.
+    """Make a representation Φ from a network (of the zoo, timm, or your own), HOG or dense SIFT.
 
     >>> mine = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU())
     >>> representation(mine, layer="1", mean=(0.5,) * 3, std=(0.5,) * 3).layer_info().stride
@@ -132,38 +134,38 @@ def representation(
     Parameters
     ----------
     model : str, torch.nn.Module or Representation
-        A name of ``list_models()``, ``"timm/NAME"``, or a module that takes (N, C, H, W). A
-        ``Representation`` is handed back, cut at ``layer`` if one is named.
+        A name from ``list_models()``, ``"timm/NAME"``, or a module that takes (N, C, H, W). A
+        ``Representation`` is returned unchanged, or cut at ``layer``.
     layer : str, optional
-        A layer's name, the papers' name for it, or the path of a module. By default the network's
-        own output if that is a map; of a network that ends in a vector, such as a classifier, a
-        stage a third of the way down; of a ``Representation`` its own layer. Every function,
-        widget and command uses this default.
+        The name of a layer, the papers' name for it, or the path of a module. By default the
+        network's output if it is a map; for a network that ends in a vector, such as a classifier,
+        a stage at about a third of its depth; for a ``Representation`` its own layer. All
+        functions, widgets and commands use this default.
     weights : str or path
-        ``"pretrained"``, ``"random"`` (seeded), or a state dict (``.pt``, ``.pth``,
-        ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own,
-        unless a path is given: its copy then gets those of the file.
+        ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict (``.pt``, ``.pth``,
+        ``.safetensors``; for ``caffenet`` also MatConvNet's ``.mat``). A module keeps its own
+        weights, unless a path is given; its copy then gets the weights of the file.
     mean, std : float or (float, ...), optional
-        Of the preprocessing, for images in [0, 1]; needed with your own module, unless it carries
-        them, as those of timm and open_clip do. Their length C says how many channels its images
-        have. One number is that of all channels, as many as the module's first convolution takes.
+        The preprocessing (x - mean) / std for images x in [0, 1], one number for each of the C
+        channels. Your own module needs it, unless it contains it, as modules of timm and open_clip
+        do. A single number is used for all channels of the module's first convolution.
     size : (int, int), optional
-        (height, width) in pixels that photos are resized to by default; by default what your own
-        module says of itself (``config.image_size``), else 224.
+        (height, width) in pixels to which photos are resized by default; by default the size in
+        your module's config (``config.image_size``), else 224.
     forward_kwargs : dict, optional
-        What the forward of your own module needs beside images, by name, such as
-        ``{"interpolate_pos_encoding": True}``. Tensors in it are copied, and go where the
-        representation goes; they are the same for every image.
+        The further arguments of your own module's forward by name, such as
+        ``{"interpolate_pos_encoding": True}``. Tensors in it are copied and move with the
+        representation; they are the same for every image.
 
     Returns
     -------
     Representation
-        In eval mode, frozen, with its normalization inside.
+        A module in eval mode with frozen parameters, which includes the preprocessing.
 
     Raises
     ------
     UnknownNameError
-        For a model or a layer that is not there.
+        For a model or a layer that does not exist.
     WeightsError
         If the weights are missing or do not fit.
     RepresentationError
@@ -174,8 +176,8 @@ def representation(
     own = isinstance(model, nn.Module) and not isinstance(model, Representation | Hog | Dsift)
     if forward_kwargs is not None and not own:
         raise BadSettingError(
-            f"forward_kwargs {shown(forward_kwargs)} beside {shown(model)}: they belong to a "
-            "module of your own; a representation is given them when it is made"
+            f"forward_kwargs {shown(forward_kwargs)} with {shown(model)}: they are only for a "
+            "module of your own; give them when you make a representation of it"
         )
     if isinstance(model, Representation):
         return model.at(layer) if layer is not None else model

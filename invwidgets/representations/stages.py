@@ -1,4 +1,4 @@
-"""A network's layers as a person names them: its main stages, one found by name, one to begin at.
+"""The main stages of a network, the lookup of a layer by name, and the default layer.
 
 >>> layers = representation("efficientnet_lite0").layers()
 >>> [stage.short_name for stage in stages(layers)][1:4]
@@ -18,15 +18,15 @@ from ..errors import unknown_name
 from .base import Layer
 
 MOST_STAGES = 14
-_MINOR = re.compile(r"(bn|norm|act|relu|drop|dropout|flatten)\d*")  # says what a block ends with
-_SECOND = re.compile(r"\[(?!0\])[^]]*\]$")  # a part of an output that is not its first
-_BEGIN = 0.3  # of the depth
+_MINOR = re.compile(r"(bn|norm|act|relu|drop|dropout|flatten)\d*")  # minor layers, ends of blocks
+_SECOND = re.compile(r"\[(?!0\])[^]]*\]$")  # a part of an output other than the first
+_BEGIN = 0.3  # the depth of the default layer, as a part of the whole depth
 
 
 def find_layer(layers: Sequence[Layer], name: str) -> Layer:
-    """A layer by any of its names.
+    """The layer with a name, which may be any of its names.
 
-    Raises ``UnknownNameError``, naming those there are.
+    Raises ``UnknownNameError`` with a list of the existing names.
     """
     for layer in layers:
         if name == layer.name or name in layer.aliases:
@@ -35,11 +35,12 @@ def find_layer(layers: Sequence[Layer], name: str) -> Layer:
 
 
 def stages(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[Layer, ...]:
-    """A network's main stages in order, its last layer among them.
+    """The main stages of a network in order, including its last layer.
 
-    The numbered blocks of its trunk (``blocks.2``, ``layer3``), and beside them every top-level
-    layer; of several in a row with outputs of one shape (a convolution, its normalization, its
-    activation) one stands for all. Of more than ``most`` blocks an even choice is left.
+    These are the numbered blocks of its trunk (``blocks.2``, ``layer3``) and all top-level layers.
+    Consecutive top-level layers with outputs of the same shape (a convolution, its normalization,
+    its activation) count as one stage. If there are more than ``most`` blocks, evenly spaced ones
+    are chosen.
     """
     blocks = _blocks(layers)
     if not blocks and len(layers) <= most:
@@ -62,12 +63,12 @@ def stages(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[Layer, ...
 
 
 def default_layer(layers: Sequence[Layer], last: int = -1) -> Layer:
-    """The layer of a network where nobody names one: the one rule of Python, shell and widgets.
+    """The default layer of a network, for Python, shell and widgets.
 
-    ``last`` is the place of the network's own output. If that is a map, as of a descriptor or of a
-    network cut by its owner, it is the default. Of a network that ends in a vector, such as a
-    classifier, the default is a stage a third of the way down that is a map and, where there is
-    one, does not see everything at once.
+    ``last`` is the index of the network's output. If it is a map, as for a descriptor or a
+    truncated network, it is the default. For a network that ends in a vector, such as a classifier,
+    the default is a stage at about a third of the depth. It is a map, if possible one whose cells
+    do not see the whole image.
     """
     if layers[last].shape[1:] not in ((), (1, 1)):
         return layers[last]
@@ -81,7 +82,7 @@ def default_layer(layers: Sequence[Layer], last: int = -1) -> Layer:
 
 
 def inside(layers: Sequence[Layer], stage: Layer, all_stages: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The layers that lead from the stage before to this one, this one last."""
+    """The layers after the previous stage up to and including this stage."""
     before = [other.index for other in all_stages if other.index < stage.index]
     first = max(before, default=-1)
     last = layers[-1].index if stage == all_stages[-1] else stage.index
@@ -89,7 +90,7 @@ def inside(layers: Sequence[Layer], stage: Layer, all_stages: Sequence[Layer]) -
 
 
 def stage_of(layer: Layer, all_stages: Sequence[Layer]) -> Layer:
-    """The stage that a layer lies in: the first that is not before it."""
+    """The stage that contains a layer."""
     return next((stage for stage in all_stages if stage.index >= layer.index), all_stages[-1])
 
 
@@ -98,7 +99,7 @@ def _dots(layer: Layer) -> int:
 
 
 def _blocks(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The ends of the numbered modules of a trunk: of those where at least three are, the outer."""
+    """The last layers of the numbered modules of a trunk, at the outermost level with three."""
     modules = {prefix for layer in layers for prefix in _prefixes(layer.name)}
     numbered = [
         layer
@@ -113,13 +114,13 @@ def _blocks(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def _prefixes(name: str) -> list[str]:
-    """The modules that a layer's name leads through: ``a`` and ``a.b`` of ``a.b.c``."""
+    """The names of the modules that contain a layer, such as ``a`` and ``a.b`` for ``a.b.c``."""
     parts = name.split(".")
     return [".".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def _size(layer: Layer) -> tuple[int, ...]:
-    """A shape in which a vector equals a map of one cell."""
+    """The shape of a layer, where a vector has the shape of a map with one cell."""
     return layer.shape if layer.shape[1:] != (1, 1) else layer.shape[:1]
 
 

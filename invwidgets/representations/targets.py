@@ -1,4 +1,4 @@
-"""Target features that a user gives in place of a photo: read, checked, and fitted to a layer.
+"""The reading and checking of target features that a user gives instead of a photo.
 
 >>> given = read_features("code.npy")
 >>> fit_features(given, phi, (224, 224)).shape
@@ -21,14 +21,14 @@ from .caching import cached_target
 from .tracing import Layout
 
 TargetSource = str | os.PathLike[str] | np.ndarray[Any, Any] | Tensor
-KEY = "target"  # the tensor that is read of a file of several
+KEY = "target"  # the name of the tensor that is read from a file with several
 _REMEDY = "a tensor, a numpy array, or the path of a file .npy or .safetensors"
 
 
 def read_features(given: TargetSource) -> Tensor:
-    """Features as a tensor of real numbers: a copy, detached, on the CPU.
+    """The given features as a new tensor of real numbers on the CPU.
 
-    Of a safetensors file of several tensors, such as a saved result, the one named ``target``.
+    From a safetensors file with several tensors, such as a saved result, it reads ``target``.
 
     Raises ``BadSettingError``.
     """
@@ -41,7 +41,9 @@ def read_features(given: TargetSource) -> Tensor:
     try:
         kept: Tensor = torch.as_tensor(values).detach().cpu().clone()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise BadSettingError(f"{name} is not made of numbers ({own_words(error)})") from None
+        raise BadSettingError(
+            f"{name} does not consist of numbers ({own_words(error)}): give {_REMEDY}"
+        ) from None
     if kept.is_complex() or kept.dtype == torch.bool or kept.layout != torch.strided:
         raise BadSettingError(
             f"{name} is {'sparse' if kept.layout != torch.strided else kept.dtype}: give dense "
@@ -51,12 +53,12 @@ def read_features(given: TargetSource) -> Tensor:
 
 
 def fit_features(given: Tensor, representation: Representation, size: tuple[int, int]) -> Tensor:
-    """Features as the layer gives them for one image of ``size`` (height, width), (1, …).
+    """The features in the shape (1, …) of the layer for one image of ``size`` (height, width).
 
-    They may have a batch of one or none; a transformer's may be tokens (N, D), the prefix tokens
-    first. On the representation's device and of its type.
+    The given features may lack the batch axis. For a transformer they may be tokens (N, D), prefix
+    tokens first. The result has the representation's device and type.
 
-    Raises ``BadSettingError`` for another shape, and for NaN and infinity.
+    Raises ``BadSettingError`` for other shapes and for NaN or infinity.
     """
     layer = representation.layer_info(size)
     features = _arranged(given, layer)
@@ -71,12 +73,12 @@ def fit_features(given: Tensor, representation: Representation, size: tuple[int,
             "finite features, such as torch.nan_to_num(target)"
         )
     blank = representation.mean_color[:, None, None].float().expand(-1, *size)
-    like = cached_target(representation, blank)  # in its layout sums round as those of a photo's
+    like = cached_target(representation, blank)  # the same memory layout gives the same rounding
     return torch.empty_like(like).copy_(features)
 
 
 def _arranged(given: Tensor, layer: Layer) -> Tensor | None:
-    """The features with a batch of one; None where they do not fit the layer."""
+    """The features with a batch axis of 1; None if they do not fit the layer."""
     for batch in (given[None], given):
         if batch.shape == (1, *layer.shape):
             return batch
@@ -86,7 +88,7 @@ def _arranged(given: Tensor, layer: Layer) -> Tensor | None:
 
 
 def _count(layer: Layer) -> int:
-    """How many tokens a transformer's layer has."""
+    """The number of tokens of a transformer's layer."""
     assert layer.tokens is not None
     prefix, rows, columns = layer.tokens
     return prefix + rows * columns
@@ -99,9 +101,9 @@ def _misfit(
     if layer.tokens is not None:
         gives += f", or tokens ({_count(layer)}, {layer.shape[0]})"
     fitting = [one for one in representation.layers(size) if _arranged(given, one) is not None]
-    remedy = "give the size of the image that they were made of as size=, or their own layer"
+    remedy = "give the size of their image as size=, or the layer that they are from"
     if fitting:
-        remedy = f"layer {fitting[-1].short_name} gives this shape"
+        remedy = f"layer {fitting[-1].short_name} has this shape"
     return (
         f"target of shape {tuple(given.shape)}: layer {layer.short_name} of "
         f"{representation.name} gives {gives} for one image of {size[0]}x{size[1]} pixels; {remedy}"
@@ -109,13 +111,13 @@ def _misfit(
 
 
 def _read(path: Path) -> Any:
-    """What a file holds, without executing anything in it."""
+    """The content of a file, read without executing anything in it."""
     from safetensors import SafetensorError, safe_open
 
     if path.suffix.lower() not in (".npy", ".safetensors"):
         raise BadSettingError(f"target {shown_path(path)}: give {_REMEDY}")
     if not path.is_file():
-        raise BadSettingError(f"target {shown_path(path)}: there is no such file; give {_REMEDY}")
+        raise BadSettingError(f"target {shown_path(path)} does not exist: give {_REMEDY}")
     try:
         if path.suffix.lower() == ".npy":
             return np.load(path, allow_pickle=False)
@@ -131,6 +133,6 @@ def _read(path: Path) -> Any:
         ) from None
     listed = ", ".join(names[:5]) + (" …" if len(names) > 5 else "") if names else "none"
     raise BadSettingError(
-        f"target {shown_path(path)} holds {len(names)} tensors ({listed}): give a file of one "
-        f"tensor, or name the one that is meant {KEY!r}"
+        f"target {shown_path(path)} contains {len(names)} tensors ({listed}): give a file with one "
+        f"tensor, or name the right one {KEY!r}"
     )

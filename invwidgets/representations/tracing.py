@@ -1,4 +1,4 @@
-"""Run a network once and see: its layers in execution order, their shapes and receptive fields."""
+"""The tracing of a network by one pass: its layers in order, their shapes and receptive fields."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .outputs import OUTPUT, Path, Place, in_words, leaves
 from .receptive_fields.boxes import EMPTY, least, slim, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
-_REGISTERS = 16  # tokens beside the patches, however few these are
+_REGISTERS = 16  # the maximum number of prefix tokens for small grids
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a captured tensor is turned into a map (N, C, h, w) or a vector (N, D)."""
+    """The rule that converts a captured tensor to a map (N, C, h, w) or a vector (N, D)."""
 
     kind: str  # "map", "channels_last", "tokens" or "vector"
     tokens: tuple[int, int, int] | None = None  # prefix tokens, rows, columns
@@ -40,8 +40,10 @@ class Layout:
         return self.arrange_tokens(captured.transpose(1, 2), 0.0)
 
     def arrange_tokens(self, tokens: Tensor, blank: float) -> Tensor:
-        """Tokens (…, prefix + rows · columns) as a map: the grid, below it the prefix tokens in as
-        many rows as they need, ``blank`` beyond them."""
+        """Tokens (…, prefix + rows · columns) as a map.
+
+        The prefix tokens follow below the grid; the rest of their last row is ``blank``.
+        """
         assert self.tokens is not None
         prefix, rows, columns = self.tokens
         grid: Tensor = tokens[..., prefix:].unflatten(-1, (rows, columns))
@@ -52,7 +54,7 @@ class Layout:
 
 
 class CallNames:
-    """The names of the calls of a network's modules: a path, and of later calls a number with it.
+    """The names of the calls of a network's modules: a path, with a number for later calls.
 
     >>> names = CallNames(nn.ModuleDict({"conv": nn.Identity(), "conv_1": nn.Identity()}))
     >>> [names.of_next(path) for path in ("conv", "conv_1", "conv", "conv")]
@@ -60,8 +62,8 @@ class CallNames:
     >>> names.find("conv_2")
     ('conv', 2)
 
-    Numbers begin at 1; those are left out with which a name would be another module's path. What
-    the network itself gives is its ``output``.
+    Numbers begin at 1. A number is skipped if the name would be the path of another module. The
+    network's own output is called ``output``.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -78,7 +80,7 @@ class CallNames:
         return f"{path}_{self._last[path]}"
 
     def find(self, name: str) -> tuple[str, int]:
-        """The path of a call's module, and which of its calls it is, from 1."""
+        """The path of a call's module and the number of the call, from 1."""
         if name == self.output:
             return "", 1
         if name in self._paths:
@@ -92,8 +94,10 @@ class CallNames:
 
 @dataclass(frozen=True)
 class TracedLayer:
-    """A layer, its layout, its cells' boxes (2, 4, h, w), of a vector (2, 4), see ``boxes``, and
-    the place where it comes about."""
+    """A layer with its layout, its place, and the boxes of its cells (see ``boxes``).
+
+    The boxes are (2, 4, h, w) for a map and (2, 4) for a vector.
+    """
 
     info: Layer
     layout: Layout
@@ -110,11 +114,10 @@ class TracedLayer:
 
 @dataclass(frozen=True)
 class Trace:
-    """All layers of a network at one size of image.
+    """The layers of a network at one image size.
 
-    ``last`` is the index of the layer that a network is cut at by default. ``refused`` says of
-    what is there and is no layer why it is none. ``beyond`` is what the network itself returns
-    where that holds no features.
+    ``last`` is the index of the layer of its output. ``refused`` gives, for each name that is not a
+    layer, the reason. ``beyond`` describes the network's output if it contains no features.
     """
 
     layers: tuple[TracedLayer, ...]
@@ -130,17 +133,17 @@ def trace_layers(
     size: tuple[int, int],
     arguments: ForwardArguments,
 ) -> Trace:
-    """Every layer of ``module`` at ``size`` of input; a copy nobody else has, for it is hooked.
+    """Find every layer of ``module`` for images of ``size``; the module must not be shared.
 
-    A layer is a tensor, with a row for each image, that a module returns, itself or within a tuple,
-    a list, a dict or a dataclass, and that no earlier one has returned; a container that hands on
-    its last child's output lends that layer an alias. Names count the calls of a module called
-    again. What the network makes of the last one's features, more than a view of them, is a layer
-    of its own. Tokens (L, N, D) are told from rows that are no images by a pass of two images.
-    ``arguments`` are what the forward is given beside images.
+    A layer is a tensor with one row per image that a module returns, directly or within a tuple, a
+    list, a dict or a dataclass, unless an earlier module has returned it. A container that returns
+    its last child's output is an alias of that layer. Modules that are called again have numbered
+    names. The network's output is a layer too, unless it is only a view of the last layer. A pass
+    of two images distinguishes tokens (L, N, D) from tensors whose rows are not images.
+    ``arguments`` are the further arguments of the forward.
 
-    Raises ``RepresentationError``, in the network's own words and with the remedy for the cause,
-    if it fails on such an image.
+    Raises ``RepresentationError``, which quotes the network's error and tells a remedy, if the
+    network fails on such an image.
     """
     with words_of_failures(module, size, len(mean)):
         pass_ = _Pass(module, size, arguments)
@@ -154,7 +157,7 @@ def trace_layers(
 
 
 class _Pass:
-    """One pass of an image, and the layers that it shows."""
+    """One pass of an image, which records the layers."""
 
     def __init__(
         self,
@@ -168,7 +171,7 @@ class _Pass:
         self.unclear: dict[str, tuple[int, ...]] = {}
         self.boxes = BoxTracer()
         self.names = CallNames(module)
-        self.found: list[tuple[Tensor, int]] = []  # kept alive, so that ids stay unique
+        self.found: list[tuple[Tensor, int]] = []  # kept, so that ids stay unique
         self.seen: dict[tuple[int, int], int] = {}
         self.layers: list[TracedLayer] = []
         self.aliases: list[list[str]] = []
@@ -184,7 +187,7 @@ class _Pass:
             self._ends(self._returned((image - mean[:, None, None]) / std[:, None, None]))
 
     def batch_second(self, mean: Tensor, std: Tensor) -> set[str]:
-        """Of tensors (L, 1, D) of one image those that are (L, 2, D) of two."""
+        """The names of the tensors that are (L, 1, D) for one image and (L, 2, D) for two."""
         names, found = CallNames(self.module), set()
 
         def look(called: str, output: Any) -> None:
@@ -201,7 +204,7 @@ class _Pass:
             try:
                 normal = (images - mean[:, None, None]) / std[:, None, None]
                 look(names.output, self._returned(normal))
-            except Exception:  # it takes one image at a time
+            except Exception:  # the network takes only one image at a time
                 return set()
         return found
 
@@ -218,11 +221,11 @@ class _Pass:
     def _heard(self, path: str, layer: nn.Module, output: Any) -> None:
         called = self.names.of_next(path)
         self.called.setdefault(path, []).append(called)
-        with self.boxes.paused():  # what a layer is is found out by operators too
+        with self.boxes.paused():  # the recording itself uses operators
             self._record(called, layer, output)
 
     def _record(self, called: str, layer: nn.Module, output: Any, end: bool = False) -> list[int]:
-        """Enter the layers of what a call returned; their indices."""
+        """Record the layers in the output of a call, and return their indices."""
         parts = [(path, value, self._written(called, path)) for path, value in leaves(output)]
         fitting = []
         for path, value, name in parts:
@@ -239,11 +242,11 @@ class _Pass:
         if len(fitting) == 1 and fitting[0][0] != called:
             self.aliases[fitting[0][1]].append(called)
         elif output is None or not (isinstance(output, Tensor) or fitting):
-            self.refused[called] = f"returns {in_words(output)}, in which there are no features"
+            self.refused[called] = f"returns {in_words(output)}, which contains no features"
         elif len(fitting) > 1:
             names = ", ".join(name for name, _ in fitting[:3])
             more = " …" if len(fitting) > 3 else ""
-            self.refused[called] = f"returns {in_words(output)}: name one of {names}{more}"
+            self.refused[called] = f"returns {in_words(output)}: give one of {names}{more}"
         return [index for _, index in fitting]
 
     def _enter(
@@ -260,10 +263,10 @@ class _Pass:
             return len(self.layers) - 1
         if isinstance(layer, nn.Identity) and not end:
             self.refused[name] = (
-                "is an nn.Identity, which only hands on what the module around it computes: name "
+                "is an nn.Identity, which only returns what the module around it computes: give "
                 "that module"
             )
-            return -1  # the module around it gives this output its name
+            return -1  # the output gets the name of the module around it
         index = self.seen[key] = len(self.layers)
         self.found.append((value, value._version))
         made = _describe(index, name, layer, features, self.boxes, self.grids)
@@ -272,7 +275,7 @@ class _Pass:
         return index
 
     def _ends(self, returned: Any) -> None:
-        """Enter what the network itself returns."""
+        """Record the output of the network."""
         indices = self._record(self.names.output, self.module, returned, end=True)
         self.last = len(self.layers) - 1
         if not indices:
@@ -282,7 +285,7 @@ class _Pass:
             self.last = indices[0]
 
     def _written(self, called: str, path: Path) -> str:
-        """The name of a place; ``['key']`` where ``.key`` would be the name of another module."""
+        """The name of a place, with ``['key']`` if ``.key`` would be the name of another module."""
         name = called
         for step in path:
             plain = f"{name}{step}"
@@ -290,7 +293,7 @@ class _Pass:
         return name
 
     def _reasons(self) -> dict[str, str]:
-        """Why what is there is no layer, by its name."""
+        """The reasons why names are not layers, by name."""
         reasons = dict(self.refused)
         for path, part in self.module.named_modules():
             if path and path not in self.called:
@@ -309,12 +312,12 @@ class _Pass:
             return f"(a {type(part).__name__}) is never called in the forward pass"
         direct = [name for name in inner if "." not in name[len(path) + 1 :]] or inner
         ends = direct[0] if len(direct) == 1 else f"{direct[0]} … {direct[-1]}"
-        return f"is a {type(part).__name__}, which is not called itself: name one in it, {ends}"
+        return f"is a {type(part).__name__}, which is not called itself: give one in it, {ends}"
 
 
 @contextmanager
 def _hearing(module: nn.Module, hear: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
-    """Tell ``hear`` of every call inside a module: its path, the part, what it returned."""
+    """Call ``hear`` after every call inside a module, with its path, the part and its output."""
     with ExitStack() as stack:
         for path, part in module.named_modules():
             if path:
@@ -324,14 +327,14 @@ def _hearing(module: nn.Module, hear: Callable[[str, nn.Module, Any], None]) -> 
 
 
 def _is_view(output: Tensor, features: Tensor, version: int) -> bool:
-    """Whether an output is all the numbers that features had at a version, in another shape."""
+    """Whether an output is a view of features as they were at a version, with all their numbers."""
     where = features.untyped_storage().data_ptr()
     same = output.untyped_storage().data_ptr() == where and output._version == version
     return same and output.numel() == features.numel()
 
 
 def _no_features(output: Any) -> str:
-    """What an output of one image is if it is no features; empty if it is."""
+    """The kind of an output that contains no features; empty if it does."""
     if not isinstance(output, Tensor):
         return in_words(output)
     if output.layout != torch.strided:
@@ -340,10 +343,8 @@ def _no_features(output: Any) -> str:
         return f"a tensor of {str(output.dtype).removeprefix('torch.')}"
     if not output.ndim:
         return "a single number"
-    if output.shape[0] != 1:  # windows or tokens of one image beside each other
-        return (
-            f"a tensor of {output.shape[0]} rows for one image, such as windows beside each other"
-        )
+    if output.shape[0] != 1:  # windows or tokens of one image along the first axis
+        return f"a tensor of {output.shape[0]} rows for one image, such as windows of it"
     return ""
 
 
@@ -396,10 +397,11 @@ def _describe(
 
 
 def _stride(near: Tensor, jump: float, even: float) -> float:
-    """Pixels from cell to cell, by their near sides; where these do not say, as counted.
+    """The stride in pixels, from the top or left sides of the cells' boxes.
 
-    What views do to a map's grid is not counted: a count far from ``even``, the image's pixels by
-    its cells, gives way to it.
+    If these are not evenly spaced, it is the counted stride ``jump``. Views may change a map's grid
+    without being counted, so if ``jump`` is far from ``even`` (pixels divided by cells), ``even``
+    is used.
     """
     step = spacing(near, 0.0)
     if step:
@@ -411,17 +413,17 @@ def _layout(
     output: Tensor, values: Tensor, module: nn.Module, grids: list[tuple[int, int]]
 ) -> Layout:
     if output.ndim == 4:
-        endless = slim(values)[1]  # of a dimension that repeats one number, that number is enough
+        endless = slim(values)[1]  # a dimension that repeats one number is kept once
         varies = [bool((endless != endless.narrow(d, 0, 1)).any()) for d in range(1, 5)]
         if varies[1] and not varies[3]:
             return Layout("channels_last")
         if not any(varies) and type(module) in (nn.Linear, nn.LayerNorm):
             return Layout("channels_last")
         return Layout("map")
-    if output.ndim == 3 and output.shape[2] > 1:  # else a pooled map (N, C, 1)
+    if output.ndim == 3 and output.shape[2] > 1:  # otherwise it is a pooled map (N, C, 1)
         tokens = output.shape[1]
         halved = [(-(-rows // 2), -(-columns // 2)) for rows, columns in reversed(grids)]
-        for rows, columns in [*reversed(grids), *halved]:  # four patches are merged into one
+        for rows, columns in [*reversed(grids), *halved]:  # for merged patches
             if rows * columns == tokens:
                 return Layout("tokens", (0, rows, columns))
         fitting = [grid for grid in reversed(grids) if math.prod(grid) <= tokens]
@@ -434,8 +436,7 @@ def _layout(
 
 
 def _cells(layout: Layout, values: Tensor) -> Tensor:
-    """Boxes (2, 4, 1, *shape) of one image as those of its cells, (2, 4, h, w) or (2, 4): over
-    channels the union."""
+    """The boxes of cells, (2, 4, h, w) or (2, 4): the union over channels of (2, 4, 1, *shape)."""
     if layout.kind == "vector":
         return slim(values).flatten(2).amin(2)
     channels = -3 if layout.kind == "map" else -1

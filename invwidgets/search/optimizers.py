@@ -1,10 +1,10 @@
-"""The update rules, one state per seed: seeds never touch. Ours, torch's, and one's own.
+"""The optimizers (update rules) of a search: built-in ones, those of torch.optim, and custom ones.
 
     >>> invert("coffee", layer="blocks.2", optimizer=TorchOptimizer(torch.optim.SGD, momentum=0.9),
     ...        phases=[Phase(100, lr=2e4)])
 
-Each takes parameters and gradients (S, …) and rates (S,), and changes the parameters in place. An
-own one:
+An optimizer takes parameters and gradients (S, …) and learning rates (S,), and changes the
+parameters in place. Its state is kept per seed, so seeds do not influence each other. A custom one:
 
     >>> class SignDescent(Optimizer):
     ...     def update(self, parameters, gradient, rates):
@@ -31,51 +31,51 @@ from .starts import cvpr2015_energy
 
 
 class Optimizer(Part):
-    """An update rule, and what it keeps of each seed once started; derive from it for another.
+    """The base class of optimizers: an update rule and its state of each seed.
 
     >>> class SignDescent(Optimizer):
     ...     def update(self, parameters, gradient, rates):
     ...         parameters.sub_(gradient.sign() * rates[:, None, None, None])
     >>> invert("coffee", layer="blocks.2", optimizer=SignDescent(), phases=[Phase(100, 2.0)])
 
-    ``update`` must be written, and changes the parameters in place. A run starts a copy of the
-    rule, so that one object serves many runs: whatever it keeps is made in ``start``, never in
-    ``__init__``.
+    A derived class must define ``update``, which changes the parameters in place. Each run copies
+    the object and calls ``start`` on the copy, so one object can serve many runs. Create the state
+    in ``start``, not in ``__init__``.
 
     Attributes
     ----------
     side_by_side : bool
-        Copies of it may update parts of the seeds at once, each on a thread.
+        Whether copies of it may update parts of the seeds in parallel, each on its own thread.
     needs_pixels : bool
-        It only works on images (S, C, H, W), not on other parameters of them.
+        Whether it works only on images (S, C, H, W), not on other parameters.
     """
 
     kind = "optimizer"
     remedy = "has update(self, parameters, gradient, rates)"
 
     side_by_side: bool = False
-    """Whether copies of it may update parts of the seeds at once, each on a thread."""
+    """Whether copies of it may update parts of the seeds in parallel, each on its own thread."""
     needs_pixels: bool = False
-    """Whether it only works on images (S, C, H, W), not on other parameters of them."""
+    """Whether it works only on images (S, C, H, W), not on other parameters."""
     _memory: tuple[Tensor, ...] = ()
 
     def for_run(self, image_energy: float | None, seen: Box | None) -> Optimizer:
-        """A copy for one run. Of the run's own it may take σ², and the pixels a region sees."""
+        """A copy for one run, given the run's σ² and the pixels that a region sees (or None)."""
         return copy.copy(self)
 
     def start(self, parameters: Tensor, steps: int) -> None:
-        """Make what is to be remembered of parameters (S, …), in a run of about ``steps`` steps."""
+        """Create the state for parameters (S, …), in a run of about ``steps`` steps."""
 
     @abstractmethod
     def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
-        """One step, in place."""
+        """Do one step, in place."""
 
     def remember(self, *tensors: Tensor) -> None:
-        """Say which tensors (S, …) are to be zeroed where a seed forgets."""
+        """Register the state tensors (S, …) that ``forget`` sets to zero."""
         self._memory = tensors
 
     def forget(self, seeds: Tensor | None = None) -> None:
-        """Forget what is remembered of all seeds, or of those where ``seeds`` (S,) is True."""
+        """Reset the state of all seeds, or of those where ``seeds`` (S,) is True."""
         for tensor in self._memory:
             if seeds is None:
                 tensor.zero_()
@@ -84,12 +84,12 @@ class Optimizer(Part):
 
 
 def per_seed(values: Tensor, like: Tensor) -> Tensor:
-    """Values (S,) in the shape that multiplies tensors (S, …)."""
+    """Values (S,) reshaped so that they multiply tensors (S, …) seed by seed."""
     return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015): rates are 0-255 units a step, whatever the energy's scale."""
+    """Adam (Kingma & Ba 2015); its learning rates are in 0-255 units per step."""
 
     name = "adam"
     side_by_side = True
@@ -108,35 +108,35 @@ class Adam(Optimizer):
         parameters.addcmul_(step, per_seed(rates, step))
 
     def add_step(self, step: Tensor, gradient: Tensor, lr: float = 1.0) -> None:
-        """Add Adam's step at one rate, in place; torch's kernel goes over memory once."""
+        """Add Adam's step at one learning rate, in place; torch's fused kernel saves time."""
         adam(
             [*step], [*gradient], [*self._first], [*self._second], [], [*self._count],
             fused=True, amsgrad=False, beta1=self.betas[0], beta2=self.betas[1], lr=lr,
             weight_decay=0.0, maximize=False,
-            eps=1e-14,  # far below any gradient: a pixel's share of a normalized energy is tiny
+            eps=1e-14,  # far below any gradient; gradients of a normalized energy are tiny
         )  # fmt: skip
 
 
-FINEST, COARSER = 0.5, 1.3  # the finest level's part of the rate, and each next level's by it
+FINEST, COARSER = 0.5, 1.3  # the finest level's factor of the rate, and the ratio per coarser level
 
 
 class MultiscaleAdam(Optimizer):
     """Adam on an image pyramid: each step is the sum of Adam's steps at six resolutions.
 
-    The gradient is averaged down level by level, Adam runs at each level, and its steps are laid
-    over each other bilinearly, each level's 1.3 times the next finer one's, as photos differ most
-    in what is broad. Broad areas, whose gradient is faint in every single pixel, move faster than
-    edges do: the search finds colors and shading early that plain Adam finds late. It moves along
-    ``decorrelated`` colors, so that a gray change is made in one step, not in three; images of
-    another number of channels have no colors, and ``True`` is refused for them. The
-    second moment forgets in twenty steps at most, not a thousand: curvature changes under the
-    search. Both moments forget sooner in a run of fewer steps than 200: what a short run remembers
-    for ten steps drives it past where it is going. ``benchmarks/quality.py`` compares it with
-    torch's Adam.
+    The gradient is averaged down level by level, and Adam runs at each level. The steps are
+    upsampled bilinearly and added; the factor of each level is 1.3 times that of the next finer
+    one, because photos vary most at low frequencies. Large areas, whose gradient is small in every
+    single pixel, therefore change faster than edges, and the search finds colors and shading early
+    that plain Adam finds late. It moves along ``decorrelated`` colors, so that a change of
+    brightness is one coordinate, not three; for images without three channels ``True`` is refused.
+    The second moment averages over at most twenty steps, not a thousand, because the curvature
+    changes during the search. In a run of fewer than 200 steps both moments average over fewer
+    steps, because momentum over ten steps would overshoot. ``benchmarks/quality.py`` compares it
+    with torch's Adam.
 
-    ``seen`` are the pixels that a region sees. Where they leave of the image only a margin narrower
-    than the broadest level's pixel, that level cannot tell the two apart and would carry color out
-    of them: the coarser levels then lie in ``seen`` alone, and only the finest goes beyond.
+    ``seen`` are the pixels that a region sees. If the margin around them is narrower than a pixel
+    of the coarsest level, that level would carry color into the margin. The coarser levels then
+    cover only ``seen``, and only the finest covers the margin.
     """
 
     name = "multiscale-adam"
@@ -164,7 +164,7 @@ class MultiscaleAdam(Optimizer):
 
     @staticmethod
     def betas(steps: int) -> tuple[float, float]:
-        """Adam's betas in a run of about ``steps`` steps."""
+        """The betas of Adam in a run of about ``steps`` steps."""
         return min(0.9, max(0.6, 1 - 20 / steps)), min(0.95, max(0.6, 1 - 16 / steps))
 
     def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
@@ -179,7 +179,7 @@ class MultiscaleAdam(Optimizer):
             self._adams[k].add_step(self._steps[k], gradients[k], FINEST * COARSER**k)
         if basis is None:
             parameters.addcmul_(self._steps[0], per_seed(rates, gradient))
-        else:  # mixed back as it is added: one pass over memory
+        else:  # mixing and adding at once needs only one pass over memory
             back = basis.T * per_seed(rates, basis[None])
             parameters.view(*parameters.shape[:2], -1).baddbmm_(
                 back.to(parameters), self._steps[0].flatten(2)
@@ -193,7 +193,7 @@ class MultiscaleAdam(Optimizer):
             rule.forget(seeds)
 
     def _apart(self, height: int, width: int) -> Box | None:
-        """What is seen, where the coarser levels must lie in it."""
+        """The pixels that a region sees, if the coarser levels must stay within them; else None."""
         if self.seen is None or not (self.seen.height and self.seen.width):
             return None
         top, left, bottom, right = self.seen
@@ -201,11 +201,11 @@ class MultiscaleAdam(Optimizer):
         return self.seen if margins and max(margins) < 2 ** (self.levels - 1) else None
 
     def _pyramid(self, z: Tensor) -> list[Tensor]:
-        """z, and the coarser levels of all of it or of what is seen."""
+        """z and the coarser levels, of the whole image or of the pixels that a region sees."""
         return [z, *pyramid(self._within(z), self.levels)[1:]]
 
     def _room(self) -> Tensor:
-        """Where the finest level takes the coarser ones' steps; zeros beyond."""
+        """The tensor for the coarser levels' steps at full size, zero where they do not reach."""
         if self._box is not None:
             self._steps[0].zero_()
         return self._within(self._steps[0])
@@ -215,9 +215,9 @@ class MultiscaleAdam(Optimizer):
 
 
 class Momentum(Optimizer):
-    """CVPR15's descent: momentum 0.9, a step is rate · σ² · ∇E (section 3, "optimization").
+    """Gradient descent of CVPR15 with momentum 0.9 and steps rate · σ² · ∇E (section 3).
 
-    ``energy`` is σ², by default that paper's by the number of pixels.
+    ``energy`` is σ², by default the paper's value scaled to the number of pixels.
     """
 
     name = "momentum"
@@ -243,7 +243,7 @@ class Momentum(Optimizer):
 
 
 class AdagradMomentum(Optimizer):
-    """IJCV16's descent (section 3.4): G ← 0.9 G + g², m ← 0.9 m − g / (1/r + √G), z ← z + m."""
+    """Gradient descent of IJCV16: G ← 0.9 G + g², m ← 0.9 m − g / (1/r + √G), z ← z + m (3.4)."""
 
     name = "adagrad-momentum"
     side_by_side = True
@@ -262,21 +262,21 @@ class AdagradMomentum(Optimizer):
 
 
 class TorchOptimizer(Optimizer):
-    """One of ``torch.optim``, a copy per seed; its rate is the phase's.
+    """An optimizer of ``torch.optim``, with one copy per seed and the phases' learning rate.
 
     >>> rule = TorchOptimizer(torch.optim.SGD, momentum=0.9)
     >>> invert("coffee", layer="blocks.2", optimizer=rule, phases=[Phase(100, 2e4)])
 
-    On an accelerator each step waits for it once: torch's rules take their rate as a number.
-    L-BFGS takes one step for each gradient, as ``TorchOptimizer(torch.optim.LBFGS, max_iter=1)``,
-    without a line search: the engine evaluates once a step, for all seeds.
+    On an accelerator each step synchronizes once, because torch's optimizers need their learning
+    rate as a number. L-BFGS must do one step per gradient, without a line search, as
+    ``TorchOptimizer(torch.optim.LBFGS, max_iter=1)``, because the engine evaluates once per step.
 
     Parameters
     ----------
     rule : type
         A class of ``torch.optim``.
     **options
-        Its own, but for ``lr``.
+        Its options, except ``lr``.
 
     References
     ----------
@@ -293,12 +293,12 @@ class TorchOptimizer(Optimizer):
         return f"TorchOptimizer({self.rule.__module__}.{self.rule.__qualname__}{options})"
 
     def start(self, parameters: Tensor, steps: int) -> None:
-        self._seeds = [torch.nn.Parameter(seed) for seed in parameters]  # share its memory
+        self._seeds = [torch.nn.Parameter(seed) for seed in parameters]  # they share its memory
         self._rules = [self._new(seed) for seed in self._seeds]
         self._forgotten = torch.zeros(len(parameters), dtype=torch.bool, device=parameters.device)
 
     def update(self, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
-        loss = torch.zeros(())  # each asks for it once; the gradient is there already
+        loss = torch.zeros(())  # each optimizer calls for it once; the gradient is already set
         host_rates, forgotten = torch.stack([rates, self._forgotten.to(rates)]).tolist()
         self._forgotten = torch.zeros_like(self._forgotten)
         for place, (seed, slope) in enumerate(zip(self._seeds, gradient, strict=True)):
@@ -310,7 +310,7 @@ class TorchOptimizer(Optimizer):
             self._rules[place].step(lambda: loss)  # type: ignore[arg-type, return-value]
 
     def forget(self, seeds: Tensor | None = None) -> None:
-        """At the next update, which asks the device which seeds those are."""
+        """Reset the state at the next update, which reads from the device which seeds to reset."""
         everyone = torch.ones_like(self._forgotten)
         self._forgotten = everyone if seeds is None else self._forgotten | seeds
 
@@ -330,9 +330,10 @@ def start_optimizer(
     energy: float | None = None,
     seen: Box | None = None,
 ) -> Optimizer:
-    """A copy of an update rule, started for parameters (S, …) and about ``steps`` steps.
+    """A copy of an optimizer, started for parameters (S, …) and about ``steps`` steps.
 
-    ``energy`` is σ² of CVPR15, ``seen`` the pixels that a region sees: ``Optimizer.for_run``.
+    ``energy`` is σ² of CVPR15 and ``seen`` the pixels that a region sees; see
+    ``Optimizer.for_run``.
 
     Raises ``UnknownNameError``, ``BadSettingError`` or ``CustomPartError``.
     """
@@ -342,7 +343,7 @@ def start_optimizer(
 
 
 def updated(rule: Optimizer, parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
-    """A step of a rule, which must be in place.
+    """Do one step of an optimizer, and check that it changes the parameters in place.
 
     Raises ``CustomPartError``.
     """
@@ -350,6 +351,6 @@ def updated(rule: Optimizer, parameters: Tensor, gradient: Tensor, rates: Tensor
     moved = call_part(rule, "update", lambda: rule.update(parameters, gradient, rates))
     if moved is not None or parameters.shape != shape or parameters.data_ptr() != place:
         raise CustomPartError(
-            f"optimizer {shown(rule)} moves the parameters elsewhere: update must change the "
-            "tensor it is given in place (parameters.sub_(…)) and return nothing"
+            f"optimizer {shown(rule)} does not work in place: update must change the tensor it is "
+            "given (parameters.sub_(…)) and return nothing"
         )

@@ -1,8 +1,8 @@
-"""In which parameters to search: the pixels themselves, Fourier coefficients, or one's own.
+"""The parametrizations of an image: pixels, Fourier coefficients, and custom ones.
 
     >>> invert("coffee", layer="blocks.4", parametrization="fourier")
 
-An own one says the parameters of an image and the image of parameters:
+A custom one defines the parameters of an image and the image of parameters:
 
     >>> class Opponent(Parametrization):  # gray, red-blue and green, each by its weight in photos
     ...     basis = torch.tensor([[.58, .58, .58], [.28, 0, -.28], [.08, -.16, .08]])
@@ -27,7 +27,7 @@ from .colors import color_basis, color_inverse, mixed
 
 
 class Parametrization(Part):
-    """A differentiable map from parameters to iterates, and one back; derive from it for another.
+    """The base class of parametrizations: a differentiable map from parameters to images and back.
 
     >>> class Doubled(Parametrization):
     ...     def parameters(self, z):
@@ -36,9 +36,9 @@ class Parametrization(Part):
     ...         return parameters * 2
     >>> invert("coffee", layer="blocks.4", parametrization=Doubled(), optimizer="adam")
 
-    ``parameters`` and ``image`` must be written: from iterates z (S, C, H, W), in 0-255 units from
-    the run's center, to parameters (S, …), and back. The map to parameters says where a search
-    begins, and where it goes on when an image was bounded.
+    A derived class must define ``parameters``, from iterates z (S, C, H, W), in 0-255 units
+    relative to the run's center, to parameters (S, …), and ``image``, the map back. ``parameters``
+    is called at the start of a search and after an image was bounded.
     """
 
     kind = "parametrization"
@@ -46,14 +46,14 @@ class Parametrization(Part):
 
     @abstractmethod
     def parameters(self, z: Tensor) -> Tensor:
-        """Parameters (S, …) whose image is z, or as near as they come to it."""
+        """The parameters (S, …) whose image is z or as near to z as possible."""
 
     @abstractmethod
     def image(self, parameters: Tensor) -> Tensor:
-        """The iterates z (S, C, H, W) of parameters, differentiable, seed by seed."""
+        """The iterates z (S, C, H, W) of parameters, differentiable and independent per seed."""
 
     def pull_back(self, parameters: Tensor, gradient: Tensor) -> Tensor:
-        """The gradient by the parameters of an energy with ``gradient`` by the image."""
+        """The gradient with respect to the parameters, from the one with respect to the image."""
         with torch.enable_grad():
             at = parameters.detach().requires_grad_(True)
             image = self.image(at)
@@ -62,7 +62,7 @@ class Parametrization(Part):
 
 
 class Pixels(Parametrization):
-    """The image itself."""
+    """The parametrization whose parameters are the pixels themselves."""
 
     name = "pixels"
 
@@ -77,11 +77,11 @@ class Pixels(Parametrization):
 
 
 class Fourier(Parametrization):
-    """Fourier (Hartley) coefficients, weighed as photos' spectra fall, of decorrelated colors.
+    """The parametrization by Fourier (Hartley) coefficients of decorrelated colors.
 
-    The coefficient of a frequency f has the weight 1 / f, so that equal steps change an image as
-    photos differ. Colors are those of images of three channels; where there are others,
-    ``decorrelated=True`` is refused. Source: Olah, Mordvintsev & Schubert, *Feature
+    The coefficient of a frequency f has the weight 1 / f, as in the spectra of photos, so equal
+    steps change an image in proportion to the variation of photos. For images without three
+    channels ``decorrelated=True`` is refused. Source: Olah, Mordvintsev & Schubert, *Feature
     Visualization*, Distill 2017.
     """
 
@@ -108,7 +108,7 @@ PARAMETRIZATIONS: Mapping[str, type[Parametrization]] = {
 
 
 def parametrization(given: str | Parametrization | SavedPart) -> Parametrization:
-    """A parametrization by its name, or the one that was given.
+    """The parametrization with the given name, or the given object itself.
 
     Raises ``UnknownNameError`` or ``BadSettingError``.
     """
@@ -117,7 +117,7 @@ def parametrization(given: str | Parametrization | SavedPart) -> Parametrization
 
 
 def image_of(part: Parametrization, parameters: Tensor) -> Tensor:
-    """The iterates of parameters, without a gradient; of pixels themselves.
+    """The iterates of parameters, detached; for pixels, the parameters themselves.
 
     Raises ``CustomPartError``.
     """
@@ -127,7 +127,7 @@ def image_of(part: Parametrization, parameters: Tensor) -> Tensor:
 
 
 def parameters_of(part: Parametrization, z: Tensor) -> Tensor:
-    """The parameters of iterates, in memory of their own; of pixels z itself.
+    """The parameters of iterates, in separate memory; for pixels, z itself.
 
     Raises ``CustomPartError``.
     """
@@ -139,15 +139,15 @@ def parameters_of(part: Parametrization, z: Tensor) -> Tensor:
 
 
 def check_parametrization(part: Parametrization, z: Tensor) -> None:
-    """Refuse one whose image has another shape than the search's, or no gradient.
+    """Raise an error if the images of a parametrization have the wrong shape or no gradient.
 
     Raises ``CustomPartError``.
     """
     parameters = call_part(part, "parameters", lambda: part.parameters(z))
     if not isinstance(parameters, Tensor) or parameters.dtype != z.dtype:
         raise CustomPartError(
-            f"parametrization {shown(part)} gives parameters that are {_kind(parameters)}: "
-            f"parameters(z) must be {_kind(z)}, as z is"
+            f"parametrization {shown(part)} returns parameters that are {_kind(parameters)}: "
+            f"parameters(z) must be {_kind(z)}, like z"
         )
     with torch.enable_grad():
         at = parameters.detach().clone().requires_grad_(True)
@@ -155,19 +155,19 @@ def check_parametrization(part: Parametrization, z: Tensor) -> None:
     if not isinstance(image, Tensor) or image.shape != z.shape or len(parameters) != len(z):
         given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
         raise CustomPartError(
-            f"parametrization {shown(part)} makes images {given} of parameters "
-            f"{tuple(parameters.shape)}, where {tuple(z.shape)} belong: image(parameters(z)) must "
-            "have the shape of z"
+            f"parametrization {shown(part)} makes images of shape {given} from parameters of shape "
+            f"{tuple(parameters.shape)}: image(parameters(z)) must have the shape of z, "
+            f"{tuple(z.shape)}"
         )
     if image.dtype != z.dtype:
         raise CustomPartError(
             f"parametrization {shown(part)} makes images that are {_kind(image)}: "
-            f"image(parameters) must be {_kind(z)}, as the parameters are"
+            f"image(parameters) must be {_kind(z)}, like the parameters"
         )
     if not image.requires_grad:
         raise CustomPartError(
-            f"parametrization {shown(part)} makes images without a gradient: compute them with "
-            "torch, from the parameters, without detaching them"
+            f"parametrization {shown(part)} makes images without a gradient: compute them from the "
+            "parameters with torch, without detaching them"
         )
     if not bool(torch.isfinite(image).all()):
         raise CustomPartError(
@@ -176,25 +176,25 @@ def check_parametrization(part: Parametrization, z: Tensor) -> None:
 
 
 def _kind(value: object) -> str:
-    """What a value is, in a message."""
+    """The kind of a value, in a message."""
     if isinstance(value, Tensor):
         return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
-    return f"no tensor but {shown(value)}"
+    return f"not a tensor but {shown(value)}"
 
 
 def _hartley(z: Tensor) -> Tensor:
-    """Real coefficients (S, C, H, W) of an image's frequencies; twice is the image again."""
+    """The Hartley transform (S, C, H, W) of images, which is its own inverse."""
     spectrum = torch.fft.fft2(z, norm="ortho")
     coefficients: Tensor = spectrum.real - spectrum.imag
     return coefficients
 
 
 def _falling(z: Tensor) -> Tensor:
-    """1 / frequency, (H, W), of a root mean square of one."""
+    """The weights 1 / frequency, (H, W), scaled to a root mean square of one."""
     return _weights(z.shape[-2], z.shape[-1], z.device, z.dtype)
 
 
-@lru_cache(maxsize=4)  # on its device: a step copies nothing to it
+@lru_cache(maxsize=4)  # kept on the device, so that a step copies nothing to it
 def _weights(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):
         rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]

@@ -1,4 +1,4 @@
-"""An update rule of many seeds, run on several threads: each has the state of its own seeds.
+"""An optimizer that runs on several threads, each with a part of the seeds.
 
 >>> SideBySide(lambda part: start_optimizer("adam", part), parameters.split(2), workers)
 """
@@ -14,7 +14,7 @@ from .optimizers import Optimizer
 
 
 class SideBySide(Optimizer):
-    """A rule started for each part of the parameters; ``parts`` are views of them, in order."""
+    """An optimizer for each part of the parameters; ``parts`` are views of them, in order."""
 
     name = "side by side"
 

@@ -1,4 +1,7 @@
-"""Where each seed starts: one generator a seed, so that seed k is the same in any company."""
+"""The start images of a search, with one random generator per seed.
+
+Seed k therefore gives the same image alone or among others.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from torch import Tensor
 
 from ..errors import BadSettingError
 
-_START, _SHIFTS = 0, 1  # the streams of a seed: the jitter's numbers are not the start's
-_SEEDED = 2**32  # torch's CPU generator takes the last 32 bits of what it is seeded with
-_WORDS = slice(3, 3 + 624)  # of its state, the Mersenne Twister's
+_START, _SHIFTS = 0, 1  # the streams of a seed, one for the start and one for the jitter
+_SEEDED = 2**32  # torch's CPU generator uses only the last 32 bits of its seed
+_WORDS = slice(3, 3 + 624)  # the part of its state that belongs to the Mersenne Twister
 
 
 def start_images(
@@ -20,34 +23,33 @@ def start_images(
     origin: Tensor | None,
     energy: float | None = None,
 ) -> Tensor:
-    """The first iterates (S, *shape) in 0-255 units, for a shape of (colors, height, width).
+    """The start iterates (S, *shape) in 0-255 units, for a shape (channels, height, width).
 
-    ``noise`` is faint noise around the center; ``cvpr2015`` Gaussian noise of the squared
-    norm ``energy``, that paper's by default; ``ijcv2016`` uniform noise on both sides of zero whose
-    95 % quantile is 80/√3;
-    ``photo`` ``origin`` itself, an image's iterate.
+    ``noise`` is faint noise around the center. ``cvpr2015`` is Gaussian noise with the squared norm
+    ``energy``, by default the paper's. ``ijcv2016`` is uniform noise around zero with a 95 %
+    quantile of 80/√3. ``photo`` is ``origin``, the iterate of an image.
 
-    Raises ``BadSettingError`` where such an ``origin`` is missing.
+    Raises ``BadSettingError`` if the start ``photo`` has no ``origin``.
     """
     if kind != "photo":
         return torch.stack(
             [_noise(kind, seed_generator(seed, _START), shape, energy) for seed in seeds]
         )
     if origin is None:
-        raise BadSettingError(f"start {kind!r} begins at an image: give its origin")
+        raise BadSettingError(f"start {kind!r} needs an image to start from: give origin=")
     return origin.repeat(len(seeds), 1, 1, 1)
 
 
 def jitter_generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
-    """One source of shifts a seed."""
+    """A random generator of shifts for each seed."""
     return [seed_generator(seed, _SHIFTS) for seed in seeds]
 
 
 def seed_generator(seed: int, stream: int) -> torch.Generator:
-    """A seed's source of numbers, another one for each seed and stream, however large the seed."""
+    """The random generator of a seed and a stream; all are different, also for large seeds."""
     number = seed * 2 + stream
     generator = torch.Generator().manual_seed(number % _SEEDED)
-    if number >= _SEEDED:  # numpy's Mersenne Twister is begun by all bits, torch's goes on from it
+    if number >= _SEEDED:  # numpy's Mersenne Twister uses all bits; torch continues from its state
         state = generator.get_state()
         words = np.random.MT19937([seed, stream]).state["state"]["key"]
         state.view(torch.int64)[_WORDS] = torch.from_numpy(words.astype(np.int64))
@@ -56,7 +58,7 @@ def seed_generator(seed: int, stream: int) -> torch.Generator:
 
 
 def cvpr2015_energy(numbers: int) -> float:
-    """σ² of CVPR15 for images of so many numbers; its own is for 227×227 pixels of 3 colors."""
+    """σ² of CVPR15, scaled from its images (227×227 pixels, 3 colors) to so many numbers."""
     return float(27098.12**2 / (227**2 * 3) * numbers)
 
 

@@ -82,7 +82,7 @@ def test_a_port_in_use_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -
         port = taken.getsockname()[1]
         assert main(["app", "--no-browser", "--port", str(port)]) == 2
         words = capsys.readouterr().err
-        assert f"port {port} cannot be had" in words
+        assert f"port {port} cannot be used" in words
         assert "--port" in words
 
 

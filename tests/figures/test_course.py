@@ -27,7 +27,7 @@ def test_a_matrix_names_its_rows_and_columns(run: iw.Reconstruction) -> None:
 def test_a_strip_says_beneath_a_picture_what_was_asked_for(run: iw.Reconstruction) -> None:
     more = iw.invert("coffee", layer="conv_stem", objective="caricature", size=48, seeds=1, steps=2)
     for result, title, below in (
-        (run, "What is still known of coffee", f"{100 * run.relative_error[0]:.0f} %"),
+        (run, "What is kept of coffee", f"{100 * run.relative_error[0]:.0f} %"),
         (more, "Caricature of coffee", f"response ×{more.scores[0]:.2f}"),
     ):
         figure = strip([result, result])

@@ -45,7 +45,7 @@ class Complex(iw.Objective):
 
 @pytest.mark.filterwarnings("error")
 def test_complex_energies_are_refused() -> None:
-    with pytest.raises(CustomPartError, match=r"Complex\(\) gives complex numbers.*must be real"):
+    with pytest.raises(CustomPartError, match=r"Complex\(\) returns complex numbers.*must be real"):
         iw.invert(picture(), phi(), objective=Complex(), **OPTIONS)
 
 
@@ -64,7 +64,7 @@ class Doubled(iw.Parametrization):
     ("methods", "words"),
     [
         ({"parameters": lambda z: z.double()}, "parameters that are a tensor of float64.*float32"),
-        ({"parameters": lambda z: None}, "parameters that are no tensor but None"),
+        ({"parameters": lambda z: None}, "parameters that are not a tensor but None"),
         ({"image": lambda p: p.double()}, "images that are a tensor of float64.*float32"),
     ],
 )
@@ -116,5 +116,5 @@ def test_what_is_no_objective_is_refused(objective: Any) -> None:
     with pytest.raises(InvwidgetsError, match="no objective"):
         iw.invert(picture(), phi(), objective=objective, **OPTIONS)
     settings = iw.InversionSettings()
-    with pytest.raises(BadSettingError, match="beside settings"):
+    with pytest.raises(BadSettingError, match="with settings"):
         iw.invert(picture(), phi(), objective=objective, settings=settings)

@@ -387,7 +387,7 @@ def test_whole_settings_are_taken_whole() -> None:
     assert again.seeds == (3, 1)
     assert torch.equal(first.images, again.images)
     for name, given in (("preset", "cvpr2015"), ("objective", "caricature")):
-        with pytest.raises(InvwidgetsError, match=f"{name} '{given}' beside settings"):
+        with pytest.raises(InvwidgetsError, match=f"{name} '{given}' with settings"):
             short(settings=first.settings, **{name: given})
 
 

@@ -104,13 +104,13 @@ def test_what_cannot_judge_is_refused(small: Reconstruction) -> None:
     itself = representation(Small(), mean=HALF, std=HALF, size=(24, 28))
     mine = dataclasses.replace(small, digest=itself.digest)
     for judge, words in (
-        (itself.at("conv3"), "searched on this network"),
-        (itself, "searched on this network.*'efficientnet_lite2'"),
+        (itself.at("conv3"), "searched with this network"),
+        (itself, "searched with this network.*'efficientnet_lite2'"),
     ):
         with pytest.raises(BadSettingError, match=words):
             mine.judged_by(judge)
     for named in (representation("efficientnet_lite0", weights="random"), "hog"):
-        with pytest.raises(BadSettingError, match=r"a judge is a trained classifier"):
+        with pytest.raises(BadSettingError, match=r"is not a trained classifier"):
             small.judged_by(named)
     unit = dataclasses.replace(small, photo=None)
     with pytest.raises(BadSettingError, match="without a photo"):

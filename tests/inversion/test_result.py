@@ -228,9 +228,9 @@ def test_animation(result: Reconstruction, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [None, 3, ["a"]])
 def test_no_path_is_refused_by_save_and_load(result: Reconstruction, path: Any) -> None:
-    with pytest.raises(OutputError, match="is no path: give a file's name"):
+    with pytest.raises(OutputError, match="is not a path: give a file name"):
         result.save(path)
-    with pytest.raises(OutputError, match="is no path: give a file's name"):
+    with pytest.raises(OutputError, match="is not a path: give a file name"):
         Reconstruction.load(path)
 
 

@@ -98,7 +98,7 @@ def test_photo_start_is_the_photo_for_every_seed() -> None:
 
 
 def test_a_start_without_its_origin_is_refused() -> None:
-    with pytest.raises(BadSettingError, match="start 'photo' begins at an image"):
+    with pytest.raises(BadSettingError, match="start 'photo' needs an image to start from"):
         start_images("photo", (0,), SHAPE, None)
 
 

@@ -95,7 +95,7 @@ def test_what_needs_the_photo_is_absent() -> None:
     assert result.relative_error is not None
     assert result.target is not None
     assert torch.equal(result.target, CODE)
-    assert "knows of the target" in repr(result)
+    assert "keeps of the target" in repr(result)
     assert "the target" not in repr(photo)
     for asked in (
         lambda: result.judged_by("efficientnet_lite1"),
@@ -229,7 +229,7 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
         ("two.safetensors", r"2 tensors \(x, y\).*'target'"),
         ("none.safetensors", r"0 tensors \(none\)"),
         ("object.npy", "cannot be read"),
-        ("text.npy", "not made of numbers"),
+        ("text.npy", "not consist of numbers"),
         ("cut.npy", "cannot be read"),
         ("empty.npy", "cannot be read"),
         ("other.safetensors", "cannot be read"),
@@ -255,9 +255,9 @@ def test_a_shape_that_does_not_fit_is_refused_with_what_the_layer_gives() -> Non
             of_target(wrong)
         for word in (str(tuple(wrong.shape)), str((channels, rows, columns)), "24x28", "relu_1"):
             assert word in str(caught.value)
-    with pytest.raises(BadSettingError, match=r"layer .*relu_1.* gives this shape"):
+    with pytest.raises(BadSettingError, match=r"layer .*relu_1.* has this shape"):
         of_target(CODE, HEAD)
-    with pytest.raises(BadSettingError, match=r"head.* gives this shape"):
+    with pytest.raises(BadSettingError, match=r"head.* has this shape"):
         of_target(VECTOR)
     with pytest.raises(BadSettingError, match="size="):
         of_target(CODE, size=(48, 56))
@@ -275,17 +275,17 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"photo": "coffee"}, "photo 'coffee' beside a target"),
-        ({"layer": "relu_1", "channels": 2, "objective": "maximize"}, "maximize beside a target"),
-        ({"start": "photo"}, "no photo to begin at.*'noise'"),
-        ({"objective": "caricature"}, "no photo to begin at.*'noise'"),
+        ({"photo": "coffee"}, "photo 'coffee' with a target"),
+        ({"layer": "relu_1", "channels": 2, "objective": "maximize"}, "maximize with a target"),
+        ({"start": "photo"}, "no photo to start from.*'noise'"),
+        ({"objective": "caricature"}, "no photo to start from.*'noise'"),
         ({"target": [1.0, 2.0]}, "numpy array"),
         ({"target": 3}, "numpy array"),
         ({"target": CODE > 0}, "bool"),
         ({"target": CODE * 1j}, "complex"),
         ({"target": CODE.to_sparse()}, "sparse"),
         ({"target": CODE * 0}, "features are all zero"),
-        ({"target": np.array([None])}, "not made of numbers"),
+        ({"target": np.array([None])}, "not consist of numbers"),
     ],
 )
 def test_refusals(options: dict[str, Any], words: str) -> None:

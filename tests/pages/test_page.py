@@ -438,7 +438,7 @@ def test_the_shell_computes_what_is_missing(
     assert said.err.startswith("2 jobs: 0 stored, 2 to do; about ")
     first = place.read_bytes()
     assert main(command) == 0
-    assert "2 jobs: all stored already" in capsys.readouterr().err
+    assert "2 jobs: all are stored already" in capsys.readouterr().err
     assert place.read_bytes() == first
     assert (tmp_path / "page.html.store" / "store.json").exists()
     assert main([*command, "--regions", "everything", "0:2,0:2", "90:91,0:1"]) == 1

@@ -146,7 +146,7 @@ def test_of_several_parts_one_must_be_named() -> None:
         ("unused", r"\(a Linear\) is never called in the forward pass"),
         ("where", "is a tensor of int64"),
         ("windows", "is a tensor of 6 rows for one image"),
-        ("blocks", r"is a ModuleList, which is not called itself: name one in it, blocks.0 … bl"),
+        ("blocks", r"is a ModuleList, which is not called itself: give one in it, blocks.0 … bl"),
         ("scale", "is a parameter or a buffer"),
     ],
 )
@@ -181,7 +181,9 @@ def test_an_output_without_features_is_said() -> None:
             y: Tensor = self.conv(x)
             return y
 
-    with pytest.raises(InvwidgetsError, match="returns a tuple of an int and None, in which there"):
+    with pytest.raises(
+        InvwidgetsError, match="returns a tuple of an int and None, which contains no features"
+    ):
         phi("nothing", Around())
 
 

@@ -161,7 +161,7 @@ SABOTEURS = {
     Steadily: "same twice",
     Mixing: "same alone and in a batch",
     Wrong: "gradient right",
-    Lying: "shapes as told",
+    Lying: "shapes as reported",
     Moved: "moves and copies are new ones",
     Shared: "moves and copies are new ones",
     Moody: "unaffected by the process",

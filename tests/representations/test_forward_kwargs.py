@@ -164,9 +164,9 @@ TAKES = "the forward of Masked takes mask, scale, look beside images"
     ("given", "error", "words"),
     [
         ([MASK], BadSettingError, f"give a dict of arguments by name; {TAKES}"),
-        ({1: MASK}, BadSettingError, f"1 is no name of an argument; {TAKES}"),
+        ({1: MASK}, BadSettingError, f"1 is not a name of an argument; {TAKES}"),
         ({"masc": MASK}, BadSettingError, f"forward_kwargs has no argument 'masc': {TAKES}"),
-        ({"x": MASK}, BadSettingError, f"'x': it is the argument that the images .*; {TAKES}"),
+        ({"x": MASK}, BadSettingError, f"'x': this argument receives the images.*; {TAKES}"),
         ({"mask": MASK, "scale": (i for i in "ab")}, BadSettingError, "cannot be copied"),
         ({"mask": MASK}, RepresentationError, r"needs scale .*forward_kwargs=\{'scale': …\} too"),
         ({}, RepresentationError, r"needs mask and scale .*=\{'mask': …, 'scale': …\}$"),
@@ -181,7 +181,7 @@ def test_bad_arguments_are_refused(given: Any, error: type[Exception], words: st
 @pytest.mark.parametrize("model", ["hog", "efficientnet_lite0", "a representation"])
 def test_they_belong_to_a_module(model: str) -> None:
     taken = made() if model == "a representation" else model
-    with pytest.raises(BadSettingError, match="belong to a module of your own"):
+    with pytest.raises(BadSettingError, match="only for a module of your own"):
         iw.representation(taken, forward_kwargs={"scale": 1.0})
 
 

@@ -557,7 +557,7 @@ def test_features_of_another_generator_are_said_to_be_random() -> None:
             y: Tensor = self.conv(x * random.random())
             return y
 
-    assert own(filled(Numpy())).notes == ("random features: each call gives others",)
+    assert own(filled(Numpy())).notes == ("random features: different in each call",)
 
 
 def test_a_slower_way_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -401,7 +401,7 @@ def test_a_module_without_any_features_is_refused() -> None:
         def forward(self, x: Tensor) -> dict[str, Tensor]:
             return {"x": x.int()}
 
-    with pytest.raises(RepresentationError, match="Empty calls no module"):
+    with pytest.raises(RepresentationError, match="Empty calls no submodule"):
         phi("0", Empty())
 
 

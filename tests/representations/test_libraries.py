@@ -304,7 +304,9 @@ def test_the_size_is_read_off_transformers_and_the_rest_is_asked_for() -> None:
     phi = iw.representation(module, mean=HALF, std=HALF)
     assert phi.size == (48, 40)
     assert phi.preprocessing == "size (48, 40) read off its config"
-    with pytest.raises(BadSettingError, match=r"config says its size alone; .*processor.image_me"):
+    with pytest.raises(
+        BadSettingError, match=r"config contains only the size; .*processor.image_me"
+    ):
         iw.representation(module)
     module.config.image_mean, module.config.image_std = [0.4] * 3, [0.2] * 3
     assert "mean (0.4, 0.4, 0.4), std (0.2" in iw.representation(module).preprocessing

@@ -45,7 +45,7 @@ async def test_a_run_that_did_not_come_near_says_so(panel: iw.InversionPanel) ->
     assert min(result.relative_error) > 0.3
     await until(lambda: panel.now.phase == "finished" and panel.now.entry)
     said = panel.controls.status.value
-    assert "The search did not come near" in said
+    assert "Not converged" in said
     assert "try 6 steps or less smoothness" in said
     assert panel.controls.bar.bar_style == "warning"
     assert "did not come near" in panel.history.tiles.captions[0]
@@ -189,7 +189,7 @@ def test_a_notebook_shows_what_ends_its_cell() -> None:
     result = iw.invert("coffee", layer="blocks.0", size=64, seeds=2, steps=3)
     still = Image.open(io.BytesIO(result._repr_png_()))
     assert still.width > still.height > 200
-    assert repr(result).startswith("<Reconstruction: What blocks.0 still knows of coffee")
+    assert repr(result).startswith("<Reconstruction: What blocks.0 keeps of coffee")
     assert "\n" not in repr(result)
     phi = iw.representation("efficientnet_lite0", "blocks.2")
     assert "<td>blocks.2</td>" in phi._repr_html_()
@@ -226,7 +226,7 @@ async def test_goals_are_said_in_a_sentence_and_knobs_named_for_them(
     panel: iw.InversionPanel,
 ) -> None:
     goal, knob = panel.inputs.goal_note, panel.knobs.knobs["data_weight"].control
-    assert goal.value == "Find images that the layer cannot tell from the photo."
+    assert goal.value == "Find images with the same features as the photo."
     assert knob.description == "Match photo"
     panel.objective = "maximize"
     await until(lambda: "excite one channel" in goal.value)
@@ -244,7 +244,7 @@ async def test_a_descriptor_is_called_by_its_name(panel: iw.InversionPanel) -> N
     assert "<b>HOG</b> (layer <code>decompose</code>)" in panel.layer_slider.caption.value
     assert {"HOG", "HOGb", "dense SIFT"} < {label for label, _ in panel.model_menu.options}
     result = await panel.start()
-    assert title_of(result) == "What HOG still knows of coffee"
+    assert title_of(result) == "What HOG keeps of coffee"
     await until(lambda: panel.now.phase == "finished" and panel.now.entry)
     assert "As HOG sees them" in panel.controls.status.value
     assert panel.history.tiles.captions[0].startswith("HOG\ncoffee\nerror")

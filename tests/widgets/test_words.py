@@ -173,7 +173,7 @@ SAID: list[tuple[PanelState, str]] = [
      "Ready. Press Start: images will sharpen, step by step. Moved: Smoothness 1.0."),
     (panel_state(error="no", refused="alexnet"), "Choose something else; still on HOG."),
     (panel_state("preparing"), "Preparing blocks.2 …"),
-    (panel_state("running"), "Searching for images that blocks.2 cannot tell from coffee …"),
+    (panel_state("running"), "Searching for images with the same features as coffee at blocks.2 …"),
     (panel_state("running", options={"objective": "maximize", "channels": (3,)}),
      "Searching for images that excite channel 3 of blocks.2 …"),
     (panel_state("running", options={"objective": "caricature"}),
@@ -200,7 +200,7 @@ def test_what_is_said_of_finished_runs(result: iw.Reconstruction) -> None:
     entry = HistoryEntry(result, values)
     done = panel_state("finished", step=2, entry=entry, result=result, history=(entry,))
     status = sentences(done).status
-    assert status.startswith("Done. As blocks.0 sees them, the best image and coffee differ by")
+    assert status.startswith("Done. Best image: ")
     assert "try 6 steps or less smoothness" in status
     assert sentences(done).start == "Start again"
     stopped = panel_state("stopped", step=2, entry=entry, result=result, **KNOB)

@@ -1,4 +1,4 @@
-"""Device and memory, resolved before a run and recorded in its result."""
+"""The choice of device and micro-batch before a run, by the available memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ..settings import InversionSettings
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 _CANVASES = (
-    8  # tensors of an iterate's size a seed needs: itself, gradient, optimizer, best, priors
+    8  # tensors of an iterate's size per seed: itself, gradient, optimizer, best image, priors
 )
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-BATCH_BYTES = 2**29  # for the micro-batch under way, on a CPU: Stop is heard between two of them
-_LARGE = 512  # pixels a side: what a larger image needs is reckoned from one of these
-_SLACK = 1.3  # what operators take for themselves beside what they save
+BATCH_BYTES = 2**29  # limit for a micro-batch on a CPU, because a run can only stop between two
+_LARGE = 512  # pixels per side; the memory of a larger image is extrapolated from this size
+_SLACK = 1.3  # factor for the temporary memory of operators
 
 
 def resolve_device(name: str) -> torch.device:
-    """A device by its name, with its index; ``auto`` takes torch's current accelerator, if any.
+    """The device with a name, with its index; ``auto`` means torch's accelerator, if any.
 
     >>> resolve_device("cpu")
     device(type='cpu')
@@ -35,7 +35,7 @@ def resolve_device(name: str) -> torch.device:
     Raises ``DeviceError`` if the device is not on this machine, ``BadSettingError`` if there is no
     such kind of device.
     """
-    unknown = BadSettingError(f"device {shown(name)}: it is one of {', '.join(DEVICES)}")
+    unknown = BadSettingError(f"device {shown(name)}: give one of {', '.join(DEVICES)}")
     current = current_accelerator()
     if name == "auto":
         return current or torch.device("cpu")
@@ -60,7 +60,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def current_accelerator() -> torch.device | None:
-    """The accelerator that torch would take, with its index; None where there is none."""
+    """The accelerator that torch would use, with its index; None if there is none."""
     if not hasattr(torch, "accelerator"):  # before torch 2.6
         kinds = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
         found = next((kind for kind, module in kinds.items() if module.is_available()), None)
@@ -72,37 +72,38 @@ def current_accelerator() -> torch.device | None:
 
 
 def device_count(device: torch.device) -> int:
-    """How many of a kind there are."""
+    """The number of devices of the same type."""
     count: int = torch.get_device_module(device).device_count()
     return count
 
 
 @lru_cache(maxsize=1)
 def keep_freed_memory() -> None:
-    """Let the C library keep what a step frees for the next step (glibc; elsewhere nothing).
+    """Make the C library keep freed memory for the next step (glibc only).
 
-    By default it hands activations back to the system at every step and fetches them anew, page
-    by page: a fifth of an EfficientNet-Lite0 step. At most 128 MiB are kept so.
+    By default it returns the memory of activations to the system at every step and fetches it
+    again, page by page, which takes a fifth of an EfficientNet-Lite0 step. At most 128 MiB are
+    kept.
     """
     try:
         library = ctypes.CDLL(None)
-        library.gnu_get_libc_version  # noqa: B018  # others' mallopt counts differently
+        library.gnu_get_libc_version  # noqa: B018  # mallopt of other libraries is different
         library.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
         library.mallopt(_M_TRIM_THRESHOLD, 128 * 2**20)
     except (OSError, AttributeError, TypeError):  # the last on Windows, which has no such library
-        took_slower_path("memory is fetched anew at every step", "the C library is not glibc")
+        took_slower_path("memory is allocated anew at every step", "the C library is not glibc")
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes that can still be had: of the accelerator, or of the machine and its container.
+    """The free bytes of the accelerator, or of the machine and its container.
 
-    Files that a container has read lately count as used there; what of them the system drops when
-    memory is wanted counts as free here.
+    A container counts its file cache as used; here the part of it that the system can drop counts
+    as free.
     """
     if hasattr(module := torch.get_device_module(device), "mem_get_info"):  # CUDA, XPU
         return int(module.mem_get_info(device)[0])
     limits = [int(psutil.virtual_memory().available)]
-    folder = Path("/sys/fs/cgroup")  # a container's own limit, which psutil does not read
+    folder = Path("/sys/fs/cgroup")  # the limit of a container, which psutil does not read
     for ceiling, used, counts, files in (
         ("memory.max", "memory.current", "memory.stat", "inactive_file"),
         (
@@ -120,7 +121,7 @@ def available_memory(device: torch.device) -> int:
 
 
 def seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
-    """What one seed's forward and backward pass hold at once, by running one and counting."""
+    """The bytes that a forward and backward pass of one seed need at once, measured by one pass."""
     key = ("seed bytes", size)
     return cached(representation, key, lambda: _seed_bytes(representation, size))
 
@@ -135,7 +136,7 @@ def _seed_bytes(representation: Representation, size: tuple[int, int]) -> int:
         return tensor
 
     scale = 1.0
-    if size[0] * size[1] > _LARGE**2:  # a pass of a huge image could itself not fit: a part tells
+    if size[0] * size[1] > _LARGE**2:  # the pass of a huge image might not fit, so a part is used
         part = (min(size[0], _LARGE), min(size[1], _LARGE))
         scale, size = size[0] * size[1] / (part[0] * part[1]), part
     image = torch.zeros(1, representation.channels, *size, device=representation.mean_color.device)
@@ -152,13 +153,13 @@ def plan_memory(
     threads: int | None = None,
     window_size: tuple[int, int] | None = None,
 ) -> int:
-    """How many seeds make a micro-batch; refuses a run that cannot fit before it begins.
+    """The number of seeds per micro-batch; raises an error if the run does not fit in memory.
 
-    On one CPU thread it is one, unless asked otherwise: matrix products round differently in a
-    larger batch, so that a seed alone and among others would part. On several, micro-batches run
-    side by side, of two seeds where there are enough: small operators gain by it, larger ones lose
-    nothing.
-    ``window_size`` is the (height, width) of what the network sees of an image of ``size``.
+    On one CPU thread it is one by default, because matrix products round differently in a larger
+    batch, and a seed would give other images alone than among others. On several threads,
+    micro-batches run in parallel, with two seeds each if there are enough, because small operators
+    are then faster. ``window_size`` is the (height, width) of the part of an image of ``size`` that
+    the network sees.
 
     Raises ``NotEnoughMemoryError``, naming the number of seeds that would fit.
     """
@@ -187,13 +188,13 @@ def plan_memory(
         raise NotEnoughMemoryError(
             f"{seeds} seeds of {size[0]}x{size[1]} pixels at layer {representation.layer} of "
             f"{representation.name} need about {needed / 2**30:.2g} GiB, and "
-            f"{max(0, room) / 2**30:.2g} GiB can be had: {remedy}"
+            f"{max(0, room) / 2**30:.2g} GiB are free: {remedy}"
         )
     return int(batch)
 
 
 def num_workers(representation: Representation, parts: int, threads: int) -> int:
-    """How many of ``parts`` micro-batches run side by side, each on CPU threads of its own."""
+    """How many of ``parts`` micro-batches run in parallel, each on its own CPU threads."""
     if representation.mean_color.device.type != "cpu" or not representation.thread_safe:
         return 1
     return max(1, min(parts, threads))

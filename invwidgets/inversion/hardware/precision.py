@@ -1,11 +1,11 @@
-"""float32, or bfloat16 where this machine is faster with it: measured, not read off a flag.
+"""The choice between float32 and bfloat16 by a measurement on this machine.
 
     >>> with cpu_threads(2):
     ...     resolve_precision("auto", phi, (224, 224))
     'float32'
 
-In bfloat16 only the network's own operators run (torch's autocast); the image, the loss, the prior
-and the optimizer stay in float32, and so do the last steps of every phase and every error reported.
+Only the network's operators use bfloat16 (torch's autocast). The image, the loss, the prior and the
+optimizer use float32, and so do the last steps of every phase and all reported errors.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ..settings import PRECISIONS
 
 Precision = Literal["float32", "bfloat16"]
 
-_GAIN = 0.8  # bfloat16 must take at most this share of float32's time
-_CLOSE = 0.05  # and its features be at most this far off, relatively
+_GAIN = 0.8  # bfloat16 must take at most this part of float32's time
+_CLOSE = 0.05  # and the relative error of its features must be at most this
 _QUICK = 0.1  # seconds; faster steps are timed several times
 measured_precisions: dict[tuple[object, ...], Precision] = {}
 
@@ -33,10 +33,11 @@ measured_precisions: dict[tuple[object, ...], Precision] = {}
 def resolve_precision(
     wanted: str, representation: Representation, size: tuple[int, int]
 ) -> Precision:
-    """What ``wanted`` means for a representation at ``size`` (height, width) on this machine.
+    """The precision that ``wanted`` means for a representation at ``size`` on this machine.
 
-    ``auto`` times a step of one seed in both, once a process for each network, layer, size and
-    thread count: a panel and a script have the same, also of two copies of a network.
+    ``auto`` times a step of one seed in both, once per process for each network, layer, size
+    (height, width) and thread count. A panel and a script therefore use the same precision, also
+    with two copies of a network.
 
     Raises ``UnknownNameError``; ``DeviceError`` for bfloat16 on hardware without it;
     ``BadSettingError`` for bfloat16 with a descriptor made of comparisons, or with a network that
@@ -75,7 +76,7 @@ def resolve_precision(
 
 
 def _measured(representation: Representation, key: tuple[str, tuple[int, int], int]) -> Precision:
-    """What was measured first of a network with these weights, whichever copy of it this is."""
+    """The first measurement of a network with these weights, shared by all its copies."""
     device = str(representation.mean_color.device)
     content = (representation.name, representation.digest, representation.layer, device, *key)
     if content not in measured_precisions:
@@ -84,7 +85,7 @@ def _measured(representation: Representation, key: tuple[str, tuple[int, int], i
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware multiplies in bfloat16: AVX512-BF16 or AMX, or a GPU that does."""
+    """Whether the hardware has bfloat16 arithmetic: AVX512-BF16, AMX, or such a GPU."""
     if device.type == "cpu":
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     supported = getattr(torch.get_device_module(device), "is_bf16_supported", None)
@@ -99,7 +100,7 @@ def _image(representation: Representation, size: tuple[int, int]) -> Tensor:
 
 
 def _fails(representation: Representation, size: tuple[int, int]) -> str:
-    """Why a network does not run in bfloat16, such as for tensors that it writes; else empty."""
+    """The reason why a network cannot run in bfloat16; empty if it can."""
     try:
         timed_step(representation, _image(representation, size), bf16=True)
     except (RuntimeError, TypeError) as error:
@@ -112,7 +113,7 @@ def _faster(representation: Representation, size: tuple[int, int]) -> Precision:
         return "float32"
     image = _image(representation, size)
     exact, _ = timed_step(representation, image, bf16=False)
-    rough, _ = timed_step(representation, image, bf16=True)  # both have now warmed up
+    rough, _ = timed_step(representation, image, bf16=True)  # both are now warmed up
     if not (rough - exact).norm() <= _CLOSE * exact.norm():
         return "float32"
     seconds: dict[bool, float] = {False: torch.inf, True: torch.inf}
@@ -125,7 +126,7 @@ def _faster(representation: Representation, size: tuple[int, int]) -> Precision:
 
 
 def timed_step(representation: Representation, image: Tensor, bf16: bool) -> tuple[Tensor, float]:
-    """Features in float32, and the seconds that they and their gradient took."""
+    """The features in float32, and the seconds for features and gradient."""
     began = time.perf_counter()
     with torch.enable_grad():
         leaf = image.detach().requires_grad_(True)
@@ -133,5 +134,5 @@ def timed_step(representation: Representation, image: Tensor, bf16: bool) -> tup
             features = representation(leaf)
         total = features.float().square().sum()
         (gradient,) = torch.autograd.grad(total, leaf)
-    float(gradient[0, 0, 0, 0])  # a GPU has finished only when a number of it is read
+    float(gradient[0, 0, 0, 0])  # reading a number waits until a GPU has finished
     return features.detach().float(), time.perf_counter() - began

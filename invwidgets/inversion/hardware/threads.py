@@ -1,6 +1,6 @@
-"""CPU threads: how many torch has inside a block, and how many are worth having, by measurement.
+"""The number of CPU threads of torch: set inside a block, and the fastest number, measured.
 
-Threads that wait spin: beside other work on the machine, two can be slower than one.
+Waiting threads use processor time, so two threads can be slower than one on a busy machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import nn
 
 from ...torch_state import own_random
 
-_GAIN = 0.9  # more threads must take at most this share of the time of fewer
+_GAIN = 0.9  # more threads must take at most this part of the time of fewer
 _ROUNDS = 5
 _lock, _setting = threading.Lock(), threading.Lock()
 measured_threads: dict[int, int] = {}
@@ -23,9 +23,9 @@ measured_threads: dict[int, int] = {}
 
 @contextmanager
 def cpu_threads(threads: int | None) -> Iterator[int]:
-    """Torch with that many CPU threads inside the block; None leaves it as it is.
+    """Set the number of torch's CPU threads inside the block; None leaves it unchanged.
 
-    Only the calling thread has them: others that begin meanwhile have what they would have had.
+    This affects only the calling thread, not other threads that start meanwhile.
     """
     before = torch.get_num_threads()
     try:
@@ -38,10 +38,11 @@ def cpu_threads(threads: int | None) -> Iterator[int]:
 
 
 def set_own_threads(threads: int) -> None:
-    """Give the calling thread so many of torch's CPU threads, and no other one.
+    """Set the number of torch's CPU threads for the calling thread only.
 
-    ``torch.set_num_threads`` sets two numbers: the calling thread's, and the process's, which a new
-    thread takes at its first use of torch. So a new thread tells the second and puts it back.
+    ``torch.set_num_threads`` sets two numbers: that of the calling thread, and that of the process,
+    which a new thread takes at its first use of torch. So this function reads the second number in
+    a new thread, and restores it there.
     """
     with _setting:
         process = _in_new_thread(torch.get_num_threads)
@@ -55,17 +56,17 @@ def _in_new_thread(call: Callable[[], int | None]) -> int | None:
     thread = threading.Thread(target=lambda: answers.append(call()), name="invwidgets-threads")
     try:
         thread.start()
-    except RuntimeError:  # no new thread begins as the program ends
+    except RuntimeError:  # a program that ends cannot start threads
         return None
     thread.join()
     return answers[0]
 
 
 def fastest_threads() -> int:
-    """The thread count, from one to all that torch has, at which a convolution is fastest.
+    """The number of threads, up to torch's, at which a convolution is fastest.
 
-    Half as many, as processors that count each core twice like it, is tried too. Measured once a
-    process for each number that torch is allowed.
+    Half of torch's number is tried too, because many processors count each core twice. It is
+    measured once per process for each number of torch's threads.
     """
     allowed = torch.get_num_threads()
     with _lock:
@@ -84,7 +85,7 @@ def _fastest(allowed: int) -> int:
         image = torch.rand(1, 32, 96, 96).contiguous(memory_format=torch.channels_last)
     layer.weight.data = layer.weight.contiguous(memory_format=torch.channels_last)
     image.requires_grad_(True)
-    for _ in range(_ROUNDS):  # in turn: what else the machine does disturbs all alike
+    for _ in range(_ROUNDS):  # in turn, so that other work on the machine disturbs all equally
         for threads in candidates:
             with cpu_threads(threads), torch.enable_grad():
                 torch.autograd.grad(layer(image).sum(), image)  # wakes the threads up
