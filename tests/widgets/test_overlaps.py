@@ -54,9 +54,9 @@ async def test_a_run_that_ends_while_another_network_loads_keeps_its_settings(
 ) -> None:
     goes_on, load = threading.Event(), effects.load_model
 
-    def slow(*given: Any) -> Any:
+    def slow(*given: Any, **options: Any) -> Any:
         goes_on.wait()
-        return load(*given)
+        return load(*given, **options)
 
     panel.knobs.knobs["tv_weight"].control.value = 1.0
     await until(lambda: panel.tv_weight == 1.0)
