@@ -49,6 +49,10 @@ def searching(page: Any, words: str = "Searching") -> None:
     page.locator(".iw-figures", has_text="left").first.wait_for(timeout=MINUTE)
 
 
+def runs(page: Any) -> Any:
+    return page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile")
+
+
 def press(page: Any, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).first.click()
 

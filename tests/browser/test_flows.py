@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from .flows import MINUTE, STEPS, load, picture, press, searching, status
+from .flows import MINUTE, STEPS, load, picture, press, runs, searching, status
 from .servers import browser, server, write_notebook
 
 pytestmark = pytest.mark.slow
@@ -38,10 +38,6 @@ def drag(page: Any, a: tuple[float, float], b: tuple[float, float]) -> None:
     page.mouse.down()
     page.mouse.move(*points[1], steps=3)
     page.mouse.up()
-
-
-def runs(page: Any) -> Any:
-    return page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile")
 
 
 def finished(page: Any, count: int) -> None:
