@@ -173,13 +173,13 @@ BAD = {
     "no class of ours": ({"objective": object()}, UnknownNameError, "iw.Objective.*energy"),
     "a class": ({"objective": Gray}, UnknownNameError, "iw.Objective"),
     "a prior's class": ({"priors": Gray}, BadSettingError, "iw.Prior"),
-    "a name taken": ({"priors": [Gray(), Gray()]}, BadSettingError, "'Gray' already"),
+    "a name taken": ({"priors": [Gray(), Gray()]}, BadSettingError, "is called 'Gray'"),
     "a number": ({"optimizer": 3}, UnknownNameError, "iw.Optimizer.*update"),
     "no such basis": ({"parametrization": "fouriér"}, UnknownNameError, "'fourier'"),
     "pyramid": ({"parametrization": "fourier", "optimizer": "multiscale-adam"}, BadSettingError,
                 "works on pixels"),
     "one energy": ({"objective": wrong(iw.Objective, energy=lambda s, f, t: f.sum())},
-                   CustomPartError, r"objective Mine\(\) gives \(\) for 2 images"),
+                   CustomPartError, r"objective Mine\(\) returns \(\) for 2 images"),
     "no gradient": ({"objective": wrong(iw.Objective, energy=lambda s, f, t:
                                         f.detach().flatten(1).sum(1))},
                     CustomPartError, "without a gradient"),
@@ -198,7 +198,7 @@ BAD = {
     "to nan": ({"optimizer": wrong(iw.Optimizer, update=lambda s, p, g, r: p.fill_(torch.nan) and
                                    None)}, CustomPartError, "Mine"),
     "another shape": ({"parametrization": wrong(iw.Parametrization, **HALF), "optimizer": "adam"},
-                      CustomPartError, r"\(2, 3, 64, 32\).*\(2, 3, 64, 64\) belong"),
+                      CustomPartError, r"\(2, 3, 64, 32\).*shape of z, \(2, 3, 64, 64\)"),
 }  # fmt: skip
 
 
@@ -433,7 +433,7 @@ def test_a_function_of_features_is_an_objective(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (lambda f, t: f.sum(), r"gives \(\) for 2 images"),
+        (lambda f, t: f.sum(), r"returns \(\) for 2 images"),
         (lambda f, t: f.detach().flatten(1).sum(1), "without a gradient"),
         (lambda f, t: f.flatten(1).sum(1) * torch.nan, "NaN"),
         (lambda f: f.flatten(1).sum(1), "TypeError"),

@@ -117,7 +117,7 @@ def _read(path: Path) -> Any:
     if path.suffix.lower() not in (".npy", ".safetensors"):
         raise BadSettingError(f"target {shown_path(path)}: give {_REMEDY}")
     if not path.is_file():
-        raise BadSettingError(f"target {shown_path(path)} does not exist: give {_REMEDY}")
+        raise BadSettingError(f"target {shown_path(path)} is not an existing file: give {_REMEDY}")
     try:
         if path.suffix.lower() == ".npy":
             return np.load(path, allow_pickle=False)

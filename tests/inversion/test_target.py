@@ -234,8 +234,8 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
         ("empty.npy", "cannot be read"),
         ("other.safetensors", "cannot be read"),
         ("a.pt", r"\.npy or \.safetensors"),
-        ("folder.npy", "no such file"),
-        ("nowhere.npy", "no such file"),
+        ("folder.npy", "not an existing file"),
+        ("nowhere.npy", "not an existing file"),
     ):
         with pytest.raises(BadSettingError, match=words) as caught:
             of_target(tmp_path / name)
