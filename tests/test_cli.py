@@ -292,7 +292,7 @@ def test_bad_targets(shell: Shell, tmp_path: Path, code: torch.Tensor) -> None:
         ("nan.npy", ("NaN", "finite")),
         ("evil.npy", ("evil.npy", "cannot be read")),
         ("two.safetensors", ("2 tensors (x, y)",)),
-        ("none.npy", ("none.npy", "no such file")),
+        ("none.npy", ("none.npy", "not an existing file")),
         ("code.pt", ("code.pt", ".npy or .safetensors")),
     ):
         refused(shell, "invert", "--target", tmp_path / given, *QUICK, words=words)
