@@ -88,7 +88,9 @@ def test_an_interrupted_kernel_leaves_a_panel_that_works(lab: str) -> None:
         searching(page, "Searching for images that blocks.2")
         press(page, "Stop")
         status(page, "As blocks.2 sees them")
-        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").nth(1).wait_for(timeout=MINUTE)
+        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").nth(1).wait_for(
+            timeout=MINUTE
+        )
         assert not page.troubles
 
 
@@ -103,9 +105,13 @@ def test_a_model_without_its_weights_says_so_and_the_rest_lives(lab: str) -> Non
         status(page, "still on efficientnet_lite0")
         page.get_by_role("button", name="Use random weights").wait_for(timeout=MINUTE)
         picture(page, "panel-error")
-        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").first.wait_for(timeout=MINUTE)
+        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").first.wait_for(
+            timeout=MINUTE
+        )
         menu.select_option("dense SIFT")
-        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").nth(1).wait_for(timeout=MINUTE)
+        page.locator(".iw-tiles[aria-label='Finished runs'] .iw-tile").nth(1).wait_for(
+            timeout=MINUTE
+        )
         status(page, "Done")
         assert page.locator(".iw-error:visible").count() == 0
         assert not page.troubles
