@@ -23,6 +23,7 @@ _LETTER = 7  # an upper limit of the mean width of a caption's letter in pixels
 SILENT = " · silent"  # after a seed's response, see ``Reconstruction.silent``
 OUTLIER = " · outlier"  # after a seed's error, see ``Reconstruction.outliers``
 SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
+_MEAN_SAYS = "of all seeds"
 _SPREAD_SAYS = "dark where they agree · black 0.01 %, white 50 %"
 
 
@@ -33,8 +34,7 @@ class Gallery:
     ``enlarged`` is the index of a seed that is shown large next to the photo. With ``stretch`` the
     contrast of the seeds' images and of their mean is stretched. The spread is the standard
     deviation across seeds at each pixel, on the same logarithmic scale in every picture: black is
-    0.01 % of the range or less, white is 50 %, the maximum. ``weights`` is a note below the photo,
-    or below the mean if there is no photo.
+    0.01 % of the range or less, white is 50 %, the maximum.
     """
 
     def __init__(
@@ -51,9 +51,7 @@ class Gallery:
         heading: tuple[str, str] | None = None,
         tallest: int = 640,
         stretch: bool = False,
-        weights: str = "",
     ) -> None:
-        self._weights = weights
         self.seeds = tuple(seeds)
         self.stretch = stretch
         keys: list[int | str] = ["photo"] if photo else []
@@ -72,7 +70,7 @@ class Gallery:
         for index, seed in enumerate(self.seeds):
             self.sheet.caption(self.place[index], f"seed {seed}")
         if "mean" in self.place:
-            self.sheet.caption(self.place["mean"], "mean", self._mean_says)
+            self.sheet.caption(self.place["mean"], "mean", _MEAN_SAYS)
             self.sheet.caption(self.place["spread"], "spread", _SPREAD_SAYS)
         if heading is not None:
             self.sheet.head(*heading)
@@ -84,13 +82,8 @@ class Gallery:
         cell = self.place["photo"]
         room = max(12, self.plan.spots[cell].width // _LETTER)
         name = name if len(name) <= room else f"{name[: room - 1]}…"
-        says = self._weights or _photo_says(field is not None, self.stretch)
-        self.sheet.show(cell, photo, name, says)
+        self.sheet.show(cell, photo, name, _photo_says(field is not None, self.stretch))
         self.sheet.frame_field(cell, field)
-
-    @property
-    def _mean_says(self) -> str:
-        return self._weights if "photo" not in self.place and self._weights else "of all images"
 
     def clear(self) -> None:
         """Remove the images of the seeds."""
@@ -122,7 +115,7 @@ class Gallery:
         self.sheet.mark(self.place.get(best) if many and best is not None else None)
         if "mean" in self.place:
             mean = np.round(images.mean(0, dtype=np.float32)).astype(np.uint8)
-            self.sheet.show(self.place["mean"], shown(mean), "mean", self._mean_says)
+            self.sheet.show(self.place["mean"], shown(mean), "mean", _MEAN_SAYS)
         if "spread" in self.place and spread is not None:
             self.sheet.show(self.place["spread"], heat(spread), "spread", _SPREAD_SAYS)
 

@@ -9,12 +9,20 @@ from __future__ import annotations
 from .result import Reconstruction
 
 FAR = 0.3  # the feature error above which a search counts as not converged
+_MOST = 1000  # steps that are suggested
 
 
 def converged(result: Reconstruction) -> bool:
     """Whether the best image has a small feature error; True if the objective measures none."""
     errors = result.relative_error
     return not (result.objective.measures_error and errors and min(errors) > FAR)
+
+
+def more_steps(result: Reconstruction) -> int | None:
+    """How many steps to try where a search ran to its end and did not come near; else None."""
+    if converged(result) or result.stopped or result.steps >= _MOST:
+        return None
+    return min(_MOST, 3 * result.steps)
 
 
 def convergence_note(result: Reconstruction) -> str:
@@ -29,8 +37,8 @@ def convergence_note(result: Reconstruction) -> str:
     remedy = "try fewer channels or a larger region"
     if result.stopped:
         remedy = "let it run to its end"
-    elif result.steps < 1000:
-        remedy = f"try {min(1000, 3 * result.steps)} steps or less smoothness"
+    elif (steps := more_steps(result)) is not None:
+        remedy = f"try {steps} steps or less smoothness"
     return (
         f"not converged (error {100 * best:.0f} %), so these images do not show what "
         f"{result.layer_in_words} keeps: {remedy}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -85,6 +86,25 @@ def last_frame(result: Reconstruction, rgb: Sequence[int] | None = None) -> Fram
         psnr=result.psnr,
         handcrafted=result.handcrafted,
         spread=_spread(result.images),
+    )
+
+
+@own_state()
+def kept_frame(result: Reconstruction, place: int) -> Frame:
+    """A frame that was kept of a run, by its place among them, as large as the result's images."""
+    small = result.frames[place].float() / 255
+    size = [*result.images.shape[-2:]]
+    images = small
+    if [*small.shape[-2:]] != size:
+        images = torch.nn.functional.interpolate(small, size, mode="bilinear")
+    return Frame(
+        index=result.frame_steps[place],
+        images=to_uint8(images),
+        scores=None,
+        objective=result.objective,
+        psnr=None,
+        handcrafted=result.handcrafted,
+        spread=_spread(images),
     )
 
 

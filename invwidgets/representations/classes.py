@@ -27,12 +27,17 @@ def class_names(representation: Representation) -> tuple[str, ...]:
     They are known for trained networks given by name that end in ImageNet's thousand classes, but
     not for a user's module or a descriptor.
     """
+    return _imagenet() if has_class_names(representation) else ()
+
+
+def has_class_names(representation: Representation) -> bool:
+    """Whether the names of a network's classes are known."""
     named = representation.name in REGISTRY or representation.name.startswith("timm/")
     trained = representation.weights not in (Weights.RANDOM, Weights.GIVEN)
     if not (named and trained) or representation.handcrafted:
-        return ()
+        return False
     shape = representation.layers()[-1].shape
-    return _imagenet() if shape[0] == IMAGENET and set(shape[1:]) <= {1} else ()
+    return bool(shape[0] == IMAGENET and set(shape[1:]) <= {1})
 
 
 @own_state()

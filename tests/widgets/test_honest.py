@@ -86,8 +86,8 @@ async def test_moved_knobs_are_named_and_asked_about(panel: iw.InversionPanel) -
     await until(lambda: panel.controls.question)
     assert panel.controls.question == "You moved Smoothness 1.0. Keep for this layer?"
     panel.controls.back.click()
-    await until(lambda: panel.tv_weight != 1.0)
-    assert not panel.controls.question
+    await until(lambda: not panel.controls.question)
+    await until(lambda: panel.tv_weight != 1.0)  # that of the layer, once it has been loaded
     assert not panel.overridden_knobs
     assert preset > 0
 
@@ -150,7 +150,11 @@ async def test_the_code_of_an_upload_runs_beside_its_photo(panel: iw.InversionPa
     panel.crop = 0.0
     result = await panel.start()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        panel.export.show_code()
+        panel.export.send_wanted({"want": "code"})
+        assert panel.export.saves
+        assert not Path("mine.png").exists(), "nothing is written unasked"
+        assert "Save photo writes that file" in panel.export.note
+        panel.export.send_wanted({"want": "photo"})
         assert panel.export.note == "mine.png was written beside the notebook; the code reads it."
         assert "iw.read_photo('mine.png', (64, 64), at=0)" in panel.export.code
         made: dict[str, Any] = {}

@@ -37,14 +37,16 @@ from invwidgets.widgets.panel.state import (
     Reported,
     Respond,
     Restored,
+    Scrubbed,
     SetKnobs,
+    StagesMade,
     Start,
     Steer,
 )
 from invwidgets.widgets.panel.update import update
 
 STEPS, WARM = 3, 2
-BUTTONS = ("start", "step", "pause", "resume", "toggle", "stop", "keep", "back")
+BUTTONS = ("start", "step", "pause", "resume", "toggle", "stop", "keep", "back", "more")
 SELDOM = [False] * 9 + [True]
 GRIDS = {"net": (8, 8), "hog": (4, 4), "bad": None}
 LAID_OUT = (*LOADS, "region", "channels", "seeds", "objective", "preset", "steps")
@@ -71,6 +73,10 @@ class Result:
     number: int
     photo_name: str
     stopped: bool = False
+    steps: int = STEPS
+    frame_steps: tuple[int, ...] = (0, 1, 2)
+    relative_error: tuple[float, ...] = (0.5,)
+    objective: Any = field(default_factory=lambda: SimpleNamespace(measures_error=True))
 
 
 @dataclass
@@ -384,6 +390,45 @@ def test_a_start_with_a_region_that_is_not_there_is_refused_in_words() -> None:
     world.press("start")
     world.settle()
     assert world.state.phase == "finished"
+
+
+def test_more_steps_are_asked_for_where_a_search_did_not_come_near() -> None:
+    world = finished()
+    world.press("more")
+    state = world.state
+    assert (state.options["steps"], state.overridden) == (3 * STEPS, {"steps"})
+    assert state.run is not None
+    assert (state.run.again, state.phase, state.entry) == ({"steps"}, "preparing", None)
+    world.settle()
+    assert len(world.state.history) == 2
+    stopped = running()
+    stopped.press("stop")
+    stopped.settle()
+    assert stopped.press("more") == (), "a search that was stopped can run to its end"
+    assert ready().press("more") == ()
+
+
+def test_a_finished_run_is_scrubbed_and_the_next_one_begins_at_its_end() -> None:
+    world = finished()
+    for place, seen in ((0, 0), (1, 1), (2, None), (1, 1), (-1, None), (7, None), (0, 0)):
+        assert world.do(Scrubbed(place)) == ()
+        assert world.state.playback == seen
+    assert world.state.entry is not None
+    world.do(Classified(world.state.entry, (("coffee", ()),)))
+    assert world.state.playback == 0, "its classes change no picture"
+    world.press("start")
+    assert world.state.playback is None
+    world.do(Scrubbed(0))
+    assert world.state.playback is None, "a run under way is not scrubbed"
+    world.settle()
+    assert (world.state.phase, world.state.playback) == ("finished", None)
+
+
+def test_the_stages_pictures_are_shown_and_change_nothing_else() -> None:
+    world = finished()
+    before = world.state
+    assert world.do(StagesMade({"conv": b"1"}, True)) == ()
+    assert world.state == replace(before, stages={"conv": b"1"}, stages_busy=True)
 
 
 def test_stopped_while_it_loads_a_run_has_no_result() -> None:
@@ -717,6 +762,10 @@ class Panel(RuleBasedStateMachine):
         place = data.draw(st.integers(0, len(self.state.history) - 1))
         self.world.do(Deleted(place) if delete else Restored(self.state.history[place]))
 
+    @rule(place=st.integers(-1, 3))
+    def scrub(self, place: int) -> None:
+        self.world.do(Scrubbed(place))
+
     @precondition(lambda self: self.world.asked_classes)
     @rule()
     def classes_arrive(self) -> None:
@@ -725,6 +774,7 @@ class Panel(RuleBasedStateMachine):
     @invariant()
     def what_is_seen_is_of_one_question(self) -> None:
         state, run, entry = self.state, self.state.run, self.state.entry
+        assert state.playback is None or entry is not None
         if state.shown == "run":
             assert run is not None
             assert state.frame is None or state.frame[0] == run.number  # type: ignore[index]

@@ -172,6 +172,8 @@ SAID: list[tuple[PanelState, str]] = [
     (panel_state(**KNOB),
      "Ready. Press Start: images will sharpen, step by step. Moved: Smoothness 1.0."),
     (panel_state(error="no", refused="alexnet"), "Choose something else; still on HOG."),
+    (panel_state(stages={"conv": b""}, stages_busy=True),
+     "Making a small reconstruction of each stage; 1 are made."),
     (panel_state("preparing"), "Preparing blocks.2 …"),
     (panel_state("running"), "Searching for images with the same features as coffee at blocks.2 …"),
     (panel_state("running", options={"objective": "maximize", "channels": (3,)}),
@@ -179,7 +181,7 @@ SAID: list[tuple[PanelState, str]] = [
     (panel_state("running", options={"objective": "caricature"}),
      "Raising what blocks.2 sees in coffee …"),
     (panel_state("preparing", again=frozenset({"seeds", "region"})),
-     "Started again because the number of images and region changed. Preparing blocks.2 …"),
+     "Started again because the number of seeds and region changed. Preparing blocks.2 …"),
     (panel_state("running", continued=frozenset({"tv_weight"}), **KNOB),
      "Smoothness 1.0: the search goes on from the finished images, 60 steps more."),
     (panel_state("paused", step=3), "Paused after step 3. Resume or Step goes on."),
@@ -193,6 +195,32 @@ SAID: list[tuple[PanelState, str]] = [
 @pytest.mark.parametrize(("state", "words"), SAID, ids=[words[:30] for _, words in SAID])
 def test_what_is_said_of_a_state(state: PanelState, words: str) -> None:
     assert sentences(state).status == words
+
+
+def test_a_search_that_did_not_come_near_offers_the_steps_it_names(
+    result: iw.Reconstruction,
+) -> None:
+    values = panel_state().options
+    far = replace(result, relative_error=(0.5,), steps=150)
+    for one, offered in (
+        (far, "Run 450 steps"),
+        (replace(far, steps=400), "Run 1000 steps"),
+        (replace(far, steps=1000), ""),
+        (replace(far, stopped=True), ""),
+        (replace(far, relative_error=(0.1,)), ""),
+    ):
+        said = sentences(panel_state("finished", entry=HistoryEntry(one, values)))
+        assert said.more == offered
+        assert not offered or offered.removeprefix("Run ") in said.status
+
+
+def test_channels_by_eye_say_that_none_is_marked() -> None:
+    selector = iw.controls.ChannelSelector("coffee", layer="blocks.0", size=64)
+    selector.kind.value = "eye"
+    assert selector.caption.value.startswith("None is marked, so all 16 channels count")
+    selector.sheet.selected = [3]
+    assert selector.caption.value == "<b>1</b> of 16 channels"
+    selector.close()
 
 
 def test_what_is_said_of_finished_runs(result: iw.Reconstruction) -> None:

@@ -16,7 +16,7 @@ from ...inversion.settings import PRECISIONS
 from ...search.optimizers import OPTIMIZERS
 from ..base.loop import Loop
 from ..base.parts import classed
-from .setting import Setting
+from .setting import Setting, menu
 
 SIZES = {"the network's own": None, "64 pixels": 64, "96 pixels": 96, "128 pixels": 128,
          "160 pixels": 160, "224 pixels": 224, "320 pixels": 320, "448 pixels": 448}  # fmt: skip
@@ -41,7 +41,7 @@ class AdvancedSettings(w.VBox):
         controls = {
             "preset": w.Dropdown(options=list(PRESETS), description="Preset"),
             "steps": w.IntSlider(200, min=10, max=1000, step=10, description="Steps", **slider),
-            "size": w.Dropdown(options=list(SIZES.items()), description="Photo size"),
+            "size": menu("Photo size", SIZES.items()),
             "weights": w.Dropdown(options=["pretrained", "random"], description="Weights"),
             "optimizer": w.Dropdown(options=list(OPTIMIZERS), description="Optimizer"),
             "jitter": w.IntSlider(0, min=0, max=32, description="Jitter", **slider),
@@ -54,3 +54,7 @@ class AdvancedSettings(w.VBox):
         }
         super().__init__([*self.settings.values()])
         classed(self, "iw-section")
+
+    def show_size(self, size: tuple[int, int]) -> None:
+        """Say how large the photo in use is: height, width."""
+        self.settings["size"].rename(f"Photo size: {size[0]} × {size[1]}", _TIPS["size"])

@@ -246,6 +246,9 @@ class ChannelSelector(w.VBox):
                   "color:top": total // 2, "color:bottom": total // 2}  # fmt: skip
         value = self.value
         count = len(value) if isinstance(value, tuple) else counts.get(kind, total)
-        empty = kind == "eye" and not self.sheet.selected
-        more = ": press those that count" if empty else ""
-        self.caption.value = Markup("<b>{}</b> of {} channels{}").format(count, total, more)
+        if kind == "eye" and not self.sheet.selected and value is None:
+            self.caption.value = (
+                f"None is marked, so all {total} channels count: press those that are to count"
+            )
+            return
+        self.caption.value = Markup("<b>{}</b> of {} channels").format(count, total)

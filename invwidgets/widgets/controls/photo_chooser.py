@@ -74,7 +74,8 @@ class PhotoChooser(w.HBox):
         self.caption = note()
         self.tiles.observe(loop.handler(self._pick), "selected")
         self.upload.on_msg(lambda _, content, buffers: loop.call(self.take, content, buffers))
-        super().__init__([self.tiles, self.upload, self.caption])
+        own = classed(w.VBox([self.upload, self.caption]), "iw-own")  # no line more for its name
+        super().__init__([self.tiles, own])
         classed(self, "iw-photos")
         self.observe(self._show, ["value", "name"])
         self.observe(self._other_chosen, "value")

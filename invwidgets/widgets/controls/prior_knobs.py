@@ -14,6 +14,7 @@ from typing import Any
 
 import ipywidgets as w
 import traitlets as t
+from markupsafe import Markup
 
 from ...errors import unknown_name
 from ...inversion.presets import preset as preset_of
@@ -21,7 +22,7 @@ from ...representations.registry import representation
 from ..base.loop import Loop
 from ..base.parts import classed, close_all
 from ..base.tiles import HandleNames
-from .setting import Setting, log_slider, short
+from .setting import Setting, log_slider, menu, short
 
 NAMES = {"tv_weight": "Smoothness", "alpha_weight": "Pale colors", "data_weight": "Match photo",
          "beta": "Soft edges", "bound": "Value limit", "jitter": "Jitter"}  # fmt: skip
@@ -32,6 +33,23 @@ _TIPS = {
     "beta": "1 allows sharp edges, 2 prefers soft ones (β in the papers)",
     "bound": "What no pixel may leave",
 }
+# fmt: off
+_MEANINGS = {
+    "tv_weight": Markup("Adds <b>λ<sub>V</sub> · R<sub>V</sub></b>, the total variation: what "
+                        "neighboring pixels differ by. Too little leaves noise, too much wipes out "
+                        "detail."),
+    "alpha_weight": Markup("Adds <b>λ<sub>α</sub> · R<sub>α</sub></b>, the α-norm: how far pixels "
+                           "are from the middle of the range. Too little leaves glaring colors, "
+                           "too much makes them gray."),
+    "data_weight": Markup("Multiplies <b>C · ‖Φ(x) − Φ₀‖² / ‖Φ₀‖²</b>, how far the layer's "
+                          "features are off. Too little gives a blank image, too much one that no "
+                          "prior holds back."),
+    "beta": Markup("The <b>β</b> of <b>R<sub>V<sup>β</sup></sub></b>, the power of each "
+                   "difference. 1 keeps sharp edges with flat areas between, 2 and more spreads "
+                   "them."),
+    "bound": "A constraint and no term, so it has no λ: no pixel may leave these values.",
+}
+# fmt: on
 RESPONSE = "Response"  # what the weight of the data is where nothing has to match a photo
 _RESPONSE_TIP = "How much it counts that the layer responds (C in the papers)"
 _BOUNDS = {"displayable colors": "picture", "norm 80": 80.0, "norm 160": 160.0, "none": None}
@@ -85,10 +103,10 @@ class PriorKnobs(w.VBox):
             "data_weight": log_slider(NAMES["data_weight"], -2, 3),
             "beta": w.FloatSlider(1.0, min=1.0, max=3.0, step=0.1, description=NAMES["beta"],
                                   **slider),
-            "bound": w.Dropdown(options=list(_BOUNDS.items()), description=NAMES["bound"]),
+            "bound": menu(NAMES["bound"], _BOUNDS.items()),
         }  # fmt: skip
         self.knobs = {
-            name: Setting(loop, name, control, _TIPS[name], self.reset)
+            name: Setting(loop, name, control, _TIPS[name], self.reset, _MEANINGS[name])
             for name, control in controls.items()
         }
         self.others = classed(w.VBox([self.knobs["beta"], self.knobs["bound"]]), "iw-section")

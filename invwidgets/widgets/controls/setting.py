@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets as w
@@ -15,7 +15,7 @@ import traitlets as t
 
 from ...swappable import Part
 from ..base.loop import Loop
-from ..base.parts import button, classed
+from ..base.parts import button, classed, note
 
 PER_DECADE = 8
 _NOTHING = ("nothing",)  # stands for None in a menu: ipywidgets shows None as no choice at all
@@ -25,7 +25,7 @@ class Setting(w.HBox):
     """``value`` is exact, also where the control can only show the nearest it has.
 
     ``overridden`` says that a person has moved it away from what the preset says; with ``back`` a
-    button appears then, which is told.
+    button appears then, which is told. With ``meaning``, a button "?" shows and hides it.
     """
 
     value: Any = t.Any(None)
@@ -38,10 +38,9 @@ class Setting(w.HBox):
         control: Any,
         tip: str,
         back: Callable[[str], None] | None = None,
+        meaning: str = "",
     ) -> None:
         self.name, self.control = name, control
-        if None in [value for _, value in _choices(control)]:
-            control.options = [(n, _NOTHING if v is None else v) for n, v in _choices(control)]
         control.tooltip = tip
         self.back = None
         children = [control]
@@ -52,6 +51,13 @@ class Setting(w.HBox):
                 loop.handler(lambda: back(self.name)),
             )
             children.append(self.back)
+        self.ask: w.ToggleButton | None = None
+        self.meaning = note(meaning)
+        if meaning:
+            self.ask = w.ToggleButton(description="?")
+            self.ask.observe(loop.handler(self._explain), "value")
+            children += [self.ask, self.meaning]
+            self._explain()
         self._follow(None)
         super().__init__(children)
         self.value = self._chosen
@@ -64,8 +70,17 @@ class Setting(w.HBox):
     def rename(self, words: str, tip: str) -> None:
         """Another name and another tooltip."""
         self.control.description, self.control.tooltip = words, tip
+        if self.ask is not None:
+            self._explain()
         if self.back is not None:
             self.back.tooltip = f"{words}: back to the default"
+
+    def _explain(self) -> None:
+        """Show what the knob means while "?" is pressed."""
+        if self.ask is None:
+            return
+        self.ask.tooltip = f"What {self.control.description} means"
+        self.meaning.layout.display = None if self.ask.value else "none"
 
     @property
     def _chosen(self) -> Any:
@@ -116,6 +131,12 @@ def _choices(control: Any) -> list[tuple[str, Any]]:
     """What a menu offers, in pairs; nothing of another control."""
     options = getattr(control, "options", ())
     return [o if isinstance(o, tuple) else (str(o), o) for o in options]
+
+
+def menu(label: str, options: Iterable[tuple[str, Any]]) -> w.Dropdown:
+    """A menu whose choices may be None: made with None as the first, ipywidgets' own is blank."""
+    choices = [(name, _NOTHING if value is None else value) for name, value in options]
+    return w.Dropdown(options=choices, description=label)
 
 
 def log_slider(label: str, low: int, high: int) -> w.SelectionSlider:

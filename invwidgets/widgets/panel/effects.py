@@ -46,9 +46,8 @@ from .state import (
     Start,
     Steer,
 )
-from .words import error_of
+from .words import MANY, error_of, pictures_named
 
-MANY = 16  # images whose classes are asked for at most
 JUDGED = 2  # classes by the other network
 
 
@@ -143,10 +142,9 @@ class PanelEffects:
         """The likeliest classes of the photo and of each image, where they have known names: by
         the network, and by another one."""
         result, phi = entry.result, loaded.representation
-        titles = [f"seed {seed}" for seed in result.seeds[:MANY]]
+        titles = pictures_named(result.seeds, result.photo is not None, result.photo_name)
         images = result.images[:MANY]
         if result.photo is not None:
-            titles.insert(0, result.photo_name)
             images = torch.cat([result.photo[None], images])
 
         def find() -> tuple[Any, ...]:

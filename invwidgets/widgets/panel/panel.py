@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as w
+import traitlets as t
 
-from ...errors import InvwidgetsError
+from ...errors import BadSettingError, InvwidgetsError
 from ...inversion.result import Reconstruction
 from ..base.loop import Loop
 from ..base.parts import classed, close_all
@@ -24,6 +25,7 @@ from ..base.tiles import HandleNames
 from ..views.stage_pictures import StagePictures
 from .effects import PanelEffects
 from .options import OPTIONS, PRESET, PanelOptions, stage_arguments, stage_key
+from .settings import read_settings, settings_of
 from .state import (
     Button,
     Changed,
@@ -35,6 +37,8 @@ from .state import (
     PanelState,
     Pressed,
     Restored,
+    Scrubbed,
+    StagesMade,
 )
 from .update import update
 from .view import Inputs, PanelView
@@ -84,6 +88,55 @@ class InversionPanel(w.VBox, PanelOptions):
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def from_settings(cls, settings: str | Mapping[str, Any], **options: Any) -> InversionPanel:
+        """A panel with the settings of another one: the JSON that *Copy settings* gives, or a dict.
+
+        >>> again = iw.InversionPanel.from_settings(panel.settings)
+        >>> again = iw.InversionPanel.from_settings(text, seeds=1)
+
+        Parameters
+        ----------
+        settings
+            The text, or what it holds.
+        **options
+            What is to differ, as for the panel. A photo of one's own is not part of settings and
+            is given here: ``photo=…``.
+
+        Raises
+        ------
+        BadSettingError
+            For what are no settings, for a value that the panel does not take, and where a photo of
+            one's own is missing.
+        UnknownNameError
+            For a name that is no option of the panel.
+        """
+        values = read_settings(settings)
+        name = values.pop("photo_name", "")
+        values |= options
+        if values.get("photo") is None:
+            raise BadSettingError(
+                f"these settings were made with a photo of one's own, {name!r}, which they do not "
+                "hold: give it as photo=…"
+            )
+        try:
+            panel = cls(**values)
+        except t.TraitError as error:
+            raise BadSettingError(f"the panel does not take these settings: {error}") from None
+        if name and not isinstance(panel.photo, str):
+            panel.photo_name = name
+        return panel
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is chosen, as ``from_settings`` takes it: plain values, ready for ``json.dumps``.
+
+        Of the options that follow the preset it holds those that were moved. A photo that is
+        neither bundled nor a file is left out, and named. Raises ``BadSettingError`` for another
+        object of one's own, as a network that was given.
+        """
+        return settings_of(self.values, self.overridden)
 
     @property
     def state(self) -> str:
@@ -256,6 +309,7 @@ class InversionPanel(w.VBox, PanelOptions):
             controls.step: self.step,
             controls.stop: self.stop,
             controls.remedy: lambda: self._press("remedy"),
+            controls.more: lambda: self._press("more"),
             controls.keep: lambda: self._press("keep"),
             controls.back: lambda: self._press("back"),
             self.history.bring: self._restore_chosen,
@@ -263,12 +317,14 @@ class InversionPanel(w.VBox, PanelOptions):
         }
         for button, act in pressed.items():
             button.on_click(loop.handler(act))
+        self._view.playback.scrubbed = lambda place: self._dispatch(Scrubbed(place))
         self.history.deleted = lambda place: self._dispatch(Deleted(place))
         self.photos.observe(lambda change: self._dispatch(Failed(change["new"])), "error")
         self.channel_selector.observe(loop.handler(self._want_features), "wants_features")
         self.stages.observe(lambda change: loop.failed(change["new"]), "error")
         self.stages.observe(
-            lambda _: self._view.render_stages(self.stages.done, self.stages.busy), ["done", "busy"]
+            lambda _: self._dispatch(StagesMade(self.stages.done, self.stages.busy)),
+            ["done", "busy"],
         )
 
     def _want_features(self) -> None:

@@ -83,7 +83,9 @@ class PanelState:
     ``model`` the option it was loaded of; ``unloaded`` names the options that changed since.
     ``wanted`` is a run that waits for the network. ``shown`` says whose images are seen: none yet
     ("places"), those of ``run``, or of a run restored; ``entry`` is the finished run among them.
-    ``replaced``: the images seen before are in the history.
+    ``replaced``: the images seen before are in the history. ``stages`` are the stages' own small
+    pictures by name, ``stages_busy`` whether more of them are being made. ``playback`` is the place
+    among the frames of ``entry`` that is seen, None its end.
     """
 
     options: Values = field(default_factory=dict)
@@ -102,11 +104,14 @@ class PanelState:
     shown: Literal["places", "run", "restored"] = "places"
     frame: Frame | None = None
     entry: HistoryEntry | None = None
+    playback: int | None = None
     restoring: bool = False
     replaced: bool = False
     result: Any = None
     history: tuple[HistoryEntry, ...] = ()
     features: Any = None
+    stages: Mapping[str, bytes] = field(default_factory=dict)
+    stages_busy: bool = False
     question: frozenset[str] = frozenset()
     error: str = ""
     refused: Any = None
@@ -150,7 +155,9 @@ class Changed:
     overridden: frozenset[str]
 
 
-Button = Literal["start", "step", "pause", "resume", "toggle", "stop", "keep", "back", "remedy"]
+Button = Literal[
+    "start", "step", "pause", "resume", "toggle", "stop", "keep", "back", "remedy", "more"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -236,6 +243,21 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Scrubbed:
+    """A place among the frames of the finished run is to be seen."""
+
+    place: int
+
+
+@dataclass(frozen=True, eq=False)
+class StagesMade:
+    """The stages' own pictures as far as there are any, and whether more are being made."""
+
+    pictures: Mapping[str, bytes]
+    busy: bool
+
+
+@dataclass(frozen=True)
 class Failed:
     """Something went wrong that belongs to nothing above, or, with no words, is over."""
 
@@ -254,6 +276,8 @@ Event = (
     | Classified
     | FeaturesWanted
     | Features
+    | StagesMade
+    | Scrubbed
     | Failed
 )
 

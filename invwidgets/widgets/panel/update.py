@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import InvwidgetsError
+from ...inversion.convergence import more_steps
 from .options import CENTER, LIVE_KNOBS, LOADS, PRESET, RESTARTS, needs_unit, title
 from .state import (
     Changed,
@@ -39,7 +40,9 @@ from .state import (
     Respond,
     Restored,
     Run,
+    Scrubbed,
     SetKnobs,
+    StagesMade,
     Start,
     Steer,
 )
@@ -53,6 +56,15 @@ _SAID = {*_KEEPS, "objective"}  # in what a run says of itself anyway
 
 def update(state: PanelState, event: Event) -> Next:
     """The next state, and the effects to carry out, in order."""
+    result = None if state.entry is None else state.entry.result
+    state, effects = _answered(state, event)
+    other = state.entry is None or state.entry.result is not result
+    if other and state.playback is not None:  # a place among another run's frames
+        state = replace(state, playback=None)
+    return state, effects
+
+
+def _answered(state: PanelState, event: Event) -> Next:
     match event:
         case Changed():
             return _changed(state, event)
@@ -84,6 +96,11 @@ def update(state: PanelState, event: Event) -> Next:
         case Features(loaded, region, features):
             current = loaded is state.loaded and region == state.options["region"]
             return (replace(state, features=features) if current else state), ()
+        case Scrubbed(place):
+            last = -1 if state.entry is None else len(state.entry.result.frame_steps) - 1
+            return replace(state, playback=place if 0 <= place < last else None), ()
+        case StagesMade(pictures, busy):
+            return replace(state, stages=pictures, stages_busy=busy), ()
         case Failed(error):
             return replace(state, error=error, random_helps=False), ()
 
@@ -269,6 +286,8 @@ def _pressed(state: PanelState, event: Pressed) -> Next:
         case "back":
             kept = state.overridden - {*LIVE_KNOBS}
             return _changed(state, Changed(frozenset(), state.options, kept))
+        case "more":
+            return _more(state)
         case "remedy":
             options = {**state.options, "model": state.refused, "weights": "random"}
             state = replace(state, error="", random_helps=False, random_for=state.refused)
@@ -296,6 +315,16 @@ def _begin(state: PanelState, how: How, again: frozenset[str] = frozenset()) -> 
         error="",
     )  # fmt: skip
     return state, (Start(run.number, request, how),)
+
+
+def _more(state: PanelState) -> Next:
+    """Search again with more steps, where that is what to try."""
+    steps = None if state.entry is None else more_steps(state.entry.result)
+    if steps is None:
+        return state, ()
+    options, overridden = {**state.options, "steps": steps}, state.overridden | {"steps"}
+    state = _follow_preset(replace(state, options=options, overridden=overridden))
+    return _begin(state, "start", frozenset({"steps"}))
 
 
 def _stop(state: PanelState) -> Next:

@@ -12,11 +12,14 @@ import ipywidgets as w
 import traitlets as t
 
 from ...energy.objectives import objective_of
-from ...figures.gallery import caption
+from ...errors import BadSettingError
+from ...figures.gallery import caption, seed_caption
 from ...images import to_uint8
 from ...inversion.convergence import converged
 from ...inversion.judging import another_network
-from ...inversion.progress import last_frame
+from ...inversion.progress import kept_frame, last_frame
+from ...inversion.result import Reconstruction
+from ...representations.classes import has_class_names
 from ..base.loading import LoadedModel
 from ..base.loop import Loop
 from ..base.parts import classed, note
@@ -32,11 +35,13 @@ from ..views.curves import CurvesView
 from ..views.export import Export
 from ..views.history import History
 from ..views.live_gallery import LiveGallery
+from ..views.playback import Playback
 from ..views.run_controls import RunControls
 from ..views.snapshot import Snapshot
 from .options import PanelOptions, Values, matches_photo, photo_code, title, upload_of
+from .settings import settings_text
 from .state import PanelState
-from .words import caption_note, cut_in_words, goals, models, moved_knobs, sentences
+from .words import caption_note, cut_in_words, goals, models, moved_knobs, pictures_named, sentences
 
 _CURVES = 1  # their tab
 _LEGEND = (
@@ -59,8 +64,9 @@ class Inputs:
         goal = w.Dropdown(options=goals(), description="Goal")
         self.goal = Setting(loop, "objective", goal, "What the images are to do")
         self.goal_note = note()
-        seeds = w.IntSlider(4, min=1, max=64, description="Images", continuous_update=False)
-        self.seeds = Setting(loop, "seeds", seeds, "How many images, each from noise of its own")
+        seeds = w.IntSlider(4, min=1, max=64, description="Seeds", continuous_update=False)
+        tip = "How many random starts; each ends in an image of its own"
+        self.seeds = Setting(loop, "seeds", seeds, tip)
         crop = w.FloatSlider(0.5, min=0, max=1, step=0.02, description="Crop", readout=False)
         self.crop = Setting(loop, "crop", crop, "")
         self.layer_slider = LayerSlider(loop=loop)
@@ -162,6 +168,7 @@ class PanelView:
         self.controls = RunControls()
         self.gallery = LiveGallery(loop)
         self.classes = ClassTable()
+        self.playback = Playback(loop)
         self.curves = CurvesView()
         self.history = History(loop)
         self.export = Export(loop)
@@ -170,10 +177,19 @@ class PanelView:
             [self.history, self.curves, self.export], titles=["History", "Curves", "Export"]
         )
         self.legend = note(_LEGEND)
+        self.facts = classed(note(), "iw-facts")
         t.dlink((self.gallery, "boxes"), (self.classes, "boxes"))
         t.dlink((options, "theme"), (self.gallery, "theme"))
         self.tabs.observe(loop.handler(lambda: self.draw_curves(now=True)), "selected_index")
-        parts = [self.controls, self.gallery, self.legend, self.classes, self.tabs]
+        parts = [
+            self.controls,
+            self.gallery,
+            self.playback,
+            self.facts,
+            self.legend,
+            self.classes,
+            self.tabs,
+        ]
         self.outputs = classed(w.VBox(parts), "iw-views")
 
     def render(self, state: PanelState) -> None:
@@ -185,16 +201,11 @@ class PanelView:
             self._render_options(state, before)
         if state.features is not None and state.features is not before.features:
             self.inputs.channel_selector.features = state.features  # may choose other channels
+        if (state.stages, state.stages_busy) != (before.stages, before.stages_busy):
+            self._render_stages(state)
         self._render_controls(state)
         self._render_pictures(state, before)
         self.history.show(state.history)
-
-    def render_stages(self, done: dict[str, bytes], busy: bool) -> None:
-        """The stages' own pictures, and the button that makes or stops them."""
-        slider = self.inputs.layer_slider
-        count = f"{len(done)} of {len(slider.stages)}"
-        self.inputs.every.description = f"Stop ({count})" if busy else "Show every stage"
-        slider.pictures = done
 
     def draw_curves(self, now: bool = False) -> None:
         """The energies of the run, or of a result restored, in their tab."""
@@ -231,8 +242,28 @@ class PanelView:
         for name, value in options.items():
             if _differs(getattr(self._options, name), value):
                 setattr(self._options, name, value)
+        if loaded is not None and loaded is not before.loaded:
+            inputs.advanced.show_size(loaded.size)
+        self._offer_settings(state)
         for name, setting in inputs.advanced.settings.items():
             setting.overridden = name in state.overridden
+
+    def _offer_settings(self, state: PanelState) -> None:
+        """What *Copy settings* copies, or why there is nothing to copy."""
+        try:
+            text, refused = settings_text(state.options, state.overridden), ""
+        except BadSettingError as error:
+            text, refused = "", str(error)
+        with self.export.hold_sync():
+            self.export.settings, self.export.refused = text, refused
+
+    def _render_stages(self, state: PanelState) -> None:
+        """The stages' own pictures, and the button that makes or stops them."""
+        slider, done = self.inputs.layer_slider, state.stages
+        count = f"{len(done)} of {len(slider.stages)}"
+        every = self.inputs.every
+        every.description = f"Stop ({count})" if state.stages_busy else "Show every stage"
+        slider.pictures = dict(done)
 
     def _render_controls(self, state: PanelState) -> None:
         controls, said, run = self.controls, sentences(state), state.run
@@ -241,7 +272,7 @@ class PanelView:
             controls.show_run(state.phase, said.start, run.step, run.steps, run.seconds_left, far)
         else:
             controls.show_run(state.phase, said.start)
-        controls.say(said.status)
+        controls.say(said.status, said.more)
         controls.show_error(said.error, said.remedy)
         controls.question = said.question
 
@@ -257,9 +288,15 @@ class PanelView:
             self._lay_out(0, state.options, state.overridden, state.loaded)
         if result is not None and entry is not None and result is not self._result:
             self._show_result(state, entry.settings, entry.overridden)
+            filmed = result.frames.ndim == 5 and result.frames.shape[1] == len(result.seeds)
+            self.playback.show(result.frame_steps if filmed else (), None)
+        elif result is not None and state.playback != before.playback:
+            self._show_step(result, state.playback)
         elif state.frame is not None and state.frame is not before.frame:
             self.gallery.show(state.frame)
             self.draw_curves()
+        if result is None and self._result is not None:
+            self.playback.show((), None)
         self._result = result
         rows = [] if entry is None else list(entry.classes)
         if rows != self.classes.rows:
@@ -272,11 +309,10 @@ class PanelView:
     ) -> None:
         """The photo and empty places for the seeds, before there are pictures."""
         objective, phi = objective_of(options["objective"]), loaded.representation
-        said = caption_note(phi.note, options, overridden)
+        self.facts.value = self.gallery.weights = caption_note(phi.note, options, overridden)
         names = ("seeds", "region", "objective")
         key = (number, loaded, *(options[name] for name in names))
         if key == self._pictures:
-            self.gallery.say(said)
             return
         self._pictures = key
         field, region = None, options["region"]
@@ -286,7 +322,9 @@ class PanelView:
         photo = loaded.photo if objective.needs_photo else None
         seeds = range(options["seeds"])
         name = title(options)
-        self.gallery.show_photo(photo, name, seeds, field, phi.handcrafted, said)
+        self.gallery.show_photo(photo, name, seeds, field, phi.handcrafted)
+        known = has_class_names(phi)
+        self.classes.awaited = pictures_named(seeds, photo is not None, name) if known else []
         self.legend.layout.display = None if objective.measures_error else "none"
         if not number:
             self.snapshot.keep_sheet(lambda: self.gallery.drawn().sheet)
@@ -298,19 +336,28 @@ class PanelView:
             return
         self._pictures, self._result, result = key, None, entry.result
         photo = None if result.photo is None else to_uint8(result.photo)
-        said = caption_note(result.note, entry.settings, entry.overridden)
         self.gallery.show_photo(
-            photo, result.photo_name, result.seeds, result.field_box, result.handcrafted, said
+            photo, result.photo_name, result.seeds, result.field_box, result.handcrafted
         )
+        self.classes.awaited = [row[0] for row in entry.classes]
         self.legend.layout.display = None if result.objective.measures_error else "none"
+
+    def _show_step(self, result: Reconstruction, place: int | None) -> None:
+        """A frame that was kept of a finished run, or its end."""
+        self.playback.show(result.frame_steps, place)
+        if place is None:
+            self.gallery.show(last_frame(result), _captions(result))
+            return
+        frame = kept_frame(result, place)
+        step = f"step {frame.index + 1}"
+        self.gallery.show(frame, [seed_caption(seed, step) for seed in result.seeds])
 
     def _show_result(self, state: PanelState, settings: Values, overridden: frozenset[str]) -> None:
         """A run's end: measured captions, and files."""
         assert state.entry is not None
         result = state.entry.result
-        self.gallery.say(caption_note(result.note, settings, overridden))
-        captions = [caption(result, index) for index in range(len(result.seeds))]
-        self.gallery.show(last_frame(result), captions)
+        self.facts.value = self.gallery.weights = caption_note(result.note, settings, overridden)
+        self.gallery.show(last_frame(result), _captions(result))
         self.export.theme, self.history.theme = self.gallery.colors, self.gallery.figure_theme
         height, width = result.images.shape[-2:]
         self.export.offer(
@@ -320,6 +367,11 @@ class PanelView:
         self.draw_curves(now=True)
         if state.shown == "run":
             self.snapshot.keep(result)
+
+
+def _captions(result: Reconstruction) -> list[tuple[str, str]]:
+    """What is said beneath each image of a finished run."""
+    return [caption(result, index) for index in range(len(result.seeds))]
 
 
 def _differs(one: Any, other: Any) -> bool:

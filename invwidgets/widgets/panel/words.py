@@ -12,7 +12,7 @@ from typing import Any
 
 from ...energy.objectives import OBJECTIVES, objective_of
 from ...figures.gallery import best_seed
-from ...inversion.convergence import converged, convergence_note
+from ...inversion.convergence import converged, convergence_note, more_steps
 from ...inversion.result import Reconstruction
 from ...inversion.task import WARM_STEPS
 from ...models.downloads import in_bytes, offline
@@ -23,6 +23,7 @@ from ..controls.prior_knobs import in_words as knobs_in_words
 from .options import LIVE_KNOBS, Values, matches_photo, needs_unit, title
 from .state import HistoryEntry, PanelState, Request, Run
 
+MANY = 16  # images whose classes are asked for at most
 REFUSALS = {
     "stopped": "stopped before the first step: there is no result",
     "restored": "another run was restored in the place of this one",
@@ -31,13 +32,15 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Sentences:
-    """The line of the status, an error and what helps, a question, and what Start is called."""
+    """The line of the status, an error and what helps, a question, what Start is called, and what
+    the button is called that searches longer; empty if there is none."""
 
     status: str = ""
     error: str = ""
     remedy: str = ""
     question: str = ""
     start: str = "Start"
+    more: str = ""
 
 
 def sentences(state: PanelState) -> Sentences:
@@ -55,7 +58,14 @@ def sentences(state: PanelState) -> Sentences:
         remedy="Use random weights" if error and state.random_helps else "",
         question=question,
         start=start,
+        more=f"Run {steps} steps" if (steps := _more(state)) else "",
     )
+
+
+def _more(state: PanelState) -> int | None:
+    if state.entry is None or state.outdated or state.loading:
+        return None
+    return more_steps(state.entry.result)
 
 
 def _status(state: PanelState, start: str) -> str:
@@ -73,6 +83,8 @@ def _status(state: PanelState, start: str) -> str:
         return f"Loading {model_title(model) if isinstance(model, str) else 'the network'} …"
     if state.refused is not None and not (state.phase == "paused" or _moves(state)):
         return f"Choose something else{_still_on(state)}."
+    if state.stages_busy and not _moves(state):
+        return f"Making a small reconstruction of each stage; {len(state.stages)} are made."
     if state.phase == "restored":
         return f"Run {_number(state)} is restored. Start does it again with these settings."
     if state.run is not None and state.shown == "run":
@@ -130,7 +142,7 @@ def _of_run(state: PanelState, run: Run) -> str:
 
 def _again(names: Iterable[str]) -> str:
     """Why a run replaced another."""
-    plain = {"objective": "goal", "seeds": "number of images", "crop": "cut of the photo"}
+    plain = {"objective": "goal", "seeds": "number of seeds", "crop": "cut of the photo"}
     words = sorted(plain.get(name, name) for name in names)
     if not words:
         return ""
@@ -152,7 +164,7 @@ def caveats(request: Request) -> str:
 
 
 def caption_note(note: str, options: Values, overridden: frozenset[str]) -> str:
-    """The same beneath the photo, which no knob changes."""
+    """The same in a line beneath the pictures."""
     moved = moved_knobs(options, overridden)
     return " · ".join(part for part in (note, f"moved: {moved}" if moved else "") if part)
 
@@ -204,6 +216,11 @@ def history_words(entry: HistoryEntry) -> str:
     knobs = {name: entry.settings[name] for name in LIVE_KNOBS if name in names}
     moved = knobs_in_words(knobs, matches_photo(result.objective)) if knobs else ""
     return "\n".join([*lines, *filter(None, (result.note, result.selection.in_words(), moved))])
+
+
+def pictures_named(seeds: Iterable[int], photo: bool, name: str) -> list[str]:
+    """What the pictures are called whose classes are shown."""
+    return [*([name] if photo else []), *(f"seed {seed}" for seed in [*seeds][:MANY])]
 
 
 # ---- the menus

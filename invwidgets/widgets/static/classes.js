@@ -13,12 +13,12 @@ function render({ model, el }) {
     table.appendChild(head);
     function add([name, sure], same) {
       const line = table.insertRow(), words = line.insertCell(), number = line.insertCell();
-      line.title = `${name}, ${sure.toFixed(3)}`;
+      if (sure !== null) line.title = `${name}, ${sure.toFixed(3)}`;
       words.className = "iw-class";
       words.textContent = name;
       number.className = "iw-sure";
-      number.textContent = sure.toFixed(2);
-      if (name === same) line.className = "iw-same";
+      number.textContent = sure === null ? "" : sure.toFixed(2);
+      if (sure !== null && name === same) line.className = "iw-same";
     }
     classes.forEach((one) => add(one, first));
     if (judged.length) {
@@ -32,8 +32,11 @@ function render({ model, el }) {
     return table;
   }
 
+  const blank = (count) => Array(count).fill(["\u00a0", null]);  // as many lines as a list will have
   function lay() {
-    const rows = model.get("rows"), boxes = model.get("boxes");
+    const known = model.get("rows"), boxes = model.get("boxes");
+    const rows = known.length ? known : model.get("awaited").map((what) => [what, blank(5), blank(2)]);
+    root.classList.toggle("iw-awaited", !known.length);
     root.replaceChildren();
     root.hidden = !rows.length;
     if (!rows.length) return;
@@ -59,7 +62,7 @@ function render({ model, el }) {
         right = left + width;
       });
   }
-  model.on("change:rows change:boxes", lay);
+  model.on("change:rows change:boxes change:awaited", lay);
   lay();
 }
 export default { render };

@@ -35,10 +35,17 @@ function render({ model, el }) {
   const copy = document.createElement("button");
   copy.className = "iw-button";
   copy.textContent = "Copy code";
+  const keep = document.createElement("button");
+  keep.className = "iw-button iw-keep-photo";
+  keep.textContent = "Save photo";
+  keep.onclick = () => model.send({ want: "photo" });
   box.append(copy, code);
   code.tabIndex = 0;
   code.setAttribute("aria-label", "The code of this run");
-  root.append(row, note, box);
+  const said = document.createElement("div");
+  said.className = "iw-row";
+  said.append(note, keep);
+  root.append(row, said, box);
   el.appendChild(root);
   const kinds = [
     ["png", "Picture (PNG)"], ["pdf", "Picture (PDF)"], ["gif", "Animation (GIF)"], ["safetensors", "Result file"],
@@ -52,16 +59,26 @@ function render({ model, el }) {
     return button;
   });
   row.appendChild(show);
+  const hand = document.createElement("button");
+  hand.className = "iw-button";
+  hand.textContent = "Copy settings";
+  hand.onclick = () => clip(hand, model.get("settings"));
+  row.appendChild(hand);
   function update() {
     const ready = model.get("ready");
     buttons.forEach((button) => (button.disabled = !ready));
     show.disabled = !ready;
     note.textContent = ready ? model.get("note") : "Files and code of a run are here when it has ended.";
+    hand.hidden = !model.get("settings") && !model.get("refused"); // a strip has none to hand over
+    hand.disabled = !model.get("settings");
+    hand.title = model.get("refused") || "As JSON, for iw.InversionPanel.from_settings";
+    keep.hidden = !model.get("saves");
     box.hidden = !model.get("code");
     code.textContent = model.get("code");
   }
-  copy.onclick = async () => {
-    const text = model.get("code");
+  copy.onclick = () => clip(copy, model.get("code"));
+  async function clip(button, text) {
+    const words = button.textContent;
     try {
       await navigator.clipboard.writeText(text);
     } catch (error) {                                   // no clipboard without a secure page
@@ -72,10 +89,11 @@ function render({ model, el }) {
       document.execCommand("copy");
       area.remove();
     }
-    copy.textContent = "Copied";
-    setTimeout(() => (copy.textContent = "Copy code"), 1500);
-  };
-  model.on("change:ready change:code change:note", update);
+    if (words === "Copied") return;
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = words), 1500);
+  }
+  model.on("change:ready change:code change:note change:saves change:settings change:refused", update);
   update();
 }
 export default { initialize, render };

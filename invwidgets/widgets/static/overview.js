@@ -29,7 +29,6 @@ function render({ model, el }) {
     row.replaceChildren();
     root.style.setProperty("--iw-stages", Math.max(1, stages.length));
     const sides = stages.map((stage) => stage.side), most = Math.max(1, ...sides);
-    const pictured = stages.some((_, place) => pictures[place] && pictures[place].byteLength);
     stages.forEach((stage, place) => {
       const button = document.createElement("button");
       button.className = "iw-stage";
@@ -67,7 +66,7 @@ function render({ model, el }) {
       button.onclick = () => { choose(place); slider.focus(); };
       row.appendChild(button);
     });
-    root.classList.toggle("iw-pictured", pictured);
+
     slider.max = Math.max(0, stages.length - 1);
     slider.disabled = stages.length < 2;
     mark();

@@ -19,7 +19,10 @@ class ClassTable(anywidget.AnyWidget):
     ----------
     rows : list
         (what, ((class, probability), …), ((class, probability), …)) of each picture: the classes
-        by the network that was searched on, and by another one. Without rows nothing is shown.
+        by the network that was searched on, and by another one.
+    awaited : list
+        The names of the pictures whose classes are to come: without rows, the room of their lists.
+        Without both nothing is shown.
     judge : str
         The name of that other network.
     boxes : list
@@ -30,5 +33,6 @@ class ClassTable(anywidget.AnyWidget):
     _esm = static("classes.js")
     _css = static("panel.css")
     rows: Any = t.List().tag(sync=True)
+    awaited: Any = t.List().tag(sync=True)
     judge: Any = t.Unicode().tag(sync=True)
     boxes: Any = t.List().tag(sync=True)

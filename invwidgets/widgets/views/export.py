@@ -34,14 +34,17 @@ _MAKES = {"gif": "Making the animation …", "pdf": "Making the picture …"}  #
 class Export(anywidget.AnyWidget):
     """Buttons that download, and the run's code, shown when it is asked for.
 
-    An uploaded photo is written beside the notebook then, so that the code runs; where a server's
-    page shows the panel, the browser saves it instead.
+    The code of an uploaded photo reads a file, which one more button writes beside the notebook;
+    where a server's page shows the panel, the browser saves it instead.
     """
 
     _esm = static("export.js")
     ready = t.Bool(False).tag(sync=True)
     note = t.Unicode("").tag(sync=True)
     code = t.Unicode("").tag(sync=True)
+    settings = t.Unicode("").tag(sync=True)  # as JSON, to be copied
+    refused = t.Unicode("").tag(sync=True)  # why there are none
+    saves = t.Bool(False).tag(sync=True)  # whether the code reads a photo that can be saved
     theme = t.Unicode("light")
 
     def __init__(self, loop: Loop) -> None:
@@ -65,26 +68,35 @@ class Export(anywidget.AnyWidget):
         self._overridden = overridden
         self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
-            self.code = self.note = ""
+            self.code, self.note, self.saves = "", "", False
             self.ready = result is not None
 
     def show_code(self) -> None:
-        """Show the Python that does the run again, its photo beside it."""
+        """Show the Python that does the run again."""
         if self._result is None:
             return
-        photo, note = self._photo, ""
-        if self._upload is not None and self._result.photo is not None:  # the run had a photo
-            name, data = self._upload
-            kept = name
-            if on_a_server():
-                self.send({"save": name, "type": "image/png"}, buffers=[data])
-                note = f"The browser saves {name}; put it beside the code."
-            else:
-                kept = write_beside(name, data)
-                note = f"{kept} was written beside the notebook; the code reads it."
-            photo = (photo or repr(name)).replace(repr(name), repr(kept))
+        saves = self._upload is not None and self._result.photo is not None  # the run had a photo
+        note = ""
+        if saves and self._upload is not None:
+            note = f"The code reads {self._upload[0]}, your own photo: Save photo writes that file."
         with self.hold_sync():
-            self.note, self.code = note, code_for(self._result, photo)
+            self.note, self.saves = note, saves
+            self.code = code_for(self._result, self._photo)
+
+    def save_photo(self) -> None:
+        """Write an uploaded photo where the code reads it."""
+        if self._result is None or self._upload is None:
+            return
+        name, data = self._upload
+        if on_a_server():
+            self.send({"save": name, "type": "image/png"}, buffers=[data])
+            self.note = f"The browser saves {name}; put it beside the code."
+            return
+        kept = write_beside(name, data)
+        photo = (self._photo or repr(name)).replace(repr(name), repr(kept))
+        with self.hold_sync():
+            self.note = f"{kept} was written beside the notebook; the code reads it."
+            self.code = code_for(self._result, photo)
 
     def _wanted(self, content: dict[str, Any]) -> None:
         """An animation is made on a thread of its own: beside a run it takes many seconds, in which
@@ -117,6 +129,8 @@ class Export(anywidget.AnyWidget):
         kind = content.get("want")
         if kind == "code":
             self.show_code()
+        if kind == "photo":
+            self.save_photo()
         if self._result is not None and kind in TYPES:
             before = self.note
             self.note = _MAKES.get(str(kind), before)

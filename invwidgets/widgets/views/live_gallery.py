@@ -36,7 +36,7 @@ class LiveGallery(PictureView):
         self._laid_out: tuple[Any, ...] = ()
         self._field: tuple[int, int, int, int] | None = None
         self._stretch = False
-        self._weights = ""
+        self.weights = ""  # what must be said of the pictures
         self._seeds: tuple[int, ...] = (0, 1, 2, 3)
         self._frame: Frame | None = None
         self._captions: list[tuple[str, str]] | None = None
@@ -49,15 +49,12 @@ class LiveGallery(PictureView):
         seeds: Sequence[int],
         field: tuple[int, int, int, int] | None = None,
         stretch: bool = False,
-        weights: str = "",
     ) -> None:
         """A photo (H, W, 3) and as many empty places as seeds, until pictures come.
 
-        ``field`` is framed in the photo; ``stretch``: the pictures' contrast is stretched;
-        ``weights`` is what must be said of them.
+        ``field`` is framed in the photo; ``stretch``: the pictures' contrast is stretched.
         """
-        self._weights = weights
-        new = (None if photo is None else photo.tobytes(), name, field, stretch, weights)
+        new = (None if photo is None else photo.tobytes(), name, field, stretch)
         if new != self._laid_out:
             self._key = ()
         self._laid_out = new
@@ -69,10 +66,6 @@ class LiveGallery(PictureView):
         if self._gallery is not None:
             self._gallery.clear()
         self.redraw()
-
-    def say(self, words: str) -> None:
-        """What must be said of the pictures from the next one on."""
-        self._weights = words
 
     def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
         """A frame of the run; ``captions`` in place of its own once the run has been measured."""
@@ -106,7 +99,7 @@ class LiveGallery(PictureView):
         enlarged = self.enlarged if 0 <= self.enlarged < len(self._seeds) else None
         scale = self.pixel_ratio
         key = (theme, shape, self._seeds, enlarged, max(240, self.width), scale,
-               self._photo is not None, self._stretch, self._weights)  # fmt: skip
+               self._photo is not None, self._stretch)  # fmt: skip
         if self._gallery is None or key != self._key:
             self._gallery = Gallery(
                 self._seeds,
@@ -117,7 +110,6 @@ class LiveGallery(PictureView):
                 scale=scale,
                 enlarged=enlarged,
                 stretch=self._stretch,
-                weights=self._weights,
             )
             self._key = key
             if self._photo is not None:
@@ -138,7 +130,7 @@ class LiveGallery(PictureView):
     def _words(self, frame: Frame | None) -> str:
         if frame is None:
             return f"{self._name or 'no photo'}, and {len(self._seeds)} empty places"
-        said = f" ({self._weights})" if self._weights else ""
+        said = f" ({self.weights})" if self.weights else ""
         counted = f"{len(self._seeds)} image{'s' * (len(self._seeds) != 1)}"
         words = f"{self._name}: {counted} after {steps_in_words(frame.index + 1)}{said}"
         if frame.scores is not None:

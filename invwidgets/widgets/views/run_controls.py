@@ -14,7 +14,7 @@ class RunControls(w.VBox):
     """The buttons ``start``, ``pause``, ``step`` and ``stop``; what is said, and what is asked.
 
     ``question`` is shown with two buttons, ``keep`` and ``back``; ``remedy`` is the button beside
-    an error that has one.
+    an error that has one, ``more`` the one beside the status that searches longer.
     """
 
     question = t.Unicode("")
@@ -31,6 +31,7 @@ class RunControls(w.VBox):
         self.status = Line(name="iw-status")
         self.error = Line(name="iw-error")
         self.remedy = _button("", "")
+        self.more = _button("", "Search anew, with more steps")
         self.keep = _button("Keep", "They stay as you moved them")
         self.back = _button("Back to the defaults", "They follow the preset again")
         self.prompt = Line(name="iw-note")
@@ -38,14 +39,16 @@ class RunControls(w.VBox):
         self.asks = classed(w.HBox([self.prompt, self.keep, self.back]), "iw-row", "iw-asks")
         buttons = classed(w.HBox([self.start, self.pause, self.step, self.stop]), "iw-buttons")
         self.progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
+        says = classed(w.HBox([self.status, self.more]), "iw-says")
         super().__init__([classed(w.HBox([buttons, self.progress]), "iw-row", "iw-run"),
-                          self.trouble, self.asks, self.status])  # fmt: skip
+                          self.trouble, self.asks, says])  # fmt: skip
         classed(self, "iw-section")
         self.observe(self._ask, "question")
         self.observe(self._help, "remedy_words")
         self._ask(None)
         self.show_error("")
         self.show_run("idle", "Start")
+        self.say("")
 
     def _ask(self, _: Any) -> None:
         self.prompt.value = self.question
@@ -80,8 +83,11 @@ class RunControls(w.VBox):
             words.append(f"{duration(left)} left")
         self.figures.value = " · ".join(words)
 
-    def say(self, words: str) -> None:
+    def say(self, words: str, more: str = "") -> None:
+        """Show a line, and what the button is called that searches longer."""
         self.status.value = words
+        self.more.description = more
+        self.more.layout.display = None if more else "none"
 
     def show_error(self, words: str, remedy: str = "") -> None:
         """Show an error in words, and a button that helps; an empty one goes away."""

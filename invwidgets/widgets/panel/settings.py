@@ -1,0 +1,74 @@
+"""A panel's settings as JSON, to hand over: what was chosen, and the knobs that were moved.
+
+>>> text = settings_text(panel.values, panel.overridden)
+>>> read_settings(text)["layer"]
+'blocks.2'
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import BadSettingError, shown, unknown_name
+from .options import LIVE_KNOBS, PRESET, RESTARTS, Values, title
+
+_PHOTO_NAME = "photo_name"  # of a photo that is not in the settings
+KNOWN = (*RESTARTS, *LIVE_KNOBS, _PHOTO_NAME)
+
+
+def settings_of(options: Values, overridden: frozenset[str]) -> dict[str, Any]:
+    """The options as JSON holds them; of those that follow the preset, the ones that were moved.
+
+    A photo that is neither bundled nor a file is left out, and named. Raises ``BadSettingError``
+    for another object of one's own: a network, an objective, an optimizer.
+    """
+    names = [*RESTARTS, *(name for name in LIVE_KNOBS if name in overridden)]
+    kept = {n: _plain(options[n]) for n in names if n not in PRESET or n in overridden}
+    if not isinstance(kept["photo"], str):
+        kept |= {"photo": None, _PHOTO_NAME: title(options)}
+    for name, value in kept.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise BadSettingError(
+                f"the panel's {name} is an object of your own, {shown(value)}, and settings hold "
+                f"names only: choose a {name} by name"
+            ) from None
+    return kept
+
+
+def settings_text(options: Values, overridden: frozenset[str]) -> str:
+    """The same as text."""
+    return json.dumps(settings_of(options, overridden), indent=1, ensure_ascii=False)
+
+
+def read_settings(settings: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The options that settings hold: a text of JSON, or a dict.
+
+    Raises ``BadSettingError`` for what are no settings, ``UnknownNameError`` for a name that is no
+    option of the panel.
+    """
+    given: Any = settings
+    if isinstance(settings, str):
+        try:
+            given = json.loads(settings)
+        except ValueError as error:
+            raise BadSettingError(
+                f"{shown(settings)} is no JSON ({error}): copy the settings whole, with the "
+                "panel's Copy settings"
+            ) from None
+    if not isinstance(given, Mapping):
+        raise BadSettingError(f"settings are a dict, or JSON of one, and not {shown(given)}")
+    for name in given:
+        if name not in KNOWN:
+            raise unknown_name("setting of the panel", name, KNOWN)
+    return dict(given)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return list(value) if isinstance(value, tuple) else value
