@@ -133,6 +133,25 @@ def page(
         If the place cannot be written, or no job of the sweeps is stored.
     """
     place = check_place(path)
+    text = page_text(results, title, date=date, network=network, megabytes=megabytes)
+    with written_whole(place) as partial:
+        partial.write_bytes(text.encode())
+    return load_page(place)
+
+
+def page_text(
+    results: Any,
+    title: str = "",
+    *,
+    date: str = "",
+    network: Representation | None = None,
+    megabytes: float = MEGABYTES,
+    photo: str | None = None,
+) -> str:
+    """The text of the file that ``page`` writes.
+
+    ``photo`` is the Python that names the photo of all results, by default each one's name.
+    """
     if not isinstance(title, str):
         raise BadSettingError(f"title {shown(title)}: give text")
     if not isinstance(date, str) or (date and not _DAY.fullmatch(date)):
@@ -141,11 +160,8 @@ def page(
         raise BadSettingError(f"network {shown(network)}: give what iw.representation returns")
     budget = 1e6 * real_number(megabytes, "megabytes", 0.01, 1000)
     with cpu_threads(1):  # so that the same results make the same bytes, however many cores
-        table = table_of(results, network)
-        text = _Made(table, title, date or table.finished).within(budget)
-    with written_whole(place) as partial:
-        partial.write_bytes(text.encode())
-    return load_page(place)
+        table = table_of(results, network, photo)
+        return _Made(table, title, date or table.finished).within(budget)
 
 
 def load_page(path: str | os.PathLike[str]) -> Page:
