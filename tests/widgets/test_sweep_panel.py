@@ -95,13 +95,16 @@ def test_it_rests_stops_and_goes_on(sweep: iw.Sweep, tmp_path: Path) -> None:
         panel.resume()
         assert (panel.now.phase, panel.pause_button.description) == ("running", "Pause")
         await until(lambda: panel.bar.value > resting)
-        panel.stop_button.click()
-        panel.pause_button.click()  # too late: what is stopped cannot rest, it would never end
-        await until(lambda: panel.line.value.startswith("Stopping"))
-        assert panel.pause_button.disabled
-        assert panel.stop_button.disabled
         stills: list[Any] = []
         panel.snapshot.keep_sheet = lambda draw: stills.append(draw())  # type: ignore[method-assign]
+        lines: list[str] = []
+        panel.line.observe(lambda change: lines.append(change["new"]), "value")
+        panel.stop_button.click()
+        panel.pause_button.click()  # too late: what is stopped cannot rest, it would never end
+        await until(lambda: lines)
+        assert lines[0].startswith("Stopping")
+        assert panel.pause_button.disabled
+        assert panel.stop_button.disabled
         status = await task
         assert [len(still.plan.spots) for still in stills] == [5], "kept in the notebook"
         assert 0 < len(status.stored) < 5

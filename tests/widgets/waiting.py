@@ -26,6 +26,8 @@ def told(panel: Any) -> str:
     state = getattr(panel, "now", None)
     if state is None:
         return str(getattr(panel, "status", "nothing is known of its state"))
+    if not hasattr(panel, "session"):
+        return str(state)
     run, steps = state.run, panel.session.steps_done
     asked = {n: state.options.get(n) for n in ("photo", "model", "layer", "seeds")}
     return (
