@@ -75,9 +75,7 @@ class Table:
         return "layer" if "layer" in several or not several else several[0]
 
 
-def table_of(
-    given: Any, network: Representation | None = None, photo: str | None = None
-) -> Table:
+def table_of(given: Any, network: Representation | None = None, photo: str | None = None) -> Table:
     """The combinations of sweeps, or of results; ``photo`` is the Python for the results' photo.
 
     Raises ``BadSettingError`` for anything else, for none, and for two results that nothing tells

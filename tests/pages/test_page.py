@@ -386,6 +386,28 @@ def test_pictures_fit_the_budget(results: list[iw.Reconstruction], tmp_path: Pat
     assert small_.bytes <= 0.95 * large.bytes
 
 
+def test_a_page_of_eleven_layers_would_keep_its_budget(tmp_path: Path) -> None:
+    """6 MB are eleven layers × 3 seeds × 8 pictures at 224 px: a smaller grid by its area."""
+    layers, size = ["blocks.0", "blocks.6"], 64
+    results = [
+        iw.invert("coffee", layer=layer, seeds=3, size=size, steps=9, frames=8, threads=1)
+        for layer in layers
+    ]
+    made = iw.page(results, tmp_path / "page.html")
+    told = content(tmp_path / "page.html")
+    assert [entry["films"] for entry in told["entries"]] == [list(results[0].frame_steps[:-1])] * 2
+    assert ("Pictures", f"WebP, quality {EFFORTS[0].quality}; the numbers are of the originals") in [
+        tuple(row) for row in told["made"]
+    ]
+    text = (tmp_path / "page.html").read_text()
+    pictures = sum(len(data) for data in re.findall(r"data:image/webp;base64,([\w+/=]+)", text))
+    each = pictures / (len(layers) * 3 * 8)
+    budget = 6e6 / (11 * 3 * 8) * (size / 224) ** 2
+    assert budget / 20 < each < budget * 0.8
+    words = (made.bytes - pictures) / len(layers)
+    assert words < 45_000, "what is said of a layer, and its part of the scripts"
+
+
 def test_a_film_leads_up_to_the_picture() -> None:
     result = small(steps=6, frames=4)
     pictures = encoded(result, EFFORTS[0])

@@ -1,4 +1,4 @@
-"""Export → Page: of a panel's run, of a strip's layers, of a sweep's store; nothing waits for it."""
+"""Export → Page: of a panel's run, a strip's layers, a sweep's store; nothing waits for it."""
 
 from __future__ import annotations
 
