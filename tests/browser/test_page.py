@@ -351,7 +351,7 @@ def test_it_does_not_begin_where_motion_is_unwanted(playing: Path) -> None:
 
 
 def test_embedded_it_is_the_slider_and_the_pictures(playing: Path, tmp_path: Path) -> None:
-    frame = f'<iframe src="{playing.as_uri()}#embedded" width="700" height="900"></iframe>'
+    frame = f'<iframe src="{playing.as_uri()}?embedded" width="700" height="900"></iframe>'
     (tmp_path / "site.html").write_text(frame)
     with browser() as page:
         page.goto((tmp_path / "site.html").as_uri())
