@@ -16,7 +16,7 @@ REPOSITORY = HERE.parent
 project = "invwidgets"
 author = "the invwidgets contributors"
 release = version = iw.__version__
-extensions = ["myst_nb", "mathtext", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "mathtext", "front", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_extensions"]
 html_theme = "furo"
 html_show_copyright = False

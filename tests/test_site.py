@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -92,6 +93,16 @@ def test_the_examples_of_a_page_run(
 
 
 # ---- the site itself
+
+
+def test_the_front_page_embeds_the_page_that_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs/_extensions"))
+    front = importlib.import_module("front")
+    text = front.with_page((ROOT / "docs/index.md").read_text())
+    assert '<iframe class="front" src="_static/front.html?embedded" title="' in text
+    assert "hero.gif" not in text
+    with pytest.raises(AssertionError, match=r"no hero\.gif"):
+        front.with_page(text)
 
 
 class Page(HTMLParser):

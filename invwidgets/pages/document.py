@@ -23,7 +23,7 @@ from typing import Any
 from .pictures import TYPE, Pictures
 
 MODULES = ("dom", "overview", "chart", "choices", "pictures", "film", "numbers", "code", "sheet",
-           "page")  # fmt: skip
+           "tour", "page")  # fmt: skip
 DATA, FILMS = "invwidgets-page", "invwidgets-films"  # the elements that hold them
 _LONGEST = 300  # characters of a title that are shown
 
@@ -118,7 +118,7 @@ def _data(picture: bytes) -> str:
 def _sheet(
     stills: Sequence[Still], photos: Sequence[tuple[str, bytes, tuple[int, int]]]
 ) -> list[str]:
-    lines = ['<section id="sheet" aria-labeledby="sheet-title">',
+    lines = ['<section id="sheet" aria-labelledby="sheet-title">',
              '<h2 id="sheet-title">All pictures</h2>']  # fmt: skip
     if photos:
         lines.append('<div class="photos">')
@@ -188,6 +188,6 @@ def _made(content: dict[str, Any]) -> str:
         for name, value in content["made"]
     )
     return (
-        '<section id="made" aria-labeledby="made-title"><h2 id="made-title">How it was made</h2>'
+        '<section id="made" aria-labelledby="made-title"><h2 id="made-title">How it was made</h2>'
         f"<table>{rows}</table></section>"
     )

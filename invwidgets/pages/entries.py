@@ -75,8 +75,8 @@ class Table:
         return "layer" if "layer" in several or not several else several[0]
 
 
-def table_of(given: Any, network: Representation | None = None) -> Table:
-    """The combinations of sweeps, or of results.
+def table_of(given: Any, network: Representation | None = None, photo: str | None = None) -> Table:
+    """The combinations of sweeps, or of results; ``photo`` is the Python for the results' photo.
 
     Raises ``BadSettingError`` for anything else, for none, and for two results that nothing tells
     apart.
@@ -94,7 +94,7 @@ def table_of(given: Any, network: Representation | None = None) -> Table:
                 else "give what iw.invert returns, a list of those, or a sweep"
             )
             raise BadSettingError(f"a page of {shown(one)}: {remedy}")
-    return _of_results(every, network)
+    return _of_results(every, network, photo)
 
 
 def _listed(given: Any) -> list[Any]:
@@ -219,7 +219,9 @@ def _public_words(reason: str, sweep: Sweep, point: Point) -> str:
 # ---- results
 
 
-def _of_results(results: Sequence[Reconstruction], network: Representation | None) -> Table:
+def _of_results(
+    results: Sequence[Reconstruction], network: Representation | None, photo: str | None
+) -> Table:
     rows = [_identity(result) for result in results]
     _tell_apart_by_content(results, rows)
     axes = [name for name in _IDENTITY if len({row[name].key for row in rows}) > 1]
@@ -251,8 +253,10 @@ def _of_results(results: Sequence[Reconstruction], network: Representation | Non
         if len(values) > 1:
             several[name] = values
     entries = [
-        _placed(Entry({}, partial(_same, results[i]), network=partial(_named, network)), several,
-                rows[i])
+        _placed(
+            Entry({}, partial(_same, results[i]), photo=photo, network=partial(_named, network)),
+            several, rows[i],
+        )
         for i in kept
     ]  # fmt: skip
     return Table({name: _words(values) for name, values in several.items()}, tuple(entries))
@@ -336,9 +340,8 @@ def _same(result: Reconstruction) -> Reconstruction:
 def _named(network: Representation | None, result: Reconstruction) -> Representation | None:
     weights = Weights.option(result.weights)
     try:
-        if network is not None:
-            return _matching(network, result)
-        return _matching(representation(result.model, result.layer, weights), result)
+        own = None if network is None else _matching(network, result)
+        return own or _matching(representation(result.model, result.layer, weights), result)
     except InvwidgetsError:  # a network of one's own, or weights that have moved
         return None
 

@@ -90,6 +90,7 @@ def page(
     date: str = "",
     network: Representation | None = None,
     megabytes: float = MEGABYTES,
+    plays: bool = False,
 ) -> Page:
     """Write one HTML file in which a person moves through results, without a kernel or a network.
 
@@ -119,6 +120,8 @@ def page(
         fields and the sizes of the layers.
     megabytes : float
         The largest size of the file. Pictures get as good as it allows.
+    plays : bool
+        Whether the page moves along its slider by itself until somebody touches it.
 
     Returns
     -------
@@ -133,6 +136,26 @@ def page(
         If the place cannot be written, or no job of the sweeps is stored.
     """
     place = check_place(path)
+    text = page_text(results, title, date=date, network=network, megabytes=megabytes, plays=plays)
+    with written_whole(place) as partial:
+        partial.write_bytes(text.encode())
+    return load_page(place)
+
+
+def page_text(
+    results: Any,
+    title: str = "",
+    *,
+    date: str = "",
+    network: Representation | None = None,
+    megabytes: float = MEGABYTES,
+    plays: bool = False,
+    photo: str | None = None,
+) -> str:
+    """The text of the file that ``page`` writes.
+
+    ``photo`` is the Python that names the photo of all results, by default each one's name.
+    """
     if not isinstance(title, str):
         raise BadSettingError(f"title {shown(title)}: give text")
     if not isinstance(date, str) or (date and not _DAY.fullmatch(date)):
@@ -141,11 +164,8 @@ def page(
         raise BadSettingError(f"network {shown(network)}: give what iw.representation returns")
     budget = 1e6 * real_number(megabytes, "megabytes", 0.01, 1000)
     with cpu_threads(1):  # so that the same results make the same bytes, however many cores
-        table = table_of(results, network)
-        text = _Made(table, title, date or table.finished).within(budget)
-    with written_whole(place) as partial:
-        partial.write_bytes(text.encode())
-    return load_page(place)
+        table = table_of(results, network, photo)
+        return _Made(table, title, date or table.finished, bool(plays)).within(budget)
 
 
 def load_page(path: str | os.PathLike[str]) -> Page:
@@ -221,8 +241,9 @@ def _page_of(name: str, content: dict[str, Any], size: int) -> Page:
 class _Made:
     """A page under way: what is said of the results, found once; pictures, as often as needed."""
 
-    def __init__(self, table: Table, title: str, date: str) -> None:
+    def __init__(self, table: Table, title: str, date: str, plays: bool) -> None:
         self.table, self.date = table, date if _DAY.fullmatch(date) else ""
+        self.plays = plays
         self.described: list[dict[str, Any] | None] = []
         self.reasons = [entry.reason for entry in table.entries]
         self.photos: dict[str, tuple[str, int]] = {}  # by pixels: name, an entry that has it
@@ -355,6 +376,7 @@ class _Made:
                 for name, values in self.axes.items()
             ],
             "main": self.table.main,
+            "plays": self.plays,
             "fields": self.fields,
             "photos": [name for name, _ in self.photos.values()],
             "made": self._made(summaries, effort),

@@ -10,6 +10,7 @@ reconstructions of 128 px, 4.3 kB against 5.5 at SSIM 0.965, and 2.8 against 3.4
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +52,7 @@ EFFORTS = (
 
 @dataclass(frozen=True)
 class Pictures:
-    """A result's pictures as WebP files; ``mean`` and ``spread`` are None for a single seed.
+    """A result's pictures as files; ``mean`` and ``spread`` are None for a single seed.
 
     ``films`` holds a picture a seed, its frames one below the other, of the steps ``film_steps``.
     """
@@ -64,7 +65,17 @@ class Pictures:
     film_steps: tuple[int, ...]
 
 
-def encoded(result: Reconstruction, effort: Effort) -> Pictures:
+def webp(picture: Image.Image, quality: int) -> bytes:
+    """A picture as a WebP file."""
+    file = io.BytesIO()
+    picture.save(file, "WEBP", quality=quality, method=4)
+    return file.getvalue()
+
+
+Write = Callable[[Image.Image, int], bytes]
+
+
+def encoded(result: Reconstruction, effort: Effort, write: Write = webp) -> Pictures:
     """A result's pictures, as every figure shows them."""
     count = min(MOST_SEEDS, len(result.images))
     images = [as_shown(result, index) for index in range(count)]
@@ -72,29 +83,29 @@ def encoded(result: Reconstruction, effort: Effort) -> Pictures:
     last = last_frame(result)
     if last.spread is not None:
         average = np.round(last.images.mean(0, dtype=np.float32)).astype(np.uint8)
-        mean = webp(stretched(average) if result.handcrafted else average, effort)
-        spread = webp(heat(last.spread), effort)
-    films, steps = _films(result, effort)
+        mean = stretched(average) if result.handcrafted else average
+        spread = heat(last.spread)
+
+    def file(pixels: Pixels) -> bytes:
+        return write(_resized(pixels, effort.side), effort.quality)
+
+    columns, steps = _films(result, effort)
+    film_quality = max(35, effort.quality - 12)  # seen for a fraction of a second
     small = _resized(images[0], effort.side)
     return Pictures(
-        tuple(webp(pixels, effort) for pixels in images),
-        (small.height, small.width), mean, spread, films, steps,
+        tuple(map(file, images)), (small.height, small.width),
+        None if mean is None else file(mean), None if spread is None else file(spread),
+        tuple(write(column, film_quality) for column in columns), steps,
     )  # fmt: skip
 
 
 def photo_picture(photo: Tensor, effort: Effort) -> bytes:
     """A photo (C, H, W) in [0, 1] as a WebP file."""
-    return webp(to_uint8(photo), effort)
-
-
-def webp(pixels: Pixels, effort: Effort) -> bytes:
-    """A picture (H, W, 3) as a WebP file, made smaller where it is larger than a page needs."""
-    file = io.BytesIO()
-    _resized(pixels, effort.side).save(file, "WEBP", quality=effort.quality, method=4)
-    return file.getvalue()
+    return webp(_resized(to_uint8(photo), effort.side), effort.quality)
 
 
 def _resized(pixels: Pixels, side: int) -> Image.Image:
+    """A picture (H, W, 3), smaller where it is larger than a page needs."""
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     scale = side / max(picture.size)
     if scale >= 1:
@@ -103,7 +114,9 @@ def _resized(pixels: Pixels, side: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _films(result: Reconstruction, effort: Effort) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+def _films(
+    result: Reconstruction, effort: Effort
+) -> tuple[tuple[Image.Image, ...], tuple[int, ...]]:
     """The frames before the last step; the end is the result's own picture."""
     places = [i for i, step in enumerate(result.frame_steps) if step < result.steps - 1]
     if not places or not effort.frames:
@@ -119,9 +132,5 @@ def _films(result: Reconstruction, effort: Effort) -> tuple[tuple[bytes, ...], t
         if result.handcrafted:
             frames = [stretched(frame) for frame in frames]
         small = [np.asarray(_resized(frame, effort.side)) for frame in frames]
-        file = io.BytesIO()
-        column = Image.fromarray(np.concatenate(small, 0))
-        quality = max(35, effort.quality - 12)  # seen for a fraction of a second
-        column.save(file, "WEBP", quality=quality, method=4)
-        films.append(file.getvalue())
+        films.append(Image.fromarray(np.concatenate(small, 0)))
     return tuple(films), tuple(result.frame_steps[i] for i in places)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -29,14 +29,15 @@ from ..inversion.progress import Frame, Progress
 from ..inversion.result import Reconstruction
 from ..inversion.session import Session
 from ..models.zoo import DEFAULT_MODEL
-from ..representations.base import Layer
+from ..pages.page import page_text
+from ..representations.base import Layer, Representation
 from ..representations.descriptors.named import layer_title
 from ..representations.stages import MOST_STAGES, stages
 from .base.loading import LoadedModel, load_model
 from .base.loop import Awaited, Loop, error_words
 from .base.parts import Line, button, classed, close_all, heading
 from .base.picture_view import PictureView
-from .views.export import Export, file_name
+from .views.export import Export, Made, file_name
 from .views.run_controls import duration
 from .views.snapshot import Snapshot
 
@@ -100,7 +101,12 @@ class StripView(PictureView):
 
 
 class StripExport(Export):
-    """The panel's buttons: pictures are of all layers; animation, file and code of one of them."""
+    """The panel's buttons: pictures and page of all layers; animation, file and code of one.
+
+    ``network`` gives the page the receptive fields.
+    """
+
+    network: Representation | None = None
 
     def __init__(self, loop: Loop) -> None:
         self._results: dict[str, Reconstruction] = {}
@@ -113,19 +119,28 @@ class StripExport(Export):
         layer = chosen if chosen in self._results else next(reversed(self._results), "")
         self.offer(self._results.get(layer))
         if layer:
-            self.note = f"Pictures show all layers; animation, file and code are of {layer}."
+            what = "Pictures and page show all layers; animation, file and code"
+            self.note = f"{what} are of {layer}."
 
-    def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
-        if kind not in ("png", "pdf"):
-            return super().file(result, kind, overridden)
-        file = io.BytesIO()
-        strip_figure(list(self._results.values())).savefig(file, format=kind, dpi=192)
-        return file_name(result.photo_name, "layers", kind), file.getvalue()
+    def maker(self, kind: str) -> Callable[[], Made]:
+        if kind not in ("png", "pdf", "html"):
+            return super().maker(kind)
+        results, network = list(self._results.values()), self.network
+        name = file_name(results[0].photo_name, "layers", kind)
+        if kind == "html":
+            return lambda: (name, page_text(results, network=network).encode())
+        return lambda: (name, _figure(results, kind))
 
     def show_code(self) -> None:
         note = self.note
         super().show_code()
         self.note = note
+
+
+def _figure(results: Sequence[Reconstruction], kind: str) -> bytes:
+    file = io.BytesIO()
+    strip_figure(list(results)).savefig(file, format=kind, dpi=192)
+    return file.getvalue()
 
 
 class LayerStrip(w.VBox):
@@ -209,7 +224,7 @@ class LayerStrip(w.VBox):
         self.session.close()
         self.snapshot.close()
         close_all(self)
-        self.results, self.view.pictures = {}, {}
+        self.results, self.view.pictures, self.export.network = {}, {}, None
 
     # ---- the runs, one after the other
 
@@ -252,7 +267,7 @@ class LayerStrip(w.VBox):
     def _have_loaded(self, loaded: LoadedModel) -> None:
         layers = self._layers or main_layers(loaded.layers)
         phi = loaded.representation
-        self._network_name = phi.name
+        self._network_name, self.export.network = phi.name, phi
         name = photo_name(self._photo)
         self.view.lay_out(loaded.photo, name, layers)
         note = f", {phi.note}" if phi.note else ""

@@ -311,6 +311,68 @@ def test_a_finger_wipes_across_the_picture(written: Path) -> None:
         assert wiped(page) == pytest.approx(20, abs=2)
 
 
+# ---- by itself
+
+
+@pytest.fixture(scope="module")
+def playing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three layers, of a page that moves by itself."""
+    one = iw.invert(picture(), phi(), seeds=1, steps=2, threads=1)
+    results = [replace(one, layer=f"layer.{place}") for place in range(3)]
+    place = tmp_path_factory.mktemp("page") / "page.html"
+    iw.page(results, place, plays=True)
+    return place
+
+
+def at(page: Any, layer: str) -> None:
+    page.locator(".stop.here .stop-name", has_text=layer).wait_for()
+
+
+def test_it_moves_until_it_is_touched(playing: Path) -> None:
+    with opened(playing) as page:
+        for layer in ("layer.1", "layer.2", "layer.0"):
+            at(page, layer)
+        page.locator(".big").click()
+        page.get_by_role("button", name="Move by itself").wait_for()
+        stopped = here(page)
+        page.wait_for_timeout(2500)
+        assert here(page) == stopped
+        page.get_by_role("button", name="Move by itself").press("Enter")
+        at(page, f"layer.{(int(stopped[-1]) + 1) % 3}")
+        page.get_by_role("button", name="Stop moving").click()
+        page.get_by_role("button", name="Move by itself").wait_for()
+
+
+def test_it_does_not_begin_where_motion_is_unwanted(playing: Path) -> None:
+    with opened(playing, reduced_motion="reduce") as page:
+        page.get_by_role("button", name="Move by itself").wait_for()
+        page.wait_for_timeout(2500)
+        assert here(page) == "layer.0"
+
+
+def test_embedded_it_is_the_slider_and_the_pictures(playing: Path, tmp_path: Path) -> None:
+    frame = f'<iframe src="{playing.as_uri()}?embedded" width="700" height="900"></iframe>'
+    (tmp_path / "site.html").write_text(frame)
+    with browser() as page:
+        page.goto((tmp_path / "site.html").as_uri())
+        inside = page.frame_locator("iframe")
+        inside.locator(".stop.here .stop-name", has_text="layer.1").wait_for()
+        assert inside.locator("h1").is_hidden()
+        assert inside.locator("#made").is_hidden()
+        assert inside.locator(".big").is_visible()
+
+
+def test_an_axis_of_one_value_has_no_slider(tmp_path: Path) -> None:
+    one = iw.invert(picture(), phi(), seeds=1, steps=2, threads=1)
+    iw.page(one, tmp_path / "page.html", "x" * 10_000, plays=True)
+    with opened(tmp_path / "page.html", 360, 740) as page:
+        assert page.locator(".stop-slider, .chart, .tour").count() == 0
+        assert page.locator(".big").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        lines = "node => node.clientHeight / parseFloat(getComputedStyle(node).lineHeight)"
+        assert page.locator("h1").evaluate(lines) < 4.5
+
+
 # ---- everywhere
 
 

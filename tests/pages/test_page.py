@@ -366,6 +366,23 @@ def test_the_policy_admits_this_script_and_style_and_nothing_else(
     assert set(addresses) == {"http://www.w3.org/2000/svg"}  # a name, which nothing asks for
 
 
+def test_what_names_a_part_of_the_page_is_there(
+    results: list[iw.Reconstruction], tmp_path: Path
+) -> None:
+    iw.page(results, tmp_path / "page.html")
+    tags = Tags((tmp_path / "page.html").read_text()).tags
+    ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
+    aria = [(n, v) for _, attributes in tags for n, v in attributes.items() if n[:4] == "aria"]
+    assert [name for name, _ in aria] == ["aria-labelledby"] * 2
+    assert {value for _, value in aria} == {"sheet-title", "made-title"} <= ids
+
+
+def test_a_page_plays_by_itself_only_where_it_is_asked_to(tmp_path: Path) -> None:
+    for plays in (False, True):
+        iw.page(small(), tmp_path / "page.html", plays=plays)
+        assert content(tmp_path / "page.html")["plays"] is plays
+
+
 def test_the_modules_make_one_script() -> None:
     text = scripts()
     assert not re.findall(r"^(import|export)\b", text, re.M)
@@ -384,6 +401,29 @@ def test_pictures_fit_the_budget(results: list[iw.Reconstruction], tmp_path: Pat
     large = iw.page(results, tmp_path / "large.html")
     small_ = iw.page(results, tmp_path / "small.html", megabytes=0.95 * large.bytes / 1e6)
     assert small_.bytes <= 0.95 * large.bytes
+
+
+def test_a_page_of_eleven_layers_would_keep_its_budget(tmp_path: Path) -> None:
+    """6 MB are eleven layers × 3 seeds × 8 pictures at 224 px: a smaller grid by its area."""
+    layers, size = ["blocks.0", "blocks.6"], 64
+    results = [
+        iw.invert("coffee", layer=layer, seeds=3, size=size, steps=9, frames=8, threads=1)
+        for layer in layers
+    ]
+    made = iw.page(results, tmp_path / "page.html")
+    told = content(tmp_path / "page.html")
+    assert [entry["films"] for entry in told["entries"]] == [list(results[0].frame_steps[:-1])] * 2
+    assert (
+        "Pictures",
+        f"WebP, quality {EFFORTS[0].quality}; the numbers are of the originals",
+    ) in [tuple(row) for row in told["made"]]
+    text = (tmp_path / "page.html").read_text()
+    pictures = sum(len(data) for data in re.findall(r"data:image/webp;base64,([\w+/=]+)", text))
+    each = pictures / (len(layers) * 3 * 8)
+    budget = 6e6 / (11 * 3 * 8) * (size / 224) ** 2
+    assert budget / 20 < each < budget * 0.8
+    words = (made.bytes - pictures) / len(layers)
+    assert words < 45_000, "what is said of a layer, and its part of the scripts"
 
 
 def test_a_film_leads_up_to_the_picture() -> None:
@@ -445,6 +485,44 @@ def test_the_shell_computes_what_is_missing(
     said = capsys.readouterr()
     assert "relu, 90:91,0:1: " in said.err
     assert len(iw.load_page(place).holes) == 2
+
+
+def test_the_shell_takes_a_plan(
+    stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, place = tmp_path / "plan.toml", tmp_path / "page.html"
+    text = f'photos = "{stored / "photo.png"}"\nmodels = "{TINY}"\nseeds = 1\n'
+    text += 'layers = ["relu", "relu_1"]\n[settings]\nsteps = 2\nframes = 2\n'
+    plan.write_text(text)
+    command = ["page", str(plan), "--out", str(place), "--workers", "1"]
+    assert main([*command, "--plays"]) == 0
+    made = iw.load_page(place)
+    assert made.axes == {"layer": ("relu", "relu_1")}
+    assert made.results[0].settings.steps == 2
+    assert content(place)["plays"]
+    assert main([*command, "--weights", "pretrained", "random"]) == 0
+    assert "2 jobs: all stored already" in capsys.readouterr().err
+    axes = {"weights": ("pretrained", "random"), "layer": ("relu", "relu_1")}
+    assert iw.load_page(place).axes == axes
+    for more, words in (
+        (["--steps", "3"], f"--steps beside a plan: write it into {plan}"),
+        (["--scheduler", "tcp://x:1"], "--workers beside --scheduler"),
+    ):
+        assert main([*command, *more]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["page", str(plan), "coffee", "--out", str(place)]) == 2
+    assert "give one plan, or photos without a plan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["front", "atlas"])
+def test_the_plans_of_the_site_can_be_made(name: str) -> None:
+    plan = iw.Sweep.from_file(Path(__file__).parents[2] / f"docs/{name}.toml")
+    assert set(plan.grid.photos) <= set(iw.photos())
+    network = iw.representation("efficientnet_lite0")
+    for layer in plan.grid.layers["efficientnet_lite0"]:
+        assert layer is not None
+        assert network.at(layer).layer_info((128, 128)).short_name == layer
+    assert len(plan) == {"front": 14, "atlas": 88}[name]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import { createClasses, createNumbers } from "./numbers.js";
 import { createOverview } from "./overview.js";
 import { createPictures, percent } from "./pictures.js";
 import { createSheet } from "./sheet.js";
+import { createTour } from "./tour.js";
 
 const content = JSON.parse(document.getElementById("invwidgets-page").textContent);
 const { axes, entries } = content;
@@ -148,4 +149,16 @@ store.listen(["wipe"], () => pictures.show(view, store.state.shown, film.frames(
 store.listen(["frame"], () => { film.mark(); pictures.show(view, store.state.shown, film.frames()); });
 store.listen(["point"], () => pictures.mark(stage));
 document.documentElement.classList.add("live");
+document.documentElement.classList.toggle("embedded", location.search === "?embedded");
 app.hidden = false;
+
+// By itself along the slider, then to the next combination of the other axes, until it is touched.
+if (content.plays && entries.length > 1) {
+  const order = rows.flatMap(({ places }) => places).filter((place) => place !== null && entries[place].told);
+  const tour = createTour(() => {
+    const next = order[(order.indexOf(entryAt(store.state.at)) + 1) % order.length];
+    store.set({ at: entries[next].at });
+  });
+  app.prepend(tour.root);
+  tour.begin();
+}

@@ -363,6 +363,7 @@ class PanelView:
         self.export.offer(
             result, photo_code(settings, (height, width)), upload_of(settings),
             moved_knobs(settings, overridden),
+            None if state.loaded is None else state.loaded.representation,
         )  # fmt: skip
         self.draw_curves(now=True)
         if state.shown == "run":

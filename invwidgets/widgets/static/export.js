@@ -24,11 +24,6 @@ function render({ model, el }) {
   const box = document.createElement("div");
   box.className = "iw-code";
   const code = document.createElement("pre");
-  const show = document.createElement("button");
-  show.className = "iw-button";
-  show.textContent = "Show code";
-  show.title = "The Python that does this run again";
-  show.onclick = () => model.send({ want: "code" });
   const note = document.createElement("div");
   note.className = "iw-export-note";
   note.setAttribute("role", "status");
@@ -47,18 +42,15 @@ function render({ model, el }) {
   said.append(note, keep);
   root.append(row, said, box);
   el.appendChild(root);
-  const kinds = [
-    ["png", "Picture (PNG)"], ["pdf", "Picture (PDF)"], ["gif", "Animation (GIF)"], ["safetensors", "Result file"],
-  ];
-  const buttons = kinds.map(([kind, label]) => {
+  const buttons = model.get("kinds").map(([kind, label, tip]) => {
     const button = document.createElement("button");
     button.className = "iw-button";
     button.textContent = label;
+    button.title = tip;
     button.onclick = () => model.send({ want: kind });
     row.appendChild(button);
     return button;
   });
-  row.appendChild(show);
   const hand = document.createElement("button");
   hand.className = "iw-button";
   hand.textContent = "Copy settings";
@@ -67,8 +59,7 @@ function render({ model, el }) {
   function update() {
     const ready = model.get("ready");
     buttons.forEach((button) => (button.disabled = !ready));
-    show.disabled = !ready;
-    note.textContent = ready ? model.get("note") : "Files and code of a run are here when it has ended.";
+    note.textContent = ready ? model.get("note") : model.get("waits");
     hand.hidden = !model.get("settings") && !model.get("refused"); // a strip has none to hand over
     hand.disabled = !model.get("settings");
     hand.title = model.get("refused") || "As JSON, for iw.InversionPanel.from_settings";

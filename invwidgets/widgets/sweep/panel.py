@@ -23,6 +23,7 @@ from ..base.parts import classed, close_all
 from ..panel.options import OPTIONS
 from ..panel.panel import InversionPanel
 from ..panel.state import HistoryEntry
+from ..views.export import SweepExport
 from ..views.snapshot import Snapshot
 from .controls import SweepControls
 from .run import Button, Ended, Event, Failed, Read, SweepRun, SweepState, update
@@ -38,7 +39,8 @@ class SweepPanel(w.VBox):
     >>> status = await panel.start()
 
     A press on a picture opens its run in an ``InversionPanel`` below the grid. ``status`` is what
-    the store has, ``opened`` the panel of the job that was pressed.
+    the store has, ``opened`` the panel of the job that was pressed. ``export`` downloads the page
+    of all that is stored.
 
     Parameters
     ----------
@@ -83,11 +85,11 @@ class SweepPanel(w.VBox):
         self.error, self.failures = controls.error, controls.failures
         self.rows_menu, self.columns_menu = axes.rows_menu, axes.columns_menu
         self.held_menus = axes.held_menus
-        self.view = SweepView(loop)
+        self.view, self.export = SweepView(loop), SweepExport(loop, self.sweep)
         self.snapshot = Snapshot()
         self.holder = classed(w.VBox(), "iw-opened")
         self.view.observe(loop.handler(self._pressed), "enlarged")
-        seen = classed(w.VBox([*controls.rows, axes.box, self.view]), "iw-section")
+        seen = classed(w.VBox([*controls.rows, axes.box, self.view, self.export]), "iw-section")
         super().__init__([seen, self.holder])
         classed(self, "iw-panel")
         controls.render(self._sweep_state)
@@ -149,12 +151,19 @@ class SweepPanel(w.VBox):
         for effect in effects:
             self._run.carry_out(effect)
         self._controls.render(self._sweep_state)
+        self._offer()
         if isinstance(event, Read | Ended):
             self._draw()
             if self._run.has_cells:  # a still of the grid, in the saved notebook
                 self.snapshot.keep_view(self.view)
         elif not isinstance(event, str | Failed):
             self._draw_soon()
+
+    def _offer(self) -> None:
+        """Offer the page of what is stored, where nothing runs."""
+        status, busy = self._sweep_state.status, self._sweep_state.busy
+        stored = 0 if status is None or busy else len(status.stored)
+        self.export.offer_stored(stored, len(self.sweep))
 
     def _presses(self, button: Button) -> Any:
         return self.loop.handler(lambda: self._dispatch(button))

@@ -1,10 +1,12 @@
-"""What to take home: the picture, the animation, the result's file, and the code that does it."""
+"""What to take home: picture, animation, page, the result's file, and the code that does it."""
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from ...figures.gallery import gallery_of
 from ...files import written_whole
 from ...inversion.replay import code_for
 from ...inversion.result import Reconstruction
+from ...pages.page import page_text
+from ...representations.base import Representation
+from ...sweeps.sweep import Sweep
 from ..base.loop import Loop, error_words
 from ..base.tiles import static
 
@@ -24,11 +29,23 @@ TYPES = {
     "png": "image/png",
     "pdf": "application/pdf",
     "gif": "image/gif",
+    "html": "text/html",
     "safetensors": "application/octet-stream",
 }
+_PAGE = ["html", "Page (HTML)", "One file that moves without a kernel"]
+_KINDS = [
+    ["png", "Picture (PNG)", ""], ["pdf", "Picture (PDF)", ""], ["gif", "Animation (GIF)", ""],
+    _PAGE, ["safetensors", "Result file", ""],
+    ["code", "Show code", "The Python that does this run again"],
+]  # fmt: skip
+_MAKES = {
+    "gif": "Making the animation …",
+    "html": "Making the page …",
+    "pdf": "Making the picture …",
+}  # takes a while
+_SLOW = ("gif", "html")  # beside a run, many seconds
 
-
-_MAKES = {"gif": "Making the animation …", "pdf": "Making the picture …"}  # takes a while
+Made = tuple[str, bytes]  # a file's name and content
 
 
 class Export(anywidget.AnyWidget):
@@ -39,6 +56,8 @@ class Export(anywidget.AnyWidget):
     """
 
     _esm = static("export.js")
+    kinds: Any = t.List(_KINDS).tag(sync=True)  # what is offered: kind, label, tip
+    waits = t.Unicode("Files and code of a run are here when it has ended.").tag(sync=True)
     ready = t.Bool(False).tag(sync=True)
     note = t.Unicode("").tag(sync=True)
     code = t.Unicode("").tag(sync=True)
@@ -51,8 +70,10 @@ class Export(anywidget.AnyWidget):
         self._result: Reconstruction | None = None
         self._photo: str | None = None
         self._upload: tuple[str, bytes] | None = None
-        self._overridden = ""
-        self._loop, self._making = loop, False  # whether an animation is being made
+        self._network: Representation | None = None
+        self._overridden = self._note_before = ""
+        self._loop = loop
+        self._making: list[str] = []  # kinds, the first of them under way
         super().__init__()
         self.on_msg(lambda _, content, buffers: loop.call(self._wanted, content))
 
@@ -62,10 +83,12 @@ class Export(anywidget.AnyWidget):
         photo: str | None = None,
         upload: tuple[str, bytes] | None = None,
         overridden: str = "",
+        network: Representation | None = None,
     ) -> None:
         """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
-        name and bytes, which the code will read, ``overridden`` are the knobs moved, in words."""
-        self._overridden = overridden
+        name and bytes, which the code will read, ``overridden`` are the knobs moved, in words.
+        ``network`` gives a page the receptive fields of a network that has no name."""
+        self._overridden, self._network = overridden, network
         self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
             self.code, self.note, self.saves = "", "", False
@@ -99,51 +122,84 @@ class Export(anywidget.AnyWidget):
             self.code = code_for(self._result, photo)
 
     def _wanted(self, content: dict[str, Any]) -> None:
-        """An animation is made on a thread of its own: beside a run it takes many seconds, in which
-        no control would be heard."""
-        result, loop = self._result, self._loop
-        if content.get("want") != "gif" or result is None or loop.loop is None:
+        """What is slow is made on a thread of its own: beside a run it takes many seconds, in which
+        no control would be heard. It is of what was offered at the press."""
+        kind, loop = str(content.get("want")), self._loop
+        if kind not in _SLOW or not self.ready or loop.loop is None:
             self.send_wanted(content)
             return
-        if self._making:
+        if kind in self._making:
             return
-        self._making, overridden, before = True, self._overridden, self.note
-        self.note = _MAKES["gif"]
+        if self.note not in _MAKES.values():
+            self._note_before = self.note
+        self._making.append(kind)
+        self.note = _MAKES[kind]
 
         def rest() -> None:
-            self._making = False
-            if self.note == _MAKES["gif"]:
-                self.note = before
+            self._making.remove(kind)
+            if self.note in _MAKES.values():
+                self.note = _MAKES[self._making[0]] if self._making else self._note_before
 
-        def made(given: tuple[str, bytes]) -> None:
+        def made(given: Made) -> None:
             rest()
-            self.send({"save": given[0], "type": TYPES["gif"]}, buffers=[given[1]])
+            self.send({"save": given[0], "type": TYPES[kind]}, buffers=[given[1]])
 
         def failed(error: Exception) -> None:
             rest()
             loop.failed(error_words(error))
 
-        loop.background(lambda: self.file(result, "gif", overridden), made, failed, "export")
+        loop.background(self.maker(kind), made, failed, "export")
 
     def send_wanted(self, content: dict[str, Any]) -> None:
-        kind = content.get("want")
+        kind = str(content.get("want"))
         if kind == "code":
             self.show_code()
         if kind == "photo":
             self.save_photo()
-        if self._result is not None and kind in TYPES:
+        if self.ready and kind in TYPES:
             before = self.note
-            self.note = _MAKES.get(str(kind), before)
+            self.note = _MAKES.get(kind, before)
             try:
-                name, data = self.file(self._result, str(kind), self._overridden)
-                self.send({"save": name, "type": TYPES[str(kind)]}, buffers=[data])
+                name, data = self.maker(kind)()
+                self.send({"save": name, "type": TYPES[kind]}, buffers=[data])
             finally:
                 self.note = before
 
-    def file(self, result: Reconstruction, kind: str, overridden: str = "") -> tuple[str, bytes]:
+    def maker(self, kind: str) -> Callable[[], Made]:
+        """What makes a file of what is offered now, whatever is offered later."""
+        result, overridden, network = self._result, self._overridden, self._network
+        assert result is not None
+        if kind != "html":
+            return lambda: self.file(result, kind, overridden)
+        name = file_name(result.photo_name or "unit", result.layer, kind)
+        photo = None if self._photo is None else without_folders(self._photo)
+        return lambda: (name, page_text(result, network=network, photo=photo).encode())
+
+    def file(self, result: Reconstruction, kind: str, overridden: str = "") -> Made:
         """The name and the bytes of a file; a picture names the knobs moved, ``overridden``."""
         name = file_name(result.photo_name or "unit", result.layer, kind)
         return name, file_of(result, kind, self.theme, overridden)
+
+
+class SweepExport(Export):
+    """A button that downloads the page of all that a sweep has stored."""
+
+    def __init__(self, loop: Loop, sweep: Sweep) -> None:
+        self._sweep = sweep
+        super().__init__(loop)
+        self.kinds = [_PAGE]
+        self.waits = "The page of a sweep is here when something is stored and nothing runs."
+
+    def offer_stored(self, stored: int, total: int) -> None:
+        """Offer the page, of ``stored`` of ``total`` jobs; 0 offers none."""
+        holes = f"{stored} of {total} jobs are stored; the page shows the others as holes."
+        with self.hold_sync():
+            if not self._making:
+                self.note = holes if stored < total else ""
+            self.ready = stored > 0
+
+    def maker(self, kind: str) -> Callable[[], Made]:
+        return lambda: ("sweep.html", page_text(self._sweep).encode())
 
 
 def on_a_server() -> bool:
@@ -165,6 +221,19 @@ def write_beside(name: str, data: bytes) -> str:
         with written_whole(path) as partial:
             partial.write_bytes(data)
     return str(path)
+
+
+def without_folders(photo: str) -> str:
+    """Python that names a photo, without the folders of this machine.
+
+    >>> without_folders("iw.read_photo('/home/me/cat.png', (96, 96), at=0)")
+    "iw.read_photo('cat.png', (96, 96), at=0)"
+    """
+    code = ast.parse(photo, mode="eval")
+    for part in ast.walk(code):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            part.value = Path(part.value).name
+    return ast.unparse(code)
 
 
 def file_name(photo: str, layer: str, kind: str) -> str:
