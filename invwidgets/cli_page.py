@@ -38,7 +38,7 @@ def add_command(commands: Any) -> None:
     )  # fmt: skip
     add = parser.add_argument
     add("photos", nargs="+", metavar="PHOTO",
-        help="files, or names from 'invwidgets photos'; or one plan that ends in .toml")  # fmt: skip
+        help="files or names from 'invwidgets photos', or a plan (.toml)")  # fmt: skip
     add("--out", required=True, metavar="FILE", help="the page's file, ending in .html")
     add("--layers", nargs="+", metavar="NAME", help="default: the network's main stages")
     add("--models", nargs="+", metavar="NAME", help="default: efficientnet_lite0")
