@@ -71,12 +71,16 @@ def test_nothing_moves_and_a_far_search_is_run_longer(site: tuple[str, str]) -> 
         scrub = page.get_by_role("slider", name="Playback")
         scrub.focus()
         page.keyboard.press("Home")
-        page.wait_for_function("document.querySelector('.iw-gallery').dataset.shown === '1'")
+        page.wait_for_function(
+            "document.querySelector('.iw-gallery').dataset.shown === '1'", timeout=MINUTE
+        )
         assert scrub.get_attribute("aria-valuetext") == "step 1 of 12"
         assert places(page) == before
         picture(page, "lecture-scrubbed")
         page.keyboard.press("End")
-        page.wait_for_function("document.querySelector('.iw-gallery').dataset.shown === '12'")
+        page.wait_for_function(
+            "document.querySelector('.iw-gallery').dataset.shown === '12'", timeout=MINUTE
+        )
 
         page.get_by_title("What Smoothness means").click()
         page.locator(".iw-note", has_text="the total variation").wait_for(timeout=MINUTE)
