@@ -359,7 +359,7 @@ def bad(*changes: object) -> tuple[object, ...]:
         (bad("--steps", "many"), ("--steps", "many")),
         (bad("--preset", "mine"), ("'mine'", "default, cvpr2015, ijcv2016")),
         (bad("--objective", "paint"), ("'paint'", "inversion, maximize, caricature")),
-        (("invert", *QUICK, "--objective", "maximize"), ("which channel", "channels=12")),
+        (("invert", *QUICK, "--objective", "maximize"), ("needs a channel", "channels=12")),
         (("invert", *QUICK, "--objective", "maximize", "--channels", "0:3"), ("3 are selected",)),
         (("invert", *QUICK, "--objective", "maximize", "--channels", "999"), ("999", "0 … 63")),
         (bad("--device", "tpu"), ("'tpu'", "auto, cpu, cuda, mps")),

@@ -118,7 +118,9 @@ def test_a_server_may_only_send_all(server: Server, tmp_path: Path, have: int) -
 
 def test_another_file_is_refused_and_removed(server: Server, tmp_path: Path) -> None:
     server.content = CONTENT[:-1] + b"!"
-    with pytest.raises(WeightsError, match=rf"SHA-256 begins \w{{8}} instead of {HASH[:8]}.*again"):
+    with pytest.raises(
+        WeightsError, match=rf"SHA-256 begins with \w{{8}} instead of {HASH[:8]}.*again"
+    ):
         fetch("net", server.url, tmp_path / "net.pth", HASH[:8])
     assert not [*tmp_path.glob("net.pth"), *tmp_path.glob("*.part")]
     server.content = CONTENT

@@ -117,9 +117,9 @@ def training_when_called() -> nn.Module:
 
 
 FAILING: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
-    "one channel": (lambda: nn.Sequential(nn.Conv2d(1, 4, 3)), "channels", "images of 1 channels"),
-    "four channels": (lambda: nn.Sequential(nn.Conv2d(4, 4, 3)), "channels", "images of 4 ch"),
-    "norm of seven": (lambda: nn.Sequential(nn.BatchNorm2d(7)), "channels", "images of 7 ch"),
+    "one channel": (lambda: nn.Sequential(nn.Conv2d(1, 4, 3)), "channels", "images with 1 channels"),
+    "four channels": (lambda: nn.Sequential(nn.Conv2d(4, 4, 3)), "channels", "images with 4 ch"),
+    "norm of seven": (lambda: nn.Sequential(nn.BatchNorm2d(7)), "channels", "images with 7 ch"),
     "clips": (lambda: nn.Sequential(nn.Conv3d(3, 4, 3)), "clips", "(N, 3, frames, H, W)"),
     "clips of one": (lambda: nn.Sequential(nn.Conv3d(1, 4, 3)), "clips", "[:, :, None]"),
     "pooled clips": (lambda: nn.Sequential(nn.MaxPool3d(3), nn.Conv2d(1, 1, 1)), "clips", "(N, 3,"),
@@ -223,7 +223,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
     "quantized": (quantized, "quantized", "no gradient"),
     "codes": (with_a_quantized_buffer, "quantized", "no gradient"),
     "meta": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3, device="meta")), "meta", "0.weight is on"),
-    "arguments": (Masked, "arguments", "needs mask and scale beside images"),
+    "arguments": (Masked, "arguments", "needs mask and scale besides images"),
     "no image": (Generator, "no image", "takes no image"),
 }
 

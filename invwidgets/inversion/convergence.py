@@ -19,7 +19,7 @@ def converged(result: Reconstruction) -> bool:
 
 
 def more_steps(result: Reconstruction) -> int | None:
-    """How many steps to try where a search ran to its end and did not come near; else None."""
+    """How many steps to try where a search ran to its end and did not converge; else None."""
     if converged(result) or result.stopped or result.steps >= _MOST:
         return None
     return min(_MOST, 3 * result.steps)

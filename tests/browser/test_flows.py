@@ -117,7 +117,7 @@ def test_layer_slider_knob_and_upload(site: tuple[str, str], tmp_path: Path) -> 
         page.locator(".iw-layer-words code", has_text="blocks.3").first.wait_for(timeout=MINUTE)
         page.wait_for_timeout(500)
         press(page, "Start")
-        searching(page, "Searching for images that blocks.3")
+        searching(page, "Searching for images with the same features")
         knob = page.locator(".iw-how .noUi-handle").first
         knob.focus()
         for _ in range(4):

@@ -85,9 +85,9 @@ def test_an_interrupted_kernel_leaves_a_panel_that_works(lab: str) -> None:
         page.locator(".iw-stage", has_text="blocks.2").click()
         page.locator(".iw-layer-words code", has_text="blocks.2").first.wait_for(timeout=MINUTE)
         press(page, "Start again")
-        searching(page, "Searching for images that blocks.2")
+        searching(page, "Searching for images with the same features")
         press(page, "Stop")
-        status(page, "As blocks.2 sees them")
+        status(page, "feature error at blocks.2")
         runs(page).nth(1).wait_for(timeout=MINUTE)
         assert not page.troubles
 
@@ -96,7 +96,7 @@ def test_a_model_without_its_weights_says_so_and_the_rest_lives(lab: str) -> Non
     with browser(1280, 1400) as page:
         load(page, ("lab", lab), notebook="short.ipynb")
         press(page, "Start")
-        status(page, "As blocks.1 sees them")
+        status(page, "feature error at blocks.1")
         menu = page.locator(".iw-menus select").first
         menu.select_option("caffenet (no weights)")  # its weights have to be given
         page.locator(".iw-error:visible", has_text="caffenet").wait_for(timeout=MINUTE)
@@ -157,7 +157,7 @@ def test_a_panel_shown_twice_saves_a_file_once(lab: str) -> None:
         load(page, ("lab", lab), notebook="twice.ipynb")
         page.locator(".iw-panel").nth(1).wait_for(timeout=MINUTE)
         press(page, "Start")
-        status(page, "As blocks.1 sees them")
+        status(page, "feature error at blocks.1")
         saved: list[str] = []
         page.on("download", lambda download: saved.append(download.suggested_filename))
         page.get_by_role("tab", name="Export").first.click()
@@ -219,7 +219,7 @@ def test_a_saved_notebook_shows_the_still_and_no_complaint(lab: str, folder: Pat
     with browser(1280, 1000) as page:
         load(page, ("lab", lab), notebook="short.ipynb")
         press(page, "Start")
-        status(page, "As blocks.1 sees them")
+        status(page, "feature error at blocks.1")
         page.wait_for_timeout(500)
         page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
         page.wait_for_timeout(1500)

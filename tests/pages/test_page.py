@@ -501,7 +501,7 @@ def test_the_shell_takes_a_plan(
     assert made.results[0].settings.steps == 2
     assert content(place)["plays"]
     assert main([*command, "--weights", "pretrained", "random"]) == 0
-    assert "2 jobs: all stored already" in capsys.readouterr().err
+    assert "2 jobs: all are stored already" in capsys.readouterr().err
     axes = {"weights": ("pretrained", "random"), "layer": ("relu", "relu_1")}
     assert iw.load_page(place).axes == axes
     for more, words in (

@@ -48,7 +48,7 @@ async def test_a_run_that_did_not_come_near_says_so(panel: iw.InversionPanel) ->
     assert "Not converged" in said
     assert "try 6 steps or less smoothness" in said
     assert panel.controls.bar.bar_style == "warning"
-    assert "did not come near" in panel.history.tiles.captions[0]
+    assert "not converged" in panel.history.tiles.captions[0]
 
 
 @with_panel(weights="random", steps=3)
@@ -100,7 +100,7 @@ async def test_without_weights_there_is_a_way_on(panel: iw.InversionPanel) -> No
     panel.layer = "blocks.2"
     panel.model = "caffenet"
     await until(lambda: panel.controls.remedy_words == "Use random weights")
-    assert panel.controls.error.value.startswith("caffenet")
+    assert "caffenet" in panel.controls.error.value
     assert panel.model == "efficientnet_lite0", "the menu says what is shown"
     assert "still on efficientnet_lite0" in panel.controls.status.value
     panel.controls.remedy.click()
@@ -250,7 +250,7 @@ async def test_a_descriptor_is_called_by_its_name(panel: iw.InversionPanel) -> N
     result = await panel.start()
     assert title_of(result) == "What HOG keeps of coffee"
     await until(lambda: panel.now.phase == "finished" and panel.now.entry)
-    assert "As HOG sees them" in panel.controls.status.value
+    assert "feature error at HOG" in panel.controls.status.value
     assert panel.history.tiles.captions[0].startswith("HOG\ncoffee\nerror")
 
 
@@ -434,7 +434,7 @@ async def test_what_makes_a_run_give_way_is_said(panel: iw.InversionPanel) -> No
     await until(lambda: said.value.startswith("Started again because the region changed. Sea"))
     panel.layer = "blocks.1"  # the sentence itself says it
     panel.start()
-    await until(lambda: said.value.startswith("Searching for images that blocks.1"))
+    await until(lambda: said.value.startswith("Searching for images with the same features as"))
     await until(lambda: panel.controls.bar.value > 1)
     panel.controls.stop.click()
     await until(lambda: said.value.startswith("Stopped early."))

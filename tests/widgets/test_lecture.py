@@ -18,7 +18,7 @@ from .waiting import until
 
 @with_panel()
 async def test_a_finished_run_is_scrubbed_from_noise_to_its_end(panel: iw.InversionPanel) -> None:
-    playback = panel._view.playback
+    playback = panel.playback
     assert playback.layout.visibility == "hidden"
     result = await panel.start()
     await until(lambda: playback.layout.visibility == "visible")

@@ -72,7 +72,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.channel_selector, self.knobs = inputs.channel_selector, inputs.knobs
         self.advanced = inputs.advanced
         self.controls, self.gallery, self.curves = view.controls, view.gallery, view.curves
-        self.classes, self.history = view.classes, view.history
+        self.classes, self.history, self.playback = view.classes, view.history, view.playback
         self.export, self.tabs, self.snapshot = view.export, view.tabs, view.snapshot
         self.stages = StagePictures(loop)
         loop.failed = lambda words: self._dispatch(Failed(words))
@@ -317,7 +317,7 @@ class InversionPanel(w.VBox, PanelOptions):
         }
         for button, act in pressed.items():
             button.on_click(loop.handler(act))
-        self._view.playback.scrubbed = lambda place: self._dispatch(Scrubbed(place))
+        self.playback.scrubbed = lambda place: self._dispatch(Scrubbed(place))
         self.history.deleted = lambda place: self._dispatch(Deleted(place))
         self.photos.observe(lambda change: self._dispatch(Failed(change["new"])), "error")
         self.channel_selector.observe(loop.handler(self._want_features), "wants_features")

@@ -211,7 +211,7 @@ def history_words(entry: HistoryEntry) -> str:
     if not result.objective.measures_error:
         lines.insert(0, result.objective.name)
     if not converged(result):
-        lines.append("did not come near")
+        lines.append("not converged")
     names = entry.overridden & {*LIVE_KNOBS}
     knobs = {name: entry.settings[name] for name in LIVE_KNOBS if name in names}
     moved = knobs_in_words(knobs, matches_photo(result.objective)) if knobs else ""
