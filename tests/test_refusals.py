@@ -117,7 +117,7 @@ def training_when_called() -> nn.Module:
 
 
 FAILING: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
-    "one channel": (lambda: nn.Sequential(nn.Conv2d(1, 4, 3)), "channels", "images with 1 channels"),
+    "one channel": (lambda: nn.Sequential(nn.Conv2d(1, 4, 3)), "channels", "images with 1 ch"),
     "four channels": (lambda: nn.Sequential(nn.Conv2d(4, 4, 3)), "channels", "images with 4 ch"),
     "norm of seven": (lambda: nn.Sequential(nn.BatchNorm2d(7)), "channels", "images with 7 ch"),
     "clips": (lambda: nn.Sequential(nn.Conv3d(3, 4, 3)), "clips", "(N, 3, frames, H, W)"),

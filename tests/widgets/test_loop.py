@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -158,3 +160,14 @@ def test_a_panel_without_a_loop_does_not_hang() -> None:
         closing.start()
         closing.join(60)
         assert not closing.is_alive()
+
+
+def test_a_process_may_end_while_a_panel_loads() -> None:
+    code = (
+        "import invwidgets as iw\n"
+        "panel = iw.InversionPanel('coffee')\n"
+        "panel.close()\n"
+        "print('closed', flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr

@@ -13,9 +13,11 @@ the handler waits for the thread that wants it.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import logging
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -26,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 
 T = TypeVar("T")
+_AT_WORK: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_LAST = 20.0  # seconds in which a thread may come to its end when the process ends
 _Work = tuple[Callable[[], Any], Callable[[Any], Any], Callable[[Exception], Any]]
 
 
@@ -82,6 +86,13 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
     """An error that nobody awaits is shown in the panel; asyncio need not print it too."""
     if not future.cancelled():
         future.exception()
+
+
+@atexit.register
+def _let_end() -> None:
+    """Wait for the threads at work: a thread that is in torch when Python ends aborts the process."""
+    for thread in list(_AT_WORK):
+        thread.join(_LAST)
 
 
 def error_words(error: BaseException) -> str:
@@ -159,7 +170,9 @@ class Loop:
             self._lanes.setdefault(lane, deque()).append((work, then, heard))
         if not begun:
             name = f"invwidgets-{lane}"
-            threading.Thread(target=self._run_lane, args=(lane,), daemon=True, name=name).start()
+            thread = threading.Thread(target=self._run_lane, args=(lane,), daemon=True, name=name)
+            _AT_WORK.add(thread)
+            thread.start()
 
     def _run_lane(self, lane: str) -> None:
         while True:

@@ -52,8 +52,9 @@ class Setting(w.HBox):
             )
             children.append(self.back)
         self.ask: w.ToggleButton | None = None
-        self.meaning = note(meaning)
+        self.meaning: w.HTML | None = None
         if meaning:
+            self.meaning = note(meaning)
             self.ask = w.ToggleButton(description="?")
             self.ask.observe(loop.handler(self._explain), "value")
             children += [self.ask, self.meaning]
@@ -77,7 +78,7 @@ class Setting(w.HBox):
 
     def _explain(self) -> None:
         """Show what the knob means while "?" is pressed."""
-        if self.ask is None:
+        if self.ask is None or self.meaning is None:
             return
         self.ask.tooltip = f"What {self.control.description} means"
         self.meaning.layout.display = None if self.ask.value else "none"
