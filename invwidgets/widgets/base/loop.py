@@ -90,7 +90,7 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
 
 @atexit.register
 def _let_end() -> None:
-    """Wait for the threads at work: a thread that is in torch when Python ends aborts the process."""
+    """Wait for the threads at work: one that is in torch when Python ends aborts the process."""
     for thread in list(_AT_WORK):
         thread.join(_LAST)
 
