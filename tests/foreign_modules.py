@@ -747,7 +747,7 @@ def _complex() -> nn.Module:
     return module
 
 
-@foreign("NaN in a weight", refused="second.weight holds NaN")
+@foreign("NaN in a weight", refused="second.weight contains NaN")
 def _nan() -> nn.Module:
     module = plain()
     with torch.no_grad():
@@ -783,7 +783,7 @@ def _clips_of_one() -> nn.Module:
     return nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU())
 
 
-@foreign("a mask beside images", refused="needs mask beside images")
+@foreign("a mask besides images", refused="needs mask besides images")
 class Masked(Around):
     def forward(self, images: Tensor, mask: Tensor) -> Tensor:
         y: Tensor = super().forward(images) * mask
@@ -800,7 +800,7 @@ def _large_kernels() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 31))
 
 
-@foreign("of one size", refused="certain sizes only.*size=")
+@foreign("of one size", refused="of certain sizes.*size=")
 def _one_size() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(77, 3))
 

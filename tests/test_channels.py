@@ -77,7 +77,7 @@ def test_one_number_is_that_of_as_many_channels_as_the_first_convolution_takes(
 
 def test_where_no_convolution_says_it_one_number_is_refused() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 8))
-    with pytest.raises(BadSettingError, match=r"mean 0\.5 and std 0\.25 are one number"):
+    with pytest.raises(BadSettingError, match=r"mean 0\.5 and std 0\.25 are single numbers"):
         iw.representation(flat, mean=0.5, std=0.25, size=(8, 8))
     assert iw.representation(flat, mean=(0.5,), std=0.25, size=(8, 8)).channels == 1
 
@@ -85,9 +85,9 @@ def test_where_no_convolution_says_it_one_number_is_refused() -> None:
 def test_lengths_that_differ_or_do_not_fit_the_network_are_refused() -> None:
     with pytest.raises(BadSettingError, match=r"mean .* length 2 and std .* length 1"):
         iw.representation(net(2), mean=(0.5, 0.5), std=(0.25,))
-    with pytest.raises(RepresentationError, match=r"images of 1 channels.*length 1"):
+    with pytest.raises(RepresentationError, match=r"images with 1 channels.*length 1"):
         iw.representation(net(1), mean=(0.5,) * 3, std=(0.25,) * 3, size=(16, 16))
-    with pytest.raises(RepresentationError, match=r"images of 3 channels.*length 3"):
+    with pytest.raises(RepresentationError, match=r"images with 3 channels.*length 3"):
         iw.representation(net(3), mean=(0.5,), std=(0.25,), size=(16, 16))
 
 

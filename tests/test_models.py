@@ -212,7 +212,7 @@ def test_files_that_are_no_weights(state: dict[str, Tensor], tmp_path: Path) -> 
         with pytest.raises(WeightsError, match=name):
             load_network("squeezenet1_1", tmp_path / name)
     torch.save([1, 2], tmp_path / "list.pth")
-    refused("squeezenet1_1", tmp_path / "list.pth", "holds a list")
+    refused("squeezenet1_1", tmp_path / "list.pth", "contains a list")
     torch.save({k: v for k, v in state.items() if "bias" not in k}, tmp_path / "part.pth")
     refused("squeezenet1_1", tmp_path / "part.pth", "do not fit", "missing: ", ".bias")
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pth")

@@ -77,7 +77,7 @@ def test_vectors() -> None:
 def test_nothing_to_do_is_refused() -> None:
     with pytest.raises(SelectionError, match=r"all zero.*another.*region 0:1,0:1"):
         bind("inversion", torch.zeros(1, 2, 2, 2), Selection(region=(0, 1, 0, 1)))
-    with pytest.raises(SelectionError, match="excites nothing"):
+    with pytest.raises(SelectionError, match="has no positive feature"):
         bind("caricature", -torch.ones(1, 2, 2, 2), Selection())
     with pytest.raises(SelectionError):
         bind("inversion", torch.full((1, 2, 2, 2), torch.nan), Selection())

@@ -79,8 +79,8 @@ def test_regions() -> None:
     ("spec", "words"),
     [
         ("3:3,0:2", ("empty", "half-open")), ("5:2,0:2", ("empty",)),
-        ("0:13,0:2", ("12 rows", "14 columns", "0:12,0:14")), ("-1:3,0:2", ("leaves",)),
-        ("0:2,0:15", ("leaves",)), ("middle", ("'middle'", "R0:R1,C0:C1")),
+        ("0:13,0:2", ("12 rows", "14 columns", "0:12,0:14")), ("-1:3,0:2", ("not within",)),
+        ("0:2,0:15", ("not within",)), ("middle", ("'middle'", "R0:R1,C0:C1")),
         ("1:2", ("R0:R1,C0:C1",)), ((1, 2, 3), ("four numbers",)),
         (("a", 1, 0, 1), ("whole numbers",)),
     ],

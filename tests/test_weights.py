@@ -114,8 +114,10 @@ def test_names_and_shapes_that_differ_are_listed(state: dict[str, Tensor]) -> No
 
 def test_a_file_of_several_things_tells_what_it_holds(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "generator": filled(nn.Linear(2, 2)).state_dict()}, tmp_path / "w.pt")
-    with pytest.raises(WeightsError, match=r"holds a dict of epoch, generator, not a state dict"):
+    with pytest.raises(
+        WeightsError, match=r"contains a dict of epoch, generator, not a state dict"
+    ):
         read_weights(tmp_path / "w.pt", "mine")
     torch.save({1: torch.zeros(2)}, tmp_path / "w.pt")
-    with pytest.raises(WeightsError, match="holds a dict of 1, not a state dict"):
+    with pytest.raises(WeightsError, match="contains a dict of 1, not a state dict"):
         read_weights(tmp_path / "w.pt", "mine")

@@ -67,12 +67,12 @@ def scaled(factor: float, function: Callable[[Tensor], Any] = torch.relu) -> End
         (lambda x: torch.from_numpy(x.detach().numpy()), "without a gradient"),
         (lambda x: x * 0 + 1, "same features for every image"),
         (lambda x: x / 0, "infinite features"),
-        (lambda x: x.detach().numpy(), "returns a ndarray.*name a layer"),
-        (lambda x: x.to_sparse(), "returns a sparse tensor.*name a layer"),
-        (lambda x: (x.int(), None), "returns a tuple.*name a layer"),
-        (lambda x: {"a": x.int()}, "returns a dict.*name a layer"),
-        (lambda x: x.int(), "returns a tensor of int32.*name a layer"),
-        (lambda x: x.sum(), "returns a single number.*name a layer"),
+        (lambda x: x.detach().numpy(), "returns a ndarray.*give a layer"),
+        (lambda x: x.to_sparse(), "returns a sparse tensor.*give a layer"),
+        (lambda x: (x.int(), None), "returns a tuple.*give a layer"),
+        (lambda x: {"a": x.int()}, "returns a dict.*give a layer"),
+        (lambda x: x.int(), "returns a tensor of int32.*give a layer"),
+        (lambda x: x.sum(), "returns a single number.*give a layer"),
     ],
 )
 def test_features_that_cannot_be_searched_for(
@@ -114,7 +114,7 @@ def test_weights_that_are_no_numbers() -> None:
     module = Ending()
     with torch.no_grad():
         module.first.weight[0] = torch.nan
-    with pytest.raises(WeightsError, match=r"first\.weight holds NaN"):
+    with pytest.raises(WeightsError, match=r"first\.weight contains NaN"):
         iw.invert("coffee", module, **OWN)
     module.first.weight = nn.Parameter(torch.zeros(4, 3, 3, 3, dtype=torch.complex64))
     with pytest.raises(WeightsError, match=r"first\.weight is complex"):

@@ -299,7 +299,7 @@ def test_caricature_starts_from_the_photo_and_raises_what_it_shows() -> None:
         ({"steps": 0}, "steps 0"),
         ({"tv": 1}, "no setting 'tv'"),
         ({"unit": "relu_1:2"}, "no setting 'unit'"),
-        ({"objective": "maximize"}, "which channel"),
+        ({"objective": "maximize"}, "needs a channel"),
         ({"layer": "nope"}, "no layer 'nope'"),
         ({"size": (3, 3)}, "3x3"),
         ({"device": "tpu"}, "'tpu'"),

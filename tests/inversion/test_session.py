@@ -270,7 +270,7 @@ def test_an_error_of_the_run_itself_is_the_futures(session: Session) -> None:
 def test_stop_while_preparing_leaves_no_result(session: Session) -> None:
     session.start("coffee", **SMALL, steps=10)
     session.stop()
-    with pytest.raises(InvwidgetsError, match="no step"):
+    with pytest.raises(InvwidgetsError, match="before its first step"):
         done(session)
     assert session.state == "stopped"
 

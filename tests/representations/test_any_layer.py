@@ -132,7 +132,7 @@ def test_the_default_is_the_first_part_of_what_the_network_returns() -> None:
 
 def test_of_several_parts_one_must_be_named() -> None:
     module = library(pair=True)
-    with pytest.raises(RepresentationError, match=r"name one of blocks.1\[0\], blocks.1\[1\]"):
+    with pytest.raises(RepresentationError, match=r"give one of blocks.1\[0\], blocks.1\[1\]"):
         phi("blocks.1", module)
     assert phi("blocks.1[1]", module)(picture()[None]).shape[0] == 1
     shown = [s.short_name for s in stages(phi(None, module).layers())]

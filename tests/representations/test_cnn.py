@@ -164,7 +164,7 @@ class Moody(nn.Module):
 
 def test_a_layer_that_is_not_reached_says_so() -> None:
     own = cut(filled(Moody()), "left")
-    with pytest.raises(RepresentationError, match="left was not reached"):
+    with pytest.raises(RepresentationError, match="left was not called"):
         own(torch.full((1, 3, *SIZE), 1.0) * 2)
 
 

@@ -1,4 +1,4 @@
-"""What a network's forward needs beside images: given, copied, in the digest, kept in settings."""
+"""What a network's forward needs besides images: given, copied, in the digest, kept in settings."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_lazy_networks_and_hooks_are_made_ready_with_them() -> None:
     assert heard == []
 
 
-TAKES = "the forward of Masked takes mask, scale, look beside images"
+TAKES = "the forward of Masked takes mask, scale, look besides images"
 
 
 @pytest.mark.parametrize(
@@ -204,11 +204,9 @@ def test_settings_keep_what_json_can_hold_and_name_the_rest(tmp_path: Any) -> No
     again = inverted(masked(), settings=settings, forward_kwargs=kwargs)
     assert torch.equal(again.images, result.images)
     assert torch.equal(inverted(made(), None, settings=settings).images, result.images)
-    with pytest.raises(
-        BadSettingError, match=r"made with scale = 2.0, and Masked is given scale = 3"
-    ):
+    with pytest.raises(BadSettingError, match=r"made with scale = 2.0, but Masked gets scale = 3"):
         inverted(masked(), settings=settings, forward_kwargs={**kwargs, "scale": 3.0})
-    with pytest.raises(BadSettingError, match=r"and Small is given no mask, no scale"):
+    with pytest.raises(BadSettingError, match=r"but Small gets no mask, no scale"):
         inverted(small(), "conv1", settings=settings, forward_kwargs={})
 
 
