@@ -1,4 +1,4 @@
-"""Jobs done by a Dask cluster: any machines that can import this package and reach the store.
+"""An executor on a Dask cluster, whose machines import this package and reach the store.
 
 >>> for outcome in Cluster("tcp://127.0.0.1:8786").run(tasks, "s3://bucket/sweep", Control()):
 ...     print(outcome["key"], outcome["state"])
@@ -26,9 +26,9 @@ _WORKERS = "'dask worker ADDRESS --nworkers auto --nthreads 1'"
 
 
 class Cluster(Executor):
-    """The workers of a Dask scheduler: an address, or a ``distributed.Client`` of one's own.
+    """The workers of a Dask scheduler, given by its address or by a ``distributed.Client``.
 
-    ``job_bytes`` is what a job holds. A client that was given is left open.
+    ``job_bytes`` is the memory that a job needs. A client that the caller gave stays open.
 
     Raises ``InvwidgetsError`` for a scheduler that cannot be reached, without workers, or with
     workers too small.
@@ -76,7 +76,7 @@ class Cluster(Executor):
             self.leave()
 
     def _next(self, finished: queue.Queue[Any]) -> list[Any]:
-        """What has finished by the next look."""
+        """The tasks that have finished since the last look."""
         try:
             found = [finished.get(timeout=_LOOK)]
         except queue.Empty:
@@ -106,7 +106,7 @@ class Cluster(Executor):
         )
 
     def _count(self) -> dict[str, Any]:
-        """The workers there are now: they may come and go."""
+        """The number of workers now; workers may join and leave."""
         workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         self.workers = max(1, len(workers))
         return workers
@@ -128,14 +128,14 @@ class Cluster(Executor):
         return self.workers
 
     def leave(self) -> None:
-        """Close the connection, where it is not another's."""
+        """Close the connection, unless the caller gave it."""
         if self._own:
             with suppress(Exception):
                 self._client.close(timeout=2)
 
 
 def check_scheduler(scheduler: Any) -> None:
-    """Whether there is one, before anything is planned for it. Raises as ``Cluster``."""
+    """Check that the scheduler answers, before jobs are planned. Raises what ``Cluster`` raises."""
     found = Cluster(scheduler)
     found.leave()
 

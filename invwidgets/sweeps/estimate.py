@@ -1,4 +1,4 @@
-"""How long a sweep will take, before it starts: from what the store knows, or from a few steps.
+"""Estimates of how long a sweep takes, from stored timings or from a few steps.
 
 >>> rates = step_seconds(jobs, store)
 >>> sum(rates[job.group] * job.weight for job in jobs)
@@ -29,10 +29,10 @@ _CANVASES = 16  # tensors of an image's size that a seed's search holds
 
 
 def step_seconds(todo: Iterable[Job], done: Iterable[Job], store: Store) -> dict[Any, float]:
-    """Seconds a step of one seed, by the jobs' group; empty where nothing could be tried.
+    """Seconds per step of one seed, for each group of jobs; empty where no job could be tried.
 
-    Groups of which the store has timings go by those. Of the others at most three, evenly spread,
-    are tried for a few steps; the rest go by their nearest neighbor.
+    Groups with stored timings use these. Of the other groups at most three, evenly spread,
+    are tried for a few steps; the rest use the timing of the nearest tried group.
     """
     groups = list({job.group: job for job in todo})
     known: dict[Any, float] = {}
@@ -84,7 +84,7 @@ def _selected(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_bytes(jobs: Iterable[Job]) -> int:
-    """What the largest job holds at once, beside its process: found by one pass of each network."""
+    """The memory of the largest job, without its process, found by one pass of each network."""
     most = 0
     for job in {job.group: job for job in jobs}.values():
         task = job.task
@@ -101,7 +101,7 @@ def job_bytes(jobs: Iterable[Job]) -> int:
 
 
 def process_bytes(jobs: Iterable[Job]) -> int:
-    """What a fresh process takes that has loaded the jobs' networks, each as it came and frozen."""
+    """The memory of a new process with the jobs' networks, each as loaded and as frozen copy."""
     most = _PROCESS
     for model, weights in {(job.task["model"], job.task["weights"]) for job in jobs}:
         try:
@@ -113,7 +113,7 @@ def process_bytes(jobs: Iterable[Job]) -> int:
 
 
 def in_words(seconds: float) -> str:
-    """A duration as people say it.
+    """A duration in words.
 
     >>> in_words(40), in_words(400), in_words(40_000)
     ('40 s', '7 min', '11 h')

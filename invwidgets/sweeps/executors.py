@@ -1,10 +1,11 @@
-"""Where jobs are done: in this process, or in local worker processes. Dask's is in ``cluster``.
+"""Executors that do jobs in this process or in local processes. Dask's is in ``cluster``.
 
->>> for outcome in Here().run(tasks, "sweep", Control()):
+>>> for outcome in SerialExecutor().run(tasks, "sweep", Control()):
 ...     print(outcome["key"], outcome["state"])
 
-All keep one contract: tasks in, outcomes out as they come, no more under way than are worked on,
-``control`` asked before each. What finishes is in the store already.
+All executors keep one contract. They take tasks and give outcomes as they come, they start no more
+tasks than they work on, and they ask ``control`` before each. A finished job is in the store
+before its outcome is given.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MAX_ATTEMPTS = 3  # workers that a job may lose before it is taken to be at faul
 
 
 class Control:
-    """What stops a sweep or lets it rest, from any thread; a job under way is finished."""
+    """A switch that stops or pauses a sweep from any thread. A job that has begun is finished."""
 
     def __init__(self) -> None:
         self._go = threading.Event()
@@ -55,26 +56,26 @@ class Control:
         self._go.set()
 
     def clear(self) -> bool:
-        """Wait while it rests; whether to go on."""
+        """Wait while the sweep is paused, and return whether it goes on."""
         self._go.wait()
         return not self.stopped
 
 
 class Executor(ABC):
-    """``workers`` is how many jobs are done at once."""
+    """The base class of executors; ``workers`` is the number of jobs done at the same time."""
 
     workers: int = 1
 
     @abstractmethod
     def run(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> Iterator[Outcome]:
-        """Do the tasks, and give what came of each as it comes.
+        """Do the tasks and give each outcome as it comes.
 
-        Raises ``InvwidgetsError`` where no worker can be had.
+        Raises ``InvwidgetsError`` if no worker is available.
         """
 
 
 class SerialExecutor(Executor):
-    """One job after the other, in this process."""
+    """An executor that does one job after the other in this process."""
 
     def run(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> Iterator[Outcome]:
         for task in tasks:
@@ -84,10 +85,11 @@ class SerialExecutor(Executor):
 
 
 class Processes(Executor):
-    """``workers`` processes of this machine, each a pool of one: a lost one takes only its own job.
+    """An executor with ``workers`` local processes, each a pool of one, so that a lost process
+    loses only its own job.
 
-    They are forked from a server that has imported all they need once, so that one lost is soon
-    replaced; they end when this process does, however it ends.
+    They are forked from a server that has imported everything once, so that a lost process is
+    replaced quickly. They end when this process ends, in whatever way.
     """
 
     def __init__(self, workers: int) -> None:
@@ -115,7 +117,7 @@ class Processes(Executor):
 
 
 class _Crew:
-    """The threads that each have a worker process, and what they share."""
+    """The threads that each own a worker process, and the state that they share."""
 
     def __init__(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> None:
         self.found: queue.Queue[Outcome | BaseException | None] = queue.Queue()
@@ -126,7 +128,7 @@ class _Crew:
         self._pids_lock = threading.Lock()
 
     def work(self) -> None:
-        """Do job after job in a process of one's own; None says that there are no more."""
+        """Do job after job in a process of its own; None means that there are no more jobs."""
         try:
             for outcome in self._outcomes():
                 self.found.put(outcome)
@@ -135,7 +137,7 @@ class _Crew:
             self.found.put(error)
 
     def end(self) -> None:
-        """Let no job begin, and end those under way; what is stored is whole."""
+        """Start no more jobs and end the running ones; stored results stay whole."""
         with self._pids_lock:
             self._ended.set()
             begun = tuple(self._pids)
@@ -186,7 +188,7 @@ def _end_process(pid: int) -> None:
 
 
 def lost(task: dict[str, Any], url: str) -> Outcome:
-    """A job whose workers died of it, over and over: a failure with its reason, stored."""
+    """A stored failure, for a job whose worker died several times."""
     reason = (
         f"its worker was lost {MAX_ATTEMPTS} times, killed or out of memory: give workers more "
         "memory, or a smaller size"
@@ -204,7 +206,7 @@ def _context() -> Any:
 
 
 def _begin_worker(path: list[str]) -> None:
-    """One thread a worker, the parent's path, Ctrl-C left to the parent, an end when that ends."""
+    """Set up a worker: one thread, the parent's path, no Ctrl-C, an end when the parent ends."""
     import torch
 
     torch.set_num_threads(1)
@@ -222,11 +224,11 @@ def _end_with_parent() -> None:
 
 
 def machine_workers(job_bytes: int, own_bytes: int, wanted: int | None = None) -> tuple[int, str]:
-    """How many local workers fit: (workers, what to say of it, empty if nothing).
+    """The number of local workers that fit, and a note about it, which may be empty.
 
-    ``job_bytes`` is what one job holds, ``own_bytes`` what a process with the network takes.
+    ``job_bytes`` is the memory of a job, ``own_bytes`` that of a process with the network.
 
-    Raises ``InvwidgetsError`` where not even one fits.
+    Raises ``InvwidgetsError`` if not even one worker fits.
     """
     import torch
 

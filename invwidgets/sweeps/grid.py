@@ -1,4 +1,4 @@
-"""What a sweep is: axes and their product, as plain values. Nothing is read or run here.
+"""The axes of a sweep and their product, as plain values. Nothing is read or run here.
 
 >>> grid = Grid.of(photos=["coffee", "rocket"], layers=["blocks.2", "blocks.4"], seeds=2)
 >>> len(grid.points())
@@ -34,7 +34,7 @@ MAX_JOBS = 1_000_000
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of the axes' values: what one job is asked to do."""
+    """One combination of the axes' values, which is one job."""
 
     model: str
     layer: str | None
@@ -46,14 +46,14 @@ class Point:
     target: str | None = None
 
     def value(self, axis: str) -> Any:
-        """Where it stands on an axis of ``Grid.axes``."""
+        """The point's value on an axis of ``Grid.axes``."""
         changed = dict(self.settings)
         return changed[axis] if axis in changed else getattr(self, axis)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The axes, checked; ``layers`` and ``weights`` are kept for each model."""
+    """The checked axes of a sweep; ``layers`` and ``weights`` are kept for each model."""
 
     photos: tuple[str, ...]
     targets: tuple[str, ...]
@@ -69,7 +69,7 @@ class Grid:
 
     @classmethod
     def of(cls, **given: Any) -> Grid:
-        """A grid of what ``Sweep`` takes; every axis is a value or a list of values.
+        """A grid from the keywords of ``Sweep``; every axis is a value or a list of values.
 
         Raises ``BadSettingError`` for an axis that is empty, ``UnknownNameError`` for one that
         does not exist.
@@ -105,9 +105,9 @@ class Grid:
         )  # fmt: skip
 
     def points(self) -> list[Point]:
-        """All jobs, a model's and a layer's together, so that a worker need not change often.
+        """All points, grouped by model and layer, so that a worker seldom changes its network.
 
-        Raises ``BadSettingError`` for more than a million.
+        Raises ``BadSettingError`` for more than a million points.
         """
         if len(self) > MAX_JOBS:
             raise BadSettingError(f"{len(self)} jobs: at most {MAX_JOBS}; split the sweep")
@@ -136,7 +136,7 @@ class Grid:
         return count
 
     def axes(self) -> dict[str, tuple[Any, ...]]:
-        """The axes that have more than one value, by the name they have in a ``Point``."""
+        """The axes with more than one value, by their names in a ``Point``."""
         layers = tuple(dict.fromkeys(itertools.chain.from_iterable(self.layers.values())))
         every: dict[str, tuple[Any, ...]] = {
             "photo": self.photos, "target": self.targets, "model": self.models, "layer": layers,
@@ -162,9 +162,9 @@ class Grid:
 
 
 def read_plan(path: str | os.PathLike[str]) -> Grid:
-    """A grid from a TOML file; photos' paths are looked for beside it, and may hold ``*``.
+    """A grid from a TOML file. Paths of photos are relative to the file and may contain ``*``.
 
-    Raises ``BadSettingError`` for a file that cannot be read or is no TOML.
+    Raises ``BadSettingError`` for a file that cannot be read or is not TOML.
     """
     file = Path(path)
     try:
@@ -200,7 +200,7 @@ def _beside(name: str, folder: Path, axis: str) -> list[str]:
 
 
 def _listed(axis: str, given: Any) -> list[Any]:
-    """An axis' values; a single one is a list of one."""
+    """The values of an axis; a single value becomes a list of one."""
     if given is None or isinstance(given, str | bytes | os.PathLike | Mapping):
         return [given]
     values = items(given)
@@ -228,7 +228,7 @@ def _texts(axis: str, given: Any, words: str, empty: bool = False) -> tuple[str,
 def _by_model(
     axis: str, given: Any, models: tuple[str, ...], single: bool = False
 ) -> dict[str, tuple[str | None, ...]]:
-    """What a mapping says of each model, or the same for all."""
+    """The values of each model from a mapping, or the same values for all models."""
     if not isinstance(given, Mapping):
         given = dict.fromkeys(models, given)
     for name in given:

@@ -1,4 +1,4 @@
-"""From a combination of values to a job: all that determines its outcome, and the key of that.
+"""Jobs made from points of a grid, with all that determines the outcome and a key of it.
 
 >>> jobs = resolve(Grid.of(photos="coffee", layers=["blocks.2"], seeds=1))
 >>> jobs[0].key, jobs[0].settings.steps
@@ -36,9 +36,9 @@ _ELSEWHERE = ("device", "threads", "micro_batch", "precision")  # in the key by 
 
 @dataclass(frozen=True)
 class Job:
-    """What one process does from names and numbers alone; ``reason`` says why it cannot be done.
+    """One job, described by names and numbers; ``reason`` says why it cannot be done.
 
-    ``weight`` is what it costs, in steps of one seed.
+    ``weight`` is its cost in steps of one seed.
     """
 
     key: str
@@ -49,12 +49,12 @@ class Job:
 
     @property
     def group(self) -> tuple[Any, ...]:
-        """Jobs alike in this take alike for a step of a seed."""
+        """A key of jobs whose steps take about the same time."""
         return self.point.model, self.point.layer, self.point.region
 
 
 def resolve(grid: Grid) -> list[Job]:
-    """The jobs of a grid, in its order; what cannot be done has its ``reason``.
+    """The jobs of a grid, in its order. A job that cannot be done has a ``reason``.
 
     Raises ``InvwidgetsError`` for a model, a layer or a setting that does not exist.
     """
@@ -70,7 +70,7 @@ def resolve(grid: Grid) -> list[Job]:
 
 @dataclass(frozen=True)
 class _Request:
-    """What a job is asked, whatever its photo."""
+    """The part of a job that does not depend on its photo."""
 
     representation: Representation
     selection: Selection
@@ -165,13 +165,13 @@ def _impossible(grid: Grid, point: Point, reason: str) -> Job:
 
 
 def key_of(content: dict[str, Any]) -> str:
-    """The digest that names a job: equal contents, equal keys."""
+    """The digest that names a job; equal contents have equal keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def pixel_digest(photo: str) -> str:
-    """A digest of a photo's decoded pixels, at its own size; a file that changes is read again.
+    """A digest of a photo's decoded pixels at its own size; a changed file is read again.
 
     Raises ``BadImageError`` or ``UnknownNameError``.
     """
@@ -184,7 +184,7 @@ def pixel_digest(photo: str) -> str:
 
 
 def feature_digest(features: Tensor) -> str:
-    """A digest of a target's numbers, their type and shape."""
+    """A digest of a target's numbers, type and shape."""
     hasher = hashlib.blake2b(repr((features.dtype, features.shape)).encode(), digest_size=16)
     hasher.update(features.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return hasher.hexdigest()
@@ -199,7 +199,7 @@ def _pixel_digest(photo: str, stamp: tuple[int, int]) -> str:
 
 
 def _absolute(photo: str | None) -> str | None:
-    """A file's path from anywhere on this machine; a bundled photo's name stays one."""
+    """The absolute path of a file; the name of a bundled photo is kept."""
     if photo is None or photo in photos():
         return photo
     return str(Path(photo).resolve())

@@ -3,7 +3,7 @@
 >>> network("efficientnet_lite0", "pretrained").name
 'efficientnet_lite0'
 
-A process loads each of them once; a worker that goes from layer to layer only cuts it anew.
+A process loads each network once; a worker that changes the layer only cuts it again.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ..representations.registry import representation
 
 @lru_cache(maxsize=8)
 def network(model: str, weights: str) -> Representation:
-    """A model by its name, cut at its default layer; ``at`` cuts it elsewhere.
+    """A model by its name, cut at its default layer; its method ``at`` cuts it at another layer.
 
-    Raises ``UnknownNameError`` for a name that leads nowhere, ``RepresentationError`` for a factory
-    that gives no network.
+    Raises ``UnknownNameError`` for an unknown name, and ``RepresentationError`` for a factory
+    that returns no network.
     """
     if ":" not in model:
         return representation(model, weights=weights)
@@ -47,14 +47,14 @@ def network(model: str, weights: str) -> Representation:
 
 @lru_cache(maxsize=64)
 def cut(model: str, weights: str, layer: str | None) -> Representation:
-    """A model cut at a layer, ``representation``'s default if None; equal cuts are one object."""
+    """A model cut at a layer, by default at ``representation``'s; equal cuts are one object."""
     whole = network(model, weights)
     return whole if layer is None else whole.at(layer)
 
 
 @lru_cache(maxsize=64)
 def code_digest(model: str) -> str:
-    """A digest of the file a user's factory is in; empty for networks of this package."""
+    """A digest of the file that defines a user's factory; empty for networks of this package."""
     if ":" not in model:
         return ""
     file = inspect.getsourcefile(importlib.import_module(model.split(":")[0]))

@@ -1,4 +1,4 @@
-"""Where a store lies: a folder, or any URL of fsspec. Bytes by name, each written whole or not.
+"""Places for a store, a folder or any URL of fsspec, where each name is written whole or not.
 
 >>> place = open_place("memory://sweep")
 >>> place.write("a/b.json", b"{}"); place.read("a/b.json"); list(place.names("a"))
@@ -20,19 +20,19 @@ from ..files import written_whole
 
 
 class Place(ABC):
-    """Bytes by name, names with ``/``; ``url`` opens the same place in another process."""
+    """A mapping from names with ``/`` to bytes; ``url`` opens the same place in another process."""
 
     url: str
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """The bytes of a name; ``FileNotFoundError`` where there are none."""
+        """The bytes of a name. Raises ``FileNotFoundError`` if there are none."""
 
     @abstractmethod
     def write(self, name: str, content: bytes, lasting: bool = True) -> None:
-        """Put bytes under a name, whole or not at all. Raises ``OutputError``.
+        """Write bytes under a name, whole or not at all. Raises ``OutputError``.
 
-        What is not ``lasting`` may be empty after a power cut, and costs no waiting for the disk.
+        Without ``lasting`` the file may be empty after a power cut, but the disk is not awaited.
         """
 
     @abstractmethod
@@ -41,11 +41,11 @@ class Place(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Take a name away; it may be gone already."""
+        """Remove a name; it need not exist."""
 
 
 class Folder(Place):
-    """A folder of this machine: a temporary name, fsync, rename."""
+    """A local folder; a file is written under a temporary name, synced and renamed."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).expanduser().resolve()
@@ -80,7 +80,7 @@ class Folder(Place):
 
 
 class Remote(Place):
-    """Any other file system that fsspec knows; an object is there whole or not at all."""
+    """Any other file system of fsspec, where an object is written whole or not at all."""
 
     def __init__(self, url: str) -> None:
         from fsspec.core import url_to_fs
@@ -127,9 +127,9 @@ class Remote(Place):
 
 
 def open_place(given: Any) -> Place:
-    """A place of a path or a URL.
+    """The place of a path or a URL.
 
-    Raises ``BadSettingError`` for what is neither.
+    Raises ``BadSettingError`` for anything else.
     """
     if isinstance(given, Place):
         return given
@@ -145,7 +145,7 @@ def open_place(given: Any) -> Place:
 
 @contextmanager
 def _explained(name: str, what: str) -> Iterator[None]:
-    """A file system's own error in words; what is not there to be read stays as it is."""
+    """A file system's error in words; ``FileNotFoundError`` is not changed."""
     try:
         yield
     except OutputError:

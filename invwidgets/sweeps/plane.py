@@ -1,4 +1,4 @@
-"""Two axes of a sweep, the others held: what a picture or a table of it shows.
+"""Planes of a sweep, two axes with the others held fixed, as pictures and tables show them.
 
 >>> plane = plane_of(sweep.grid, sweep.points, rows="tv_weight", columns="layer")
 >>> plane.places[0, 1]          # which of the sweep's points lies in the first row, second column

@@ -1,7 +1,7 @@
-"""What a job will need, imported once in the process that workers are forked from.
+"""Imports of what a job needs, made once in the process that workers are forked from.
 
-A network is traced with fake tensors, whose import takes longer than a small job; most of the zoo
-stands on torchvision and timm.
+A network is traced with fake tensors, whose import takes longer than a small job, and most of the
+zoo needs torchvision and timm.
 """
 
 from contextlib import suppress

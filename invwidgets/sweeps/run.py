@@ -1,4 +1,4 @@
-"""A sweep under way: what is there is skipped, the rest is handed to an executor."""
+"""The run of a sweep, which skips stored jobs and gives the rest to an executor."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _executor(todo: list[Job], workers: int | None, scheduler: Any) -> tuple[Exe
 
 
 class _Pace:
-    """The time left: what was estimated of the jobs to come, by how the estimate has held."""
+    """The time left, from the estimates of the remaining jobs and how good they have been."""
 
     def __init__(self, todo: list[Job], rates: dict[Any, float], workers: int) -> None:
         self._rates, self._workers = rates, workers
@@ -107,7 +107,7 @@ class _Pace:
         self._done += self._cost(job)
 
     def left(self) -> float | None:
-        """Seconds; None where nothing is known."""
+        """The seconds left; None if nothing is known."""
         if not self._todo:
             return None
         left = max(0.0, self._todo - self._done)

@@ -1,12 +1,12 @@
-"""Finished jobs by their keys: stored once, whole, checked whenever they are read.
+"""A store of finished jobs by their keys, written once and checked at each reading.
 
 >>> store = Store("sweep")
 >>> store.put(key, result, job, seconds)
 >>> store.result(key).relative_error
 
-``records/ab/KEY.json`` is what makes a job there: it names the tensors' file, which was written
-before it, with its digest, and holds a digest of itself. How long a job took lies in ``timings/``,
-why one failed in ``failures/``, what was asked for in ``plans/``. JSON and safetensors only:
+A job is stored once ``records/ab/KEY.json`` exists. It names the file of tensors, which was written
+before it, with its digest, and contains a digest of itself. ``timings/`` has how long jobs took,
+``failures/`` why they failed, ``plans/`` what was asked for. All files are JSON or safetensors, so
 nothing in a store can execute.
 """
 
@@ -38,11 +38,11 @@ _READERS = 8  # records read at once from a remote store
 
 
 class DamagedError(OutputError):
-    """A record that is not what was stored."""
+    """The error of a record that differs from what was stored."""
 
 
 class Store:
-    """See the module's text. ``create`` makes the place a store if it is not one yet.
+    """A store of finished jobs. ``create`` makes the place a store if it is not one yet.
 
     Raises ``OutputError`` for a store that is not there, of a newer version, or without permission.
     """
@@ -69,7 +69,7 @@ class Store:
         return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
     def put(self, key: str, result: Reconstruction, job: dict[str, Any], seconds: float) -> None:
-        """Store a job's result, whole; one that is there already is left as it is.
+        """Store a job's result; an existing one is not changed.
 
         Raises ``OutputError`` if the place cannot be written to.
         """
@@ -98,7 +98,7 @@ class Store:
         self.place.write(f"timings/{key[:2]}/{key}.json", timing, lasting=False)
 
     def has(self, key: str) -> bool:
-        """Whether a job has a whole record; reads the JSON, not the tensors."""
+        """Whether a job has a whole record. The tensors are not read."""
         try:
             self.record(key)
         except (DamagedError, FileNotFoundError):
@@ -119,13 +119,13 @@ class Store:
         return body
 
     def check(self, key: str) -> dict[str, Any]:
-        """A record's body, its tensors read and compared too; raises as ``record``."""
+        """A record's body, with its tensors checked. Raises what ``record`` raises."""
         body = self.record(key)
         self._tensors(key, body)
         return body
 
     def result(self, key: str) -> Reconstruction:
-        """A job's result, checked. Raises as ``record``."""
+        """A job's checked result. Raises what ``record`` raises."""
         from ..inversion.result import Reconstruction
 
         body = self.record(key)
@@ -140,7 +140,7 @@ class Store:
         return replace(result, seconds=self.seconds(key) or 0.0)
 
     def survey(self, keys: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-        """The bodies of those jobs that are there whole, and why others are damaged.
+        """The bodies of whole records, and the reasons why others are damaged.
 
         Raises ``OutputError`` for one of a newer version.
         """
@@ -156,7 +156,7 @@ class Store:
         return found, damaged
 
     def discard(self, key: str) -> None:
-        """Take a damaged record away, so that its job is done again."""
+        """Remove a damaged record, so that its job is done again."""
         if isinstance(self._answer(key), str):  # another sweep may have repaired it meanwhile
             self.place.remove(_record_name(key))
 
@@ -197,7 +197,7 @@ class Store:
     # ---- beside them
 
     def seconds(self, key: str) -> float | None:
-        """How long a job took, None where nobody knows."""
+        """How many seconds a job took; None if that is unknown."""
         try:
             seconds = json.loads(self.place.read(f"timings/{key[:2]}/{key}.json"))["seconds"]
             return float(seconds)
@@ -205,7 +205,7 @@ class Store:
             return None
 
     def finished(self, key: str) -> str:
-        """The day a job was stored, as 2026-01-31; empty where nobody knows."""
+        """The day a job was stored, as 2026-01-31; empty if that is unknown."""
         try:
             return str(json.loads(self.place.read(f"timings/{key[:2]}/{key}.json"))["finished"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -233,13 +233,13 @@ class Store:
         self.place.remove(f"failures/{key[:2]}/{key}.json")
 
     def keep_plan(self, grid: dict[str, Any], keys: list[str]) -> None:
-        """Keep what a sweep asks for, and its jobs' keys in the order of the grid."""
+        """Store a sweep's grid and the keys of its jobs, in the order of the grid."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         plan = {"format": f"{_PLAN}/{VERSION}", "run": now, "grid": grid, "keys": keys}
         self.place.write(f"plans/{_digest(_json(grid))[:16]}.json", _json(plan))
 
     def plans(self) -> list[dict[str, Any]]:
-        """Every plan that was run here, the latest last: its ``grid`` and ``keys``.
+        """All plans that were run with this store, the latest last, with ``grid`` and ``keys``.
 
         Raises ``OutputError`` for one that cannot be read.
         """
@@ -299,7 +299,7 @@ def _thumbnail(result: Reconstruction) -> bytes:
 
 
 def needs_store(given: Any) -> Store:
-    """The store that was given. Raises ``BadSettingError`` where there is none."""
+    """The store that was given. Raises ``BadSettingError`` if there is none."""
     if given is None:
         raise BadSettingError(
             "where are the results to go? give store='a folder', or a URL such as s3://bucket/sweep"

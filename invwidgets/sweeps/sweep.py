@@ -1,4 +1,4 @@
-"""Many runs as one: described once, run here or anywhere, never computed twice.
+"""Sweeps of many runs, which are described once and never computed twice.
 
 >>> sweep = Sweep(photos=["coffee", "rocket"], layers=["blocks.2", "blocks.4"], store="sweep")
 >>> sweep.run(workers=2)
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """How a sweep stands. ``seconds`` is what is left, None where nobody knows.
+    """The progress of a sweep. ``seconds`` is the time left, None if unknown.
 
-    ``outcome`` is what just came: its job's ``key``, ``state``, ``reason``.
+    ``outcome`` is the last job's ``key``, ``state`` and ``reason``.
     """
 
     total: int
@@ -56,8 +56,8 @@ class SweepProgress:
 
 @dataclass(frozen=True)
 class Status:
-    """What a store has of some jobs: keys of those ``stored``, ``missing``; reasons by key of those
-    ``failed`` and ``damaged``."""
+    """The state of some jobs in a store, with the keys of ``stored`` and ``missing`` jobs and the
+    reasons, by key, of ``failed`` and ``damaged`` ones."""
 
     total: int
     stored: tuple[str, ...]
@@ -87,8 +87,8 @@ class Sweep:
     >>> sweep.run().describe()
     '8 jobs: 8 stored'
 
-    Each axis is a value or a list of values; jobs are all their combinations. Every job runs on one
-    thread, so that it ends the same wherever it runs.
+    Each axis is a value or a list of values, and the jobs are all combinations. Every job runs on
+    one thread, so that its result is the same wherever it runs.
 
     Parameters
     ----------
@@ -152,17 +152,17 @@ class Sweep:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], store: Any = None) -> Sweep:
-        """A sweep described in a TOML file, its axes named as above.
+        """A sweep from a TOML file, whose keys are the names of the axes.
 
-        Raises ``BadSettingError`` for a file that is none.
+        Raises ``BadSettingError`` for a file that is not TOML.
         """
         return cls._of(read_plan(path), store)
 
     @classmethod
     def reopen(cls, store: Any) -> Sweep:
-        """The sweep that a store was last made with, to be looked at or run on.
+        """The sweep that a store was last used for, to look at or to continue.
 
-        Raises ``OutputError`` where there is none.
+        Raises ``OutputError`` if there is none.
         """
         opened = store if isinstance(store, Store) else Store(store, create=False)
         plans = opened.plans()
@@ -183,17 +183,17 @@ class Sweep:
 
     @cached_property
     def store(self) -> Store:
-        """Where the results are."""
+        """The store of the results."""
         return needs_store(self._place)
 
     @cached_property
     def points(self) -> list[Point]:
-        """The combinations of the axes' values, one a job."""
+        """The combinations of the axes' values, one per job."""
         return self.grid.points()
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """The jobs, one a point; made ready at the first call, which loads the networks."""
+        """The jobs, one per point. The first call loads the networks."""
         from .jobs import resolve
 
         return resolve(self.grid)
@@ -204,7 +204,7 @@ class Sweep:
         return self._known_keys or [job.key for job in self.jobs]
 
     def status(self) -> Status:
-        """What the store has; every record is read and its digests compared."""
+        """The state of the jobs; every record is read and its digests are compared."""
         return status_of(self.store, self.keys)
 
     def run(
@@ -215,11 +215,11 @@ class Sweep:
         on_progress: Callable[[SweepProgress], Any] | None = None,
         control: Control | None = None,
     ) -> Status:
-        """Do what the store has not yet; what was stored is kept, whatever happens.
+        """Do the jobs that the store does not have; stored results are kept, whatever happens.
 
         ``workers`` processes of this machine, 1 for this very process, None for as many as it has
         cores and memory; or a Dask ``scheduler``, an address or a ``distributed.Client``.
-        ``on_progress`` is told before the first job and after each.
+        ``on_progress`` is called before the first job and after each.
 
         Raises ``OutputError`` if the store takes no more, ``InvwidgetsError`` if the scheduler
         cannot be reached or is gone.
@@ -231,9 +231,9 @@ class Sweep:
         return run_sweep(self, workers, scheduler, on_progress, control)
 
     def result(self, place: int | str) -> Reconstruction:
-        """The result of a job, by its place among ``points`` or its key.
+        """The result of a job, by its place in ``points`` or by its key.
 
-        Raises ``OutputError`` where it is not there, or damaged.
+        Raises ``OutputError`` if it is missing or damaged.
         """
         key = self.keys[place] if isinstance(place, int) else place
         try:
@@ -249,7 +249,7 @@ class Sweep:
 
         >>> sweep.pictures(rows="tv_weight", columns="layer", photo="coffee")
 
-        Keywords hold the other axes, which stand at their first value by default.
+        Keywords give the values of the other axes, by default the first value of each.
         """
         from ..figures.sweep_grid import sweep_grid
 
@@ -261,7 +261,7 @@ class Sweep:
         columns: str | None = None,
         measure: str = "relative_error",
     ) -> Figure:
-        """A heat map over two axes, as a matplotlib figure: means over all others and the seeds.
+        """A heat map over two axes, averaged over all others and the seeds, as a matplotlib figure.
 
         >>> sweep.error_map(rows="tv_weight", columns="layer", measure="ssim")
         """
@@ -270,14 +270,14 @@ class Sweep:
         return error_map(self, rows, columns, measure)
 
     def table(self) -> list[dict[str, Any]]:
-        """A row for each job that is stored: its point, then means over its seeds."""
+        """A row for each stored job, with its point and the means over its seeds."""
         from .table import rows
 
         return rows(self)
 
 
 def status_of(store: Store, keys: Iterable[str]) -> Status:
-    """How a store stands with some jobs."""
+    """The state of some jobs in a store."""
     every = list(dict.fromkeys(keys))
     found, damaged = store.survey(every)
     failures = store.failures()

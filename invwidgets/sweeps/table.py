@@ -21,7 +21,7 @@ _AXES = ("photo", "model", "layer", "region", "channels")
 
 
 def rows(sweep: Sweep) -> list[dict[str, Any]]:
-    """A row for each stored job, in the grid's order: where it stands, means over its seeds."""
+    """A row for each stored job, in the grid's order, with its point and means over its seeds."""
     found, _ = sweep.store.survey(sweep.keys)
     table = []
     for point, key in zip(sweep.points, sweep.keys, strict=True):
@@ -48,7 +48,7 @@ def rows(sweep: Sweep) -> list[dict[str, Any]]:
 
 
 def to_csv(table: list[dict[str, Any]]) -> str:
-    """Rows as CSV, a heading first; nothing of no rows."""
+    """Rows as CSV with a heading; an empty text without rows."""
     if not table:
         return ""
     file = io.StringIO()

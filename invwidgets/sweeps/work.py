@@ -1,4 +1,4 @@
-"""What a worker does with one job: names in, a stored result out.
+"""The work on one job, from its names to a stored result.
 
 >>> perform(job.task, "sweep")
 {'key': '2f0c…', 'state': 'stored', 'reason': '', 'seconds': 8.1}
@@ -30,10 +30,10 @@ _one_at_a_time = threading.Lock()  # a process searches on one thread
 
 
 def perform(task: dict[str, Any], url: str) -> Outcome:
-    """Do a job and store what came of it.
+    """Do a job and store its outcome.
 
-    Nothing is raised: ``state`` is ``stored``, ``failed`` with the reason, which is stored too, or
-    ``unwritten`` where the store takes nothing.
+    It raises nothing. ``state`` is ``stored``, ``failed`` with a reason that is stored too, or
+    ``unwritten`` if the store cannot be written.
     """
     key = task["key"]
     with _one_at_a_time:
@@ -56,7 +56,7 @@ def perform(task: dict[str, Any], url: str) -> Outcome:
 
 @lru_cache(maxsize=4)
 def opened(url: str) -> Store:
-    """A store, opened once a process."""
+    """A store, opened once per process."""
     return Store(url)
 
 
@@ -67,7 +67,7 @@ def failed(store: Store, key: str, reason: str) -> Outcome:
 
 
 def inverted(task: dict[str, Any]) -> Reconstruction:
-    """The run itself: the one place that knows how a job is put to ``invert``."""
+    """The result of a job's run by ``invert``."""
     phi = cut(task["model"], task["weights"], task["layer"])
     if phi.digest != task["digest"]:
         raise InvwidgetsError(
