@@ -19,6 +19,7 @@ class Patience:
 
     ``state`` describes what may change. Half a minute of a busy machine's time may be little, so
     the wait goes on while ``worked``, in seconds of processor time, grows: for a minute at most.
+    ``quiet`` is another time, for what ends by itself after a while.
     """
 
     def __init__(
@@ -26,8 +27,10 @@ class Patience:
         wanted: Callable[[], str],
         state: Callable[[], str] = str,
         worked: Callable[[], float] = time.process_time,
+        quiet: float | None = None,
     ) -> None:
         self._wanted, self._state, self._worked = wanted, state, worked
+        self._quiet = QUIET if quiet is None else quiet
         self._recent: deque[tuple[float, float]] = deque()
         self._reset()
 
@@ -42,8 +45,8 @@ class Patience:
         self._recent.append((now, worked))
         while now - self._recent[0][0] > 2:
             self._recent.popleft()
-        idle = worked - self._recent[0][1] < 0.2 or worked - self._from > 2 * QUIET
-        quiet = now - self._since > QUIET and idle
+        idle = worked - self._recent[0][1] < 0.2 or worked - self._from > 2 * self._quiet
+        quiet = now - self._since > self._quiet and idle
         assert not quiet, f"waited for {self._wanted()}; {self._seen}"
 
     def _reset(self) -> None:
@@ -60,9 +63,9 @@ def worked_below() -> float:
     return total
 
 
-def wait_until(condition: Callable[[], Any], wanted: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], wanted: str = "", quiet: float | None = None) -> Any:
     """What a condition gives once it holds: of something in this process or one below it."""
-    patience = Patience(lambda: wanted or source(condition), worked=worked_below)
+    patience = Patience(lambda: wanted or source(condition), worked=worked_below, quiet=quiet)
     while not (found := condition()):
         patience.check()
         time.sleep(0.02)

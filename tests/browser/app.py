@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 from invwidgets.app.channels import PROTOCOL
 
 SECONDS = 600
+GONE = 300.0  # seconds: a session that no page looks at ends after three minutes
 
 
 class App:

@@ -18,7 +18,7 @@ pytest.importorskip("psutil")
 
 from tests.patience import wait_until
 
-from .app import SECONDS, App, app
+from .app import GONE, SECONDS, App, app
 from .flows import MINUTE, PICTURES, picture, press, searching, status
 from .servers import browser
 
@@ -161,7 +161,7 @@ def test_three_users_share_nothing_and_a_fourth_is_asked_to_come_back(three: App
         fourth.get_by_text("All places are taken").wait_for(timeout=MINUTE)
         screenshot(fourth, "app-503")
         leave(pages[0])  # and so makes room
-        wait_until(lambda: len(three.sessions) == 2, "a closed page ends its session")
+        wait_until(lambda: len(three.sessions) == 2, "a closed page ends its session", GONE)
         fourth.get_by_role("button", name="Try again").click()
         status(fourth, "Ready")
         assert not re.findall(r"secret-\d", fourth.content())
@@ -192,7 +192,7 @@ def test_a_page_says_that_its_session_has_ended() -> None:
         address = f"`/voila/api/shutdown/${{{KERNEL}}}?_xsrf=${{{xsrf}}}`"
         asked = f"fetch({address}, {{method: 'POST'}}).then((answer) => answer.status)"
         assert page.evaluate(asked) == 204
-        wait_until(lambda: not running.sessions, "the session ends")
+        wait_until(lambda: not running.sessions, "the session ends", GONE)
         ended = page.get_by_role("alert").filter(has_text="This session has ended")
         ended.wait_for(timeout=MINUTE)
         screenshot(page, "app-ended")

@@ -37,7 +37,7 @@ from invwidgets.cli import main
 from invwidgets.errors import BadSettingError
 from tests.patience import wait_until
 
-from .app import App, Visitor, app
+from .app import GONE, App, Visitor, app
 from .servers import write_notebook
 
 
@@ -203,7 +203,7 @@ def test_the_first_bytes_say_what_this_is_and_that_it_loads(small: App) -> None:
 def test_a_page_whose_session_dies_ends_in_words(small: App) -> None:
     before = {one.pid for one in small.sessions}
     _, rest = Visitor(small).opening()
-    wait_until(lambda: {one.pid for one in small.sessions} - before, "a session begins")
+    wait_until(lambda: {one.pid for one in small.sessions} - before, "a session begins", GONE)
     for one in small.sessions:
         if one.pid not in before:
             one.kill()
@@ -257,7 +257,7 @@ def test_places_owners_and_a_dead_session(small: App) -> None:
     assert again != two
     assert second.get(f"/api/kernels/{two}")[0] == 403
     second.leave(again)
-    wait_until(lambda: len(small.sessions) == 1, "a closed page ends its session")
+    wait_until(lambda: len(small.sessions) == 1, "a closed page ends its session", GONE)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ async def test_an_idle_session_ends_though_a_page_looks_at_it(
 def test_left_sessions_end_by_themselves() -> None:
     with app("--sessions", "2", "--idle", "0.05") as running:  # three seconds
         Visitor(running).open()
-        wait_until(lambda: not running.sessions, "a session that no page looks at ends")
+        wait_until(lambda: not running.sessions, "a session that no page looks at ends", GONE)
 
 
 @pytest.mark.slow
@@ -372,12 +372,12 @@ def test_the_end_leaves_nothing(tmp_path: Path, signals: list[str], beginning: b
                     cookie = "; ".join(f"{k}={v}" for k, v in visitor.cookies.items())
                     head = f"GET / HTTP/1.1\r\nHost: localhost:{running.port}\r\nCookie: {cookie}"
                     asked.sendall(f"{head}\r\n\r\n".encode())
-                    wait_until(lambda: len(running.sessions) == 2, "a second session begins")
+                    wait_until(lambda: len(running.sessions) == 2, "a second session begins", GONE)
             sessions = running.sessions
             assert len(sessions) == 1 + beginning
             for name in signals:
                 os.kill(running.process.pid, getattr(signal, name))
                 time.sleep(0.05)
             assert running.process.wait(60) == 0
-            wait_until(lambda: nothing_left(sessions), "the sessions end with the server")
+            wait_until(lambda: nothing_left(sessions), "the sessions end with the server", GONE)
             assert list(tmp_path.iterdir()) == []
