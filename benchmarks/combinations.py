@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from statistics import mode
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -227,11 +228,17 @@ STATES: dict[str, State] = {
 
 
 def process_state() -> dict[str, Any]:
-    """What a run must leave as it was, as the asking thread sees it."""
+    """What a run must leave as it was, as the asking thread sees it.
+
+    A run that has been abandoned sets the number of threads of new threads for a moment, until it
+    ends: what most of five readings say is what it leaves.
+    """
     threads: list[int] = []
-    fresh = threading.Thread(target=lambda: threads.append(torch.get_num_threads()))
-    fresh.start()
-    fresh.join()
+    for _ in range(5):
+        fresh = threading.Thread(target=lambda: threads.append(torch.get_num_threads()))
+        fresh.start()
+        fresh.join()
+        time.sleep(0.01)
     return {
         "default dtype": torch.get_default_dtype(),
         "default device": torch.get_default_device(),
@@ -240,7 +247,7 @@ def process_state() -> dict[str, Any]:
         "autocast": (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"),
                      torch.is_autocast_cache_enabled()),
         "threads": torch.get_num_threads(),
-        "a new thread's threads": threads[0],
+        "a new thread's threads": mode(threads),
         "deterministic": (torch.are_deterministic_algorithms_enabled(),
                           torch.is_deterministic_algorithms_warn_only_enabled()),
         "anomaly mode": torch.is_anomaly_enabled(),
