@@ -141,7 +141,7 @@ def test_three_users_share_nothing_and_a_fourth_is_asked_to_come_back(three: App
         for one in pages[:3]:
             press(one, "Start")
         for number, one in enumerate(pages[:3]):
-            status(one, f"and secret-{number} differ by")
+            status(one, "feature error at")
             own = one.locator(".iw-tile-caption", has_text=f"secret-{number}")
             own.first.wait_for(timeout=MINUTE)
             text = one.content()

@@ -71,7 +71,7 @@ def test_places_go_by_memory() -> None:
 
 @pytest.mark.parametrize("port", [-1, 65536, 99999, True])
 def test_a_port_that_cannot_be_is_refused(port: int) -> None:
-    with pytest.raises(BadSettingError, match="between 1 and 65535"):
+    with pytest.raises(BadSettingError, match="1 to 65535"):
         listening(port)
 
 
