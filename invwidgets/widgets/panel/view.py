@@ -244,7 +244,8 @@ class PanelView:
                 setattr(self._options, name, value)
         if loaded is not None and loaded is not before.loaded:
             inputs.advanced.show_size(loaded.size)
-        self._offer_settings(state)
+        if options is not before.options or state.overridden != before.overridden:
+            self._offer_settings(state)
         for name, setting in inputs.advanced.settings.items():
             setting.overridden = name in state.overridden
 

@@ -98,12 +98,12 @@ class Export(anywidget.AnyWidget):
         """Show the Python that does the run again."""
         if self._result is None:
             return
-        saves = self._upload is not None and self._result.photo is not None  # the run had a photo
+        upload = self._upload if self._result.photo is not None else None  # the run had a photo
         note = ""
-        if saves and self._upload is not None:
-            note = f"The code reads {self._upload[0]}, your own photo: Save photo writes that file."
+        if upload is not None:
+            note = f"The code reads {upload[0]}, your own photo: Save photo writes that file."
         with self.hold_sync():
-            self.note, self.saves = note, saves
+            self.note, self.saves = note, upload is not None
             self.code = code_for(self._result, self._photo)
 
     def save_photo(self) -> None:
