@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from scripts.make_pictures import TARGET, in_few_colors
-from tests.browser.flows import MINUTE, press, status
+from tests.browser.flows import MINUTE, press, searching, status
 from tests.browser.servers import browser, server, write_notebook
 
 CELL = 'import invwidgets as iw\npanel = iw.InversionPanel("coffee")\npanel'
@@ -45,7 +45,7 @@ def finished(page: Any, dark: bool) -> None:
 
 
 def states(page: Any) -> None:
-    """Channels, one channel excited, a search stopped before it came near, random weights."""
+    """Channels, one channel excited, a search that did not converge, random weights."""
     menus = page.locator(".iw-menus select")
     channels = page.locator(".iw-how select").first
     channels.select_option("picked by eye")
@@ -61,10 +61,9 @@ def states(page: Any) -> None:
     keep(page, "maximize")
     menus.nth(1).select_option("reconstruct")
     page.locator(".iw-stage", has_text="blocks.5").click()
-    status(page, "Searching for images that blocks.5")
-    page.wait_for_timeout(1500)
+    searching(page, "at blocks.5")
     press(page, "Stop")
-    status(page, "did not come near")
+    status(page, "Not converged")
     keep(page, "not-converged")
     menus.nth(0).select_option("squeezenet1_1 (no weights)")
     press(page, "Use random weights")
@@ -72,6 +71,19 @@ def states(page: Any) -> None:
     press(page, "Start")  # the run before was stopped
     status(page, "Done")
     keep(page, "random-weights")
+
+
+def asks(page: Any) -> None:
+    """A knob that was moved, and the question whether it stays for another layer."""
+    knob = page.get_by_role("slider", name="Smoothness")
+    knob.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.locator(".iw-status", has_text="Moved: Smoothness").first.wait_for(timeout=MINUTE)
+    page.locator(".iw-stage", has_text="blocks.3").click()
+    page.get_by_text("Keep for this layer?").wait_for(timeout=MINUTE)
+    status(page, "Done")
+    keep(page, "asks")
 
 
 def main() -> None:
@@ -85,6 +97,11 @@ def main() -> None:
                     finished(page, dark)
                     if not dark:
                         states(page)
+                        page.reload()
+                        status(page, "Ready")
+                        press(page, "Start")
+                        status(page, "Done")
+                        asks(page)
 
 
 if __name__ == "__main__":
