@@ -1,6 +1,7 @@
 """Pictures that another network is asked about: is it still the photo, in its colors?
 
-    python -m benchmarks.judged [ours] [chosen] [peers] [tried] [others] [hourglass]
+    python -m benchmarks.judged [ours] [chosen] [peers] [tried] [vectors] [others]
+        [hourglass]
 
 A search finds images that its own network takes for the photo. Here a network that was not
 searched on judges them. Crops are drawn from photos by a fixed seed, and kept where the judge is
@@ -31,7 +32,7 @@ import invwidgets as iw
 from invwidgets.images import read_photo, resize
 from invwidgets.inversion.judging import Judgment, judgment
 from invwidgets.inversion.metrics import Reference, pairwise_distance, psnr, relative_error, ssim
-from invwidgets.inversion.presets import smoothing
+from invwidgets.inversion.presets import TV_CHROMA, smoothing
 
 from . import peers
 from .photos import photo
@@ -57,10 +58,15 @@ def ours(phi: iw.Representation, part: Tensor, seeds: int, **changes: Any) -> tu
 
 def without_shifts(phi: iw.Representation, part: Tensor, seeds: int) -> tuple[Tensor, float]:
     """The default of before: 150 steps, no shifts, λ_V falling over half of them."""
-    lr, weight = iw.preset("default", phi).phases[0].lr, smoothing(phi, phi.size)
-    changes: dict[str, Any] = {"phases": (iw.Phase(150, lr, 0.05),)}
+    now, weight = iw.preset("default", phi), smoothing(phi, phi.size)
     return ours(
-        phi, part, seeds, **changes, tv_weight=weight, tv_boost=min(30.0, max(1.0, 0.2 / weight))
+        phi,
+        part,
+        seeds,
+        phases=(iw.Phase(150, now.phases[0].lr, 0.05),),
+        tv_weight=weight,
+        tv_boost=min(30.0, max(1.0, 0.2 / weight)),
+        tv_chroma=TV_CHROMA if now.jitter else now.tv_chroma,
     )
 
 
@@ -70,11 +76,11 @@ def _preset(name: str) -> Search:
 
 TRIED: dict[str, dict[str, Any]] = {
     "tv_chroma=0": {"tv_chroma": 0.0},
-    "tv_chroma=1": {"tv_chroma": 1.0},
+    "tv_chroma=4": {"tv_chroma": 4.0},
     "beta=1.2 (heavier tails)": {"beta": 1.2},
     "Fourier, Adam": {"parametrization": "fourier", "optimizer": "adam"},
     "400 steps": {"steps": 400},
-    "50 steps": {"steps": 50},
+    "80 steps": {"steps": 80},
 }
 OURS: dict[str, Search] = {"default": ours}
 BEFORE: dict[str, Search] = {"default of before, without shifts": without_shifts}
@@ -101,12 +107,14 @@ def groups() -> dict[str, Iterator[dict[str, str]]]:
     lite0 = (("efficientnet_lite0", "pretrained", LAYERS),)
     deep = (("efficientnet_lite0", "pretrained", LAYERS[1:]),)
     middle = (("efficientnet_lite0", "pretrained", LAYERS[1:2]),)
+    vector = (("efficientnet_lite0", "pretrained", ("classifier",)),)
     tried = {name: partial(ours, **changes) for name, changes in TRIED.items()}
     return {
         "ours": _chain(held(lite0, OURS, 3), _another()),
         "chosen": chosen(lite0, OURS, 3),
         "peers": held(deep, OURS | BEFORE | PEERS | PAPERS, 1),
         "tried": chosen(middle, OURS | tried, 1),
+        "vectors": held(vector, OURS | BEFORE, 1),
         "others": _chain(held(OTHERS, OURS | BEFORE, 1), held(TRANSFERRED, OURS, 1)),
         "hourglass": _rows(JUDGE, HOLD_OUT[:2], middle, OURS | HOURGLASS, 1, 1),
     }

@@ -18,7 +18,7 @@ import invwidgets as iw
 
 from .plain import PlainNetwork, plain_adam
 
-STEPS = 200  # as many as our deep runs take
+STEPS = 200  # our deep runs take 280
 Found = tuple[Tensor, float]
 
 

@@ -23,7 +23,8 @@ MAX_RATE = 1e6  # in 0-255 units per step, or in the units of the papers' optimi
 class Phase:
     """A phase of a run: a number of steps at a constant or falling learning rate.
 
-    The rate goes from ``lr`` to ``lr_end`` along half a cosine.
+    The rate goes from ``lr`` to ``lr_end`` along half a cosine, and the jitter from ``jitter`` to
+    ``jitter_end``.
 
     >>> invert("coffee", layer="blocks.2", phases=[Phase(100, 8.0, 0.5), Phase(50, 0.5)])
 
@@ -40,8 +41,7 @@ class Phase:
     restart : bool
         Whether the phase begins with the optimizer's state reset.
     jitter_end : int, optional
-        The jitter in the last quarter of the phase. Before that, the jitter changes linearly, in
-        even numbers. By default ``jitter``.
+        The jitter at the end; on the way it is an even number. By default ``jitter``.
 
     Raises
     ------
@@ -78,20 +78,22 @@ class Phase:
         """The learning rate at a step of this phase, counted from 0."""
         if self.lr_end is None:
             return self.lr
-        turn = (1 + math.cos(math.pi * step / self.steps)) / 2
-        return self.lr_end + (self.lr - self.lr_end) * turn
+        return self._between(self.lr, self.lr_end, step)
 
     def jitter_at(self, step: int) -> int:
         """The jitter at a step of this phase, counted from 0.
 
         >>> phase = Phase(100, 8.0, 0.5, jitter=16, jitter_end=0)
         >>> phase.jitter_at(0), phase.jitter_at(50), phase.jitter_at(75)
-        (16, 6, 0)
+        (16, 8, 2)
         """
         if self.jitter_end is None:
             return self.jitter
-        left = max(0.0, 1 - step / (0.75 * self.steps))
-        return 2 * round((self.jitter_end + (self.jitter - self.jitter_end) * left) / 2)
+        return 2 * round(self._between(self.jitter, self.jitter_end, step) / 2)
+
+    def _between(self, first: float, last: float, step: int) -> float:
+        """The value at a step on half a cosine from one value to another."""
+        return last + (first - last) * (1 + math.cos(math.pi * step / self.steps)) / 2
 
 
 def stretched(phases: Sequence[Phase], steps: int) -> tuple[Phase, ...]:

@@ -34,13 +34,14 @@ The preset ``default``:
   noise to full contrast; for dense SIFT this did not help.
 * If a region sees only a part of the image, the data term acts on few pixels and the prior on all.
   λ_V then grows by 1 / coverage, at most tenfold, and λ_α by its square.
-* If cells are 12 pixels or more apart, the features determine the image only loosely, and a search
-  fills it with patterns of low contrast that only this network recognizes. Random shifts of the
-  image prevent them. The shifts are up to one stride at first and zero in the last quarter of 200
-  steps. λ_V starts four times higher and falls over nine tenths of the run, to stride / 32 times
-  its weight, at most once its weight. Another network then recognizes the photo's class and
-  features sooner, and contrast and colors are nearer to the photo's (``benchmarks/judged.py``). If
-  cells are closer together, shifts only blur the image.
+* If cells are 12 pixels or more apart, or the features are a vector, they determine the image only
+  loosely, and a search fills it with patterns of low contrast that only this network recognizes.
+  Random shifts of the image prevent them. The shifts are up to one stride at first, at most a 14th
+  of the side, and fall to zero along half a cosine in 280 steps. λ_V falls over nine tenths of the
+  run from 12 times to 0.3 times its weight, and the variation of colors has weight one. Another
+  network then recognizes the photo's class and features sooner, and contrast and colors are nearer
+  to the photo's (``benchmarks/judged.py``). If cells are closer together, shifts only blur the
+  image.
 
 The numbers were chosen on the photos coffee and chelsea, with EfficientNet-Lite0 and, with random
 weights, AlexNet, ResNet-18 and ResNet-50. Those of colors were also chosen on astronaut, those of
@@ -72,7 +73,7 @@ CVPR2015_SIDE = 227  # the side of the images that this σ² belongs to
 SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # limits of the default's λ_V in a run of full length
 TV_CHROMA = 4.0  # without it images from deep features have random colors
 JITTERED_STRIDE = 12  # pixels; from this stride on the default shifts the images
-JITTERED_STEPS = 200
+JITTERED_STEPS, JITTERED_TV, JITTERED_BOOST, JITTERED_CHROMA = 280, 0.3, 40.0, 1.0
 FIRST_TV = 0.2  # the largest first λ_V; with more, images of deep layers stay gray for too long
 
 
@@ -231,37 +232,38 @@ def _of_layer(
     default_steps = JITTERED_STEPS if jitter else round(min(150, 100 + 250 * seen))
     step_ratio = _step_ratio(default_steps, steps)
     tv_weight = smoothing(representation, size)
-    first_tv = 4 * FIRST_TV if jitter else FIRST_TV
     phase = Phase(default_steps, 15 - 6 * seen, 0.05 * step_ratio**1.5)
-    if jitter:
-        phase = replace(phase, jitter=jitter, jitter_end=0)
-        tv_weight *= min(1.0, max(representation.layer_info(size).stride or (32,)) / 32)
-    return {
+    values = {
         "phases": (phase,),
         "alpha": 2.0,
         "alpha_weight": 0.001 * inverse_coverage**2,
         "tv_weight": tv_weight * inverse_coverage,
-        "tv_boost": min(30.0, max(1.0, first_tv / tv_weight)),
-        "tv_ramp": 0.9 * (steps or default_steps) if jitter else None,
+        "tv_boost": min(30.0, max(1.0, FIRST_TV / tv_weight)),
         "tv_chroma": TV_CHROMA * min(1.0, 2 * seen),
     }
+    if jitter:
+        values |= {
+            "phases": (replace(phase, jitter=jitter, jitter_end=0),),
+            "tv_weight": JITTERED_TV * tv_weight,
+            "tv_boost": JITTERED_BOOST,
+            "tv_ramp": 0.9 * (steps or default_steps),
+            "tv_chroma": JITTERED_CHROMA,
+        }
+    return values
 
 
 def _shifts(representation: Representation, coverage: float, size: tuple[int, int]) -> int:
     """The default's first jitter: the stride if it is 12 pixels or more, up to a 14th of the side.
 
-    For smaller strides the features determine all positions, and shifts only blur. If a region
-    sees only a part of the image, there is no jitter, because it would move the image out of it.
+    For smaller strides the features determine all positions, and shifts only blur. Vectors have no
+    stride, and get the largest jitter. If a region sees only a part of the image, there is no
+    jitter, because it would move the image out of it.
     """
-    stride = representation.layer_info(size).stride
-    if (
-        stride is None
-        or max(stride) < JITTERED_STRIDE
-        or coverage < 1
-        or representation.handcrafted
-    ):
+    largest = min(size) / 14
+    stride = max(representation.layer_info(size).stride or (math.inf,))
+    if stride < JITTERED_STRIDE or coverage < 1 or representation.handcrafted:
         return 0
-    return 2 * round(min(max(stride), min(size) / 14) / 2)
+    return 2 * round(min(stride, largest) / 2)
 
 
 def start_needs(start: str, objective: Objective) -> str:

@@ -103,7 +103,7 @@ def test_unknown_names() -> None:
 
 
 def test_ours_asks_more_of_the_prior_where_the_features_say_less() -> None:
-    assert preset("default", DEEP).tv_weight > 5 * preset("default", PHI).tv_weight > 0
+    assert preset("default", DEEP).tv_weight > 3 * preset("default", PHI).tv_weight > 0
 
 
 @pytest.mark.parametrize(
@@ -131,20 +131,20 @@ def test_a_short_run_gains_by_its_own_rate(model: str, layer: str, weights: str)
 
 def test_ours_shifts_images_where_cells_are_far_apart_and_nowhere_else() -> None:
     lite = representation("efficientnet_lite0", weights="random")
-    for layer, wanted in (("blocks.2", 0), ("blocks.4", 16), ("blocks.6", 16), ("classifier", 0)):
+    for layer, wanted in (("blocks.2", 0), ("blocks.4", 16), ("blocks.6", 16), ("classifier", 16)):
         settings = preset("default", lite.at(layer))
         assert settings.jitter == wanted, layer
         assert settings.phases[-1].jitter_at(settings.steps - 1) == 0
-        assert settings.steps == (200 if wanted else 150)
+        assert settings.steps == (280 if wanted else 150)
     deep = lite.at("blocks.4")
     assert preset("default", deep, size=(64, 96)).jitter == 4, "a 14th of the shorter side"
     assert preset("default", deep, coverage=0.9).jitter == 0, "a region that sees a part"
-    short = preset("default", deep, steps=50)
-    assert (short.steps, short.jitter) == (50, 16)
+    short = preset("default", deep, steps=70)
+    assert (short.steps, short.jitter) == (70, 16)
     whole = preset("default", deep)
-    for step in (0, 25, 44):  # λ_V falls as in the whole run, in a quarter of its steps
+    for step in (0, 25, 62):  # λ_V falls as in the whole run, in a quarter of its steps
         assert short.tv_factor(step) == pytest.approx(whole.tv_factor(4 * step))
-    assert short.tv_factor(45) == 1
+    assert short.tv_factor(63) == 1
     own = preset("default", deep, phases=(Phase(40, 5.0),))
     assert own.jitter == 0
     assert own.tv_factor(19) > 1 == own.tv_factor(20), "λ_V falls over half of one's own steps"
