@@ -23,7 +23,7 @@ def hog_glyphs(
     cell_pixels: int = 21,
     height: float = 3.2,
 ) -> Figure:
-    """A figure of HOG or HOGb features as glyphs, beside the photo if it is given.
+    """A figure of HOG or HOGb features as glyphs, next to the photo if it is given.
 
     >>> phi = hog()
     >>> hog_glyphs(phi(image), image).savefig("glyphs.png")
@@ -35,16 +35,16 @@ def hog_glyphs(
     photo : torch.Tensor, optional
         (3, H, W) or (1, 3, H, W) in [0, 1].
     title : str
-        Names what is shown.
+        The heading of the figure.
     cell_pixels : int
         The side of a glyph in pixels.
     height : float
-        Of the pictures, in inches.
+        The height of the pictures in inches.
 
     Raises
     ------
     BadSettingError
-        For features that are no HOG map.
+        For features that are not a map of HOG.
     """
     batch = features if features.ndim == 4 else features[None]
     pictures: list[NDArray[Any]] = [hog_glyph_image(one, cell_pixels=cell_pixels) for one in batch]
@@ -62,9 +62,10 @@ def hog_glyph_image(
 
     >>> hog_glyph_image(hog()(image)[0]).shape     # (504, 672) for an image of 192 x 256
 
-    A bar lies along the edge, across the gradient; its brightness is the sum of the two directed
-    and the undirected entries of its orientation, 1 for `brightest` (by default the 99.5 %
-    quantile of the map: give one number to compare two maps). Texture is not shown.
+    A bar is parallel to the edge, perpendicular to the gradient. Its brightness is the sum of the
+    two directed entries and the undirected entry of its orientation, divided by ``brightest``, by
+    default the 99.5 % quantile of the map; give one number to compare two maps. Texture is not
+    shown.
     """
     values = features.detach().float().cpu().numpy()
     if values.ndim != 3 or values.shape[0] < 6 or values.shape[0] % 3 == 2:
@@ -92,7 +93,7 @@ def picture_of(photo: Tensor) -> NDArray[np.float32]:
 
 
 def _bar(angle: float, pixels: int) -> NDArray[np.float32]:
-    """An antialiased bar through the middle of a square, `angle` clockwise from the right."""
+    """An antialiased bar through the center of a square; ``angle`` is clockwise from the right."""
     places = np.arange(pixels) - (pixels - 1) / 2
     x, y = places[None, :], places[:, None]
     along = np.abs(x * np.cos(angle) + y * np.sin(angle))

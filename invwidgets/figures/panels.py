@@ -18,7 +18,7 @@ __all__ = ["panels"]
 def panels(
     pictures: Sequence[NDArray[Any]], titles: Sequence[str] | None = None, height: float = 3.2
 ) -> Figure:
-    """A row of pictures, (H, W) gray or (H, W, 3) in [0, 1], all `height` inches high.
+    """A figure with a row of pictures, (H, W) or (H, W, 3) in [0, 1], ``height`` inches high.
 
     >>> panels([photo, hog_glyph_image(features)], ["photo", "HOG"]).savefig("hog.png")
     """

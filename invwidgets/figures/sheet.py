@@ -74,7 +74,7 @@ class Sheet:
             image.axes.remove()
 
     def caption(self, cell: int, first: str = "", second: str = "") -> None:
-        """Write up to two lines below a picture, cut to its width."""
+        """Write up to two lines below a picture, shortened to its width."""
         room = 0.98 * self._boxes[cell][2]
         for text, given in zip(self._texts[cell], (first, second), strict=False):
             words = self._letters.fitted(text, given, room)
@@ -101,7 +101,7 @@ class Sheet:
         self._texts[cell][0].set_fontweight("bold")
 
     def frame_field(self, cell: int, box: tuple[int, int, int, int] | None) -> None:
-        """Frame the pixels (top, left, bottom, right) of a picture; None takes the frame away."""
+        """Frame the pixels (top, left, bottom, right) of a picture; None removes the frame."""
         old = self._frames.pop(cell, None)
         if old is not None:
             old.remove()
@@ -115,9 +115,9 @@ class Sheet:
         self._ground = None
 
     def head(self, title: str, note: str, left: int | None = None) -> None:
-        """A heading above the pictures, and a fainter line of facts below it.
+        """Write a heading above the pictures, and a fainter line below it.
 
-        It begins where the pictures do, or ``left`` pixels from the edge.
+        The heading is aligned with the pictures, or begins ``left`` pixels from the edge.
         """
         width, height = self.plan.width, self.plan.height
         left = min(spot.left for spot in self.plan.spots) if left is None else left
@@ -129,14 +129,14 @@ class Sheet:
             narrow(self._figure.text(left / width, y, words, **look, **shared))
 
     def write(self, left: int, top: int, words: str, faint: bool = False) -> None:
-        """A line of words at a place in CSS pixels, such as the head of a row or a column."""
+        """Write a line of text at a place in CSS pixels, such as the heading of a row."""
         self._figure.text(left / self.plan.width, 1 - top / self.plan.height, words, fontsize=8,
                          color=self.theme.faint if faint else self.theme.ink, va="top",
                          parse_math=False)  # fmt: skip
 
     @property
     def figure(self) -> Figure:
-        """The figure with the pictures as they are now, ready to be saved."""
+        """The figure with the current pictures, ready to be saved."""
         for cell, pixels in self._shown.items():
             if cell not in self._images:
                 axes = self._figure.add_axes(self._bounds(self._boxes[cell]), zorder=-0.5)
@@ -148,7 +148,7 @@ class Sheet:
         return self._figure
 
     def picture(self) -> Image.Image:
-        """The sheet as it is now, in pixels."""
+        """The current sheet in pixels."""
         if self._ground is None:
             self._ground = self._draw_ground()
         picture = self._ground.copy()
@@ -167,7 +167,7 @@ class Sheet:
         return picture
 
     def _draw_ground(self) -> Image.Image:
-        """Draw what stays from frame to frame, the rest hidden."""
+        """Draw the parts that do not change from frame to frame, without the others."""
         moving: list[Artist] = list(self._images.values())
         moving += [text for cell in self._lively for text in self._texts[cell]]
         moving += [self._mark, *self._frames.values()]
@@ -180,7 +180,7 @@ class Sheet:
         return Image.fromarray(np.asarray(self.canvas.buffer_rgba())[..., :3])
 
     def _outline(self, pen: ImageDraw.ImageDraw, patch: Rectangle) -> None:
-        """A rectangle's line in whole pixels, as wide as the figure's and where that is."""
+        """Draw a rectangle's outline in whole pixels, with the width and place of the figure's."""
         box = patch.get_window_extent()
         width = max(1, round(patch.get_linewidth() * self._figure.dpi / 72))
         down, out = self._pixels[1], width / 2
@@ -204,13 +204,13 @@ class Sheet:
         return left, top, min(width, self._pixels[0] - left), height
 
     def _bounds(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-        """A box in pixels from the upper left, in fractions of the figure from the lower left."""
+        """A box as fractions of the figure from its lower left, from pixels from its upper left."""
         left, top, width, height = box
         across, down = self._pixels
         return left / across, 1 - (top + height) / down, width / across, height / down
 
     def _ground_of(self, box: tuple[int, int, int, int]) -> None:
-        """An empty cell's ground, until a picture lies over it."""
+        """The background of an empty cell, which a picture covers."""
         left, bottom, width, height = self._bounds(box)
         patch = Rectangle((left, bottom), width, height, facecolor=self.theme.empty,
                           edgecolor="none", transform=self._figure.transFigure,
@@ -242,7 +242,7 @@ class Sheet:
 
 
 def _fit(pixels: Pixels, size: tuple[int, int]) -> Image.Image:
-    """A picture as large as its box (width, height)."""
+    """The picture resized to its box (width, height)."""
     picture = Image.fromarray(pixels)
     if picture.size == size:
         return picture

@@ -1,4 +1,4 @@
-"""The glyphs of SIFT descriptors: each of the 4x4 bins has petals, sized by strength."""
+"""The glyphs of SIFT descriptors, in which each of 4x4 bins has petals, sized by strength."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sift_glyphs(
     bin_pixels: int = 25,
     height: float = 3.2,
 ) -> Figure:
-    """A figure of dense SIFT descriptors as roses, beside the photo if it is given.
+    """A figure of dense SIFT descriptors as glyphs (roses), next to the photo if it is given.
 
     >>> phi = dsift()
     >>> sift_glyphs(phi(image), image).savefig("roses.png")
@@ -37,19 +37,19 @@ def sift_glyphs(
     photo : torch.Tensor, optional
         (3, H, W) or (1, 3, H, W) in [0, 1].
     every : int
-        Show each ``every``-th descriptor a row and column. With 4, the default, and a step of one
-        bin they lie side by side, as in the image.
+        The distance between the shown descriptors, in rows and columns. With 4, the default, and a
+        step of one bin, neighboring roses show neighboring areas of the image.
     title : str
-        Names what is shown.
+        The heading of the figure.
     bin_pixels : int
-        The side of a rose in pixels.
+        The side of a bin of a rose in pixels.
     height : float
-        Of the pictures, in inches.
+        The height of the pictures in inches.
 
     Raises
     ------
     BadSettingError
-        For what is no map of descriptors.
+        For features that are not a map of SIFT descriptors.
     """
     batch = descriptors if descriptors.ndim == 4 else descriptors[None]
     pictures: list[NDArray[Any]] = [
@@ -66,12 +66,13 @@ def sift_glyphs(
 def sift_glyph_image(
     descriptors: Tensor, *, every: int = 4, bin_pixels: int = 25
 ) -> NDArray[np.float32]:
-    """The roses of one descriptor map (16 B, h, w) as an array with 4 x 4 roses a descriptor.
+    """The roses of one descriptor map (16 B, h, w) as an array, 4 x 4 bins per descriptor.
 
     >>> sift_glyph_image(dsift()(image)[0]).shape  # (900, 1300) for an image of 192 x 256
 
-    A petal points along the gradient, from dark to bright. Its area is the entry, and the
-    strongest 1 % reach the border of their bin. A fine line surrounds each descriptor.
+    A petal points along the gradient, from dark to bright. Its area is proportional to the entry,
+    and the largest 1 % of entries reach the border of their bin. A thin line surrounds each
+    descriptor.
     """
     values = descriptors.detach().float().cpu().numpy()
     if values.ndim != 3 or values.shape[0] % 16 or values.shape[0] < 32:
@@ -84,7 +85,7 @@ def sift_glyph_image(
     values = values[:, ::every, ::every]
     b = values.shape[0] // 16
     rows, columns = values.shape[1], values.shape[2]
-    # (row of bins, column of bins, orientation, row, column) to one rose a place.
+    # (row of bins, column of bins, orientation, row, column) to one rose per place.
     roses = values.reshape(4, 4, b, rows, columns).transpose(3, 0, 4, 1, 2)
     roses = roses.reshape(4 * rows, 4 * columns, b)
     strongest = max(float(np.quantile(roses, 0.99)), 1e-12)

@@ -1,4 +1,4 @@
-"""What a page says of one result: numbers with their definitions, classes, fields, settings, code.
+"""The content of a page about a result: numbers with definitions, classes, fields, settings, code.
 
 >>> described = Describer().of(entry, result)
 >>> described["numbers"][0]
@@ -25,18 +25,19 @@ from .entries import Entry
 from .pictures import MOST_SEEDS
 
 _CLASSES = 5
-_MOST_CELLS = 256  # rows and columns of a layer whose fields a page holds
+_MOST_CELLS = 256  # the largest number of rows or columns of a layer whose fields a page has
 
 ERROR = "feature error"
 MEANS = {
     ERROR: (
         "‖Φ(x) − Φ(x₀)‖ / ‖Φ(x₀)‖: the distance between the features of this picture and those of "
-        "the photo, divided by the norm of the photo's features. 0 % means that the layer cannot "
-        "tell the two apart."
+        "the photo, divided by the norm of the photo's features. 0 % means that both have the "
+        "same features."
     ),
     "response": (
-        "How strongly the picture excites what was asked for, as a multiple of the reference: for "
-        "a unit the most exciting place of the bundled photos, for a caricature the photo itself."
+        "How strongly the picture excites the unit or features that were searched for, divided by "
+        "the reference: for a unit its largest response to the bundled photos, for a caricature "
+        "the response to the photo itself."
     ),
     "PSNR": (
         "Peak signal-to-noise ratio of the pixels against the photo's, in decibels. A higher value "
@@ -48,7 +49,7 @@ MEANS = {
     "diversity": (
         "The root mean square difference between the pixels of two seeds, averaged over all pairs "
         "of seeds, as a part of the range from black to white. A high value means that the layer "
-        "leaves much open."
+        "keeps little."
     ),
     "feature diversity": (
         "The distance between the features of two seeds, averaged over all pairs, divided by the "
@@ -58,17 +59,17 @@ MEANS = {
 
 
 class Describer:
-    """Descriptions of results; what several of them share is found once."""
+    """The maker of descriptions of results, which computes what several results share once."""
 
     def __init__(self) -> None:
         self._classes: dict[Any, list[list[Any]]] = {}
         self._fields: dict[Any, dict[str, Any] | None] = {}
 
     def of(self, entry: Entry, result: Reconstruction) -> dict[str, Any]:
-        """All that a page says of a result, as plain values."""
+        """The complete description of a result, as plain values."""
         network = entry.network(result)
         summary = result.summary()
-        del summary["seconds"]  # no outcome: it differs from run to run
+        del summary["seconds"]  # it differs between equal runs
         size = (int(result.images.shape[-2]), int(result.images.shape[-1]))
         info = None if network is None else network.layer_info(size)
         seeds = list(result.seeds[:MOST_SEEDS])
@@ -94,7 +95,7 @@ class Describer:
     def _said(
         self, network: Representation | None, result: Reconstruction, count: int
     ) -> list[list[list[Any]]]:
-        """The likeliest classes of the photo, then of each seed; empty where nobody knows them."""
+        """The likeliest classes of photo and seeds; empty if the names of classes are unknown."""
         if network is None:
             return []
         first = [self._of_photo(network, result.photo)] if result.photo is not None else [[]]
@@ -119,15 +120,18 @@ class Describer:
 
 
 def pixels_key(photo: Tensor) -> str:
-    """What tells a photo's pixels from others."""
+    """The key of a photo's pixels; different photos have different keys."""
     hasher = hashlib.blake2b(repr(tuple(photo.shape)).encode(), digest_size=16)
     hasher.update(photo.contiguous().cpu().numpy().tobytes())
     return hasher.hexdigest()
 
 
 def _boxes(network: Representation, info: Layer, size: tuple[int, int]) -> dict[str, Any] | None:
-    """Every cell's receptive field in parts of the image: a row's top and bottom, a column's left
-    and right. None where the fields are no such product, or unknown."""
+    """The receptive fields of all cells, in fractions of the image.
+
+    It has the top and bottom for each row of cells and the left and right for each column. It is
+    None if the fields are unknown or not of this form.
+    """
     rows, columns = info.grid or (0, 0)
     if not 0 < rows <= _MOST_CELLS or not 0 < columns <= _MOST_CELLS:
         return None
@@ -160,7 +164,7 @@ def _part(pixel: int, side: int) -> float:
 
 
 def _parts(box: Any, size: tuple[int, int]) -> list[float]:
-    """Top, left, bottom, right in parts of the image."""
+    """The top, left, bottom and right of a box, in fractions of the image."""
     return [_part(pixel, size[place % 2]) for place, pixel in enumerate(box)]
 
 
@@ -172,7 +176,7 @@ def _shape(info: Layer | None) -> dict[str, Any] | None:
 
 
 def _errors(result: Reconstruction, count: int) -> list[float] | None:
-    """What the chart shows: relative errors, or responses."""
+    """The numbers in the chart: feature errors, or responses."""
     scores = result.relative_error if result.relative_error is not None else result.scores
     return None if not scores else [_finite(score) for score in scores[:count]]
 
@@ -186,7 +190,7 @@ def _caption(result: Reconstruction, index: int) -> str:
 
 
 def _numbers(result: Reconstruction, index: int) -> list[dict[str, str]]:
-    """The numbers of a seed's picture, and of all seeds together."""
+    """The numbers of one seed's picture, and of all seeds together."""
     numbers = []
     if result.relative_error is not None:
         numbers.append(_number(ERROR, f"{100 * result.relative_error[index]:.1f} %"))
@@ -222,8 +226,11 @@ def _rounded(rows: list[tuple[str, float]]) -> list[list[Any]]:
 
 
 def _code(entry: Entry, result: Reconstruction) -> str:
-    """The Python that makes the pictures again. A network that a sweep knows as
-    ``package.module:function`` is imported; photos are named without their folders."""
+    """The Python code that repeats the run.
+
+    A network that a sweep knows as ``package.module:function`` is imported, and photos are named
+    without their folders.
+    """
     code = code_for(result, entry.photo if result.target is None else None)
     module, _, function = entry.model.partition(":")
     if not function:

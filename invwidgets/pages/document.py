@@ -1,11 +1,11 @@
-"""One HTML file of a page's content: stills and numbers as markup, all else for its scripts.
+"""The HTML file of a page: pictures and numbers as markup, and data for its scripts.
 
 >>> document(content, [Still(...)], {}, "What each layer keeps of coffee")[:15]
 '<!DOCTYPE html>'
 
-Without scripting, and printed, the file is a sheet of stills with their numbers. With scripting the
-same pictures are moved through. A Content-Security-Policy in the file admits its own script and
-style by their digests and pictures within the file, and nothing else.
+Without scripts, and in print, the file is a sheet of pictures with their numbers. With scripts it
+shows one of the same pictures at a time. A Content-Security-Policy in the file allows its own
+script and style, by their digests, and the pictures in the file, and nothing else.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .pictures import TYPE, Pictures
 
 MODULES = ("dom", "overview", "chart", "choices", "pictures", "film", "numbers", "code", "sheet",
            "tour", "page")  # fmt: skip
-DATA, FILMS = "invwidgets-page", "invwidgets-films"  # the elements that hold them
-_LONGEST = 300  # characters of a title that are shown
+DATA, FILMS = "invwidgets-page", "invwidgets-films"  # the ids of the elements with the data
+_LONGEST = 300  # the largest number of characters of a title
 
 
 @dataclass(frozen=True)
 class Still:
-    """An entry as it is shown without scripting: what it is, its pictures, or why it has none."""
+    """An entry as it is shown without scripts: its title, and its pictures or why it has none."""
 
     words: str
     described: dict[str, Any] | None
@@ -44,7 +44,7 @@ def document(
     photos: Sequence[tuple[str, bytes, tuple[int, int]]],
     title: str,
 ) -> str:
-    """The whole file. Equal content makes an equal file."""
+    """The complete file; equal content gives an equal file."""
     script, style = scripts(), static("page.css")
     films = {
         f"e{place}": [_data(film) for film in still.pictures.films]
@@ -83,12 +83,12 @@ def document(
 
 
 def static(name: str) -> str:
-    """A file of the page, as text."""
+    """A static file of the page, as text."""
     return (resources.files(__package__) / "static" / name).read_text(encoding="utf-8")
 
 
 def scripts() -> str:
-    """The page's modules as one: each stands before those that import it."""
+    """The modules of the page's script in one text, each before those that import it."""
     texts = []
     for name in MODULES:
         text = re.sub(r"^import [^;]*;\n", "", static(f"{name}.js"), flags=re.M)
@@ -101,7 +101,7 @@ def _digest(text: str) -> str:
 
 
 def _json(content: Any) -> str:
-    """JSON that no HTML parser can take for markup."""
+    """JSON that an HTML parser cannot mistake for markup."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -161,7 +161,7 @@ def _entry(place: int, still: Still) -> list[str]:
 
 
 def _classes(told: dict[str, Any]) -> str:
-    """The first class of each picture in words."""
+    """The likeliest class of each picture in words."""
     names = ["the photo", *(f"seed {seed}" for seed in told["seeds"])]
     said = [
         f"{name} {rows[0][0]} {rows[0][1]:.2f}"
@@ -182,7 +182,7 @@ def _figure(
 
 
 def _made(content: dict[str, Any]) -> str:
-    """How the pictures were made, as a table."""
+    """The settings with which the pictures were made, as a table."""
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
         for name, value in content["made"]

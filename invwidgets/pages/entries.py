@@ -1,4 +1,4 @@
-"""The combinations that a page has: axes, their values, a result or the reason why there is none.
+"""The combinations that a page shows: axes with values, and a result or why there is none.
 
 >>> table = table_of(Sweep.reopen("sweep"))
 >>> table.axes["layer"]
@@ -30,12 +30,12 @@ from ..sweeps.sweep import Sweep
 
 _IDENTITY = ("photo", "model", "weights", "layer", "region", "channels")
 _LAST = ("phases", "threads", "micro_batch", "device", "precision", "frames")
-_NEVER = ("seeds", *_LAST)  # of the settings, before all others have been tried
+_NEVER = ("seeds", *_LAST)  # settings that are used as axes only if no other setting differs
 
 
 @dataclass(frozen=True)
 class Value:
-    """A value of an axis: ``key`` tells it from the others, ``words`` are shown."""
+    """A value of an axis: ``key`` distinguishes it from others, ``words`` are shown."""
 
     key: Any
     words: str
@@ -43,10 +43,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Entry:
-    """One combination. ``load`` gives its result; where it is None, ``reason`` says why.
+    """One combination; ``load`` loads its result, or is None, and then ``reason`` says why.
 
-    ``photo`` is the Python expression of its photo, ``model`` the name a sweep knows its network
-    by; ``network`` gives the network, or None where that is not to be had.
+    ``photo`` is the Python expression for its photo, and ``model`` the name of its network in a
+    sweep. ``network`` returns the network, or None if it is not available.
     """
 
     places: dict[str, int]
@@ -59,9 +59,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """``axes`` maps a name to its values in words; an entry's ``places`` are among those.
+    """The axes of a page with their values in words, and its entries.
 
-    ``finished`` is the day of the latest result, empty where nobody noted it.
+    ``finished`` is the day of the latest result, empty if unknown.
     """
 
     axes: dict[str, tuple[str, ...]]
@@ -70,16 +70,16 @@ class Table:
 
     @property
     def main(self) -> str:
-        """The axis of the page's slider: the layers, else the first with several values."""
+        """The axis of the page's slider: the layers, or else the first axis with several values."""
         several = [name for name, values in self.axes.items() if len(values) > 1]
         return "layer" if "layer" in several or not several else several[0]
 
 
 def table_of(given: Any, network: Representation | None = None, photo: str | None = None) -> Table:
-    """The combinations of sweeps, or of results; ``photo`` is the Python for the results' photo.
+    """The combinations of sweeps or results; ``photo`` is the Python code of the results' photo.
 
-    Raises ``BadSettingError`` for anything else, for none, and for two results that nothing tells
-    apart.
+    Raises ``BadSettingError`` for other values, for no results, and for two results that differ in
+    nothing.
     """
     every: list[Any] = [given] if isinstance(given, Sweep | Reconstruction) else _listed(given)
     if not every:
@@ -98,7 +98,7 @@ def table_of(given: Any, network: Representation | None = None, photo: str | Non
 
 
 def _listed(given: Any) -> list[Any]:
-    if isinstance(given, dict):  # a strip's results, by layer
+    if isinstance(given, dict):  # the results of a strip, by layer
         given = given.values()
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise BadSettingError(
@@ -116,7 +116,7 @@ def _of_sweeps(sweeps: Sequence[Sweep], network: Representation | None) -> Table
     finished = ""
     for sweep in sweeps:
         stored, damaged = sweep.store.survey(sweep.keys)
-        jobs = vars(sweep).get("jobs", ())  # made ready only where nothing was stored of the plan
+        jobs = vars(sweep).get("jobs", ())  # prepared only if nothing of the plan is stored
         failures = {job.key: job.reason for job in jobs if job.reason} | sweep.store.failures()
         for point, key in zip(sweep.points, sweep.keys, strict=True):
             values = _values_of(point, sweep.grid.weights[point.model])
@@ -179,7 +179,7 @@ def _said(name: str, value: Any) -> str:
 def _unique(
     rows: Iterable[tuple[dict[str, Value], Entry]], several: dict[str, list[Value]]
 ) -> list[tuple[dict[str, Value], Entry]]:
-    """One entry for each combination: a stored one before a hole."""
+    """One entry per combination; a stored result is preferred to a missing one."""
     kept: dict[Any, tuple[dict[str, Value], Entry]] = {}
     for values, entry in rows:
         key = tuple(values[name].key for name in several)
@@ -204,12 +204,12 @@ def _swept(
 
 
 def _public_name(photo: str) -> str:
-    """A photo's name without the folders of the machine that the page was made on."""
+    """A photo's name without the folders of the machine on which the page was made."""
     return photo if photo in photos() else Path(photo).name
 
 
 def _public_words(reason: str, sweep: Sweep, point: Point) -> str:
-    """A reason without those folders."""
+    """A reason without the folders of the machine on which the page was made."""
     reason = reason.replace(shown_path(sweep.store.url), "the store")
     for path in filter(None, (point.photo, point.target)):
         reason = reason.replace(f"{Path(path).resolve().parent}{os.sep}", "")
@@ -277,7 +277,7 @@ def _identity(result: Reconstruction) -> dict[str, Value]:
 def _tell_apart_by_content(
     results: Sequence[Reconstruction], rows: Sequence[dict[str, Value]]
 ) -> None:
-    """Count photos of one name that differ in pixels, and networks of one name in weights."""
+    """Number photos with the same name and different pixels, and networks in the same way."""
     sources: dict[str, list[torch.Tensor]] = {}
     networks: dict[tuple[str, str], list[str]] = {}
     for result, row in zip(results, rows, strict=True):
@@ -299,7 +299,7 @@ def _place(known: list[Any], one: Any, alike: Callable[[Any, Any], bool]) -> int
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two photos are one, as far as one can tell at two sizes."""
+    """Whether two photos are the same, as far as two sizes of them show it."""
     return one.shape != other.shape or torch.equal(one, other)
 
 
@@ -308,7 +308,7 @@ def _numbered(name: str, place: int) -> tuple[tuple[str, int], str]:
 
 
 def _settings(result: Reconstruction) -> dict[str, Any]:
-    """The settings as values that can be compared, the steps among them."""
+    """The settings as values that can be compared, including the steps."""
     plain = {"preset": result.settings.preset, "steps": result.steps}
     plain |= result.settings.to_dict()
     return {name: _hashable(value) for name, value in plain.items()}
@@ -342,20 +342,20 @@ def _named(network: Representation | None, result: Reconstruction) -> Representa
     try:
         own = None if network is None else _matching(network, result)
         return own or _matching(representation(result.model, result.layer, weights), result)
-    except InvwidgetsError:  # a network of one's own, or weights that have moved
+    except InvwidgetsError:  # a user's network, or weights that are no longer there
         return None
 
 
 def _matching(network: Representation, result: Reconstruction) -> Representation | None:
-    """The network cut at the result's layer, where it is the one that the result is of."""
+    """The network cut at the result's layer, if the result was computed with it; else None."""
     return network.at(result.layer) if network.digest == result.digest else None
 
 
-# ---- both
+# ---- sweeps and results
 
 
 def _words(values: Sequence[Value]) -> tuple[str, ...]:
-    """The values' words, no two alike."""
+    """The texts of values, all different."""
     seen: dict[str, int] = {}
     words = []
     for value in values:

@@ -1,4 +1,4 @@
-"""Results in, one HTML file out that lives without a kernel; and the settings back from it.
+"""The functions ``page``, which writes results into an HTML file, and ``load_page``.
 
 >>> page([invert("coffee", layer=f"blocks.{k}", seeds=2) for k in range(4)], "coffee.html")
 <Page coffee.html: 4 results over layer, 0 holes, 0.4 MB>
@@ -32,18 +32,18 @@ from .pictures import EFFORTS, Effort, Pictures, encoded, photo_picture
 
 FORMAT, VERSION = "invwidgets.page", 1
 MEGABYTES = 6.0
-_SAMPLES = 6  # results by which the size of a page is estimated
+_SAMPLES = 6  # the number of results from which the size of a page is estimated
 _LABELS = {"model": "network", "tv_weight": "λ (total variation)", "alpha_weight": "λ (α-norm)"}
-_BARE = ("layer", "photo", "model", "weights")  # axes whose values say what they are
+_BARE = ("layer", "photo", "model", "weights")  # axes whose values need no name
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
 class PageResult:
-    """What a page knows of one result.
+    """The data of one result in a page.
 
-    ``at`` maps an axis to the value in words; ``summary`` is ``Reconstruction.summary()`` without
-    the seconds; ``code`` the Python that does the run again.
+    ``at`` maps each axis to its value in words. ``summary`` is ``Reconstruction.summary()`` without
+    the seconds. ``code`` is the Python code that repeats the run.
     """
 
     at: dict[str, str]
@@ -54,10 +54,10 @@ class PageResult:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page holds besides its pictures.
+    """The data of a page, without its pictures.
 
-    ``axes`` maps a name to its values in words. ``holes`` lists combinations without a result, each
-    with the reason. ``date`` is the day of the latest result, empty where nobody noted it.
+    ``axes`` maps each axis to its values in words. ``holes`` lists the combinations without a
+    result, each with the reason. ``date`` is the day of the latest result, empty if unknown.
     """
 
     path: str
@@ -92,48 +92,49 @@ def page(
     megabytes: float = MEGABYTES,
     plays: bool = False,
 ) -> Page:
-    """Write one HTML file in which a person moves through results, without a kernel or a network.
+    """Write one HTML file in which a reader explores results, without a kernel or a network.
 
     >>> results = [invert("coffee", layer=f"blocks.{k}", seeds=2) for k in range(4)]
     >>> page(results, "coffee.html", "Coffee").axes["layer"]
     ('blocks.0', 'blocks.1', 'blocks.2', 'blocks.3')
 
-    The file asks for nothing from outside. It has a slider over the layers, a control for every
-    other axis on which the results differ, the seeds with their mean and spread, playback where the
-    results kept frames, the numbers with their definitions, and the Python of every picture. The
-    same store and arguments make the same bytes.
+    The file loads nothing from elsewhere. It has a slider for the layers, a control for every other
+    axis on which the results differ, the seeds with their mean and spread, playback if the results
+    have frames, the numbers with their definitions, and the Python code of every picture. The same
+    store and arguments give the same bytes.
 
     Parameters
     ----------
     results : Reconstruction or Sweep, or a sequence of either
-        What ``invert`` returned, a strip's ``results``, or sweeps that were run. Combinations that
-        a sweep has not stored are shown as holes, with the reason.
+        Results of ``invert``, the ``results`` of a strip, or sweeps that were run. Combinations
+        that a sweep has not stored are shown as holes, with the reason.
     path : path
-        Of the file. An old one stays whole if the new one cannot be written.
+        The path of the file. An old file is replaced only by a complete new one.
     title : str
         The heading; by default it names the photo.
     date : str
-        The day that the page states, as ``"2026-01-31"``. By default the day on which the latest
-        job was stored; results of ``invert`` have none.
+        The day that the page shows, such as ``"2026-01-31"``. By default the day on which the
+        latest job was stored; results of ``invert`` have no day.
     network : Representation, optional
-        The network that the results are of, where it is your own. It gives the page the receptive
-        fields and the sizes of the layers.
+        The network of the results, if it is your own. The page then has its receptive fields and
+        the sizes of its layers.
     megabytes : float
-        The largest size of the file. Pictures get as good as it allows.
+        The largest size of the file. The quality of the pictures is as high as it allows.
     plays : bool
-        Whether the page moves along its slider by itself until somebody touches it.
+        Whether the page moves along its slider by itself until a reader touches it.
 
     Returns
     -------
     Page
-        What the file holds, as ``load_page`` reads it.
+        The data of the page, as ``load_page`` reads it.
 
     Raises
     ------
     BadSettingError
-        For no results, results that nothing tells apart, or a size too small for the pictures.
+        For no results, for results that differ in nothing, or for a size too small for the
+        pictures.
     OutputError
-        If the place cannot be written, or no job of the sweeps is stored.
+        If the path cannot be written to, or if no job of the sweeps is stored.
     """
     place = check_place(path)
     text = page_text(results, title, date=date, network=network, megabytes=megabytes, plays=plays)
@@ -154,7 +155,8 @@ def page_text(
 ) -> str:
     """The text of the file that ``page`` writes.
 
-    ``photo`` is the Python that names the photo of all results, by default each one's name.
+    ``photo`` is the Python expression for the photo of all results; by default each result names
+    its own.
     """
     if not isinstance(title, str):
         raise BadSettingError(f"title {shown(title)}: give text")
@@ -163,13 +165,13 @@ def page_text(
     if network is not None and not isinstance(network, Representation):
         raise BadSettingError(f"network {shown(network)}: give what iw.representation returns")
     budget = 1e6 * real_number(megabytes, "megabytes", 0.01, 1000)
-    with cpu_threads(1):  # so that the same results make the same bytes, however many cores
+    with cpu_threads(1):  # the same results give the same bytes on any number of cores
         table = table_of(results, network, photo)
         return _Made(table, title, date or table.finished, bool(plays)).within(budget)
 
 
 def load_page(path: str | os.PathLike[str]) -> Page:
-    """What a page holds: title, day, axes, and the settings of every result.
+    """Read the data of a page: title, day, axes, and the settings of every result.
 
     >>> written = page(invert("coffee", layer="blocks.2"), "coffee.html")
     >>> load_page("coffee.html").results[0].settings.tv_weight == 0
@@ -180,17 +182,17 @@ def load_page(path: str | os.PathLike[str]) -> Page:
     Parameters
     ----------
     path : path
-        A file that ``page`` wrote.
+        The path of a file that ``page`` wrote.
 
     Returns
     -------
     Page
-        Without its pictures.
+        The data of the page, without its pictures.
 
     Raises
     ------
     OutputError
-        If the file cannot be read or is no such page.
+        If the file cannot be read or is not such a page.
     """
     name = as_path(path)
     try:
@@ -239,14 +241,16 @@ def _page_of(name: str, content: dict[str, Any], size: int) -> Page:
 
 
 class _Made:
-    """A page under way: what is said of the results, found once; pictures, as often as needed."""
+    """A page in the making: descriptions, computed once; pictures, computed for each quality."""
 
     def __init__(self, table: Table, title: str, date: str, plays: bool) -> None:
         self.table, self.date = table, date if _DAY.fullmatch(date) else ""
         self.plays = plays
         self.described: list[dict[str, Any] | None] = []
         self.reasons = [entry.reason for entry in table.entries]
-        self.photos: dict[str, tuple[str, int]] = {}  # by pixels: name, an entry that has it
+        self.photos: dict[
+            str, tuple[str, int]
+        ] = {}  # by pixels: the name and an entry with this photo
         self.photo_of: list[int | None] = []
         describer = Describer()
         for place, entry in enumerate(table.entries):
@@ -268,7 +272,7 @@ class _Made:
         self.title = title or self._default_title()
 
     def _short_names(self) -> tuple[str, ...]:
-        """The layers as their networks call them for short; empty where these are not known."""
+        """The short names of the layers in their networks; empty if they are not known."""
         names = list(self.table.axes["layer"])
         for told in self.described:
             if told is not None and told["shape"] is not None and told["layer"] in names:
@@ -276,9 +280,9 @@ class _Made:
         return tuple(names) if len(set(names)) == len(names) else ()
 
     def within(self, budget: float) -> str:
-        """The file, its pictures as good as ``budget`` bytes allow.
+        """The text of the file, with pictures of the best quality that ``budget`` bytes allow.
 
-        Raises ``BadSettingError`` where they do not fit in at all.
+        Raises ``BadSettingError`` if they do not fit at any quality.
         """
         text = ""
         for effort in EFFORTS:
@@ -294,7 +298,7 @@ class _Made:
         )
 
     def _estimate(self, effort: Effort) -> float:
-        """Bytes of the whole file, by a few results."""
+        """The estimated bytes of the whole file, from a few results."""
         count = len(self.there)
         step = max(1, count // _SAMPLES)
         sample = self.there[::step][:_SAMPLES]
@@ -321,7 +325,7 @@ class _Made:
             return None
         try:
             return entry.load()
-        except InvwidgetsError as error:  # damaged since it was looked at
+        except InvwidgetsError as error:  # it was damaged meanwhile
             self.reasons[place] = str(error)
             return None
 
@@ -339,7 +343,7 @@ class _Made:
         return document(self._content(stills, effort), stills, photos, self.title)
 
     def _words(self, place: int) -> str:
-        """Where an entry stands on the axes."""
+        """The values of an entry on the axes, in words."""
         entry = self.table.entries[place]
         words = [
             ("" if name in _BARE else f"{_LABELS.get(name, name)} ") + values[entry.places[name]]
@@ -397,7 +401,7 @@ class _Made:
         }  # fmt: skip
 
     def _about(self, summaries: Sequence[dict[str, Any]]) -> str:
-        """What all results share, in one line."""
+        """A line with what is true of all results."""
         shared = [
             _shared(s["photo"] for s in summaries) if "photo" not in self.table.axes else "",
             _shared(s["model"] for s in summaries),
@@ -429,7 +433,7 @@ class _Made:
 
 
 def _shared_once(described: Sequence[dict[str, Any] | None]) -> list[Any]:
-    """The fields of all results, each once; a description then has its place among them."""
+    """The fields of all results without repetition; a description has the index of its field."""
     places: dict[int, int] = {}
     fields: list[Any] = []
     for told in described:

@@ -1,10 +1,10 @@
-"""The pictures of a page as WebP files, as good as its budget allows.
+"""The pictures of a page as WebP files, at the best quality that its budget allows.
 
 >>> len(encoded(result, EFFORTS[0]).seeds)
 2
 
-WebP, because at equal likeness (SSIM) its files are a quarter smaller than JPEG's: measured on
-reconstructions of 128 px, 4.3 kB against 5.5 at SSIM 0.965, and 2.8 against 3.4 at 0.94.
+At equal similarity (SSIM) WebP files are a quarter smaller than JPEG files. For reconstructions of
+128 px, 4.3 kB instead of 5.5 were measured at SSIM 0.965, and 2.8 instead of 3.4 at 0.94.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from ..images import to_uint8
 from ..inversion.progress import last_frame
 from ..inversion.result import Reconstruction
 
-MOST_SEEDS = 16  # of a result, that a page shows
+MOST_SEEDS = 16  # the number of seeds of a result that a page shows
 TYPE = "image/webp"
-_TALLEST = 16_000  # pixels that a WebP file can be high
+_TALLEST = 16_000  # the largest height of a WebP file in pixels
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How good pictures are: WebP's quality, their longer side in pixels, a film's frames."""
+    """The quality of pictures: WebP's quality, their longer side in pixels, a film's frames."""
 
     quality: int
     side: int
@@ -52,9 +52,9 @@ EFFORTS = (
 
 @dataclass(frozen=True)
 class Pictures:
-    """A result's pictures as files; ``mean`` and ``spread`` are None for a single seed.
+    """The pictures of a result as files; ``mean`` and ``spread`` are None for a single seed.
 
-    ``films`` holds a picture a seed, its frames one below the other, of the steps ``film_steps``.
+    ``films`` has one picture per seed, with its frames one below the other, at ``film_steps``.
     """
 
     seeds: tuple[bytes, ...]
@@ -76,7 +76,7 @@ Write = Callable[[Image.Image, int], bytes]
 
 
 def encoded(result: Reconstruction, effort: Effort, write: Write = webp) -> Pictures:
-    """A result's pictures, as every figure shows them."""
+    """The pictures of a result, drawn as in every figure."""
     count = min(MOST_SEEDS, len(result.images))
     images = [as_shown(result, index) for index in range(count)]
     mean = spread = None
@@ -90,7 +90,7 @@ def encoded(result: Reconstruction, effort: Effort, write: Write = webp) -> Pict
         return write(_resized(pixels, effort.side), effort.quality)
 
     columns, steps = _films(result, effort)
-    film_quality = max(35, effort.quality - 12)  # seen for a fraction of a second
+    film_quality = max(35, effort.quality - 12)  # each is visible for a fraction of a second
     small = _resized(images[0], effort.side)
     return Pictures(
         tuple(map(file, images)), (small.height, small.width),
@@ -105,7 +105,7 @@ def photo_picture(photo: Tensor, effort: Effort) -> bytes:
 
 
 def _resized(pixels: Pixels, side: int) -> Image.Image:
-    """A picture (H, W, 3), smaller where it is larger than a page needs."""
+    """A picture (H, W, 3), reduced if it is larger than a page needs."""
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     scale = side / max(picture.size)
     if scale >= 1:
@@ -117,7 +117,7 @@ def _resized(pixels: Pixels, side: int) -> Image.Image:
 def _films(
     result: Reconstruction, effort: Effort
 ) -> tuple[tuple[Image.Image, ...], tuple[int, ...]]:
-    """The frames before the last step; the end is the result's own picture."""
+    """The frames before the last step; the last picture is the result's."""
     places = [i for i, step in enumerate(result.frame_steps) if step < result.steps - 1]
     if not places or not effort.frames:
         return (), ()

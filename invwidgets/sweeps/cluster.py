@@ -1,10 +1,10 @@
-"""An executor on a Dask cluster, whose machines import this package and reach the store.
+"""An executor on a Dask cluster, whose machines can import this package and reach the store.
 
 >>> for outcome in Cluster("tcp://127.0.0.1:8786").run(tasks, "s3://bucket/sweep", Control()):
 ...     print(outcome["key"], outcome["state"])
 
-Start one with ``dask scheduler`` and, on each machine, ``dask worker ADDRESS --nworkers auto
---nthreads 1``. Needs the extra ``distributed``; nothing else in this package imports Dask.
+To start a cluster, run ``dask scheduler`` and, on each machine, ``dask worker ADDRESS --nworkers
+auto --nthreads 1``. This module needs the extra ``distributed``; no other module imports Dask.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from ..errors import BadSettingError, InvwidgetsError, own_words, shown
 from .executors import Control, Executor, lost
 from .work import Outcome, perform
 
-REACH = 4.0  # seconds until a scheduler that does not answer is said to be out of reach
-_PATIENCE = 8.0  # seconds until one is said to have no workers
-_AHEAD = 2  # jobs handed out for each worker, so that none waits for the next
-_LOOK = 0.5  # seconds between two looks at whether the scheduler is still there
+REACH = 4.0  # seconds without an answer until a scheduler counts as unreachable
+_PATIENCE = 8.0  # seconds until a scheduler counts as having no workers
+_AHEAD = 2  # jobs that are sent to each worker in advance, so that none is idle
+_LOOK = 0.5  # seconds between two checks of the connection
 _WORKERS = "'dask worker ADDRESS --nworkers auto --nthreads 1'"
 
 
 class Cluster(Executor):
     """The workers of a Dask scheduler, given by its address or by a ``distributed.Client``.
 
-    ``job_bytes`` is the memory that a job needs. A client that the caller gave stays open.
+    ``job_bytes`` is the memory that a job needs. A client that the caller gave is not closed.
 
-    Raises ``InvwidgetsError`` for a scheduler that cannot be reached, without workers, or with
-    workers too small.
+    Raises ``InvwidgetsError`` for a scheduler that cannot be reached or has no workers, or if the
+    workers have too little memory.
     """
 
     def __init__(self, scheduler: Any, job_bytes: int = 0) -> None:
@@ -76,7 +76,7 @@ class Cluster(Executor):
             self.leave()
 
     def _next(self, finished: queue.Queue[Any]) -> list[Any]:
-        """The tasks that have finished since the last look."""
+        """The tasks that have finished since the last call."""
         try:
             found = [finished.get(timeout=_LOOK)]
         except queue.Empty:
@@ -92,7 +92,7 @@ class Cluster(Executor):
         if future.status == "finished":
             outcome: Outcome = future.result()
             return outcome
-        if future.status != "error":  # Dask cancels all when it has lost the scheduler
+        if future.status != "error":  # Dask cancels all futures if the connection is lost
             raise self._gone()
         error = future.exception()
         if type(error).__name__ == "KilledWorker":
@@ -106,7 +106,7 @@ class Cluster(Executor):
         )
 
     def _count(self) -> dict[str, Any]:
-        """The number of workers now; workers may join and leave."""
+        """The current number of workers, because workers may join and leave."""
         workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         self.workers = max(1, len(workers))
         return workers
@@ -128,14 +128,14 @@ class Cluster(Executor):
         return self.workers
 
     def leave(self) -> None:
-        """Close the connection, unless the caller gave it."""
+        """Close the connection, unless the caller opened it."""
         if self._own:
             with suppress(Exception):
                 self._client.close(timeout=2)
 
 
 def check_scheduler(scheduler: Any) -> None:
-    """Check that the scheduler answers, before jobs are planned. Raises what ``Cluster`` raises."""
+    """Check that the scheduler answers, before jobs are planned; raises what ``Cluster`` raises."""
     found = Cluster(scheduler)
     found.leave()
 
@@ -150,7 +150,7 @@ def _reach(scheduler: Any) -> Any:
         )
     try:
         return distributed.Client(scheduler, timeout=REACH, set_as_default=False)
-    except Exception as error:  # something else may answer there, and say anything
+    except Exception as error:  # another program may answer at this address
         raise InvwidgetsError(
             f"no Dask scheduler answers at {shown(scheduler)} ({own_words(error)}): start one with "
             f"'dask scheduler' and workers with {_WORKERS}, and give the address it prints"

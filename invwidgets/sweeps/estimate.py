@@ -1,4 +1,4 @@
-"""Estimates of how long a sweep takes, from stored timings or from a few steps.
+"""Estimates of a sweep's duration and memory, from stored timings or from a few steps of some jobs.
 
 >>> rates = step_seconds(jobs, store)
 >>> sum(rates[job.group] * job.weight for job in jobs)
@@ -21,18 +21,18 @@ from .jobs import Job
 from .models import cut, network
 from .store import Store
 
-_TRIED = 3  # kinds of jobs that are tried where the store knows none
-_KNOWN = 5  # timings read for each kind
+_TRIED = 3  # the number of groups that are tried if the store has no timings of them
+_KNOWN = 5  # the number of timings that are read for each group
 _STEPS = 3
 _PROCESS = 450 * 2**20  # bytes of a process that has imported torch, torchvision and timm
-_CANVASES = 16  # tensors of an image's size that a seed's search holds
+_CANVASES = 16  # tensors of an image's size that a search needs per seed
 
 
 def step_seconds(todo: Iterable[Job], done: Iterable[Job], store: Store) -> dict[Any, float]:
-    """Seconds per step of one seed, for each group of jobs; empty where no job could be tried.
+    """The seconds per step and seed for each group of jobs; empty if no job could be tried.
 
-    Groups with stored timings use these. Of the other groups at most three, evenly spread,
-    are tried for a few steps; the rest use the timing of the nearest tried group.
+    If the store has timings of a group, they are used. Of the other groups at most three, evenly
+    spread, are tried for a few steps. The rest get the timing of the nearest group that was tried.
     """
     groups = list({job.group: job for job in todo})
     known: dict[Any, float] = {}
@@ -84,7 +84,7 @@ def _selected(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_bytes(jobs: Iterable[Job]) -> int:
-    """The memory of the largest job, without its process, found by one pass of each network."""
+    """The memory of the largest job without its process, measured by one pass of each network."""
     most = 0
     for job in {job.group: job for job in jobs}.values():
         task = job.task
@@ -94,19 +94,19 @@ def job_bytes(jobs: Iterable[Job]) -> int:
         seeds = len(task["settings"]["seeds"])
         try:
             working = seed_bytes(phi, size)
-        except (InvwidgetsError, RuntimeError):  # its job will say so
+        except (InvwidgetsError, RuntimeError):  # its job will report the error
             continue
         most = max(most, working + (seeds + 4) * _CANVASES * 4 * 3 * size[0] * size[1])
     return most
 
 
 def process_bytes(jobs: Iterable[Job]) -> int:
-    """The memory of a new process with the jobs' networks, each as loaded and as frozen copy."""
+    """The memory of a new process with the jobs' networks, each as loaded and as a frozen copy."""
     most = _PROCESS
     for model, weights in {(job.task["model"], job.task["weights"]) for job in jobs}:
         try:
             parameters = network(model, weights).parameters()
-        except (InvwidgetsError, RuntimeError):  # its jobs will say so
+        except (InvwidgetsError, RuntimeError):  # its jobs will report the error
             continue
         most += 2 * sum(parameter.nbytes for parameter in parameters)
     return most

@@ -1,11 +1,11 @@
-"""Executors that do jobs in this process or in local processes. Dask's is in ``cluster``.
+"""The executors that do jobs in this process or in local processes; Dask's is in ``cluster``.
 
 >>> for outcome in SerialExecutor().run(tasks, "sweep", Control()):
 ...     print(outcome["key"], outcome["state"])
 
-All executors keep one contract. They take tasks and give outcomes as they come, they start no more
-tasks than they work on, and they ask ``control`` before each. A finished job is in the store
-before its outcome is given.
+All executors follow the same contract. They take tasks and yield outcomes as soon as they are
+known. They take no more tasks than they work on, and ask ``control`` before each. A finished job is
+in the store before its outcome is yielded.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from ..errors import InvwidgetsError
 from ..fallbacks import took_slower_path
 from .work import Outcome, failed, opened, perform
 
-MAX_ATTEMPTS = 3  # workers that a job may lose before it is taken to be at fault
+MAX_ATTEMPTS = 3  # after so many dead workers the job counts as the cause
 
 
 class Control:
-    """A switch that stops or pauses a sweep from any thread. A job that has begun is finished."""
+    """A switch that stops or pauses a sweep from any thread; jobs that have begun are finished."""
 
     def __init__(self) -> None:
         self._go = threading.Event()
@@ -45,7 +45,7 @@ class Control:
 
     def pause(self) -> None:
         self._go.clear()
-        if self.stopped:  # what rests would never end
+        if self.stopped:  # a paused executor would never end
             self._go.set()
 
     def resume(self) -> None:
@@ -56,7 +56,7 @@ class Control:
         self._go.set()
 
     def clear(self) -> bool:
-        """Wait while the sweep is paused, and return whether it goes on."""
+        """Wait while the sweep is paused, and return False if it was stopped."""
         self._go.wait()
         return not self.stopped
 
@@ -68,7 +68,7 @@ class Executor(ABC):
 
     @abstractmethod
     def run(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> Iterator[Outcome]:
-        """Do the tasks and give each outcome as it comes.
+        """Do the tasks, and yield each outcome as soon as it is known.
 
         Raises ``InvwidgetsError`` if no worker is available.
         """
@@ -85,11 +85,11 @@ class SerialExecutor(Executor):
 
 
 class Processes(Executor):
-    """An executor with ``workers`` local processes, each a pool of one, so that a lost process
-    loses only its own job.
+    """An executor with local processes, ``workers`` pools of one process each.
 
-    They are forked from a server that has imported everything once, so that a lost process is
-    replaced quickly. They end when this process ends, in whatever way.
+    If a process dies, only its own job is lost. The processes are forked from a server that has
+    made all imports, so a dead process is replaced quickly. They end together with this process,
+    also if it is killed.
     """
 
     def __init__(self, workers: int) -> None:
@@ -112,12 +112,12 @@ class Processes(Executor):
                 else:
                     yield outcome
         finally:
-            if left:  # nobody waits for what is under way
+            if left:  # do not wait for running jobs
                 crew.end()
 
 
 class _Crew:
-    """The threads that each own a worker process, and the state that they share."""
+    """The threads that each control one worker process, and their common state."""
 
     def __init__(self, tasks: Iterable[dict[str, Any]], url: str, control: Control) -> None:
         self.found: queue.Queue[Outcome | BaseException | None] = queue.Queue()
@@ -128,7 +128,7 @@ class _Crew:
         self._pids_lock = threading.Lock()
 
     def work(self) -> None:
-        """Do job after job in a process of its own; None means that there are no more jobs."""
+        """Do jobs in a process of its own, until the next job is None."""
         try:
             for outcome in self._outcomes():
                 self.found.put(outcome)
@@ -137,7 +137,7 @@ class _Crew:
             self.found.put(error)
 
     def end(self) -> None:
-        """Start no more jobs and end the running ones; stored results stay whole."""
+        """Start no more jobs, and end the running ones; stored results are not affected."""
         with self._pids_lock:
             self._ended.set()
             begun = tuple(self._pids)
@@ -188,7 +188,7 @@ def _end_process(pid: int) -> None:
 
 
 def lost(task: dict[str, Any], url: str) -> Outcome:
-    """A stored failure, for a job whose worker died several times."""
+    """The outcome of a job whose worker died several times, stored as a failure."""
     reason = (
         f"its worker was lost {MAX_ATTEMPTS} times, killed or out of memory: give workers more "
         "memory, or a smaller size"
@@ -206,7 +206,10 @@ def _context() -> Any:
 
 
 def _begin_worker(path: list[str]) -> None:
-    """Set up a worker: one thread, the parent's path, no Ctrl-C, an end when the parent ends."""
+    """Set up a worker process.
+
+    It uses one thread, imports from the parent's paths, ignores Ctrl-C, and ends with the parent.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -224,11 +227,11 @@ def _end_with_parent() -> None:
 
 
 def machine_workers(job_bytes: int, own_bytes: int, wanted: int | None = None) -> tuple[int, str]:
-    """The number of local workers that fit, and a note about it, which may be empty.
+    """The number of workers that fit on this machine, and a note about it, which may be empty.
 
     ``job_bytes`` is the memory of a job, ``own_bytes`` that of a process with the network.
 
-    Raises ``InvwidgetsError`` if not even one worker fits.
+    Raises ``InvwidgetsError`` if there is too little memory for one worker.
     """
     import torch
 

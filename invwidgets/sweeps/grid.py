@@ -1,4 +1,4 @@
-"""The axes of a sweep and their product, as plain values. Nothing is read or run here.
+"""The axes of a sweep and all combinations of their values, without reading or running anything.
 
 >>> grid = Grid.of(photos=["coffee", "rocket"], layers=["blocks.2", "blocks.4"], seeds=2)
 >>> len(grid.points())
@@ -53,7 +53,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """The checked axes of a sweep; ``layers`` and ``weights`` are kept for each model."""
+    """The checked axes of a sweep; ``layers`` and ``weights`` are stored for each model."""
 
     photos: tuple[str, ...]
     targets: tuple[str, ...]
@@ -69,10 +69,10 @@ class Grid:
 
     @classmethod
     def of(cls, **given: Any) -> Grid:
-        """A grid from the keywords of ``Sweep``; every axis is a value or a list of values.
+        """A grid from the keywords of ``Sweep``, where each axis is a value or a list of values.
 
-        Raises ``BadSettingError`` for an axis that is empty, ``UnknownNameError`` for one that
-        does not exist.
+        Raises ``BadSettingError`` for an axis that is empty, ``UnknownNameError`` for one that does
+        not exist.
         """
         for name in given:
             if name not in AXES:
@@ -105,7 +105,7 @@ class Grid:
         )  # fmt: skip
 
     def points(self) -> list[Point]:
-        """All points, grouped by model and layer, so that a worker seldom changes its network.
+        """All points, grouped by model and layer, so that a worker rarely changes its network.
 
         Raises ``BadSettingError`` for more than a million points.
         """
@@ -145,7 +145,7 @@ class Grid:
         return {name: values for name, values in every.items() if len(values) > 1}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; ``Grid.of`` takes them back."""
+        """The axes as plain values for JSON, which ``Grid.of`` accepts."""
         sources = {"photos": list(self.photos), "targets": list(self.targets)}
         return {
             **{axis: values for axis, values in sources.items() if values},
@@ -256,8 +256,10 @@ def _regions(given: Any) -> tuple[tuple[int, ...] | None, ...]:
 
 
 def _channels(given: Any) -> tuple[Any, ...]:
-    """A selection as ``select`` takes it, or a list of them: ``[0, 1]`` is one of two channels,
-    ``[[0, 1], [2]]`` are two."""
+    """One selection of channels as a list of one, or a list of such selections.
+
+    ``[0, 1]`` is one selection of two channels, ``[[0, 1], [2]]`` are two selections.
+    """
     values = _listed("channels", given)
     if all(as_whole(value) is not None or is_flag(value) for value in values):
         values = [values]
@@ -303,7 +305,7 @@ def _settings(given: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def _seeds(given: Any) -> tuple[tuple[int, ...], ...]:
-    """``2`` and ``[0, 1]`` are one value of two seeds; ``[[0], [1]]`` are two values of one."""
+    """The values of the axis of seeds: ``2`` or ``[0, 1]`` is one value, ``[[0], [1]]`` are two."""
     listed = items(given)
     if listed is not None and listed and all(items(value) is not None for value in listed):
         return tuple(dict.fromkeys(parse_seeds(value) for value in listed))

@@ -1,4 +1,4 @@
-"""Jobs made from points of a grid, with all that determines the outcome and a key of it.
+"""The jobs of a sweep, with everything that determines their outcome, and a key made from it.
 
 >>> jobs = resolve(Grid.of(photos="coffee", layers=["blocks.2"], seeds=1))
 >>> jobs[0].key, jobs[0].settings.steps
@@ -31,12 +31,17 @@ from ..selection import Selection, select
 from .grid import Grid, Point
 from .models import code_digest, cut
 
-_ELSEWHERE = ("device", "threads", "micro_batch", "precision")  # in the key by themselves, or not
+_ELSEWHERE = (
+    "device",
+    "threads",
+    "micro_batch",
+    "precision",
+)  # settings that are separate entries of the key, or not in it
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job, described by names and numbers; ``reason`` says why it cannot be done.
+    """One job, described by names and numbers; ``reason`` says why it cannot be done, if so.
 
     ``weight`` is its cost in steps of one seed.
     """
@@ -49,12 +54,12 @@ class Job:
 
     @property
     def group(self) -> tuple[Any, ...]:
-        """A key of jobs whose steps take about the same time."""
+        """The key of a group of jobs whose steps take about the same time."""
         return self.point.model, self.point.layer, self.point.region
 
 
 def resolve(grid: Grid) -> list[Job]:
-    """The jobs of a grid, in its order. A job that cannot be done has a ``reason``.
+    """The jobs of a grid, in its order; a job that cannot be done has a ``reason``.
 
     Raises ``InvwidgetsError`` for a model, a layer or a setting that does not exist.
     """
@@ -98,7 +103,7 @@ def _resolve(grid: Grid, point: Point) -> _Request | str:
         if part.needs_unit and len(selection.channels or ()) != 1:
             return f"{part.name} wants one channel a job: give channels=[[0], [1], …]"
         coverage = region_coverage(phi, selection.region, size)
-    except SelectionError as error:  # another layer may well have that region
+    except SelectionError as error:  # another layer may have this region
         return str(error)
     settings = preset(
         name, phi, objective or "inversion", steps, coverage, size,
@@ -165,13 +170,13 @@ def _impossible(grid: Grid, point: Point, reason: str) -> Job:
 
 
 def key_of(content: dict[str, Any]) -> str:
-    """The digest that names a job; equal contents have equal keys."""
+    """The digest that identifies a job; equal contents have equal keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def pixel_digest(photo: str) -> str:
-    """A digest of a photo's decoded pixels at its own size; a changed file is read again.
+    """A digest of a photo's decoded pixels at its own size, computed again if the file has changed.
 
     Raises ``BadImageError`` or ``UnknownNameError``.
     """

@@ -1,9 +1,9 @@
-"""Networks by the names that jobs carry: of the registry, of timm, or a user's ``package:factory``.
+"""The networks of jobs by name: of the registry, of timm, or a user's ``package:factory``.
 
 >>> network("efficientnet_lite0", "pretrained").name
 'efficientnet_lite0'
 
-A process loads each network once; a worker that changes the layer only cuts it again.
+A process loads each network once. A worker that changes the layer only cuts it again.
 """
 
 from __future__ import annotations

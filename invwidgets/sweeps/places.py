@@ -1,4 +1,4 @@
-"""Places for a store, a folder or any URL of fsspec, where each name is written whole or not.
+"""The places of stores (folders, URLs of fsspec), which write a file completely or not at all.
 
 >>> place = open_place("memory://sweep")
 >>> place.write("a/b.json", b"{}"); place.read("a/b.json"); list(place.names("a"))
@@ -20,32 +20,33 @@ from ..files import written_whole
 
 
 class Place(ABC):
-    """A mapping from names with ``/`` to bytes; ``url`` opens the same place in another process."""
+    """A mapping from names with ``/`` to bytes, which another process opens by its ``url``."""
 
     url: str
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """The bytes of a name. Raises ``FileNotFoundError`` if there are none."""
+        """The bytes with a name; raises ``FileNotFoundError`` if there are none."""
 
     @abstractmethod
     def write(self, name: str, content: bytes, lasting: bool = True) -> None:
-        """Write bytes under a name, whole or not at all. Raises ``OutputError``.
+        """Write bytes with a name, completely or not at all; raises ``OutputError``.
 
-        Without ``lasting`` the file may be empty after a power cut, but the disk is not awaited.
+        With ``lasting=False`` it does not wait for the disk, so the file may be empty after a power
+        cut.
         """
 
     @abstractmethod
     def names(self, folder: str) -> Iterator[str]:
-        """The names below a folder, in order."""
+        """The names in a folder, in alphabetical order."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Remove a name; it need not exist."""
+        """Remove a name, if it exists."""
 
 
 class Folder(Place):
-    """A local folder; a file is written under a temporary name, synced and renamed."""
+    """A local folder, in which files are written under a temporary name, synced and renamed."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).expanduser().resolve()
@@ -80,7 +81,7 @@ class Folder(Place):
 
 
 class Remote(Place):
-    """Any other file system of fsspec, where an object is written whole or not at all."""
+    """Any other file system of fsspec, which writes an object completely or not at all."""
 
     def __init__(self, url: str) -> None:
         from fsspec.core import url_to_fs
@@ -145,12 +146,12 @@ def open_place(given: Any) -> Place:
 
 @contextmanager
 def _explained(name: str, what: str) -> Iterator[None]:
-    """A file system's error in words; ``FileNotFoundError`` is not changed."""
+    """The error for an error of a file system; ``FileNotFoundError`` is returned unchanged."""
     try:
         yield
     except OutputError:
         raise
-    except Exception as error:  # each file system has its own
+    except Exception as error:  # file systems raise different errors
         if isinstance(error, FileNotFoundError) and what != "write":
             raise
         words = getattr(error, "strerror", None) or own_words(error)

@@ -1,7 +1,7 @@
-"""Planes of a sweep, two axes with the others held fixed, as pictures and tables show them.
+"""The planes of a sweep, which have two of its axes and fixed values of the others.
 
 >>> plane = plane_of(sweep.grid, sweep.points, rows="tv_weight", columns="layer")
->>> plane.places[0, 1]          # which of the sweep's points lies in the first row, second column
+>>> plane.places[0, 1]          # the index of the point in the first row and second column
 1
 """
 
@@ -17,8 +17,12 @@ from .grid import Grid, Point, words_of
 
 @dataclass(frozen=True)
 class Plane:
-    """``rows`` and ``columns`` name axes (empty where there is only one row or column), with their
-    values in words; ``held`` the values of the others; ``places`` the points by (row, column)."""
+    """A plane of a sweep with its axes, their values in words, and its points.
+
+    ``rows`` and ``columns`` are the names of the axes, empty if there is only one row or column.
+    ``held`` has the values of the other axes, and ``places`` the index of the point at each (row,
+    column).
+    """
 
     rows: str
     columns: str
@@ -39,9 +43,9 @@ def plane_of(
     columns: str | None = None,
     held: Mapping[str, Any] | None = None,
 ) -> Plane:
-    """The plane of two axes; by default the layers across, and the first other axis down.
+    """The plane of two axes; by default the layers as columns and the first other axis as rows.
 
-    ``held`` gives further axes a value; by default each stands at its first.
+    ``held`` has values of the other axes; an axis that is not named has its first value.
 
     Raises ``UnknownNameError`` for an axis or a value that the sweep does not have.
     """

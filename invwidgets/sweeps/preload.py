@@ -1,7 +1,7 @@
-"""Imports of what a job needs, made once in the process that workers are forked from.
+"""The imports that jobs need, made once in the process from which workers are forked.
 
-A network is traced with fake tensors, whose import takes longer than a small job, and most of the
-zoo needs torchvision and timm.
+Networks are traced with fake tensors, whose import takes longer than a small job, and most named
+networks need torchvision and timm.
 """
 
 from contextlib import suppress
@@ -13,7 +13,7 @@ from . import work as work
 _LATER = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes",
           "safetensors.torch", "timm")  # fmt: skip
 
-with suppress(Exception):  # a network that needs what is not there will say so
+with suppress(Exception):  # a network that needs a missing package will report it
     import_torchvision()
 for name in _LATER:
     with suppress(Exception):

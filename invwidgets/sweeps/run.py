@@ -1,4 +1,4 @@
-"""The run of a sweep, which skips stored jobs and gives the rest to an executor."""
+"""The run of a sweep, which skips stored jobs and gives the other jobs to an executor."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def run_sweep(
     on_progress: Callable[[SweepProgress], Any] | None,
     control: Control | None,
 ) -> Status:
-    """See ``Sweep.run``."""
+    """Run a sweep; ``Sweep.run`` explains the arguments."""
     store, control = sweep.store, control or Control()
     asked = None if workers is None else whole_number(workers, "workers", 1, MAX_WORKERS)
-    if scheduler is not None:  # before the networks are loaded: it may be out of reach
+    if scheduler is not None:  # checked before networks are loaded, because it may be unreachable
         from .cluster import check_scheduler
 
         check_scheduler(scheduler)
-    jobs = {job.key: job for job in sweep.jobs}  # equal ones are done once
+    jobs = {job.key: job for job in sweep.jobs}  # equal jobs are done once
     store.keep_plan(sweep.grid.to_dict(), [job.key for job in sweep.jobs])
     found, damaged = store.survey(jobs)
     for key in damaged:
@@ -74,7 +74,7 @@ def run_sweep(
             pace.done(jobs[key])
             tell(progress(outcome))
     finally:
-        outcomes.close()  # type: ignore[attr-defined]  # a generator's: its workers end
+        outcomes.close()  # type: ignore[attr-defined]  # closing the generator ends its workers
     missing = tuple(key for key in jobs if key not in failed and key not in set(stored))
     return Status(len(jobs), tuple(stored), missing, failed)
 
@@ -92,7 +92,7 @@ def _executor(todo: list[Job], workers: int | None, scheduler: Any) -> tuple[Exe
 
 
 class _Pace:
-    """The time left, from the estimates of the remaining jobs and how good they have been."""
+    """The time left, from estimates of the remaining jobs and the errors of earlier ones."""
 
     def __init__(self, todo: list[Job], rates: dict[Any, float], workers: int) -> None:
         self._rates, self._workers = rates, workers
@@ -107,7 +107,7 @@ class _Pace:
         self._done += self._cost(job)
 
     def left(self) -> float | None:
-        """The seconds left; None if nothing is known."""
+        """The estimated seconds left; None if nothing was measured."""
         if not self._todo:
             return None
         left = max(0.0, self._todo - self._done)

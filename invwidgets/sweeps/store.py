@@ -1,13 +1,13 @@
-"""A store of finished jobs by their keys, written once and checked at each reading.
+"""The store of finished jobs by their keys, which are written once and checked at each reading.
 
 >>> store = Store("sweep")
 >>> store.put(key, result, job, seconds)
 >>> store.result(key).relative_error
 
-A job is stored once ``records/ab/KEY.json`` exists. It names the file of tensors, which was written
-before it, with its digest, and contains a digest of itself. ``timings/`` has how long jobs took,
-``failures/`` why they failed, ``plans/`` what was asked for. All files are JSON or safetensors, so
-nothing in a store can execute.
+A job is stored when ``records/ab/KEY.json`` exists. This record contains a digest of itself, and
+the name and digest of the file of tensors, which is written before it. ``timings/`` has the
+durations of jobs, ``failures/`` the reasons of failures, ``plans/`` the grids of sweeps. All files
+are JSON or safetensors, so nothing in a store can execute.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
 VERSION = 1
 _STORE, _RECORD, _PLAN = "invwidgets.store", "invwidgets.record", "invwidgets.plan"
 _THUMBNAIL = 160  # pixels of the longer side
-_READERS = 8  # records read at once from a remote store
+_READERS = 8  # the number of records that are read from a remote store at the same time
 
 
 class DamagedError(OutputError):
-    """The error of a record that differs from what was stored."""
+    """The error for a record that differs from what was stored."""
 
 
 class Store:
-    """A store of finished jobs. ``create`` makes the place a store if it is not one yet.
+    """The store of finished jobs at a place; ``create`` makes an empty store if there is none.
 
-    Raises ``OutputError`` for a store that is not there, of a newer version, or without permission.
+    Raises ``OutputError`` for a store that does not exist, is of a newer version, or has no
+    permission.
     """
 
     def __init__(self, place: Any, create: bool = True) -> None:
@@ -61,15 +62,15 @@ class Store:
         else:
             _checked_format(content, _STORE, f"the store {shown_path(self.url)}")
 
-    # ---- jobs that are done
+    # ---- records
 
     def keys(self) -> list[str]:
-        """The keys of all records, damaged ones among them."""
+        """The keys of all records, including damaged ones."""
         names = (name.rsplit("/", 1)[-1] for name in self.place.names("records"))
         return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
     def put(self, key: str, result: Reconstruction, job: dict[str, Any], seconds: float) -> None:
-        """Store a job's result; an existing one is not changed.
+        """Store the result of a job; an existing result is not changed.
 
         Raises ``OutputError`` if the place cannot be written to.
         """
@@ -77,7 +78,9 @@ class Store:
 
         if self.has(key):
             return
-        result = replace(result, seconds=0.0)  # a timing is no outcome: it lies beside
+        result = replace(
+            result, seconds=0.0
+        )  # timings differ between equal runs, so they are stored separately
         tensors = pack(result)
         digest = _digest(tensors)
         name = f"records/{key[:2]}/{key}-{digest[:12]}.safetensors"
@@ -98,7 +101,7 @@ class Store:
         self.place.write(f"timings/{key[:2]}/{key}.json", timing, lasting=False)
 
     def has(self, key: str) -> bool:
-        """Whether a job has a whole record. The tensors are not read."""
+        """Whether a job has a complete record; the tensors are not read."""
         try:
             self.record(key)
         except (DamagedError, FileNotFoundError):
@@ -106,8 +109,10 @@ class Store:
         return True
 
     def record(self, key: str) -> dict[str, Any]:
-        """A record's body. Raises ``FileNotFoundError``, ``DamagedError``, or ``OutputError`` for
-        one of a newer version."""
+        """The content of a job's record.
+
+        Raises ``FileNotFoundError``, ``DamagedError``, or ``OutputError`` for a newer version.
+        """
         content = self.place.read(_record_name(key))
         where = f"the record {key} in {shown_path(self.url)}"
         record = _checked_format(content, _RECORD, where)
@@ -119,13 +124,13 @@ class Store:
         return body
 
     def check(self, key: str) -> dict[str, Any]:
-        """A record's body, with its tensors checked. Raises what ``record`` raises."""
+        """The content of a job's record, with checked tensors; raises what ``record`` raises."""
         body = self.record(key)
         self._tensors(key, body)
         return body
 
     def result(self, key: str) -> Reconstruction:
-        """A job's checked result. Raises what ``record`` raises."""
+        """The checked result of a job; raises what ``record`` raises."""
         from ..inversion.result import Reconstruction
 
         body = self.record(key)
@@ -140,9 +145,9 @@ class Store:
         return replace(result, seconds=self.seconds(key) or 0.0)
 
     def survey(self, keys: Iterable[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-        """The bodies of whole records, and the reasons why others are damaged.
+        """The contents of complete records, and the reasons why others are damaged.
 
-        Raises ``OutputError`` for one of a newer version.
+        Raises ``OutputError`` for a record of a newer version.
         """
         there = set(self.keys())
         wanted = [key for key in dict.fromkeys(keys) if key in there]
@@ -157,7 +162,7 @@ class Store:
 
     def discard(self, key: str) -> None:
         """Remove a damaged record, so that its job is done again."""
-        if isinstance(self._answer(key), str):  # another sweep may have repaired it meanwhile
+        if isinstance(self._answer(key), str):  # another sweep may have replaced it meanwhile
             self.place.remove(_record_name(key))
 
     def thumbnail(self, body: dict[str, Any]) -> bytes:
@@ -176,7 +181,7 @@ class Store:
             return self.check(key)
         except DamagedError as error:
             return str(error)
-        except FileNotFoundError:  # taken away since it was listed
+        except FileNotFoundError:  # removed after it was listed
             return None
 
     def _tensors(self, key: str, body: dict[str, Any]) -> bytes:
@@ -194,10 +199,10 @@ class Store:
             raise DamagedError(f"{where} is damaged: the digest of its tensors does not fit")
         return content
 
-    # ---- beside them
+    # ---- timings, failures, plans
 
     def seconds(self, key: str) -> float | None:
-        """How many seconds a job took; None if that is unknown."""
+        """The seconds that a job took; None if unknown."""
         try:
             seconds = json.loads(self.place.read(f"timings/{key[:2]}/{key}.json"))["seconds"]
             return float(seconds)
@@ -205,35 +210,35 @@ class Store:
             return None
 
     def finished(self, key: str) -> str:
-        """The day a job was stored, as 2026-01-31; empty if that is unknown."""
+        """The day on which a job was stored, such as 2026-01-31; empty if unknown."""
         try:
             return str(json.loads(self.place.read(f"timings/{key[:2]}/{key}.json"))["finished"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return ""
 
     def fail(self, key: str, reason: str) -> None:
-        """Note why a job failed."""
+        """Store the reason why a job failed."""
         self.place.write(f"failures/{key[:2]}/{key}.json", _json({"reason": reason}))
 
     def failures(self) -> dict[str, str]:
-        """Why jobs failed, by key."""
+        """The reasons why jobs failed, by key."""
         found = {}
         for name in self.place.names("failures"):
             key = name.rsplit("/", 1)[-1].removesuffix(".json")
             try:
                 found[key] = str(json.loads(self.place.read(name))["reason"])
-            except FileNotFoundError:  # done since
+            except FileNotFoundError:  # the job was done meanwhile
                 continue
             except (ValueError, KeyError, TypeError):
                 found[key] = "the note of its failure is damaged"
         return found
 
     def clear_failure(self, key: str) -> None:
-        """Forget that a job failed."""
+        """Remove the reason why a job failed."""
         self.place.remove(f"failures/{key[:2]}/{key}.json")
 
     def keep_plan(self, grid: dict[str, Any], keys: list[str]) -> None:
-        """Store a sweep's grid and the keys of its jobs, in the order of the grid."""
+        """Store the grid of a sweep and the keys of its jobs, in the order of the grid."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         plan = {"format": f"{_PLAN}/{VERSION}", "run": now, "grid": grid, "keys": keys}
         self.place.write(f"plans/{_digest(_json(grid))[:16]}.json", _json(plan))
@@ -241,7 +246,7 @@ class Store:
     def plans(self) -> list[dict[str, Any]]:
         """All plans that were run with this store, the latest last, with ``grid`` and ``keys``.
 
-        Raises ``OutputError`` for one that cannot be read.
+        Raises ``OutputError`` for a plan that cannot be read.
         """
         plans = []
         for name in self.place.names("plans"):
@@ -282,7 +287,7 @@ def _checked_format(content: bytes, kind: str, where: str) -> dict[str, Any]:
 
 
 def _thumbnail(result: Reconstruction) -> bytes:
-    """The best seed's image, small, as a JPEG file."""
+    """A small picture of the best seed, as a JPEG file."""
     import torch
 
     from ..images import to_pil
@@ -299,7 +304,7 @@ def _thumbnail(result: Reconstruction) -> bytes:
 
 
 def needs_store(given: Any) -> Store:
-    """The store that was given. Raises ``BadSettingError`` if there is none."""
+    """The given store; raises ``BadSettingError`` for None."""
     if given is None:
         raise BadSettingError(
             "where are the results to go? give store='a folder', or a URL such as s3://bucket/sweep"

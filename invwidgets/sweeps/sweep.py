@@ -1,4 +1,4 @@
-"""Sweeps of many runs, which are described once and never computed twice.
+"""The class ``Sweep``, a grid of runs that is described once and never computes anything twice.
 
 >>> sweep = Sweep(photos=["coffee", "rocket"], layers=["blocks.2", "blocks.4"], store="sweep")
 >>> sweep.run(workers=2)
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """The progress of a sweep. ``seconds`` is the time left, None if unknown.
+    """A progress report of a sweep; ``seconds`` is the estimated time left, None if unknown.
 
-    ``outcome`` is the last job's ``key``, ``state`` and ``reason``.
+    ``outcome`` has the ``key``, ``state`` and ``reason`` of the last job.
     """
 
     total: int
@@ -42,7 +42,7 @@ class SweepProgress:
     notes: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """In a line of words."""
+        """The progress in one line."""
         parts = [f"{self.total} jobs: {self.stored} stored"]
         if self.failed:
             parts.append(f"{self.failed} failed")
@@ -56,8 +56,11 @@ class SweepProgress:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of some jobs in a store, with the keys of ``stored`` and ``missing`` jobs and the
-    reasons, by key, of ``failed`` and ``damaged`` ones."""
+    """The state of some jobs in a store.
+
+    It has the keys of ``stored`` and ``missing`` jobs, and the reasons by key of ``failed`` and
+    ``damaged`` ones.
+    """
 
     total: int
     stored: tuple[str, ...]
@@ -70,7 +73,7 @@ class Status:
         return len(self.stored) == self.total
 
     def describe(self) -> str:
-        """In a line of words."""
+        """The numbers of jobs in one line."""
         counts = [(len(self.stored), "stored"), (len(self.failed), "failed"),
                   (len(self.damaged), "damaged"), (len(self.missing), "to do")]  # fmt: skip
         said = ", ".join(f"{count} {word}" for count, word in counts if count)
@@ -88,39 +91,48 @@ class Sweep:
     '8 jobs: 8 stored'
 
     Each axis is a value or a list of values, and the jobs are all combinations. Every job runs on
-    one thread, so that its result is the same wherever it runs.
+    one CPU thread, so that its result is the same wherever it runs.
 
     Parameters
     ----------
-    photos
-        Files or bundled photos' names; left out where the objective needs none.
-    targets
-        Files of features (.npy, .safetensors) in place of photos, as ``invert`` takes a ``target``.
-    models
-        Names that ``representation`` takes, or ``package.module:function`` of your own that returns
-        a representation and that every worker can import.
-    layers
-        Names; a mapping gives each model its own. By default as in ``representation``.
-    regions, channels
-        As ``invert`` takes them, or a list of such selections: ``channels=[0, 1]`` is one of two
-        channels, ``[[0, 1], [2]]`` are two.
-    settings
-        By name what ``invert`` takes by keyword (``preset``, ``steps``, ``tv_weight``, …), a value
-        or a list of values. ``precision`` is float32 and ``frames`` 0 unless said otherwise.
-    seeds
-        How many each job has, or a list of them; a list of lists is an axis.
-    weights
-        As ``representation`` takes them, or a mapping by model.
-    size, fit
-        As ``invert`` takes them.
-    store
-        A folder or a URL of fsspec. What is there already is not computed again, by the content of
-        the photo, the weights and the settings.
+    photos : str or path, or a list of them
+        Paths of photos, or names of bundled ones; none for an objective that needs no photo.
+    targets : str or path, or a list of them
+        Files of features (.npy, .safetensors), which are inverted instead of photos.
+    models : str, or a list of them
+        Names of networks: from ``list_models()``, ``"timm/NAME"``, or
+        ``"package.module:function"``, your own function, which every worker can import and which
+        returns a representation.
+    layers : str, a list of them, or dict
+        Names of layers; a dict gives the layers of each model. By default the network's output if
+        it is a map, else a stage at about a third of the depth.
+    regions : str or (int, int, int, int), or a list of them
+        The cells to invert, ``"R0:R1,C0:C1"`` or (r0, r1, c0, c1), half-open; all by default.
+    channels : str, int or list of int, or a list of them
+        The channels to invert, such as ``"0,3,8:16"``; all by default. ``[0, 1]`` is one selection
+        of two channels, ``[[0, 1], [2]]`` are two selections.
+    settings : dict
+        Keyword arguments of ``invert`` by name (``preset``, ``steps``, ``tv_weight``, …), each a
+        value or a list of values. The defaults differ for ``precision`` (float32) and ``frames``
+        (0).
+    seeds : int or list of int, or a list of lists
+        The number of random starts of each job (seeds 0 …), or a list of seeds. In a list of lists,
+        each list is a value of the axis.
+    weights : str or path, a list of them, or dict
+        ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict; a dict gives the
+        weights of each model.
+    size : int, (height, width) or str, optional
+        The size of the images in pixels; by default the network's.
+    fit : str
+        How a photo is brought to that size: ``"crop"`` or ``"stretch"``.
+    store : path or str, optional
+        A folder or a URL of fsspec. A job that is stored there, with the same photo, weights and
+        settings, is not computed again.
 
     Raises
     ------
     InvwidgetsError
-        For an axis that is empty or misspelt, a name that does not exist, a store that cannot be
+        For an axis that is empty or misspelt, a name that does not exist, or a store that cannot be
         used.
     """
 
@@ -152,7 +164,7 @@ class Sweep:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], store: Any = None) -> Sweep:
-        """A sweep from a TOML file, whose keys are the names of the axes.
+        """The sweep in a TOML file, whose keys are the names of the axes.
 
         Raises ``BadSettingError`` for a file that is not TOML.
         """
@@ -160,7 +172,7 @@ class Sweep:
 
     @classmethod
     def reopen(cls, store: Any) -> Sweep:
-        """The sweep that a store was last used for, to look at or to continue.
+        """The sweep for which a store was last used, to look at its results or to continue it.
 
         Raises ``OutputError`` if there is none.
         """
@@ -215,14 +227,16 @@ class Sweep:
         on_progress: Callable[[SweepProgress], Any] | None = None,
         control: Control | None = None,
     ) -> Status:
-        """Do the jobs that the store does not have; stored results are kept, whatever happens.
+        """Do the jobs that the store does not have; stored results are always kept.
 
-        ``workers`` processes of this machine, 1 for this very process, None for as many as it has
-        cores and memory; or a Dask ``scheduler``, an address or a ``distributed.Client``.
-        ``on_progress`` is called before the first job and after each.
+        ``workers`` is the number of local processes; with 1 the jobs are done in this process, and
+        None means as many as the machine has cores and memory for. ``scheduler`` is a Dask
+        scheduler, given by its address or by a ``distributed.Client``, whose workers are used
+        instead. ``on_progress`` is called with a ``SweepProgress`` before the first job and after
+        each job.
 
-        Raises ``OutputError`` if the store takes no more, ``InvwidgetsError`` if the scheduler
-        cannot be reached or is gone.
+        Raises ``OutputError`` if the store cannot be written to, ``InvwidgetsError`` if the
+        scheduler cannot be reached.
         """
         from .run import run_sweep
 
@@ -231,7 +245,7 @@ class Sweep:
         return run_sweep(self, workers, scheduler, on_progress, control)
 
     def result(self, place: int | str) -> Reconstruction:
-        """The result of a job, by its place in ``points`` or by its key.
+        """The result of a job, given by its index in ``points`` or by its key.
 
         Raises ``OutputError`` if it is missing or damaged.
         """
@@ -270,7 +284,7 @@ class Sweep:
         return error_map(self, rows, columns, measure)
 
     def table(self) -> list[dict[str, Any]]:
-        """A row for each stored job, with its point and the means over its seeds."""
+        """One row per stored job, with its point and the means over its seeds."""
         from .table import rows
 
         return rows(self)

@@ -1,4 +1,4 @@
-"""A sweep's numbers as rows and as CSV.
+"""The numbers of a sweep as rows and as CSV.
 
 >>> write_csv(sweep.table(), "sweep.csv")
 """
@@ -21,7 +21,7 @@ _AXES = ("photo", "model", "layer", "region", "channels")
 
 
 def rows(sweep: Sweep) -> list[dict[str, Any]]:
-    """A row for each stored job, in the grid's order, with its point and means over its seeds."""
+    """One row per stored job in the order of the grid: its point and the means over its seeds."""
     found, _ = sweep.store.survey(sweep.keys)
     table = []
     for point, key in zip(sweep.points, sweep.keys, strict=True):
@@ -48,7 +48,7 @@ def rows(sweep: Sweep) -> list[dict[str, Any]]:
 
 
 def to_csv(table: list[dict[str, Any]]) -> str:
-    """Rows as CSV with a heading; an empty text without rows."""
+    """The rows as CSV with a heading; an empty text if there are none."""
     if not table:
         return ""
     file = io.StringIO()
@@ -59,6 +59,6 @@ def to_csv(table: list[dict[str, Any]]) -> str:
 
 
 def write_csv(table: list[dict[str, Any]], path: str | os.PathLike[str]) -> None:
-    """Write rows as CSV, whole or not at all. Raises ``OutputError``."""
+    """Write rows as a CSV file, completely or not at all; raises ``OutputError``."""
     with written_whole(path) as partial:
         partial.write_text(to_csv(table), encoding="utf-8")

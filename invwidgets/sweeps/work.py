@@ -1,4 +1,4 @@
-"""The work on one job, from its names to a stored result.
+"""The work of one job, which is described by names and ends in a stored result.
 
 >>> perform(job.task, "sweep")
 {'key': '2f0c…', 'state': 'stored', 'reason': '', 'seconds': 8.1}
@@ -26,26 +26,28 @@ from .models import cut
 from .store import Store
 
 Outcome = dict[str, Any]  # key, state: stored | failed | unwritten, reason, seconds
-_one_at_a_time = threading.Lock()  # a process searches on one thread
+_one_at_a_time = threading.Lock()  # a process does one search at a time
 
 
 def perform(task: dict[str, Any], url: str) -> Outcome:
-    """Do a job and store its outcome.
+    """Do a job, and store its outcome.
 
-    It raises nothing. ``state`` is ``stored``, ``failed`` with a reason that is stored too, or
-    ``unwritten`` if the store cannot be written.
+    It raises no errors. ``state`` is ``stored``, ``failed`` with a reason that is stored too, or
+    ``unwritten`` if the store cannot be written to.
     """
     key = task["key"]
     with _one_at_a_time:
         began = time.perf_counter()
         try:
             store = opened(url)
-            if not store.has(key):  # another sweep may have done it meanwhile
+            if not store.has(key):  # another sweep may have done the job meanwhile
                 try:
                     result = inverted(task)
                 except (InvwidgetsError, torch.OutOfMemoryError, MemoryError) as error:
                     return failed(store, key, str(error) or own_words(error))
-                except Exception as error:  # of a user's own network: this job's, not the sweep's
+                except (
+                    Exception
+                ) as error:  # a user's network may raise anything; only this job fails
                     return failed(store, key, own_words(error))
                 store.put(key, result, task, time.perf_counter() - began)
         except OutputError as error:
@@ -56,18 +58,18 @@ def perform(task: dict[str, Any], url: str) -> Outcome:
 
 @lru_cache(maxsize=4)
 def opened(url: str) -> Store:
-    """A store, opened once per process."""
+    """The store at a place, opened once per process."""
     return Store(url)
 
 
 def failed(store: Store, key: str, reason: str) -> Outcome:
-    """A failure with its reason, noted in the store."""
+    """The outcome of a failed job, whose reason is stored."""
     store.fail(key, reason)
     return {"key": key, "state": "failed", "reason": reason, "seconds": 0.0}
 
 
 def inverted(task: dict[str, Any]) -> Reconstruction:
-    """The result of a job's run by ``invert``."""
+    """The result of a job, computed by ``invert``."""
     phi = cut(task["model"], task["weights"], task["layer"])
     if phi.digest != task["digest"]:
         raise InvwidgetsError(

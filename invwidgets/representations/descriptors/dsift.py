@@ -1,4 +1,4 @@
-"""Dense SIFT as a network whose stages can be listed, cut at and inverted like CNN layers."""
+"""Dense SIFT as a network whose stages can be listed, cut and inverted like a CNN's layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .gradients import (
 )
 from .orientation import Angle, Orientation
 
-torch.fx.wrap("check_images")  # it reads sizes, which fx cannot follow
+torch.fx.wrap("check_images")  # it reads sizes, which torch.fx cannot trace
 
 __all__ = ["Dsift", "dsift"]
 
@@ -40,7 +40,7 @@ def dsift(
     orientations: int = 8,
     variant: Variant = "vlfeat",
 ) -> Dsift:
-    """Dense SIFT: SIFT descriptors of one size, upright, on a regular grid, as a network.
+    """Dense SIFT, a network that computes SIFT descriptors of one size and direction on a grid.
 
     >>> phi = dsift()
     >>> phi(torch.rand(2, 3, 192, 256)).shape
@@ -50,42 +50,44 @@ def dsift(
     >>> phi[:3](torch.rand(2, 3, 192, 256)).shape  # cut after ``orientation``
     torch.Size([2, 8, 192, 256])
 
-    Each pixel's gradient is shared by its two nearest directions, pooled with triangles into 4x4
-    bins, weighted by a window around the descriptor, divided by the norm, clamped at 0.2 and
-    normalized again. Gray values are ITU-R 601 in 0-255: on a smaller scale nearly flat places
-    become unstable.
+    The gradient of each pixel is divided between its two nearest directions. The results are pooled
+    with triangular weights into 4x4 bins and weighted by a window around the descriptor. Each
+    descriptor is divided by its norm, clamped at 0.2, and divided by its norm again. Gray values
+    (ITU-R BT.601) are in 0-255, because on a smaller scale nearly flat areas become unstable.
 
     Parameters
     ----------
     bin_size : int
         The side of one of the 4x4 bins in pixels, at least 1.
     step : int, optional
-        Pixels from one descriptor to the next; ``bin_size`` by default (3 bins with
-        ``matconvnet``, where it must be a multiple of ``bin_size``).
+        The distance between neighboring descriptors in pixels; by default ``bin_size``, or three
+        times ``bin_size`` for ``matconvnet``, where it must be a multiple of ``bin_size``.
     window : str
-        ``"gaussian"`` weights each pixel (sigma: 2 bins); ``"flat"`` weights each bin by the
-        window's mean over it, VLFeat's fast form.
+        ``"gaussian"`` weights each pixel by a Gaussian with σ = 2 bins; ``"flat"``, VLFeat's fast
+        form, weights each bin by the mean of this window over the bin.
     angle : str
-        ``"vlfeat"``, its approximate arctangent, or ``"exact"`` (up to 0.02 away).
+        ``"vlfeat"``, its approximate arctangent, or ``"exact"``; the features differ by up to 0.02.
     orientations : int
-        Directions in a full turn.
+        The number of directions in a full turn.
     variant : str
-        ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the paper
-        published: no border, exact angles, bins on a fixed grid weighted by a Gaussian of 1.5 bins,
-        one normalization before the clamp.
+        ``"vlfeat"`` equals VLFeat 0.9.21 up to rounding. ``"matconvnet"`` is the network that the
+        paper published: without a border, with exact angles, with bins on a fixed grid that are
+        weighted by a Gaussian with σ = 1.5 bins, and with one normalization before the clamp.
 
     Returns
     -------
     Dsift
-        Images (N, 3, H, W) in [0, 1] to (N, 16·orientations, h, w), where h = (H - 1 - 3 bin_size)
-        // step + 1. Channel o + orientations·(column + 4·row); see ``Dsift.output_layout``.
+        A network from images (N, 3, H, W) in [0, 1] to (N, 16·orientations, h, w), where h = (H - 1
+        - 3 bin_size) // step + 1. Channel o + orientations·(column + 4·row) is direction o of the
+        bin in this row and column; see ``Dsift.output_layout``.
 
     Raises
     ------
     BadSettingError
         For a parameter that cannot work.
     BadImageError
-        When called, for what is no image batch or is smaller than one block (4x4 bins).
+        When the network is called with something else than a batch of RGB images, or with images
+        smaller than one block (4x4 bins).
 
     References
     ----------
@@ -95,24 +97,24 @@ def dsift(
 
 
 class Dsift(nn.Sequential):
-    """The stages of dense SIFT by name, built by `dsift`.
+    """The network of dense SIFT with named stages, as made by `dsift`.
 
-    | stage | output | what it does |
+    | stage | output | what it computes |
     |---|---|---|
     | gray | (N, 1, H, W) | gray values in 0-255 |
-    | gradient | (N, 2, H, W) | d/dx and d/dy, the basis of all directional derivatives |
-    | orientation | (N, B, H, W) | gating: shared by the two nearest of B directions |
-    | cells | (N, B, ...) | bins pooled once (not with ``gaussian``) |
-    | blocks | (N, 16 B, h, w) | 4x4 bins side by side, under the window |
-    | normalize | the same | by the norm of the descriptor |
-    | clamp | the same | at 0.2 |
-    | renormalize | the same | by the norm again (not with ``matconvnet``) |
+    | gradient | (N, 2, H, W) | d/dx and d/dy, from which all directional derivatives follow |
+    | orientation | (N, B, H, W) | each gradient, divided between the two nearest directions |
+    | cells | (N, B, ...) | the bins, each pooled once (does not exist with ``gaussian``) |
+    | blocks | (N, 16 B, h, w) | 4x4 bins as channels, weighted by the window |
+    | normalize | the same | each descriptor divided by its norm |
+    | clamp | the same | values above 0.2 replaced by 0.2 |
+    | renormalize | the same | divided by the norm again (does not exist with ``matconvnet``) |
 
-    The Gaussian window weighs each pixel by its place in the block, so there a pixel counts
-    differently in each of the 16 bins, and `blocks` pools and groups in one.
+    The Gaussian window weights each pixel by its place in the block, so a pixel has different
+    weights in the 16 bins. `blocks` then pools and groups in one stage.
 
     Attributes: `output_layout` (rows and columns of bins, orientations); `minimum_size` (H, W) of
-    an image; `mean_color`, so that 255·(x − mean) is the paper's 255·gray − 128; `grayscale`.
+    an image; `mean_color`, with which 255·(x − mean) is the paper's 255·gray − 128; `grayscale`.
     """
 
     grayscale = True
@@ -174,12 +176,11 @@ class Dsift(nn.Sequential):
         return features
 
     def __getitem__(self, index: Any) -> Any:
-        """One stage, or by a slice the network cut there: a plain `nn.Sequential`."""
+        """One stage, or for a slice the network of these stages as a plain `nn.Sequential`."""
         return stages_of(self, index) if isinstance(index, slice) else super().__getitem__(index)
 
     def orientation_channels(self, *directions: int) -> list[int]:
-        """The output channels of some directions k (at k·2π/orientations), over all 16 bins, for
-        a selection of "some orientations only".
+        """The output channels of some directions k (at the angle k·2π/orientations) in all 16 bins.
 
         >>> dsift().orientation_channels(2)[:3]    # [2, 10, 18]
         """
@@ -191,25 +192,25 @@ class Dsift(nn.Sequential):
 
 
 def _window(size: int, place: Tensor) -> Tensor:
-    """VLFeat's Gaussian of 2 bins at `place` pixels from the middle of the descriptor."""
+    """The weights of VLFeat's Gaussian window (σ = 2 bins) ``place`` pixels from its center."""
     return torch.exp(-0.5 * (place / (2 * size)) ** 2)
 
 
 def _mean_window(size: int) -> Tensor:
-    """The weights (4, 4) of the bins in the flat form: the mean of the window over each."""
+    """The weights (4, 4) of the bins for the flat window: its mean over each bin."""
     near = torch.arange(1 - size, size, dtype=torch.float64)
     means = torch.stack([_window(size, near + size * (i - 1.5)).mean() for i in range(4)])
     return means[:, None] * means
 
 
 def _gaussian_of_bins() -> Tensor:
-    """The weights (4, 4) of the bins in the paper's network: a Gaussian of 1.5 bins."""
+    """The weights (4, 4) of the bins in the paper's network: a Gaussian with σ = 1.5 bins."""
     one = torch.exp(-0.5 * ((torch.arange(4, dtype=torch.float64) - 1.5) / 1.5) ** 2)
     return one[:, None] * one
 
 
 def _pool(x: Tensor, kernel: Tensor, stride: int, axis: int) -> Tensor:
-    """One row or column filter for all channels; it is a depthwise convolution."""
+    """Filter every channel along one axis, by a depthwise convolution."""
     channels = x.shape[1]
     if axis == 3:
         weight = kernel.to(x.dtype).view(1, 1, 1, -1).expand(channels, 1, 1, -1)
@@ -221,7 +222,8 @@ def _pool(x: Tensor, kernel: Tensor, stride: int, axis: int) -> Tensor:
 class WindowedBlocks(nn.Module):
     """Pooling into 4x4 bins under a Gaussian window, (N, B, H, W) to (N, 16 B, h, w).
 
-    Triangles times Gaussian, one kernel a bin and axis. Borders are repeated outwards.
+    There is one kernel for each bin along each axis: a triangle multiplied by the Gaussian. The
+    border pixels are repeated outwards.
     """
 
     kernels: Tensor
@@ -244,10 +246,11 @@ class WindowedBlocks(nn.Module):
 
 
 class SiftCells(nn.Module):
-    """Pooling with triangles of unit height, (N, B, H, W) to (N, B, ...), every `stride` pixels.
+    """Pooling into bins with triangular weights, (N, B, H, W) to (N, B, ...).
 
-    ``even=False`` centers them on whole pixels and repeats the borders outwards (VLFeat);
-    ``True`` centers them between pixels and stays inside the image (the paper's network).
+    There is a bin every ``stride`` pixels, and the weight at its center is 1. With ``even=False``
+    bins are centered on pixels, and the border pixels are repeated outwards (VLFeat). With ``True``
+    they are centered between pixels and lie inside the image (the paper's network).
     """
 
     kernel: Tensor
@@ -267,9 +270,10 @@ class SiftCells(nn.Module):
 
 
 class SiftBlocks(nn.Module):
-    """4x4 bins side by side, each with its weight: (N, B, ...) to (N, 16 B, h, w).
+    """Grouping of 4x4 weighted bins into descriptors, (N, B, ...) to (N, 16 B, h, w).
 
-    Bins are `apart` cells from one another and blocks every `stride` cells.
+    Neighboring bins of a descriptor are ``apart`` cells from one another. Neighboring descriptors
+    are ``stride`` cells from one another.
     """
 
     weights: Tensor
@@ -296,7 +300,10 @@ class SiftBlocks(nn.Module):
 
 
 class NormalizeDescriptors(nn.Module):
-    """Divide each descriptor by its norm n: by n + 1.2e-7 as VLFeat, or √(n² + softened)."""
+    """The division of each descriptor by its norm n.
+
+    The divisor is n + 1.2e-7 as in VLFeat, or √(n² + softened) if ``softened`` is given.
+    """
 
     def __init__(self, softened: float | None = None) -> None:
         super().__init__()
@@ -306,5 +313,7 @@ class NormalizeDescriptors(nn.Module):
         energy = blocks.square().sum(1, keepdim=True)
         if self.softened is not None:
             return blocks * torch.rsqrt(energy + self.softened)
-        norm = energy.clamp_min(torch.finfo(blocks.dtype).tiny).sqrt()  # 0 has no derivative
+        norm = energy.clamp_min(
+            torch.finfo(blocks.dtype).tiny
+        ).sqrt()  # the square root has no derivative at 0
         return blocks * (1 / (norm + torch.finfo(torch.float32).eps))

@@ -1,10 +1,10 @@
-"""What HOG and dense SIFT share: checks, gray values, derivatives, the clamp.
+"""The stages that HOG and dense SIFT have in common: checks, gray values, derivatives, the clamp.
 
-Both representations see an image as gradients sorted by direction. The paper writes that as a bank
-of directional derivative filters followed by a gate that keeps the best one (HOG) or the two best
-(HOGb, SIFT). All directions of the bank are combinations of the horizontal and the vertical
-derivative, so `gradient` holds these two and `orientation` (`orientation.py`) does the rest: the
-same numbers, for a ninth of the work.
+Both descriptors sort the gradients of an image by direction. The paper describes this as a bank of
+directional derivative filters and a gate that keeps the largest value (HOG) or the two largest
+(HOGb, SIFT). All derivatives of this bank are combinations of the horizontal and the vertical one.
+So the stage ``gradient`` computes these two, and ``orientation`` (``orientation.py``) computes the
+rest. The result is the same with a ninth of the operations.
 
 Source: Mahendran & Vedaldi, CVPR 2015, section 4.1; VLFeat 0.9.21, ``hog.c`` and ``dsift.c``.
 """
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def positive_int(name: str, value: object, low: int, what: str) -> int:
-    """`value` as an int of at least `low`, or an error that says what `name` is and may be."""
+    """The value as an int of at least ``low``; raises an error that names ``name``."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -48,7 +48,7 @@ def positive_int(name: str, value: object, low: int, what: str) -> int:
 
 
 def check_images(images: Tensor, minimum: tuple[int, int], what: str, remedy: str) -> None:
-    """Refuse what is no batch of RGB images, or too small for one block of `what`."""
+    """Raise ``BadImageError`` unless ``images`` is a batch of RGB images of at least one block."""
     if images.ndim != 4 or images.shape[1] != 3:
         raise BadImageError(
             f"{what} takes RGB images (N, 3, H, W) in [0, 1]; got a tensor of shape "
@@ -68,12 +68,12 @@ def check_images(images: Tensor, minimum: tuple[int, int], what: str, remedy: st
 
 
 def stages_of(network: nn.Sequential, stages: slice) -> nn.Sequential:
-    """The named stages of a slice of `network`, as a plain `nn.Sequential` without its checks."""
+    """A slice of the named stages of a network as a plain `nn.Sequential`, without the checks."""
     return nn.Sequential(OrderedDict(list(network._modules.items())[stages]))
 
 
 class Clamp(nn.Module):
-    """Values above `most` become `most`."""
+    """The replacement of values above ``most`` by ``most``."""
 
     def __init__(self, most: float) -> None:
         super().__init__()
@@ -84,10 +84,10 @@ class Clamp(nn.Module):
 
 
 class Gray(nn.Module):
-    """RGB in [0, 1] to gray values in 0-255: 0.299 R + 0.587 G + 0.114 B (ITU-R 601).
+    """Conversion of RGB in [0, 1] to gray values in 0-255.
 
-    Written as G + 0.299 (R - G) + 0.114 (B - G), so that a gray image of 8-bit values keeps them
-    exactly and the flat places of a picture stay flat.
+    Gray is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). It is computed as G + 0.299 (R - G) + 0.114
+    (B - G). A gray image of 8-bit values then keeps its values exactly, and flat areas stay flat.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class Gray(nn.Module):
 
 
 class Scale255(nn.Module):
-    """RGB in [0, 1] to RGB in 0-255."""
+    """Conversion of RGB in [0, 1] to RGB in 0-255."""
 
     def forward(self, images: Tensor) -> Tensor:
         colors: Tensor = 255 * images
@@ -110,8 +110,8 @@ Border = Literal["zero", "pad", "crop"]
 class Gradient(nn.Module):
     """Central differences, (N, 1, H, W) to (N, 2, H, W): d/dx, then d/dy.
 
-    ``border="zero"`` leaves the outermost ring of pixels without a gradient, as VLFeat does;
-    ``"pad"`` surrounds the image with zeros first, ``"crop"`` drops the ring, as the paper's
+    With ``border="zero"`` the gradient of the outermost pixels is zero (VLFeat). ``"pad"`` first
+    surrounds the image with zeros, and ``"crop"`` removes the outermost pixels, as the paper's
     networks of HOG and SIFT do.
     """
 
@@ -132,9 +132,10 @@ class Gradient(nn.Module):
 
 
 class StrongestGradient(Gradient):
-    """The gradient of the color channel where it is strongest, (N, 3, H, W) to (N, 2, H, W).
+    """The gradient of the color channel in which it is longest, (N, 3, H, W) to (N, 2, H, W).
 
-    The first of equally strong channels wins. The choice itself is not differentiated.
+    If several channels have equally long gradients, the first is used. The choice of the channel
+    is not differentiated.
     """
 
     def forward(self, colors: Tensor) -> Tensor:
@@ -150,7 +151,7 @@ class StrongestGradient(Gradient):
 
 
 class SiftGradient(nn.Module):
-    """Halved central differences, one-sided at the border, (N, 1, H, W) to (N, 2, H, W)."""
+    """Half of the central differences, one-sided at the border, (N, 1, H, W) to (N, 2, H, W)."""
 
     def forward(self, gray: Tensor) -> Tensor:
         dx = torch.cat(

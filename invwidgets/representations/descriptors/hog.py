@@ -1,4 +1,4 @@
-"""HOG and HOGb as networks whose stages can be listed, cut at and inverted like CNN layers."""
+"""HOG and HOGb as networks whose stages can be listed, cut and inverted like a CNN's layers."""
 
 from __future__ import annotations
 
@@ -51,44 +51,46 @@ def hog(
     >>> phi[:4](torch.rand(2, 3, 192, 256)).shape  # cut after ``cells``
     torch.Size([2, 18, 24, 32])
 
-    Each pixel's gradient votes for the nearest of 2K directions, the votes are pooled bilinearly
-    into cells, cells are normalized by the four 2x2 blocks they are in, clamped at 0.2 and averaged
-    over the blocks.
+    The gradient of each pixel votes for the nearest of 2K directions. The votes are pooled
+    bilinearly into cells. Each cell is normalized by the four 2x2 blocks that contain it, clamped
+    at 0.2, and averaged over the blocks.
 
     Parameters
     ----------
     cell_size : int
         The side of a cell in pixels, at least 1; odd sizes work too.
     orientations : int
-        K, the directions in half a turn.
+        K, the number of directions in half a turn.
     texture : bool
-        Add the four texture channels, the summed energy by block (top left, top right, bottom left,
-        bottom right). The paper's networks (``matconvnet``) have none.
+        Whether to add the four texture channels, the summed energy of each block (top left, top
+        right, bottom left, bottom right). The paper's networks (``matconvnet``) have none.
     color : str
-        ``"gray"`` reads ITU-R 601 gray values in 0-255; ``"strongest"`` takes at each pixel the
-        color channel with the strongest gradient, as VLFeat does with color images.
+        ``"gray"`` uses ITU-R BT.601 gray values in 0-255; ``"strongest"`` uses at each pixel the
+        color channel with the longest gradient, as VLFeat does with color images.
     gradient : str
-        The hard vote is constant in the angle, so its exact derivative cannot turn an edge.
-        ``"straight-through"`` votes hard and differentiates the bilinear vote (its backward is
-        ``hogb``'s), which inverts far better; ``"exact"`` is the true derivative.
+        The derivative of the vote. The vote for one direction is constant in the angle, so its
+        exact derivative cannot rotate an edge. ``"straight-through"`` differentiates the bilinear
+        vote of ``hogb`` instead, which inverts far better; ``"exact"`` is the true derivative.
     variant : str
-        ``"vlfeat"`` is VLFeat 0.9.21 to rounding. ``"matconvnet"`` is the network the paper
-        published: halved gradients, zeros around the image and around the blocks, division by
-        max(norm, 1e-6), whole cells only, no texture channels.
+        ``"vlfeat"`` equals VLFeat 0.9.21 up to rounding. ``"matconvnet"`` is the network that the
+        paper published: with halved gradients, zeros around the image and around the blocks,
+        division by max(norm, 1e-6), whole cells only, and no texture channels.
 
     Returns
     -------
     Hog
-        Images (N, 3, H, W) in [0, 1] to (N, 3K [+ 4], h, w), where h = (H + cell_size // 2) //
-        cell_size for ``vlfeat``: a last cell of which half is there counts. Channels: 2K directed,
-        K undirected histograms, the texture; see ``Hog.output_layout``.
+        A network from images (N, 3, H, W) in [0, 1] to (N, 3K [+ 4], h, w), where h = (H +
+        cell_size // 2) // cell_size for ``vlfeat``, which counts a last cell if at least half of it
+        is inside the image. The channels are 2K directed and K undirected histograms, then the
+        texture; see ``Hog.output_layout``.
 
     Raises
     ------
     BadSettingError
         For a parameter that cannot work.
     BadImageError
-        When called, for what is no image batch or is smaller than one block (2x2 cells).
+        When the network is called with something else than a batch of RGB images, or with images
+        smaller than one block (2x2 cells).
 
     References
     ----------
@@ -107,25 +109,43 @@ def hogb(
     color: Color = "gray",
     variant: Variant = "vlfeat",
 ) -> Hog:
-    """HOGb: ``hog`` with bilinear votes, each pixel shared by its two nearest directions.
+    """HOGb, which is HOG with bilinear votes: each pixel votes for its two nearest directions.
 
     >>> hogb()(torch.rand(1, 3, 192, 256)).shape
     torch.Size([1, 31, 24, 32])
 
     Parameters
     ----------
-    cell_size, orientations, texture, color, variant
-        As ``hog`` takes them.
+    cell_size : int
+        The side of a cell in pixels, at least 1; odd sizes work too.
+    orientations : int
+        K, the number of directions in half a turn.
+    texture : bool
+        Whether to add the four texture channels, the summed energy of each block (top left, top
+        right, bottom left, bottom right). The paper's networks (``matconvnet``) have none.
+    color : str
+        ``"gray"`` uses ITU-R BT.601 gray values in 0-255; ``"strongest"`` uses at each pixel the
+        color channel with the longest gradient, as VLFeat does with color images.
+    variant : str
+        ``"vlfeat"`` equals VLFeat 0.9.21 up to rounding. ``"matconvnet"`` is the network that the
+        paper published: with halved gradients, zeros around the image and around the blocks,
+        division by max(norm, 1e-6), whole cells only, and no texture channels.
 
     Returns
     -------
     Hog
-        Shapes and errors are those of ``hog``; the derivative is exact.
+        A network from images (N, 3, H, W) in [0, 1] to (N, 3K [+ 4], h, w), where h = (H +
+        cell_size // 2) // cell_size for ``vlfeat``, which counts a last cell if at least half of it
+        is inside the image. The channels are 2K directed and K undirected histograms, then the
+        texture; see ``Hog.output_layout``. Its derivative is exact.
 
     Raises
     ------
     BadSettingError
         For a parameter that cannot work.
+    BadImageError
+        When the network is called with something else than a batch of RGB images, or with images
+        smaller than one block (2x2 cells).
 
     References
     ----------
@@ -135,22 +155,22 @@ def hogb(
 
 
 class Hog(nn.Sequential):
-    """The stages of HOG by name, built by `hog` and `hogb`.
+    """The network of HOG with named stages, as made by `hog` and `hogb`.
 
-    | stage | output | what it does |
+    | stage | output | what it computes |
     |---|---|---|
     | gray (color) | (N, 1 (3), H, W) | gray values (colors) in 0-255 |
-    | gradient | (N, 2, H, W) | d/dx and d/dy, the basis of all directional derivatives |
-    | orientation | (N, 2K, H, W) | gating: who votes for which direction |
-    | cells | (N, 2K, h, w) | bilinear pooling |
-    | blocks | (N, 4·3K, h±1, w±1) | 2x2 neighboring cells, directed and undirected |
-    | normalize | the same | by the norm of the undirected part |
-    | clamp | the same | at 0.2 |
-    | decompose | (N, 3K [+ 4], h, w) | blocks back to cells, texture |
+    | gradient | (N, 2, H, W) | d/dx and d/dy, from which all directional derivatives follow |
+    | orientation | (N, 2K, H, W) | gating: each gradient as votes for directions |
+    | cells | (N, 2K, h, w) | the votes, pooled bilinearly |
+    | blocks | (N, 4·3K, h±1, w±1) | 2x2 neighboring cells as channels, directed and undirected |
+    | normalize | the same | each block divided by the norm of its undirected part |
+    | clamp | the same | values above 0.2 replaced by 0.2 |
+    | decompose | (N, 3K [+ 4], h, w) | cells as the mean over their blocks, and the texture |
 
     Attributes: `output_layout` names the channels; `minimum_size` (H, W) of an image;
-    `mean_color`, so that 255·(x − mean) is the paper's 255·gray − 128; `grayscale`, True where
-    the result depends on gray values alone.
+    `mean_color`, with which 255·(x − mean) is the paper's 255·gray − 128; `grayscale`, True if
+    the result depends only on gray values.
     """
 
     def __init__(
@@ -206,12 +226,11 @@ class Hog(nn.Sequential):
         return features
 
     def __getitem__(self, index: Any) -> Any:
-        """One stage, or by a slice the network cut there: a plain `nn.Sequential`."""
+        """One stage, or for a slice the network of these stages as a plain `nn.Sequential`."""
         return stages_of(self, index) if isinstance(index, slice) else super().__getitem__(index)
 
     def orientation_channels(self, *directions: int) -> list[int]:
-        """The output channels of some undirected orientations k = 0 ... K-1 (at kπ/K), for a
-        selection of "some orientations only".
+        """The output channels of some undirected orientations k = 0 ... K-1 (at the angle kπ/K).
 
         >>> hog().orientation_channels(0, 4)       # [0, 9, 18, 4, 13, 22]
         """
@@ -223,7 +242,10 @@ class Hog(nn.Sequential):
 
 
 class Cells(nn.Module):
-    """Bilinear pooling into cells, (N, C, H, W) to (N, C, h, w): a triangle of twice the cell."""
+    """Bilinear pooling into cells, (N, C, H, W) to (N, C, h, w).
+
+    The weights are a triangle that is twice as wide as a cell.
+    """
 
     kernel: Tensor
 
@@ -256,11 +278,11 @@ class Cells(nn.Module):
 
 
 class Blocks(nn.Module):
-    """2x2 neighboring cells side by side, (N, 2K, h, w) to (N, 4·3K, ...).
+    """Grouping of 2x2 neighboring cells into blocks, (N, 2K, h, w) to (N, 4·3K, ...).
 
-    Each cell is first given its K undirected sums. The four cells come in the order top left, top
-    right, bottom left, bottom right. With `replicate` the border cells are repeated outwards
-    first, so that each cell is in four blocks.
+    The K undirected sums of each cell are added first. The order of the four cells is top left, top
+    right, bottom left, bottom right. With ``replicate`` the border cells are repeated outwards, so
+    that each cell is in four blocks.
     """
 
     def __init__(self, orientations: int, replicate: bool) -> None:
@@ -279,7 +301,7 @@ class Blocks(nn.Module):
 
 
 class NormalizeBlocks(nn.Module):
-    """Divide each block by the norm n of its undirected part: √(n² + 1e-4), or max(n, floor)."""
+    """The division of each block by √(n² + 1e-4) or max(n, floor), n the undirected part's norm."""
 
     def __init__(self, orientations: int, floor: float | None) -> None:
         super().__init__()
@@ -298,9 +320,10 @@ class NormalizeBlocks(nn.Module):
 
 
 class Decompose(nn.Module):
-    """Blocks back to cells: half the sum of a cell's four normalized copies, and the texture.
+    """Conversion of blocks back to cells, and the texture channels.
 
-    `surround` adds blocks of zeros around, where `Blocks` did not repeat the border cells.
+    A cell is half the sum of its four normalized copies. ``surround`` adds blocks of zeros around
+    the others, if ``Blocks`` did not repeat border cells.
     """
 
     def __init__(self, orientations: int, texture: bool, surround: bool) -> None:

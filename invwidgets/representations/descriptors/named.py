@@ -1,4 +1,4 @@
-"""HOG, HOGb and dense SIFT by name, as networks that need no preprocessing and have no weights."""
+"""The named representations HOG, HOGb and dense SIFT, and the titles of models and layers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ...models.zoo import Network
 from .dsift import Dsift, dsift
 from .hog import Hog, hog, hogb
 
-SIZE = (192, 256)  # of photos, where nothing else is asked
+SIZE = (192, 256)  # the default size of photos
 
 
 @dataclasses.dataclass(frozen=True)
 class Descriptor:
-    """A handcrafted representation of the registry; ``last`` is its last layer, the descriptor."""
+    """A handcrafted representation in the registry; ``last`` is the name of its output layer."""
 
     name: str
     about: str
@@ -30,7 +30,7 @@ class Descriptor:
 
 
 def network_of(module: nn.Module, size: tuple[int, int] | None = None) -> Network:
-    """A HOG or dense SIFT of your own parameters as a network.
+    """A network made from a HOG or dense SIFT with a user's parameters.
 
     >>> network_of(hog(cell_size=6)).weights
     'handcrafted'
@@ -52,7 +52,7 @@ def network_of(module: nn.Module, size: tuple[int, int] | None = None) -> Networ
 
 @lru_cache(maxsize=8)
 def named_network(name: str) -> Network:
-    """A descriptor of ``DESCRIPTORS`` with its default parameters, built once."""
+    """The descriptor with a name and default parameters, built once."""
     return dataclasses.replace(network_of(DESCRIPTORS[name].build()), name=name)
 
 
@@ -67,7 +67,7 @@ DESCRIPTORS = {
 
 
 def model_title(model: str) -> str:
-    """What people call a model.
+    """The title of a model in figures.
 
     >>> model_title("dsift"), model_title("alexnet")
     ('dense SIFT', 'alexnet')
@@ -76,7 +76,7 @@ def model_title(model: str) -> str:
 
 
 def layer_title(model: str, layer: str) -> str:
-    """What people call a layer: a descriptor's last one by the descriptor's name.
+    """The title of a layer in figures; the output of a descriptor has the descriptor's title.
 
     >>> layer_title("hog", "decompose"), layer_title("hog", "cells")
     ('HOG', 'cells')
@@ -86,7 +86,7 @@ def layer_title(model: str, layer: str) -> str:
 
 
 def layer_in_words(model: str, layer: str) -> str:
-    """The same within a sentence, where a bare number says nothing.
+    """The title of a layer within a sentence, where a name that is a number needs the word "layer".
 
     >>> layer_in_words("hog", "decompose"), layer_in_words("my_network", "2")
     ('HOG', 'layer 2')

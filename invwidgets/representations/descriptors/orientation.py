@@ -1,4 +1,4 @@
-"""Orientation gating: which of a ring of directions each pixel's gradient votes for."""
+"""The stage that sorts the gradient of each pixel by direction (orientation gating)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _C1, _C3 = 0.9675, 0.1821  # VLFeat's arctangent: angle = const + (C3 r^2 - C1) 
 
 
 class Orientation(nn.Module):
-    """Sort each pixel's gradient by direction, (N, 2, H, W) to (N, bins, H, W).
+    """Sorting of gradients by direction, (N, 2, H, W) to (N, bins, H, W).
 
-    A pixel's gradient magnitude goes to the nearest of `bins` directions k·2π/bins (``"hard"``)
-    or is shared by the two nearest in proportion to the angle (``"bilinear"``). A hard choice
-    gives its gradient nothing to turn by: ``"straight-through"`` chooses hard on the way forward
-    and differentiates as if it had shared.
+    The directions are k·2π/bins for ``bins`` values of k. ``"hard"`` adds the length of a pixel's
+    gradient to the nearest direction. ``"bilinear"`` divides it between the two nearest, by the
+    angle. The derivative of the hard choice does not rotate gradients, so ``"straight-through"``
+    computes the hard choice, but the derivative of the bilinear one.
 
-    `angle` is the exact arctangent, or VLFeat's polynomial one (off by up to 0.006 rad), which
-    dense SIFT uses there. A gradient of length 0 belongs to no direction and has derivative 0.
+    ``angle`` is ``"exact"``, or VLFeat's polynomial arctangent (off by up to 0.006 rad), which
+    dense SIFT uses. A gradient of length 0 is added to no direction and has the derivative 0.
     """
 
     directions: Tensor
@@ -44,9 +44,10 @@ class Orientation(nn.Module):
 
 
 def _directions(bins: int) -> Tensor:
-    """Unit vectors (2, bins), rounded to float32 as in VLFeat, the second half minus the first.
+    """The unit vectors (2, bins) of the directions; the second half are the negatives of the first.
 
-    The rounding decides ties: a vertical gradient is as near to 80 as to 100 degrees.
+    They are rounded to float32 as in VLFeat, because the rounding decides ties: a vertical
+    gradient is as near to 80 as to 100 degrees.
     """
     if bins % 2:
         angles = [2 * math.pi * k / bins for k in range(bins)]
@@ -71,7 +72,10 @@ def _angle_in_bins(dx: Tensor, dy: Tensor, bins: int, angle: Angle) -> Tensor:
 
 
 class _Gate(torch.autograd.Function):
-    """The gate with its derivative written out: it keeps two indices and a share a pixel."""
+    """The gating with a derivative in closed form.
+
+    For each pixel it keeps two directions and the proportion in which they divide the gradient.
+    """
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, directions: Tensor, gate: Gate, angle: Angle) -> Tensor:
@@ -121,8 +125,12 @@ class _Gate(torch.autograd.Function):
 
 
 def _nearest(dx: Tensor, dy: Tensor, low: Tensor, high: Tensor, directions: Tensor) -> Tensor:
-    """Which of two neighboring directions is nearer, VLFeat's way: the unit gradient is projected
-    on both, in float32 whatever the image; of equal ones the first wins, counted without sign."""
+    """The nearer of two neighboring directions, determined as in VLFeat.
+
+    The normalized gradient is projected on both in float32, whatever the type of the image. If the
+    projections are equal, the direction with the lower number is used, where opposite directions
+    have the same number.
+    """
     n, _, height, width = dx.shape
     bins = directions.shape[1]
     dx, dy = dx.float(), dy.float()

@@ -1,8 +1,8 @@
-"""The boxes that tensors carry, and what all operators' rules share.
+"""The bounding boxes of the pixels that can change each element of a tensor, and their operations.
 
-Boxes are (2, 4, *shape): [0] within the image, [1] as if it had no end; top, left, -bottom,
--right. With the far sides negated the union of boxes is the minimum of their numbers everywhere,
-and no box at all is infinity.
+Boxes of a tensor are numbers (2, 4, *shape). Index 0 of the first axis is the box within the image,
+index 1 the box in an image without borders. The four numbers are top, left, -bottom and -right. The
+union of boxes is then the minimum of each number, and an empty box has infinity in all four.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from torch import Tensor
 
 EMPTY = float("inf")
 ATEN = torch.ops.aten
-Jump = tuple[float, float]  # pixels from one cell to the next, down and right
+Jump = tuple[float, float]  # the distance in pixels between neighboring cells, down and right
 
 
 class Boxes(NamedTuple):
-    """``values`` is (2, 4, *shape): the box within the image and the one without an image's end.
+    """The boxes of a tensor's elements; ``values`` is (2, 4, *shape), see the module.
 
-    ``assumed``: an operator on the way is unknown, so that all its inputs see was assumed.
+    ``jump`` is the distance between neighboring cells. ``assumed`` is True after an operator
+    without a rule, for which every output is assumed to depend on all inputs.
     """
 
     values: Tensor
@@ -30,10 +31,10 @@ class Boxes(NamedTuple):
 
 
 def spacing(line: Tensor, jump: float) -> float:
-    """From one cell to the next along ``line``, near sides of endless boxes.
+    """The distance between neighboring cells in ``line``, the near sides of their boxes.
 
-    Where all cells see the same it is 0, on an even grid its step; elsewhere (a resized map) the
-    ``jump`` that was counted.
+    It is 0 if all cells have the same box, and the step of an evenly spaced line. For other lines,
+    such as those of a resized map, it is ``jump``.
     """
     if line.numel() < 2:
         return jump
@@ -43,7 +44,7 @@ def spacing(line: Tensor, jump: float) -> float:
 
 
 def slim(values: Tensor) -> Tensor:
-    """Dimensions that only repeat one number, as one."""
+    """The values with every axis that repeats one number reduced to length one."""
     for dim in range(2, values.ndim):
         if values.shape[dim] > 1 and values.stride(dim) == 0:
             values = values.narrow(dim, 0, 1)
@@ -51,17 +52,18 @@ def slim(values: Tensor) -> Tensor:
 
 
 def least(values: Tensor, dims: Sequence[int]) -> Tensor:
-    """The union over ``dims`` (of the tensor, from its end), kept as dimensions of one."""
+    """The union of boxes over the axes ``dims``, counted from the end; these get length one."""
     return slim(values).amin(list(dims), keepdim=True)
 
 
 def spread(values: Tensor, shape: Sequence[int]) -> Tensor:
-    """(2, 4) or slim values over every element of ``shape``, without copying."""
+    """Values of one element, (2, 4), or slim values, expanded to ``shape`` without a copy."""
     missing = len(shape) + 2 - values.ndim
     return values.reshape(2, 4, *([1] * missing), *values.shape[2:]).expand(2, 4, *shape)
 
 
 def union(parts: list[Tensor], like: Tensor | None) -> Tensor:
+    """The union of the boxes of several tensors, broadcast to the shape of ``like``."""
     assert like is not None
     merged: Tensor | None = None
     for part in parts:

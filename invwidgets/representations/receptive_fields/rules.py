@@ -1,6 +1,7 @@
-"""How operators without windows carry boxes: sums, norms, products, attention; and the tables.
+"""The rules for boxes of operators without windows: sums, norms, products, attention; and tables.
 
-Each rule takes the values of a tensor by ``of``, the arguments and the output.
+A rule computes the boxes of an operator's output. It gets ``of``, a function that returns the boxes
+of a tensor, the operator's arguments, and the output.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ def _reduce_dims(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
 
 
 def _norm_dims(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
-    """As other reductions; the order of the norm stands before the dimensions."""
+    """A reduction whose axes come after the order of the norm in its arguments."""
     return _reduce_dims(of, (args[0], *args[2:]), out)
 
 
 def _along(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
-    """softmax: within each line along a dimension everything sees everything."""
+    """Softmax: each element depends on all elements of its line along one axis."""
     values = of(args[0])
     dim = args[1] % (values.ndim - 2) + 2 if len(args) > 1 else values.ndim - 1
     return values.amin(dim, keepdim=True).expand(2, 4, *out.shape)
@@ -46,7 +47,10 @@ def _cumulative(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
 
 
 def _batch_norm(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
-    """Each element for itself; by its own statistics (instance norm) all of a channel."""
+    """Batch normalization: each element depends only on itself.
+
+    With the statistics of the input (instance normalization) it depends on its whole channel.
+    """
     values = of(args[0])
     if not any(a is True for a in args):  # the flag "training"
         return values
@@ -68,7 +72,7 @@ def _group_norm(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
 
 
 def _channel_pool(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
-    """avg_pool3d as local response normalization uses it: across channels, not across pixels."""
+    """The pooling across channels in local response normalization, which is avg_pool3d."""
     values = of(args[0])
     if list(args[1])[1:] != [1, 1]:
         return spread(values.flatten(2).amin(2), out.shape)
@@ -76,13 +80,13 @@ def _channel_pool(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
 
 
 def _gather(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
-    """Elements picked along a dimension: any of them, and whatever decides which."""
+    """Indexing along an axis: any element of the line may be chosen, by the index."""
     picked = least(of(args[0]), [args[1] - args[0].ndim])
     return torch.minimum(picked, slim(of(args[2]))).expand(2, 4, *out.shape)
 
 
 def _scatter(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
-    """Elements put somewhere along a dimension: anywhere, as the index decides."""
+    """Writing along an axis: any element of the line may be written, by the index."""
     dim = args[1] - out.ndim
     put = torch.minimum(least(of(args[2]), [dim]), least(of(args[3]), [dim]))
     return torch.minimum(put, slim(of(args[0]))).expand(2, 4, *out.shape)
@@ -111,7 +115,7 @@ def _attention(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
 
 
 def _all_tokens(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
-    """A whole block of attention in one operator: of a sequence everything sees everything."""
+    """A whole attention block in one operator: each token depends on all tokens."""
     return least(of(args[0]), [-2, -1]).expand(2, 4, *out.shape)
 
 
@@ -142,7 +146,7 @@ REDUCES: dict[Any, Callable[[_Values, Sequence[Any], Tensor], Tensor]] = {
     ATEN._native_multi_head_attention: _all_tokens,
     ATEN._transformer_encoder_layer_fwd: _all_tokens,
 }  # fmt: skip
-FACTORIES = {  # take a shape from their input, and no pixel
+FACTORIES = {  # operators that use only the shape of their input
     *(ATEN.new_zeros, ATEN.new_ones, ATEN.new_empty, ATEN.new_full, ATEN.zeros_like),
     *(ATEN.ones_like, ATEN.full_like, ATEN.empty_like, ATEN.rand_like, ATEN.randn_like),
 }

@@ -1,9 +1,9 @@
-"""Feature cell <-> pixel box, for any network: boxes are carried through the operators themselves.
+"""The tracer that computes receptive fields by carrying boxes through a network's operators.
 
-While a network runs on one image, every tensor element carries the bounding box of the pixels that
-can change it. A convolution takes the union over its taps, a matrix product over what it sums, a
-view moves boxes as it moves elements. No operator is guessed to be local: one that is not known
-sees everything its inputs see.
+While a network runs on one image, every element of a tensor has the bounding box of the pixels that
+can change it. The box of a convolution's output is the union of the boxes under its kernel. A
+matrix product takes the union over the summed axis. A view moves boxes together with the elements.
+For an operator without a rule, every output is assumed to depend on all inputs.
 
     >>> boxes = BoxTracer()
     >>> image = boxes.image(32, 32)
@@ -48,15 +48,15 @@ class Box(NamedTuple):
         return self.right - self.left
 
     def of(self, images: Tensor) -> Tensor:
-        """A view of the pixels (…, h, w) that lie in it of images (…, H, W)."""
+        """A view of the pixels (…, h, w) inside the box, of images (…, H, W)."""
         return images[..., self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The pixels that can change a set of cells: as if the image had no end, and within it.
+    """The pixels that can change a set of cells, unclipped and clipped to the image.
 
-    ``assumed``: an operator on the way is unknown, the whole image was assumed.
+    ``assumed`` is True if an operator was unknown, so that the whole image was assumed.
     """
 
     unclipped: Box
@@ -69,7 +69,7 @@ class ReceptiveField:
 
 
 class BoxTracer(TorchDispatchMode):
-    """Carries boxes along every tensor computed from ``image`` inside the ``with`` block."""
+    """A mode in which every tensor that is computed from ``image`` gets boxes."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -80,14 +80,16 @@ class BoxTracer(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """torch's own switch: to say that this is not to be compiled it would import its compiler,
-        which takes as long as torch itself."""
+        """Tell torch that this mode may be compiled.
+
+        Otherwise torch imports its compiler, which takes as long as the import of torch itself.
+        """
         return False
 
     def image(
         self, height: int, width: int, like: Tensor | None = None, channels: int = 3
     ) -> Tensor:
-        """An image (1, C, height, width) of noise whose pixels carry their own boxes."""
+        """An image (1, C, height, width) of noise; the box of each pixel is the pixel itself."""
         generator = torch.Generator().manual_seed(0)
         image = torch.rand(1, channels, height, width, generator=generator)
         if like is not None:
@@ -102,7 +104,7 @@ class BoxTracer(TorchDispatchMode):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """A block whose operators carry no boxes."""
+        """A context in which operators compute no boxes."""
         before, self._paused = self._paused, True
         try:
             yield
@@ -110,11 +112,14 @@ class BoxTracer(TorchDispatchMode):
             self._paused = before
 
     def seen(self, tensor: Tensor) -> Tensor:
-        """As ``of``; the whole image for a tensor that came about out of sight, as by numpy."""
+        """The boxes of a tensor, as in ``of``, but the whole image for a tensor without boxes.
+
+        Such tensors were computed by another library, such as numpy.
+        """
         return self.of(tensor) if tensor in self._boxes else spread(self._whole, tensor.shape)
 
     def of(self, tensor: Tensor) -> Tensor:
-        """(2, 4, *shape): top, left, -bottom, -right; [0] within the image, [1] without its end."""
+        """The boxes (2, 4, *shape) of a tensor, see ``boxes``; empty if it has none."""
         found = self._boxes.get(tensor)
         if found is not None:
             values: Tensor = found.values
@@ -122,12 +127,12 @@ class BoxTracer(TorchDispatchMode):
         return torch.full((2, 4, *([1] * tensor.ndim)), EMPTY).expand(2, 4, *tensor.shape)
 
     def assumed(self, tensor: Tensor) -> bool:
-        """Whether what ``tensor`` sees was assumed: after an unknown operator, or out of sight."""
+        """Whether the boxes of a tensor were assumed, or the tensor has none."""
         found = self._boxes.get(tensor)
         return found is None or bool(found.assumed)
 
     def jump(self, tensor: Tensor) -> Jump:
-        """Pixels from one cell to the next, down and right."""
+        """The distance in pixels between neighboring cells, down and right."""
         found = self._boxes.get(tensor)
         return found.jump if found is not None else (1.0, 1.0)
 
@@ -151,7 +156,7 @@ class BoxTracer(TorchDispatchMode):
         return output
 
     def _write_through(self, view: Tensor, base: Tensor) -> None:
-        """A view was written in place: its base's boxes change there too."""
+        """Update the boxes of ``base`` after an operator has written to a view of it."""
         count = base.untyped_storage().nbytes() // base.element_size()
         memory = torch.full((8, count), EMPTY)
 
@@ -172,12 +177,12 @@ class BoxTracer(TorchDispatchMode):
         inputs: list[Tensor],
         outputs: list[Tensor],
     ) -> list[Boxes]:
-        """The outputs' boxes; where no rule holds, each sees all that the inputs see."""
+        """The boxes of outputs; without a rule, each output depends on all inputs."""
         known = [self._boxes[t] for t in inputs if t in self._boxes]
         jump = (max(b.jump[0] for b in known), max(b.jump[1] for b in known))
         try:
             found = self._by_rule(func, args, kwargs, inputs, outputs, jump)
-        except Exception:  # a rule that a foreign call does not fit must not stop the network
+        except Exception:  # a rule that does not fit a call must not stop the network
             found = None
         if outputs and (not found or found[0].values.shape[2:] != outputs[0].shape):
             found = None
@@ -196,7 +201,7 @@ class BoxTracer(TorchDispatchMode):
         outputs: list[Tensor],
         jump: Jump,
     ) -> list[Boxes] | None:
-        """The outputs' boxes by the operator's rule; None where there is none."""
+        """The boxes of outputs by the operator's rule; None if it has no rule."""
         packet = func.overloadpacket
         first = outputs[0] if outputs else None
         if packet in WINDOWS:
@@ -209,7 +214,10 @@ class BoxTracer(TorchDispatchMode):
             return [Boxes(self.of(args[0]).reshape(2, 4, *outputs[0].shape), jump)]
         if packet is ATEN.slice:
             jump = _thinned(jump, args)
-        if packet in (ATEN.as_strided, ATEN.as_strided_):  # where all see the same, so do all after
+        if packet in (
+            ATEN.as_strided,
+            ATEN.as_strided_,
+        ):  # if all have the same box, so have all outputs
             values = slim(self.of(args[0])).reshape(2, 4, -1)
             same = bool((values == values[..., :1]).all())
             return [Boxes(spread(values[..., 0], outputs[0].shape), jump)] if same else None
@@ -224,14 +232,14 @@ class BoxTracer(TorchDispatchMode):
         return None
 
     def _move(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
-        """Views and copies: do to each of the eight numbers what is done to the elements."""
+        """The boxes after a view or copy, which is applied to each of the eight numbers."""
         indexed = func.overloadpacket in INDEXED
         moved = []
         for index in range(8):
 
             def number(a: Any, index: int = index) -> Any:
                 if not isinstance(a, Tensor) or (indexed and not a.is_floating_point()):
-                    return a  # an index says where, it is not moved itself
+                    return a  # an index is not moved itself
                 return self.of(a).flatten(0, 1)[index]
 
             result = func(*tree_map(number, args), **tree_map(number, kwargs))
@@ -240,7 +248,7 @@ class BoxTracer(TorchDispatchMode):
 
 
 def _thinned(jump: Jump, args: Sequence[Any]) -> Jump:
-    """The jump after a slice that leaves rows or columns of a map (N, C, h, w) out."""
+    """The jump after a slice that keeps every n-th row or column of a map (N, C, h, w)."""
     step = args[4] if len(args) > 4 else 1
     if args[0].ndim != 4 or step == 1 or len(args) < 2:
         return jump

@@ -1,4 +1,4 @@
-"""How operators with windows carry boxes: convolutions, poolings, paddings, resampling."""
+"""The rules for boxes of operators with windows: convolution, pooling, padding, resampling."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def _pair(value: Any, default: int = 1) -> tuple[int, int]:
 
 
 def _pad(values: Tensor, pads: Sequence[int], jump: Jump) -> Tensor:
-    """Pad (2, 4, N, C, h, w): with nothing within the image, with more of the same without end.
+    """The boxes (2, 4, N, C, h, w) after padding; ``pads`` is left, right, top, bottom.
 
-    ``pads`` is left, right, top, bottom.
+    Within the image, padding has empty boxes. Without borders, the grid of cells is continued.
     """
     left, right, top, bottom = pads
     within = F.pad(values[0], (left, right, top, bottom), value=EMPTY)
@@ -33,9 +33,10 @@ def _pad(values: Tensor, pads: Sequence[int], jump: Jump) -> Tensor:
 
 
 def _extend(values: Tensor, dim: int, before: int, after: int, jump: float) -> Tensor:
-    """Continue (4, N, C, h, w) along rows (dim -2) or columns (dim -1), as its cells go on.
+    """Boxes (4, N, C, h, w) continued along the rows (dim -2) or the columns (dim -1).
 
-    ``jump`` is what a cell is taken to be where its cells do not say.
+    The boxes are continued with the spacing of the cells, or with ``jump`` if they are not evenly
+    spaced.
     """
     if not (before or after):
         return values
@@ -180,7 +181,10 @@ def _constant_pad(values: Tensor, jump: Jump, out: Tensor | None, args: Sequence
 def resample(
     func: Any, values: Tensor, jump: Jump, out: Tensor, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Boxes:
-    """Any separable resizing: what it makes of single rows and columns says which ones it reads."""
+    """The boxes after any separable resizing.
+
+    The operator is applied to single rows and columns, which shows the ones each output reads.
+    """
     height, width = values.shape[-2:]
     thin = _slim_channels(values)
     rows = torch.eye(height, dtype=torch.float64)[:, None, :, None].expand(-1, 1, -1, width)
