@@ -16,7 +16,10 @@ REPOSITORY = HERE.parent
 project = "invwidgets"
 author = "the invwidgets contributors"
 release = version = iw.__version__
-extensions = ["myst_nb", "mathtext", "front", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    *("myst_nb", "mathtext", "front"),
+    *("sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"),
+]
 exclude_patterns = ["_extensions"]
 html_theme = "furo"
 html_show_copyright = False
@@ -32,6 +35,7 @@ nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # they hold no widgets, and th
 nb_merge_streams = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autosummary_generate = False  # its tables lead to the same page
 napoleon_google_docstring = True
 napoleon_numpy_docstring = True
 napoleon_use_ivar = True

@@ -79,6 +79,40 @@ def test_a_public_docstring(name: str) -> None:
         assert described(doc, "Parameters") == wanted - {"**misspelt"}
 
 
+ELSEWHERE = re.compile(r"^(as|see|the same as|those of)\b.*``|(?<!such )\bas (for )?``", re.I)
+
+
+def parameters_elsewhere(text: str) -> list[str]:
+    """The parameters that a docstring leaves to another docstring, or does not explain."""
+    described = NumpyDocString(text)["Parameters"]
+    return [p.name for p in described if not p.desc or ELSEWHERE.search(" ".join(p.desc))]
+
+
+@pytest.mark.parametrize("name", public())
+def test_every_parameter_is_explained_where_it_stands(name: str) -> None:
+    given = of(name)
+    every = [given, *(vars(given).values() if inspect.isclass(given) else ())]
+    for one in every:
+        if one is given or (inspect.isfunction(one) and not one.__name__.startswith("_")):
+            assert parameters_elsewhere(inspect.getdoc(one) or "") == [], one.__name__
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "As ``invert`` takes them.",
+        "The photos, as for ``read_photo``; by default all.",
+        "",
+        "See ``f``.",
+    ],
+)
+def test_a_parameter_explained_elsewhere_is_found(text: str) -> None:
+    planted = (
+        f"Do it.\n\nParameters\n----------\nfirst : int\n    A number.\nsecond : int\n    {text}\n"
+    )
+    assert parameters_elsewhere(planted) == ["second"]
+
+
 class Lenient(doctest.OutputChecker):
     """What an example does not say it prints, it may print."""
 

@@ -69,7 +69,7 @@ def turns_in(path: Path) -> list[str]:
 
 FILES = [
     *sorted((ROOT / "invwidgets").rglob("*.py")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
 ]

@@ -22,6 +22,17 @@ ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 
 
+def in_reference(page: Path) -> tuple[list[str], set[str]]:
+    """The names in the table of a page of the API reference, and the names that it explains."""
+    text = page.read_text()
+    table = text.partition(":nosignatures:")[2].partition("```")[0]
+    explained = re.findall(r"^\.\. auto(?:function|class|exception):: (\S+)", text, re.M)
+    return [f"invwidgets.{name.lstrip('~')}" for name in table.split()], set(explained)
+
+
+REFERENCE = {path.stem: in_reference(path) for path in (ROOT / "docs/api").glob("*.md")}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_tables_are_what_the_results_say(page: Path) -> None:
     text = page.read_text()
@@ -45,6 +56,33 @@ def test_the_readme_leads_to_files() -> None:
     local = [target for target in found if not target.startswith("http")]
     assert len(local) > 15
     assert [target for target in local if not (ROOT / target).exists()] == []
+
+
+# ---- the API reference
+
+
+def public() -> list[str]:
+    """Every public name, with those of the namespaces."""
+    names = []
+    for name in iw.__all__:
+        given = getattr(iw, name)
+        within = [f"{name}.{part}" for part in given.__all__] if ismodule(given) else [name]
+        names += [f"invwidgets.{one}" for one in within]
+    return names
+
+
+def test_every_public_name_is_on_one_page_of_the_reference() -> None:
+    explained = [name for _, names in REFERENCE.values() for name in names]
+    assert len(explained) == len(set(explained))
+    assert set(public()) - set(explained) == set()
+
+
+@pytest.mark.parametrize("page", REFERENCE)
+def test_a_page_of_the_reference_begins_with_a_table_of_its_names(page: str) -> None:
+    table, explained = REFERENCE[page]
+    assert len(table) == len(set(table))
+    assert set(table) == explained
+    assert f"api/{page}\n" in (ROOT / "docs/api.md").read_text()
 
 
 # ---- examples
@@ -162,18 +200,11 @@ def test_its_links_lead_somewhere(site: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_shows_every_lesson_and_every_public_name(site: Path) -> None:
+def test_it_shows_every_lesson_and_every_name_of_the_reference(site: Path) -> None:
     for lesson in (ROOT / "notebooks").glob("*.ipynb"):
         page = (site / "lessons" / f"{lesson.stem}.html").read_text()
         assert "cell_output" in page
         assert "Traceback" not in page
-    shown = Page(site / "api.html").anchors
-    spaces = {name: space for name in iw.__all__ if ismodule(space := getattr(iw, name))}
-    named = [name for name in iw.__all__ if name not in spaces]
-    within = [
-        f"{name}.{part}" for name in spaces if name != "errors" for part in spaces[name].__all__
-    ]
-    missing = [name for name in named if f"invwidgets.{name}" not in shown]
-    last = {anchor.rpartition(".")[2] for anchor in shown}
-    missing += [name for name in within if name.rpartition(".")[2] not in last]
-    assert missing == []
+    shown = {path.stem: Page(path).anchors for path in (site / "api").glob("*.html")}
+    for page, (_, explained) in REFERENCE.items():
+        assert explained - shown[page] == set()

@@ -68,7 +68,8 @@ def effective_field(
     representation : Representation
         A representation whose layer is a map.
     sources : sequence of photos, optional
-        The photos, as for ``read_photo``; by default the bundled ones.
+        Photos: names of bundled ones, paths, PIL images, arrays (H, W, 3) or tensors (3, H, W); by
+        default all bundled photos.
     region : tuple of int, optional
         Rows and columns of cells, (r0, r1, c0, c1); by default the middle cell.
     probes : int, optional

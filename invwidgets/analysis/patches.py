@@ -44,7 +44,8 @@ def exciting_patches(
     channel : int
         The number of the channel, from 0.
     sources : sequence of photos, optional
-        The photos, as for ``read_photo``; by default the bundled ones.
+        Photos: names of bundled ones, paths, PIL images, arrays (H, W, 3) or tensors (3, H, W); by
+        default all bundled photos.
     count : int, optional
         The maximum number of patches.
 

@@ -30,7 +30,7 @@ from ..torch_state import own_state
 from .hardware.memory import keep_freed_memory, plan_memory, resolve_device
 from .hardware.precision import resolve_precision
 from .hardware.threads import cpu_threads, fastest_threads
-from .options import RunOptions, check_options
+from .options import RunOptions, check_options, lists_options
 from .parts import check_channels, check_objective, check_parts
 from .phase import MAX_STEPS
 from .presets import preset_values, region_coverage, start_needs
@@ -42,6 +42,7 @@ _ABSENT = object()
 _DEFAULT_SEEDS = (0, 1, 2, 3)
 
 
+@lists_options
 @own_state()
 def prepare(
     photo: PhotoSource | None = None,
@@ -56,8 +57,8 @@ def prepare(
 
     Parameters
     ----------
-    photo, model, layer, **options
-        As ``invert`` takes them.
+    <source>
+    <options>
 
     Returns
     -------

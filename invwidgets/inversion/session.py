@@ -31,7 +31,7 @@ from ..images import PhotoSource
 from ..models.zoo import DEFAULT_MODEL
 from ..representations.base import Representation
 from .knobs import checked_knobs
-from .options import RunOptions
+from .options import RunOptions, lists_options
 from .progress import Progress, State
 from .result import KnobChange, Reconstruction
 from .task import Owner, Task
@@ -79,6 +79,7 @@ class Session:
         self._calls: deque[tuple[Task, Callable[[], None]]] = deque()
         self._thread: threading.Thread | None = None
 
+    @lists_options
     def start(
         self,
         photo: PhotoSource | None = None,
@@ -95,10 +96,10 @@ class Session:
 
         Parameters
         ----------
-        photo, model, layer, **options
-            As ``invert`` takes them.
+        <source>
         paused : bool
             Whether to pause before the first step.
+        <options>
 
         Returns
         -------

@@ -119,8 +119,21 @@ def check_representation(
 
     Parameters
     ----------
-    model, layer, weights, mean, std, size, forward_kwargs
-        As in ``representation``. Your module is not changed.
+    model : str, torch.nn.Module or Representation
+        A name from ``list_models()``, ``"timm/NAME"``, your own module, which is not changed, or a
+        representation.
+    layer : str, optional
+        The name of a layer; by default the one that ``representation`` chooses.
+    weights : str or path
+        ``"pretrained"``, ``"random"`` (seeded), or the path of a state dict. Your own module keeps
+        its weights, unless a path is given.
+    mean, std : float or (float, ...), optional
+        The preprocessing (x - mean) / std of your own module for images x in [0, 1], one number per
+        channel.
+    size : (int, int), optional
+        (height, width) of the test images in pixels; by default the network's.
+    forward_kwargs : dict, optional
+        Further arguments of your own module's forward, by name.
 
     Returns
     -------
