@@ -1,16 +1,19 @@
-"""Makes the pictures of the README and the docs: ``python scripts/make_pictures.py [NAME …]``.
+"""The program that makes the pictures of the README and the docs, all or those that are named.
 
-Each is a run of the package with its default settings, so that anybody gets the same.
+    python -m scripts.make_pictures [NAME …]
+
+Each picture is made by runs of the package with its default settings, so everybody gets the same.
+``gallery`` takes about a minute of processor time, all of them about ten. The pictures of the panel's states need a browser;
+``python -m scripts.make_panel_pictures`` makes them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +25,14 @@ import invwidgets as iw
 from benchmarks.judged import ours, without_shifts
 from invwidgets.figures.canvas import new_figure, show_image
 from invwidgets.figures.comparison import comparison
-from invwidgets.figures.receptive_field import receptive_field_figure
 from invwidgets.figures.strip import strip
 from invwidgets.inversion.metrics import relative_error
 
 TARGET = Path(__file__).parent.parent / "docs" / "pictures"
 
 
-def coffee() -> None:
-    iw.invert("coffee", layer="blocks.2").gallery().savefig(TARGET / "coffee.png")
-
-
 def hero() -> None:
-    """The photo, and four layers' images as they sharpen: a GIF."""
+    """A GIF of the photo and the images of four layers, from the first step to the last."""
     names = ["blocks.0", "blocks.2", "blocks.4", "blocks.6"]
     results = [iw.invert("china", layer=name, seeds=1, frames=18, size=160) for name in names]
     assert results[0].photo is not None
@@ -61,9 +59,6 @@ def layers() -> None:
 def region() -> None:
     options = {"layer": "blocks.2", "seeds": 3, "region": "11:16,11:16"}
     iw.invert("chelsea", **options).gallery().savefig(TARGET / "region.png")
-    phi = iw.representation("efficientnet_lite0", "blocks.2")
-    photo = iw.read_photo("chelsea", phi.size)
-    receptive_field_figure(photo, phi, (11, 16, 11, 16)).savefig(TARGET / "field.png")
 
 
 def channels() -> None:
@@ -81,20 +76,24 @@ def descriptors() -> None:
     comparison(results).savefig(TARGET / "descriptors.png")
 
 
-def panel() -> None:
-    """The browser tests' own pictures of the panel, in 128 colors."""
-    test = "tests/browser/test_flows.py::test_it_looks_right_light_dark_and_narrow"
-    with tempfile.TemporaryDirectory() as folder:
-        environment = dict(os.environ, INVWIDGETS_SCREENSHOTS=folder)
-        command = [sys.executable, "-m", "pytest", "-m", "slow", "-k", "voila", test]
-        subprocess.run(command, check=True, env=environment, cwd=TARGET.parents[1])
-        for look in ("light", "dark", "narrow"):
-            shot = Image.open(Path(folder) / f"panel-{look}-voila.png").convert("RGB")
-            in_few_colors(shot).save(TARGET / f"panel-{look}.png", optimize=True)
+def gallery() -> None:
+    """The pictures of docs/gallery.md, each the ``figure`` that the code below it makes."""
+    known: dict[str, Any] = {}
+    for path, code in gallery_code().items():
+        exec(code, known)
+        target = TARGET.parent / path
+        known["figure"].savefig(target, dpi=64, pil_kwargs={"quality": 80, "optimize": True})
+
+
+def gallery_code() -> dict[str, str]:
+    """The code below each picture of docs/gallery.md, by the picture's path in docs/."""
+    text = (TARGET.parent / "gallery.md").read_text()
+    found = re.findall(r"^!\[[^\]]*\]\(([^)]+)\)\n\n```python\n(.*?)^```", text, re.S | re.M)
+    return dict(found)
 
 
 def edits() -> None:
-    """What docs/edit-a-code.md makes, by its own code: one image of each target."""
+    """One image of each target in docs/edit-a-code.md, made by the code of this page."""
     text = (TARGET.parent / "edit-a-code.md").read_text()
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.S | re.M))
     made: dict[str, Any] = {}
@@ -113,7 +112,7 @@ def edits() -> None:
 
 
 def before_and_after() -> None:
-    """The bundled photos after three stages and the classifier, without the shifts and with."""
+    """The bundled photos after three stages and the classifier, without and with shifts."""
     columns = {
         "blocks.2": ours, "blocks.4, before": without_shifts, "blocks.4": ours,
         "blocks.6, before": without_shifts, "blocks.6": ours, "classifier": ours,
@@ -136,7 +135,7 @@ def before_and_after() -> None:
 
 
 def in_few_colors(shot: Image.Image) -> Image.Image:
-    """Dithered, on a page that stays white."""
+    """A dithered picture with 128 colors, in which a white page stays white."""
     few = shot.quantize(palette=shot.quantize(128))
     colors = np.array(few.getpalette()).reshape(-1, 3)
     colors[colors.min(1) > 245] = 255
@@ -144,11 +143,12 @@ def in_few_colors(shot: Image.Image) -> Image.Image:
     return few
 
 
-DRAWN = (coffee, hero, layers, region, channels, descriptors, edits, before_and_after, panel)
+DRAWN = (hero, layers, region, channels, descriptors, edits, gallery, before_and_after)
 PICTURES = {f.__name__: f for f in DRAWN}
 
 if __name__ == "__main__":
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or PICTURES:
+        begun = time.monotonic()
         PICTURES[name]()
-        print(f"made {name}")
+        print(f"made {name} in {time.monotonic() - begun:.0f} s", flush=True)

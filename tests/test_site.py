@@ -16,6 +16,7 @@ import torch
 
 import invwidgets as iw
 from benchmarks.timm_families import write_page
+from scripts.make_pictures import gallery_code
 from scripts.make_tables import PAGES, TABLES, filled
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +129,16 @@ def test_the_examples_of_a_page_run(
         exec(compile(code, str(page), "exec"), known)
     if "ipywidgets" in sys.modules:
         sys.modules["ipywidgets"].Widget.close_all()
+
+
+def test_the_gallery_shows_every_picture_with_the_code_that_makes_it() -> None:
+    text = (ROOT / "docs/gallery.md").read_text()
+    shown = set(re.findall(r"pictures/[\w-]+\.\w+", text))
+    kept = {f"pictures/{path.name}" for path in (ROOT / "docs/pictures").glob("gallery-*")}
+    assert shown == kept == set(gallery_code())
+    assert [*gallery_code().values()] == examples(ROOT / "docs/gallery.md")
+    assert all("figure = " in code for code in gallery_code().values())
+    assert sum((ROOT / "docs" / path).stat().st_size for path in kept) < 2**20
 
 
 # ---- the site itself
