@@ -1,10 +1,12 @@
-"""Runs the lessons and stores their outputs: ``python scripts/make_lessons.py [01-quickstart …]``.
+"""The program that runs the lessons and stores their outputs.
 
-What is stored shows without a kernel: pictures as PNG, and of a panel the still picture of a run.
-Widgets and their state are left out; what stands under ``@interact`` is only defined here, since
-nbclient now and then waits for ever for its controls (nbval runs it). A digest of what the pictures
-depend on is kept beside them, so that a test sees when they are no longer in step: the cells, the
-presets, settings, search and figures.
+    python scripts/make_lessons.py [01-quickstart …]
+
+The stored outputs are visible without a kernel: pictures as PNG, and for a panel the still picture
+of a run. Widgets and their state are left out. Functions under ``@interact`` are only defined here,
+because nbclient sometimes waits for their controls without end; nbval runs them. A digest of
+everything that determines the pictures (the cells, the presets, settings, search and figures) is
+stored with them, so that a test fails if they are out of date.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ STILL = "still"  # the tag of a cell that shows a panel named ``panel``
 
 
 def digest(notebook: Any) -> str:
-    """Of the cells' code and of the package's that decides how pictures look."""
+    """A digest of the cells' code and of the package's code that determines the pictures."""
     found = hashlib.sha256()
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -52,7 +54,7 @@ def digest(notebook: Any) -> str:
 
 
 def _plain(source: str) -> bytes:
-    """What code does, without its comments, docstrings and layout."""
+    """The code without comments, docstrings and layout."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
@@ -62,7 +64,7 @@ def _plain(source: str) -> bytes:
 
 
 def make(path: Path) -> int:
-    """Run one lesson and store it; the bytes it takes."""
+    """Run one lesson and store it; return the size of its file in bytes."""
     notebook = nbformat.read(path, as_version=4)
     run = nbformat.from_dict(notebook)
     cells = []
@@ -99,7 +101,7 @@ def make(path: Path) -> int:
 
 
 def _static(out: Any) -> Any:
-    """An output that shows without a kernel; None for a widget."""
+    """An output that is visible without a kernel; None for a widget."""
     if out.output_type == "stream":
         return None if out.name == "stderr" else out
     data = out.get("data", {})
@@ -111,7 +113,7 @@ def _static(out: Any) -> Any:
 
 
 def _lighten(notebook: Any) -> None:
-    """The largest pictures in 256 colors of their own, until the lesson is small enough."""
+    """Reduce the largest pictures to 256 colors until the lesson is small enough."""
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
     pictures = [out.data for out in outputs if PNG in out.get("data", {})]
     for data in sorted(pictures, key=lambda data: -len(data[PNG])):
@@ -128,7 +130,7 @@ def _changed(picture: str, change: Callable[[Image.Image], Image.Image]) -> str:
 
 
 def _no_wider(image: Image.Image) -> Image.Image:
-    """A picture no wider than a page needs."""
+    """A picture, reduced to the width of a page."""
     if image.width <= WIDEST:
         return image
     size = (WIDEST, round(image.height * WIDEST / image.width))
@@ -136,7 +138,7 @@ def _no_wider(image: Image.Image) -> Image.Image:
 
 
 def _few_colors(image: Image.Image) -> Image.Image:
-    """Dithered, on a page that stays white."""
+    """A dithered picture with 256 colors, in which a white page stays white."""
     few = image.quantize(palette=image.quantize(256))
     colors = np.array(few.getpalette()).reshape(-1, 3)
     colors[colors.min(1) > 245] = 255

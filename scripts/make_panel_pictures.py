@@ -1,6 +1,9 @@
-"""Makes the docs' pictures of the panel's states: ``python -m scripts.make_panel_pictures``.
+"""The program that makes the docs' pictures of the panel's states.
 
-A real Chromium drives the panel under Voila, with its default settings; needs ``invwidgets[test]``.
+    python -m scripts.make_panel_pictures
+
+A Chromium browser operates the panel under Voila with default settings. It needs the extra
+``invwidgets[test]``.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ SIZES = {"1280": (1280, 900), "1440": (1440, 1000), "560": (560, 900)}
 
 
 def keep(page: Any, name: str) -> None:
-    """The window as it stands, in 128 colors."""
+    """Save a picture of the window, in 128 colors."""
     page.mouse.move(0, 0)
     page.wait_for_timeout(1500)
     path = TARGET / f"state-{name}.png"
@@ -30,7 +33,7 @@ def keep(page: Any, name: str) -> None:
 
 
 def finished(page: Any, dark: bool) -> None:
-    """A run to its end, in every size of window."""
+    """Do a run to its end, and save a picture of it in every size of the window."""
     press(page, "Start")
     page.wait_for_function("+document.querySelector('.iw-gallery').dataset.shown > 30",
                            timeout=MINUTE)  # fmt: skip
@@ -45,7 +48,7 @@ def finished(page: Any, dark: bool) -> None:
 
 
 def states(page: Any) -> None:
-    """Channels, one channel excited, a search that did not converge, random weights."""
+    """Save pictures of channels, a maximized channel, a failed search, and random weights."""
     menus = page.locator(".iw-menus select")
     channels = page.locator(".iw-how select").first
     channels.select_option("picked by eye")
@@ -74,7 +77,7 @@ def states(page: Any) -> None:
 
 
 def asks(page: Any) -> None:
-    """A knob that was moved, and the question whether it stays for another layer."""
+    """Save a picture of the question whether a changed knob stays for another layer."""
     knob = page.get_by_role("slider", name="Smoothness")
     knob.focus()
     for _ in range(3):

@@ -1,7 +1,7 @@
-"""Makes invwidgets/photos/*.png from the sample images of scikit-image and scikit-learn.
+"""The program that makes invwidgets/photos/*.png from the photos of scikit-image and scikit-learn.
 
-Run once, by hand, with both installed: ``python scripts/make_photos.py``. Each photo is scaled so
-that its longer side is 384 pixels. Their sources and licenses: invwidgets/photos/README.md.
+It was run once, with both packages installed: ``python scripts/make_photos.py``. Each photo is
+scaled to a longer side of 384 pixels. Sources and licenses are in invwidgets/photos/README.md.
 """
 
 from pathlib import Path

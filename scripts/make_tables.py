@@ -1,9 +1,9 @@
-"""Fills the tables of README and docs from ``benchmarks/results``.
+"""The program that fills the tables of README and docs from ``benchmarks/results``.
 
     python scripts/make_tables.py
 
-A table stands between two comments, ``<!-- table: NAME -->`` and ``<!-- end -->``. A test holds the
-pages equal to what this writes.
+A table is between two comments, ``<!-- table: NAME -->`` and ``<!-- end -->``. A test compares the
+pages with the output of this program.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def kept(name: str) -> dict[str, Any]:
 
 
 def table(rows: list[Row]) -> str:
-    """Rows as Markdown; what a row lacks is left blank."""
+    """Rows as a Markdown table; missing values are blank."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [f"| {' | '.join(str(row.get(name, '')) for name in names)} |" for row in rows]
@@ -45,7 +45,7 @@ def made_on(name: str) -> str:
 
 
 def layers() -> str:
-    """Of four layers: what the README has room for."""
+    """The rows of four layers, for the README."""
     rows = [row for row in kept("quality")["layers"] if row["layer"] in README_LAYERS]
     parts = {row["layer"]: row for row in kept("recomposition")["rows"]}
     return table(
@@ -88,7 +88,7 @@ def casts() -> str:
 
 
 def judged() -> str:
-    """Our default on both halves of the photos, and other searches on the first crops."""
+    """The default on both groups of photos, and other searches on the first crops."""
     found = kept("judged")["groups"]
     groups = ("ours", "chosen", "peers", "vectors", "others", "hourglass")
     rows = [row for name in groups for row in found.get(name, [])]
@@ -103,7 +103,7 @@ def judged_tried() -> str:
 
 
 def judged_short() -> str:
-    """The aims, and what the default reaches on held-out photos with a judge of their own."""
+    """The results of the default on held-out photos with another judge, and the goals."""
     rows = {row["after"]: row for row in kept("judged")["groups"]["ours"] if row["judge"] == JUDGE}
     return table(
         [
@@ -170,7 +170,7 @@ def _named(rows: list[Row]) -> list[Row]:
 
 
 def steps() -> str:
-    """The rows that have the others' times too, medians without their quarters."""
+    """The rows that also have the times of other programs, as medians without quartiles."""
     names = ("", "torch-lucent, ms", "plain loop, ms", "plain loop, frozen, ms", "ours, ms",
              "plain / ours", "lucent / ours", "ours computes in")  # fmt: skip
     rows = [row for row in kept("steps")["rows"] if "lucent / ours" in row]
@@ -178,7 +178,7 @@ def steps() -> str:
 
 
 def goals_short() -> str:
-    """How many times sooner the default has each preset's error."""
+    """The ratios of CPU time between each preset and the default."""
     rows: dict[str, Row] = {}
     for row in kept("goals")["rows"]:
         what = row[""].split()[0] if row[""].split()[0] in ("hog", "hogb", "dsift") else row[""]
@@ -187,7 +187,7 @@ def goals_short() -> str:
 
 
 def missed() -> str:
-    """What was set as a goal and what came of it, each from the results it is measured by."""
+    """The goals that were not reached, each with the measured values."""
     cnn = [r for r in kept("goals")["rows"] if r[""].split()[0] not in ("hog", "hogb", "dsift")]
     slower = {f"{row['preset']} {row['']}": _sooner(row) for row in cnn if not _tenfold(row)}
     apart = {row["layer"]: float(row["diversity"].split()[0]) for row in kept("quality")["layers"]}
@@ -247,7 +247,7 @@ def _picture_wanted() -> str:
 
 
 def _picture_reached() -> str:
-    """Two of the runs that were tried: the first with that SSIM, the one with the least error."""
+    """Two of the tried runs: the first with the wanted SSIM, and the one with the least error."""
     picture = kept("goals")["picture"]
     if (found := picture["reached"]) and found["seconds"] <= picture["wanted"]["seconds"]:
         return ""
@@ -286,7 +286,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def filled(page: str) -> str:
-    """The page with every table as the results say it."""
+    """The page with all tables filled from the results."""
 
     def put(found: re.Match[str]) -> str:
         return f"<!-- table: {found[1]} -->\n\n{TABLES[found[1]]()}\n\n<!-- end -->"

@@ -1,11 +1,11 @@
-"""Make the golden arrays of HOG, HOGb and dense SIFT with VLFeat 0.9.21, through ctypes.
+"""The program that makes the golden arrays of HOG, HOGb and dense SIFT with VLFeat 0.9.21 by ctypes.
 
-Run with Debian's library installed (``apt-get install libvlfeat1``)::
+It needs Debian's library (``apt-get install libvlfeat1``)::
 
     python -m scripts.make_vlfeat_golden tests/golden/vlfeat
 
-`vl_hog` and `vl_dsift` are used by the tests too, which compare the modules with VLFeat on whole
-photos where the library is there.
+Tests use `vl_hog` and `vl_dsift` too, to compare the modules with VLFeat on whole photos if the
+library is installed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Dsift(ctypes.Structure):
 
 @lru_cache(maxsize=1)
 def load_vlfeat() -> ctypes.CDLL | None:
-    """The library, or None where it is not installed."""
+    """The library; None if it is not installed."""
     for name in ("libvl.so.1", ctypes.util.find_library("vl"), "libvl.so"):
         if name is None:
             continue
@@ -130,7 +130,7 @@ def vl_dsift(image: Array, bin_size: int = 5, step: int = 5, flat_window: bool =
 
 
 def golden_image() -> NDArray[np.uint8]:
-    """A small colour picture (3, 67, 86) with edges of all directions, flat places and noise."""
+    """A small color picture (3, 67, 86) with edges of all directions, flat areas and noise."""
     y, x = np.mgrid[0:67, 0:86].astype(np.float64)
     rings = 120 + 100 * np.sin(np.hypot(x - 30, y - 25) ** 1.5 / 12)
     ramp = np.where((x > 55) & (y < 30), 200.0, 2.1 * x + y / 2)
@@ -145,7 +145,7 @@ def golden_image() -> NDArray[np.uint8]:
 
 
 def golden_arrays() -> Iterator[tuple[str, Array]]:
-    """Each case's name and what VLFeat makes of the golden image."""
+    """The name of each case and VLFeat's features of the golden image."""
     image = golden_image().astype(np.float32)
     for name, (function, parameters) in CASES.items():
         given = dict(parameters)
