@@ -3,8 +3,8 @@
     python -m scripts.make_pictures [NAME …]
 
 Each picture is made by runs of the package with its default settings, so everybody gets the same.
-``gallery`` takes about a minute of processor time, all of them about ten. The pictures of the panel's states need a browser;
-``python -m scripts.make_panel_pictures`` makes them.
+``gallery`` takes about a minute of processor time, all pictures about ten. The pictures of the
+panel's states need a browser; ``python -m scripts.make_panel_pictures`` makes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The program that makes the golden arrays of HOG, HOGb and dense SIFT with VLFeat 0.9.21 by ctypes.
+"""The program that makes golden arrays of HOG, HOGb and dense SIFT with VLFeat 0.9.21.
 
 It needs Debian's library (``apt-get install libvlfeat1``)::
 
