@@ -38,7 +38,9 @@ The preset ``default``:
   loosely, and a search fills it with patterns of low contrast that only this network recognizes.
   Random shifts of the image prevent them. The shifts are up to one stride at first, at most a 14th
   of the side, and fall to zero along half a cosine in 280 steps. λ_V falls over nine tenths of the
-  run from 12 times to 0.3 times its weight, and the variation of colors has weight one. Another
+  run from 12 times to 0.3 times its weight, and the variation of colors has weight one. A run with
+  k times fewer steps (k up to ten) has √k times smaller shifts, ends at √k times that λ_V, and has
+  a variation of colors of weight k, up to four. Another
   network then recognizes the photo's class and features sooner, and contrast and colors are nearer
   to the photo's (``benchmarks/judged.py``). If cells are closer together, shifts only blur the
   image.
@@ -73,7 +75,7 @@ CVPR2015_SIDE = 227  # the side of the images that this σ² belongs to
 SMALLEST_TV, LARGEST_TV = 0.001, 0.05  # limits of the default's λ_V in a run of full length
 TV_CHROMA = 4.0  # without it images from deep features have random colors
 JITTERED_STRIDE = 12  # pixels; from this stride on the default shifts the images
-JITTERED_STEPS, JITTERED_TV, JITTERED_BOOST, JITTERED_CHROMA = 280, 0.3, 40.0, 1.0
+JITTERED_STEPS, JITTERED_TV, JITTERED_BOOST = 280, 0.3, 40.0
 FIRST_TV = 0.2  # the largest first λ_V; with more, images of deep layers stay gray for too long
 
 
@@ -242,12 +244,14 @@ def _of_layer(
         "tv_chroma": TV_CHROMA * min(1.0, 2 * seen),
     }
     if jitter:
+        root = step_ratio**0.5
+        jitter = 2 * round(jitter / root / 2)
         values |= {
             "phases": (replace(phase, jitter=jitter, jitter_end=0),),
-            "tv_weight": JITTERED_TV * tv_weight,
-            "tv_boost": JITTERED_BOOST,
+            "tv_weight": JITTERED_TV * root * tv_weight,
+            "tv_boost": JITTERED_BOOST / root,
             "tv_ramp": 0.9 * (steps or default_steps),
-            "tv_chroma": JITTERED_CHROMA,
+            "tv_chroma": min(TV_CHROMA, step_ratio),
         }
     return values
 

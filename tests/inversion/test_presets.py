@@ -139,12 +139,13 @@ def test_ours_shifts_images_where_cells_are_far_apart_and_nowhere_else() -> None
     deep = lite.at("blocks.4")
     assert preset("default", deep, size=(64, 96)).jitter == 4, "a 14th of the shorter side"
     assert preset("default", deep, coverage=0.9).jitter == 0, "a region that sees a part"
-    short = preset("default", deep, steps=70)
-    assert (short.steps, short.jitter) == (70, 16)
-    whole = preset("default", deep)
-    for step in (0, 25, 62):  # λ_V falls as in the whole run, in a quarter of its steps
-        assert short.tv_factor(step) == pytest.approx(whole.tv_factor(4 * step))
-    assert short.tv_factor(63) == 1
+    short, whole = preset("default", deep, steps=70), preset("default", deep)
+    assert (short.steps, short.jitter, short.tv_chroma) == (70, 8, 4)
+    assert (whole.jitter, whole.tv_chroma) == (16, 1)
+    assert short.tv_weight == pytest.approx(2 * whole.tv_weight)
+    first = [settings.tv_weight * settings.tv_factor(0) for settings in (short, whole)]
+    assert first[0] == pytest.approx(first[1]) == 40 * whole.tv_weight
+    assert short.tv_factor(62) > 1 == short.tv_factor(63), "λ_V falls over nine tenths of the steps"
     own = preset("default", deep, phases=(Phase(40, 5.0),))
     assert own.jitter == 0
     assert own.tv_factor(19) > 1 == own.tv_factor(20), "λ_V falls over half of one's own steps"
