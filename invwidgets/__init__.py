@@ -43,7 +43,7 @@ _HOME = {
     "Parametrization": "search.parametrizations",
     "Representation": "representations.base",
 }
-_SPACES = ("analysis", "controls", "descriptors", "errors", "types")
+_SPACES = ("analysis", "controls", "descriptors", "errors", "lessons", "types")
 __all__ = sorted([*_HOME, *_SPACES])
 
 

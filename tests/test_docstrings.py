@@ -41,7 +41,7 @@ def of(name: str) -> Any:
 
 def public() -> list[str]:
     """Every public name, those of the namespaces with theirs, but for the widgets."""
-    spaces = ["analysis", "descriptors", "types"]
+    spaces = ["analysis", "descriptors", "lessons", "types"]
     names = [name for name in iw.__all__ if not inspect.ismodule(of(name))]
     names += [f"{space}.{name}" for space in spaces for name in of(space).__all__]
     names += ["errors.InvwidgetsError"]

@@ -84,8 +84,8 @@ def test_public_names() -> None:
     assert set(invwidgets.__all__) <= set(dir(invwidgets))
     for name in invwidgets.__all__:
         assert getattr(invwidgets, name) is not None
-    assert len(invwidgets.__all__) <= 32  # 27, and five namespaces
-    for space in ("analysis", "controls", "descriptors", "types", "errors"):
+    assert len(invwidgets.__all__) <= 33  # 27, and six namespaces
+    for space in ("analysis", "controls", "descriptors", "lessons", "types", "errors"):
         inside = getattr(invwidgets, space)
         assert set(inside.__all__) <= set(dir(inside))
         assert all(getattr(inside, name).__name__ == name for name in inside.__all__)
