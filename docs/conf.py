@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+from lessons import beside
 
 import invwidgets as iw
 
@@ -41,19 +42,4 @@ napoleon_numpy_docstring = True
 napoleon_use_ivar = True
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
-
-def lessons_beside() -> None:
-    """Copies of the notebooks in ``docs/lessons``, their links turned to the site's own."""
-    lessons = HERE / "lessons"
-    lessons.mkdir(exist_ok=True)
-    names = {path.name for path in (REPOSITORY / "notebooks").glob("*.ipynb")}
-    for old in lessons.glob("*.ipynb"):
-        old.unlink()
-    for name in sorted(names):
-        text = (REPOSITORY / "notebooks" / name).read_text().replace("](../docs/", "](../")
-        there = re.compile(r"\[([^\[\]]*)\]\((\d\d-[\w-]+\.ipynb)\)")
-        text = there.sub(lambda m: m[0] if m[2] in names else m[1], text)
-        (lessons / name).write_text(text)
-
-
-lessons_beside()
+beside(REPOSITORY / "notebooks", HERE)

@@ -3,10 +3,13 @@
     python scripts/make_lessons.py [01-quickstart …]
 
 The stored outputs are visible without a kernel: pictures as PNG, and for a panel the still picture
-of a run. Widgets and their state are left out. Functions under ``@interact`` are only defined here,
-because nbclient sometimes waits for their controls without end; nbval runs them. A digest of
-everything that determines the pictures (the cells, the presets, settings, search and figures) is
-stored with them, so that a test fails if they are out of date.
+of a run. Below the still is a page of the lesson's own results (``iw.page``), which replaces the
+still where a viewer shows HTML; ``docs/conf.py`` puts the same page at the top of the lesson on the
+site. At the end the hand-in sheet is written. Widgets and their state are left out. Functions under
+``@interact`` are only defined here, because nbclient sometimes waits for their controls without
+end; nbval runs them. A digest of everything that determines the pictures (the cells, the presets,
+settings, search, figures and pages) is stored with them, so that a test fails if they are out of
+date.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -33,11 +38,36 @@ DRAWN_BY = (  # beside the cells
     "invwidgets/inversion/settings.py",
     "invwidgets/search",
     "invwidgets/figures",
+    "invwidgets/pages",
+    "invwidgets/pages/static",
 )
 PNG, VIEW = "image/png", "application/vnd.jupyter.widget-view+json"
 LIMIT = 1_500_000  # bytes of a stored notebook
 WIDEST = 1100  # pixels of a stored picture
 STILL = "still"  # the tag of a cell that shows a panel named ``panel``
+LIVE = re.compile(r"InversionPanel\(|LayerStrip\(|@interact|SweepPanel\(")
+PAGE_MEGABYTES = 0.28
+# the results of a lesson that its page shows, and the title of the page
+PAGES = {
+    "01": ("result", "What a layer keeps of a cup of coffee"),
+    "02": ("results", "What each layer keeps of a tower"),
+    "03": ("[one for row in tried for one in row]", "The same features, with other priors"),
+    "04": ("[early, result]", "Nine images that look the same to a layer"),
+    "05": ("results", "What 5 × 5 cells see"),
+    "06": ("results", "A flower from some channels"),
+    "07": ("staged", "What each stage of HOG keeps"),
+    "08": ("both", "A trained network and an untrained one"),
+    "09": ("more", "A cat, and its caricature"),
+    "10": ("sweep", "A sweep of twelve jobs"),
+}
+IN_PAGE = "invwidgets-page"  # the class of the frame around it
+_FRAME = f"""<iframe class="{IN_PAGE}" title="The results of this lesson" loading="lazy"
+style="width: 100%; height: 46rem; border: 0" srcdoc='{{page}}'></iframe>
+<style>
+.jp-OutputArea-child:has(img):has(~ .jp-OutputArea-child iframe.{IN_PAGE}),
+.output_area:has(img):has(~ .output_area iframe.{IN_PAGE})
+{{{{ display: none !important; }}}}
+</style>"""  # the still above gives way where the frame is shown
 
 
 def digest(notebook: Any) -> str:
@@ -48,8 +78,11 @@ def digest(notebook: Any) -> str:
             found.update(_plain(cell.source))
     for place in DRAWN_BY:
         path = ROOT / place
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            found.update(_plain(file.read_text()))
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if file.suffix == ".py":
+                found.update(_plain(file.read_text()))
+            elif file.suffix in (".js", ".css"):
+                found.update(file.read_bytes())
     return found.hexdigest()[:16]
 
 
@@ -73,13 +106,22 @@ def make(path: Path) -> int:
         cells.append(cell)
         if STILL in cell.metadata.get("tags", ()):
             cells.append(nbformat.v4.new_code_cell("_ = await panel.start()"))
-    run.cells = cells
-    NotebookClient(run, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+    results, title = PAGES[path.stem[:2]]
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "page.html")
+        cells.append(nbformat.v4.new_code_cell(
+            f"iw.page({results}, {str(file)!r}, {title!r}, megabytes={PAGE_MEGABYTES}); None"
+        ))  # fmt: skip
+        run.cells = cells
+        place = {"metadata": {"path": str(path.parent)}}
+        NotebookClient(run, timeout=600, resources=place).execute()
+        page = file.read_text()
     outputs = {cell.id: cell for cell in run.cells}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [kept for out in outputs[cell.id].outputs if (kept := _static(out))]
             cell.execution_count = None
+    show_page(notebook, page)
     count = 0
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -100,6 +142,23 @@ def make(path: Path) -> int:
     return path.stat().st_size
 
 
+def show_page(notebook: Any, page: str) -> None:
+    """Put a page below the still of a lesson's live cell."""
+    cell = next(cell for cell in notebook.cells if LIVE.search(cell.source))
+    html = _FRAME.format(page=page.replace("&", "&amp;").replace("'", "&#39;"))
+    cell.outputs.append(nbformat.v4.new_output("display_data", {"text/html": html}))
+
+
+def shown_page(notebook: Any) -> str:
+    """The page of a stored lesson, as ``iw.page`` wrote it."""
+    for cell in notebook.cells:
+        for out in cell.get("outputs", ()):
+            found = re.search(r"srcdoc='([^']*)'", out.get("data", {}).get("text/html", ""))
+            if found:
+                return found[1].replace("&#39;", "'").replace("&amp;", "&")
+    raise ValueError("the lesson has no page: run python -m scripts.make_lessons")
+
+
 def _static(out: Any) -> Any:
     """An output that is visible without a kernel; None for a widget."""
     if out.output_type == "stream":
@@ -117,7 +176,7 @@ def _lighten(notebook: Any) -> None:
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
     pictures = [out.data for out in outputs if PNG in out.get("data", {})]
     for data in sorted(pictures, key=lambda data: -len(data[PNG])):
-        if len(nbformat.writes(notebook)) < 0.85 * LIMIT:
+        if len(nbformat.writes(notebook)) < 0.95 * LIMIT:
             break
         data[PNG] = _changed(data[PNG], _few_colors)
 
@@ -153,3 +212,4 @@ if __name__ == "__main__":
         print(f"{name}: {size / 1e6:.2f} MB", flush=True)
         if size > LIMIT:
             sys.exit(f"{name} is larger than {LIMIT / 1e6} MB: show smaller pictures")
+    run_path(str(ROOT / "scripts/make_hand_in.py"), run_name="__main__")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -13,9 +12,9 @@ import nbformat
 import pytest
 
 import invwidgets as iw
+from scripts.make_lessons import LIVE
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-LIVE = re.compile(r"InversionPanel\(|LayerStrip\(|@interact|SweepPanel\(")  # nothing to assert
 MOST_SEEDS = 3  # of one search: seed k is the same among fewer
 MADE_ONCE = (  # what takes seconds
     (iw, "invert"),

@@ -47,7 +47,7 @@ TABLE = re.compile(r"(?<=<!-- claims -->\n\n).*?(?=\n?<!-- end -->)", re.S)
 
 no_channels, no_layer, no_weights = ignored("channels"), ignored("layer"), ignored("weights")
 no_lambda, no_beta, no_preset = ignored("tv_weight"), ignored("beta"), ignored("preset")
-no_model = ignored("model")
+no_model, no_target = ignored("model"), ignored("target")
 no_parts = ignored("priors", "objective", "parametrization", "optimizer")
 no_parts.__name__ = "ignored_parts"
 
@@ -88,6 +88,8 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
         "few[0] > 1.3 * few[1] > 1.3 * few[2]": (no_beta, noise, photo_itself),
         "ssim[2] > ssim[0] + 0.03 and ssim[2] > ssim[3] + 0.03": (no_lambda, noise, photo_itself),
         "error[3] > 2 * error[2]": (no_lambda, noise, photo_itself),
+        "0.1 < both < 0.75 * no_tv": (no_lambda, noise, photo_itself),
+        "abs(no_alpha - both) < 0.4 * (no_tv - both)": (no_lambda, noise, photo_itself),
         "0.5 * reached < ours.relative_error[0] < 1.05 * reached": (ours_from_photo,),
         "ours.steps < theirs.steps / 2": (no_preset,),
     },
@@ -125,6 +127,10 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
         "min(ratios) > 0.1 and max(ratios) < 1": (noise, other_photo, photo_itself),
     },
     "08": {
+        "0.02 < max(alone.relative_error) < 0.9 * min(between.relative_error)": (
+            no_target, noise,
+        ),
+        "max(between.relative_error) < 0.5": (noise,),
         "0.85 < right < 1": (untrained,),
         "max((max(result.relative_error) for result in written)) < 0.05": (noise, other_photo),
         "psnr[0] > 50 > psnr[1] > 35 > psnr[2] > 15 > psnr[3] > 4": (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import nbformat
 import pytest
 from PIL import Image
 
-from scripts.make_lessons import LIMIT, VIEW, digest
+import invwidgets as iw
+from scripts.make_lessons import LIMIT, LIVE, PAGES, VIEW, digest, shown_page
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -56,6 +59,43 @@ def test_it_is_small_and_shows_without_a_kernel(path: Path, lesson: Any) -> None
         assert high - low > 100, "a blank picture"
 
 
+def test_it_has_a_page_of_its_results_below_the_still(
+    path: Path, lesson: Any, tmp_path: Path
+) -> None:
+    text = shown_page(lesson)
+    (tmp_path / "page.html").write_text(text)
+    page = iw.load_page(tmp_path / "page.html")
+    assert page.title == PAGES[path.stem[:2]][1]
+    assert len(page.results) >= 2 or page.results[0].settings.frames
+    assert 50_000 < page.bytes < 300_000
+    (live,) = [cell for cell in lesson.cells if LIVE.search(cell.source)]
+    kinds = [next(iter(out.data)) for out in live.outputs]
+    assert kinds[-1] == "text/html"
+    assert ("image/png" in kinds) == ("still" in live.metadata.get("tags", ()))
+
+
+def test_the_site_shows_the_page_at_the_top_and_in_its_place(
+    path: Path, lesson: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs/_extensions"))
+    beside = importlib.import_module("lessons").beside
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(path, tmp_path / "notebooks")
+    for _ in range(2):  # a second build begins with what the first left
+        beside(tmp_path / "notebooks", tmp_path / "docs")
+    pages = list((tmp_path / "docs/_static/lessons").iterdir())
+    assert [page.name for page in pages] == [f"{path.stem}.html"]
+    assert pages[0].read_text() == shown_page(lesson)
+    copy = (tmp_path / "docs/lessons" / path.name).read_text()
+    assert "srcdoc" not in copy
+    cells = nbformat.reads(copy, as_version=4).cells
+    frame = f'src="../_static/lessons/{path.stem}.html?embedded"'
+    assert frame in cells[1].source
+    (live,) = [cell for cell in cells if LIVE.search(cell.source)]
+    assert frame in live.outputs[0].data["text/html"]
+    assert not [out for out in live.outputs if "image/png" in out.get("data", {})]
+
+
 def test_what_is_stored_is_in_step_with_the_code(lesson: Any) -> None:
     kept = lesson.metadata.get("invwidgets", {}).get("pictures")
     assert kept == digest(lesson), "run python scripts/make_lessons.py, and look at its pictures"
@@ -85,8 +125,7 @@ def test_it_is_built_as_a_lesson_is(lesson: Any) -> None:
     assert max(len(source.splitlines()) for source in cells) <= MOST_LINES
     asserts = [source for source in cells if re.search(r"^ *assert ", source, re.M)]
     assert asserts, "a number that could have come out otherwise"
-    live = re.compile(r"InversionPanel\(|LayerStrip\(|@interact|SweepPanel\(")
-    assert any(live.search(source) for source in cells), "something to do"
+    assert any(LIVE.search(source) for source in cells), "something to do"
     assert "panel.close()" not in "".join(cells)
 
 

@@ -149,7 +149,7 @@ store.listen(["wipe"], () => pictures.show(view, store.state.shown, film.frames(
 store.listen(["frame"], () => { film.mark(); pictures.show(view, store.state.shown, film.frames()); });
 store.listen(["point"], () => pictures.mark(stage));
 document.documentElement.classList.add("live");
-document.documentElement.classList.toggle("embedded", location.search === "?embedded");
+document.documentElement.classList.toggle("embedded", location.search === "?embedded" || location.href === "about:srcdoc");
 app.hidden = false;
 
 // By itself along the slider, then to the next combination of the other axes, until it is touched.
