@@ -67,7 +67,7 @@ style="width: 100%; height: 46rem; border: 0" srcdoc='{{page}}'></iframe>
 .jp-OutputArea-child:has(img):has(~ .jp-OutputArea-child iframe.{IN_PAGE}),
 .output_area:has(img):has(~ .output_area iframe.{IN_PAGE})
 {{{{ display: none !important; }}}}
-</style>"""  # the still above gives way where the frame is shown
+</style>"""  # hides the still above where the frame is shown
 
 
 def digest(notebook: Any) -> str:
