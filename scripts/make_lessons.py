@@ -175,10 +175,11 @@ def _lighten(notebook: Any) -> None:
     """Reduce the largest pictures to 256 colors until the lesson is small enough."""
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
     pictures = [out.data for out in outputs if PNG in out.get("data", {})]
-    for data in sorted(pictures, key=lambda data: -len(data[PNG])):
-        if len(nbformat.writes(notebook)) < 0.95 * LIMIT:
-            break
-        data[PNG] = _changed(data[PNG], _few_colors)
+    for change in (_few_colors, lambda image: _few_colors(_no_wider(image, WIDEST * 2 // 3))):
+        for data in sorted(pictures, key=lambda data: -len(data[PNG])):
+            if len(nbformat.writes(notebook)) < 0.95 * LIMIT:
+                return
+            data[PNG] = _changed(data[PNG], change)
 
 
 def _changed(picture: str, change: Callable[[Image.Image], Image.Image]) -> str:
@@ -188,11 +189,11 @@ def _changed(picture: str, change: Callable[[Image.Image], Image.Image]) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _no_wider(image: Image.Image) -> Image.Image:
+def _no_wider(image: Image.Image, widest: int = WIDEST) -> Image.Image:
     """A picture, reduced to the width of a page."""
-    if image.width <= WIDEST:
+    if image.width <= widest:
         return image
-    size = (WIDEST, round(image.height * WIDEST / image.width))
+    size = (widest, round(image.height * widest / image.width))
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
