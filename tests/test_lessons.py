@@ -68,7 +68,7 @@ def test_it_has_a_page_of_its_results_below_the_still(
     assert page.title == PAGES[path.stem[:2]][1]
     assert len(page.results) >= 2 or page.results[0].settings.frames
     assert 50_000 < page.bytes < 300_000
-    (live,) = [cell for cell in lesson.cells if LIVE.search(cell.source)]
+    live = next(cell for cell in lesson.cells if LIVE.search(cell.source))
     kinds = [next(iter(out.data)) for out in live.outputs]
     assert kinds[-1] == "text/html"
     assert ("image/png" in kinds) == ("still" in live.metadata.get("tags", ()))
@@ -91,7 +91,7 @@ def test_the_site_shows_the_page_at_the_top_and_in_its_place(
     cells = nbformat.reads(copy, as_version=4).cells
     frame = f'src="../_static/lessons/{path.stem}.html?embedded"'
     assert frame in cells[1].source
-    (live,) = [cell for cell in cells if LIVE.search(cell.source)]
+    live = next(cell for cell in cells if LIVE.search(cell.source))
     assert frame in live.outputs[0].data["text/html"]
     assert not [out for out in live.outputs if "image/png" in out.get("data", {})]
 
