@@ -81,7 +81,7 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
             parts_in_place, random_matches, other_photo,
         ),
         "found[3].similarity > found[3].elsewhere + 0.05": (other_photo,),
-        "0 < likeness[4] < 0.7 * likeness[3]": (no_layer, photo_itself),
+        "abs(likeness[4]) < 0.5 * likeness[3]": (no_layer, photo_itself),
     },
     "03": {
         "0 < spread(column) < spread(tried[1]) / 4": (no_beta, no_lambda, photo_itself),
