@@ -22,8 +22,8 @@ from typing import Any
 
 from .pictures import TYPE, Pictures
 
-MODULES = ("dom", "overview", "chart", "choices", "compare", "pictures", "film", "numbers", "code", "sheet",
-           "tour", "page")  # fmt: skip
+MODULES = ("dom", "overview", "chart", "choices", "compare", "pictures", "film", "numbers", "code",
+           "sheet", "tour", "page")  # fmt: skip
 DATA, FILMS = "invwidgets-page", "invwidgets-films"  # the ids of the elements with the data
 _LONGEST = 300  # the largest number of characters of a title
 
@@ -88,7 +88,7 @@ def static(name: str) -> str:
 
 
 def bundle(read: Callable[[str], str], *modules: str) -> str:
-    """Modules as one text: each stands before those that import it. ``read`` gives a file's text."""
+    """Modules as one text, each before those that import it. ``read`` gives a file's text."""
     texts = []
     for name in modules:
         text = re.sub(r"^import [^;]*;\n", "", read(f"{name}.js"), flags=re.M)

@@ -402,7 +402,9 @@ def test_it_fits_and_axe_finds_nothing(written: Path, dark: bool) -> None:
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             clipped = "nodes => nodes.filter(n => n.scrollWidth > n.clientWidth + 1).length"
-            assert page.locator("button, .iw-place-words, .legend, .means").evaluate_all(clipped) == 0
+            assert (
+                page.locator("button, .iw-place-words, .legend, .means").evaluate_all(clipped) == 0
+            )
             found = Axe().run(page).response["violations"]
             assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
             if PICTURES:
