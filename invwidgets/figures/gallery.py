@@ -23,8 +23,8 @@ _LETTER = 7  # an upper limit of the mean width of a caption's letter in pixels
 SILENT = " · silent"  # after a seed's response, see ``Reconstruction.silent``
 OUTLIER = " · outlier"  # after a seed's error, see ``Reconstruction.outliers``
 SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
-_MEAN_SAYS = "of all seeds"
-_SPREAD_SAYS = "dark where they agree · black 0.01 %, white 50 %"
+MEAN_SAYS = "of all seeds"
+SPREAD_SAYS = "dark where they agree · black 0.01 %, white 50 %"
 
 
 class Gallery:
@@ -70,8 +70,8 @@ class Gallery:
         for index, seed in enumerate(self.seeds):
             self.sheet.caption(self.place[index], f"seed {seed}")
         if "mean" in self.place:
-            self.sheet.caption(self.place["mean"], "mean", _MEAN_SAYS)
-            self.sheet.caption(self.place["spread"], "spread", _SPREAD_SAYS)
+            self.sheet.caption(self.place["mean"], "mean", MEAN_SAYS)
+            self.sheet.caption(self.place["spread"], "spread", SPREAD_SAYS)
         if heading is not None:
             self.sheet.head(*heading)
 
@@ -82,7 +82,7 @@ class Gallery:
         cell = self.place["photo"]
         room = max(12, self.plan.spots[cell].width // _LETTER)
         name = name if len(name) <= room else f"{name[: room - 1]}…"
-        self.sheet.show(cell, photo, name, _photo_says(field is not None, self.stretch))
+        self.sheet.show(cell, photo, name, photo_says(field is not None, self.stretch))
         self.sheet.frame_field(cell, field)
 
     def clear(self) -> None:
@@ -115,9 +115,9 @@ class Gallery:
         self.sheet.mark(self.place.get(best) if many and best is not None else None)
         if "mean" in self.place:
             mean = np.round(images.mean(0, dtype=np.float32)).astype(np.uint8)
-            self.sheet.show(self.place["mean"], shown(mean), "mean", _MEAN_SAYS)
+            self.sheet.show(self.place["mean"], shown(mean), "mean", MEAN_SAYS)
         if "spread" in self.place and spread is not None:
-            self.sheet.show(self.place["spread"], heat(spread), "spread", _SPREAD_SAYS)
+            self.sheet.show(self.place["spread"], heat(spread), "spread", SPREAD_SAYS)
 
 
 def gallery(
@@ -256,7 +256,7 @@ def _unchanged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels
 
 
-def _photo_says(field: bool, stretch: bool) -> str:
+def photo_says(field: bool, stretch: bool) -> str:
     """The line below the photo: the part that is scored, and notes on the other pictures."""
     parts = ["dB and SSIM: in the frame" if field else "the photo"]
     if stretch:

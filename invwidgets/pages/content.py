@@ -115,7 +115,7 @@ class Describer:
             return None
         key = (network.digest, info.name, size)
         if key not in self._fields:
-            self._fields[key] = _boxes(network, info, size)
+            self._fields[key] = cell_fields(network, info, size)
         return self._fields[key]
 
 
@@ -126,7 +126,9 @@ def pixels_key(photo: Tensor) -> str:
     return hasher.hexdigest()
 
 
-def _boxes(network: Representation, info: Layer, size: tuple[int, int]) -> dict[str, Any] | None:
+def cell_fields(
+    network: Representation, info: Layer, size: tuple[int, int]
+) -> dict[str, Any] | None:
     """The receptive fields of all cells, in fractions of the image.
 
     It has the top and bottom for each row of cells and the left and right for each column. It is

@@ -14,7 +14,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -22,8 +22,8 @@ from typing import Any
 
 from .pictures import TYPE, Pictures
 
-MODULES = ("dom", "overview", "chart", "choices", "pictures", "film", "numbers", "code", "sheet",
-           "tour", "page")  # fmt: skip
+MODULES = ("dom", "overview", "chart", "choices", "compare", "pictures", "film", "numbers", "code",
+           "sheet", "tour", "page")  # fmt: skip
 DATA, FILMS = "invwidgets-page", "invwidgets-films"  # the ids of the elements with the data
 _LONGEST = 300  # the largest number of characters of a title
 
@@ -45,7 +45,7 @@ def document(
     title: str,
 ) -> str:
     """The complete file; equal content gives an equal file."""
-    script, style = scripts(), static("page.css")
+    script, style = bundle(static, *MODULES), static("compare.css") + static("page.css")
     films = {
         f"e{place}": [_data(film) for film in still.pictures.films]
         for place, still in enumerate(stills)
@@ -87,11 +87,11 @@ def static(name: str) -> str:
     return (resources.files(__package__) / "static" / name).read_text(encoding="utf-8")
 
 
-def scripts() -> str:
-    """The modules of the page's script in one text, each before those that import it."""
+def bundle(read: Callable[[str], str], *modules: str) -> str:
+    """Modules as one text, each before those that import it. ``read`` gives a file's text."""
     texts = []
-    for name in MODULES:
-        text = re.sub(r"^import [^;]*;\n", "", static(f"{name}.js"), flags=re.M)
+    for name in modules:
+        text = re.sub(r"^import [^;]*;\n", "", read(f"{name}.js"), flags=re.M)
         texts.append(re.sub(r"^export (?=function|const|class|async)", "", text, flags=re.M))
     return "\n".join(texts)
 

@@ -233,14 +233,12 @@ def test_one_view_of_network_knobs_and_all_images(site: tuple[str, str]) -> None
 
 
 def drawn_for_this_page(page: Any, dark: bool) -> None:
-    """The gallery has been told how wide and how dark the page is, and is drawn for it."""
+    """The gallery has been told how wide the page is, and is laid out for it, on its ground."""
     page.wait_for_function(
         """(dark) => {
-  const image = document.querySelector('.iw-gallery img'), pen = new OffscreenCanvas(1, 1);
-  const at = pen.getContext('2d');
-  at.drawImage(image, 0, 0);
-  const ground = at.getImageData(0, 0, 1, 1).data[0];
-  return Math.abs(image.naturalWidth - image.clientWidth) <= 1 && (ground < 128) === dark;
+  const gallery = document.querySelector('.iw-gallery');
+  const ink = +getComputedStyle(gallery).color.match(/\\d+/)[0];
+  return +gallery.dataset.width === Math.floor(gallery.clientWidth) && (ink > 128) === dark;
 }""",
         arg=dark,
         timeout=MINUTE,

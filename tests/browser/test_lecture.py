@@ -83,6 +83,24 @@ def test_nothing_moves_and_a_far_search_is_run_longer(site: tuple[str, str]) -> 
             "document.querySelector('.iw-gallery').dataset.shown === '12'", timeout=MINUTE
         )
 
+        press(page, "Compare")
+        page.locator(".iw-big").wait_for(timeout=MINUTE)
+        page.keyboard.down("b")
+        assert page.locator(".iw-wipe").input_value() == "100"
+        page.keyboard.up("b")
+        picture(page, "lecture-compare")
+        assert serious(page) == []
+        page.keyboard.press("Escape")
+        page.locator(".iw-big").wait_for(state="hidden", timeout=MINUTE)
+        assert places(page) == before
+        page.keyboard.press("p")
+        page.locator(".iw-presenting .iw-stage-slider:focus").wait_for(timeout=MINUTE)
+        assert page.locator(".iw-shot:visible").count() == 2
+        assert page.locator(".iw-status:visible, .iw-controls:visible").count() == 0
+        picture(page, "lecture-presented", whole=True)
+        page.keyboard.press("Escape")
+        assert page.locator(".iw-presenting").count() == 0
+
         page.get_by_title("What Smoothness means").click()
         page.locator(".iw-note", has_text="the total variation").wait_for(timeout=MINUTE)
         page.get_by_role("tab", name="Export").click()

@@ -66,7 +66,7 @@ def here(page: Any) -> str:
     return found.split(",")[0]
 
 
-def source(page: Any, place: str = ".under") -> str:
+def source(page: Any, place: str = ".iw-under") -> str:
     found: str = page.locator(place).first.get_attribute("src")
     return found
 
@@ -99,7 +99,7 @@ def test_the_slider_of_layers_by_keyboard(written: Path) -> None:
         page.keyboard.press("End")
         assert here(page) == "blocks.6"
         page.get_by_text("is not in the store yet: run the sweep").first.wait_for()
-        assert not page.locator(".under").is_visible()
+        assert not page.locator(".iw-under").is_visible()
         page.keyboard.press("Home")
         assert source(page) == first
 
@@ -124,18 +124,35 @@ def test_the_other_axis_seeds_wipe_and_mark_by_keyboard(written: Path) -> None:
         page.keyboard.press("ArrowRight")
         assert wiped(page) == 51
         page.keyboard.press("End")
-        clip = page.locator(".over").evaluate("image => getComputedStyle(image).clipPath")
+        clip = page.locator(".iw-over").evaluate("image => getComputedStyle(image).clipPath")
         assert clip in ("inset(0px)", "inset(0px 0% 0px 0px)")
 
-        page.locator(".big").focus()
+        page.locator(".iw-big").focus()
         page.keyboard.press("ArrowRight")
         before = mark(page)
         page.keyboard.press("ArrowDown")
         assert mark(page)[0] == before[0]
         assert mark(page)[1] == pytest.approx(before[1] + 100 / 48, abs=0.01)  # a cell of 48 × 48
-        page.locator(".place", has_text="of 48 × 48 sees").wait_for()
+        page.locator(".iw-place-words", has_text="of 48 × 48 sees").wait_for()
         page.keyboard.press("Escape")
-        assert page.locator(".marked").count() == 0
+        assert page.locator(".iw-marked").count() == 0
+
+
+def test_the_blink_key_shows_the_photo_while_it_is_held(written: Path) -> None:
+    with opened(written) as page:
+        page.get_by_role("button", name="mean").focus()
+        page.keyboard.down("b")
+        assert wiped(page) == 100
+        page.keyboard.up("b")
+        assert wiped(page) == 0
+        box = page.get_by_role("button", name="Blink (B)").bounding_box()
+        page.mouse.move(box["x"] + 5, box["y"] + 5)
+        page.mouse.down()
+        assert wiped(page) == 100
+        page.mouse.up()
+        assert wiped(page) == 0
+        page.keyboard.press("Control+b")
+        assert wiped(page) == 0
 
 
 def test_playback_by_keyboard(written: Path) -> None:
@@ -154,7 +171,7 @@ def test_playback_by_keyboard(written: Path) -> None:
         shown = "image => image.style.objectPosition"
         places = []
         for _ in range(3):
-            places.append(page.locator(".under").evaluate(shown))
+            places.append(page.locator(".iw-under").evaluate(shown))
             page.keyboard.press("ArrowRight")
         assert len(set(places)) == len(places)
         page.keyboard.press("End")
@@ -192,25 +209,25 @@ def test_all_pictures_by_keyboard(written: Path) -> None:
 
 def test_the_mark_stands_at_one_place_in_all_pictures(written: Path) -> None:
     with opened(written) as page:
-        box = page.locator(".tile .pic").nth(1).bounding_box()
+        box = page.locator(".tile .iw-pic").nth(1).bounding_box()
         page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
         assert mark(page) == (pytest.approx(25, abs=1), pytest.approx(75, abs=1))
         where = "pic => { const m = getComputedStyle(pic, '::after'), w = pic.clientWidth;"
         where += " return [parseFloat(m.left) / w, parseFloat(m.top) / w, m.content]; }"
-        found = page.locator(".pic").evaluate_all(f"pics => pics.map({where})")
+        found = page.locator(".iw-pic").evaluate_all(f"pics => pics.map({where})")
         assert len(found) == 6  # the large one, the photo, two seeds, mean and spread
         for left, top, content in found:
             assert content == '""'
             assert (left, top) == (pytest.approx(0.25, abs=0.02), pytest.approx(0.75, abs=0.02))
         page.mouse.move(5, 5)
-        assert page.locator(".marked").count() == 0
+        assert page.locator(".iw-marked").count() == 0
 
 
 def test_the_frame_is_the_field_that_the_network_has(written: Path) -> None:
     network = iw.representation("efficientnet_lite0", "blocks.2")
     with opened(written) as page:
         page.locator(".stop-slider").fill("1")
-        box = page.locator(".big").bounding_box()
+        box = page.locator(".iw-big").bounding_box()
         page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.6 * box["height"])
         field = network.receptive_field((7, 8, 3, 4), (96, 96)).clipped  # of 12 × 12 cells
         names = ["--top", "--left", "--high", "--wide"]
@@ -219,12 +236,12 @@ def test_the_frame_is_the_field_that_the_network_has(written: Path) -> None:
         wanted = [field.top, field.left, field.height, field.width]
         assert found == [pytest.approx(100 * value / 96, abs=0.02) for value in wanted]
         words = f"Cell (7, 3) of 12 × 12 sees {field.height} × {field.width} pixels"
-        page.locator(".place", has_text=words).wait_for()
+        page.locator(".iw-place-words", has_text=words).wait_for()
 
 
 def test_a_drag_wipes_and_a_press_on_the_chart_goes_there(written: Path) -> None:
     with opened(written) as page:
-        box = page.locator(".big").bounding_box()
+        box = page.locator(".iw-big").bounding_box()
         middle = box["y"] + box["height"] / 2
         page.mouse.move(box["x"] + 0.5 * box["width"], middle)
         page.mouse.down()
@@ -277,8 +294,8 @@ def test_each_control_by_touch(written: Path) -> None:
         assert page.get_by_role("radio", name="0.02", exact=True).is_checked()
         page.get_by_role("button", name="spread").tap()
         assert source(page) == source(page, ".tile[aria-pressed=true] img")
-        page.locator(".big").tap(position={"x": 60, "y": 200})
-        assert page.locator(".marked.fielded").count() == 1
+        page.locator(".iw-big").tap(position={"x": 60, "y": 200})
+        assert page.locator(".iw-marked.iw-fielded").count() == 1
         box = page.get_by_label("How much of the photo").bounding_box()
         page.touchscreen.tap(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
         assert wiped(page) > 80
@@ -295,8 +312,8 @@ def test_each_control_by_touch(written: Path) -> None:
 
 def test_a_finger_wipes_across_the_picture(written: Path) -> None:
     with opened(written, 360, 740, has_touch=True, is_mobile=True) as page:
-        page.locator(".big").scroll_into_view_if_needed()
-        box = page.locator(".big").bounding_box()
+        page.locator(".iw-big").scroll_into_view_if_needed()
+        box = page.locator(".iw-big").bounding_box()
         session = page.context.new_cdp_session(page)
         row = box["y"] + box["height"] / 2
 
@@ -332,7 +349,7 @@ def test_it_moves_until_it_is_touched(playing: Path) -> None:
     with opened(playing) as page:
         for layer in ("layer.1", "layer.2", "layer.0"):
             at(page, layer)
-        page.locator(".big").click()
+        page.locator(".iw-big").click()
         page.get_by_role("button", name="Move by itself").wait_for()
         stopped = here(page)
         page.wait_for_timeout(2500)
@@ -359,7 +376,7 @@ def test_embedded_it_is_the_slider_and_the_pictures(playing: Path, tmp_path: Pat
         inside.locator(".stop.here .stop-name", has_text="layer.1").wait_for()
         assert inside.locator("h1").is_hidden()
         assert inside.locator("#made").is_hidden()
-        assert inside.locator(".big").is_visible()
+        assert inside.locator(".iw-big").is_visible()
 
 
 def test_an_axis_of_one_value_has_no_slider(tmp_path: Path) -> None:
@@ -367,7 +384,7 @@ def test_an_axis_of_one_value_has_no_slider(tmp_path: Path) -> None:
     iw.page(one, tmp_path / "page.html", "x" * 10_000, plays=True)
     with opened(tmp_path / "page.html", 360, 740) as page:
         assert page.locator(".stop-slider, .chart, .tour").count() == 0
-        assert page.locator(".big").is_visible()
+        assert page.locator(".iw-big").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         lines = "node => node.clientHeight / parseFloat(getComputedStyle(node).lineHeight)"
         assert page.locator("h1").evaluate(lines) < 4.5
@@ -385,7 +402,9 @@ def test_it_fits_and_axe_finds_nothing(written: Path, dark: bool) -> None:
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             clipped = "nodes => nodes.filter(n => n.scrollWidth > n.clientWidth + 1).length"
-            assert page.locator("button, .place, .legend, .means").evaluate_all(clipped) == 0
+            assert (
+                page.locator("button, .iw-place-words, .legend, .means").evaluate_all(clipped) == 0
+            )
             found = Axe().run(page).response["violations"]
             assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
             if PICTURES:

@@ -20,7 +20,7 @@ from invwidgets.cli import main
 from invwidgets.errors import BadSettingError, OutputError
 from invwidgets.images import to_pil
 from invwidgets.pages.content import Describer
-from invwidgets.pages.document import MODULES, scripts, static
+from invwidgets.pages.document import MODULES, bundle, static
 from invwidgets.pages.entries import table_of
 from invwidgets.pages.pictures import EFFORTS, encoded
 from invwidgets.sweeps.store import Store
@@ -384,7 +384,7 @@ def test_a_page_plays_by_itself_only_where_it_is_asked_to(tmp_path: Path) -> Non
 
 
 def test_the_modules_make_one_script() -> None:
-    text = scripts()
+    text = bundle(static, *MODULES)
     assert not re.findall(r"^(import|export)\b", text, re.M)
     names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", text, re.M)
     assert len(names) == len(set(names))

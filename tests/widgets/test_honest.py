@@ -267,10 +267,10 @@ async def test_classes_stand_beneath_their_images_and_never_beneath_others(
     await panel.start()
     await until(lambda: panel.classes.rows)
     assert len(panel.classes.boxes) == 1 + panel.seeds
-    first = panel.gallery.drawn().plan.spots[0]
+    first_left, _, first_width, *_ = panel.gallery.spots[0]
     left, width, row = panel.classes.boxes[0]
     assert (left, width, row) == (
-        first.left / panel.gallery.extent[0], first.width / panel.gallery.extent[0], 0,
+        first_left / panel.gallery.extent[0], first_width / panel.gallery.extent[0], 0,
     )  # fmt: skip
     entry, rows = panel.history.entries[-1], tuple(panel.classes.rows)
     assert panel.classes.judge == "efficientnet_lite2" != panel.model
@@ -302,7 +302,7 @@ async def test_the_size_menu_shows_the_size_in_use(panel: iw.InversionPanel) -> 
     menu = panel.advanced.settings["size"].control
     assert menu.value == panel.size == 64
     panel.size = 96
-    await until(lambda: menu.value == 96 and panel.gallery.drawn().plan)
+    await until(lambda: menu.value == 96 and panel.gallery.shape == [96, 96])
     for name, value in (("photo", "chelsea"), ("model", "hog"), ("photo", "coffee")):
         setattr(panel, name, value)
         await until(lambda: not panel.loading)

@@ -69,7 +69,7 @@ async def test_start_gives_the_result(panel: iw.InversionPanel) -> None:
     assert panel.result is result
     assert panel.state == "finished"
     assert len(panel.history.entries) == 1
-    assert panel.gallery.picture[:2] == b"\xff\xd8"
+    assert [one[:2] for one in panel.gallery.pictures] == 4 * [b"\xff\xd8"], "and mean, spread"
     assert panel.export.ready
     panel.export.send_wanted({"want": "code"})
     assert "iw.invert(" in panel.export.code

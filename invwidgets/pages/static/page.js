@@ -2,11 +2,12 @@
 import { createChart, mean } from "./chart.js";
 import { createChoice } from "./choices.js";
 import { createCode } from "./code.js";
+import { percent } from "./compare.js";
 import { createStore, el, still } from "./dom.js";
 import { createFilm } from "./film.js";
 import { createClasses, createNumbers } from "./numbers.js";
 import { createOverview } from "./overview.js";
-import { createPictures, percent } from "./pictures.js";
+import { createPictures } from "./pictures.js";
 import { createSheet } from "./sheet.js";
 import { createTour } from "./tour.js";
 
@@ -66,6 +67,7 @@ const stage = el("div", { class: "stage" },
 if (choices.length) app.append(el("div", { class: "choices" }, ...choices.map((choice) => choice.root)));
 if (main >= 0) app.append(el("div", { class: "top" }, overview.root, chart.root));
 app.append(stage, code.root);
+pictures.keys(stage);
 
 // All pictures: the other axes' combinations down.
 const combinations = new Map();

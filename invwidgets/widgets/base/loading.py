@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from ...errors import BadSettingError, InvwidgetsError
 from ...images import parse_size, read_photo, resize, to_uint8
 from ...inversion.presets import preset, region_coverage
 from ...inversion.settings import InversionSettings
+from ...pages.content import cell_fields
 from ...representations.base import Layer, Region, Representation
 from ...representations.network import check_region
 from ...representations.registry import representation
@@ -31,6 +33,7 @@ class LoadedModel:
     size: tuple[int, int]
     photo: NDArray[np.uint8]
     cut: float  # which part of the photo the crop leaves out
+    fields: Mapping[str, Any] | None = None  # of the layer's cells, see ``cell_fields``
 
     @property
     def grid(self) -> tuple[int, int] | None:
@@ -89,8 +92,10 @@ def load_model(
         cut = phi
     height, width = whole.shape[-2:]
     shape = height * wanted[1] / (width * wanted[0]) if fit == "crop" else 1
-    name = cut.layer_info(wanted).short_name
-    return LoadedModel(cut, layers, name, wanted, pixels, 1 - min(shape, 1 / shape))
+    info = cut.layer_info(wanted)
+    fields = None if info.grid is None else cell_fields(cut, info, wanted)
+    part = 1 - min(shape, 1 / shape)
+    return LoadedModel(cut, layers, info.short_name, wanted, pixels, part, fields)
 
 
 def responses(loaded: LoadedModel, region: Region | None) -> Tensor:

@@ -13,10 +13,23 @@ import traitlets as t
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from ...pages.document import bundle
+from ...pages.document import static as page_file
+
 
 def static(name: str) -> str:
     """A bundled file's text. anywidget given a path would watch it, and keep every widget alive."""
     return (Path(__file__).parents[1] / "static" / name).read_text(encoding="utf-8")
+
+
+def script(*modules: str) -> str:
+    """Bundled modules as one script, each before those that import it; some are the pages' own."""
+
+    def read(name: str) -> str:
+        own = Path(__file__).parents[1] / "static" / name
+        return static(name) if own.exists() else page_file(name)
+
+    return bundle(read, *modules)
 
 
 class HandleNames(anywidget.AnyWidget):

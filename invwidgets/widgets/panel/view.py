@@ -282,6 +282,8 @@ class PanelView:
         result = None if entry is None else entry.result
         if state.shown == "restored" and entry is not None:
             self._lay_out_result(state)
+            network = None if state.loading else state.loaded
+            self.gallery.fields = None if network is None else network.fields
         elif state.shown == "run" and state.run is not None:
             request = state.run.request
             self._lay_out(state.run.number, request.options, request.overridden, request.loaded)
@@ -323,12 +325,12 @@ class PanelView:
         photo = loaded.photo if objective.needs_photo else None
         seeds = range(options["seeds"])
         name = title(options)
-        self.gallery.show_photo(photo, name, seeds, field, phi.handcrafted)
+        self.gallery.show_photo(photo, name, seeds, field, phi.handcrafted, loaded.fields)
         known = has_class_names(phi)
         self.classes.awaited = pictures_named(seeds, photo is not None, name) if known else []
         self.legend.layout.display = None if objective.measures_error else "none"
         if not number:
-            self.snapshot.keep_sheet(lambda: self.gallery.drawn().sheet)
+            self.snapshot.keep_sheet(self.gallery.still)
 
     def _lay_out_result(self, state: PanelState) -> None:
         """The photo of a result, and places for its images."""

@@ -1,4 +1,6 @@
-// The live picture: an image that swaps without a blank, buttons over the seeds, its own width told.
+// A picture that swaps without a blank, with buttons over its parts.
+import { tellSize } from "./sized.js";
+
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "iw-gallery";
@@ -61,36 +63,7 @@ function render({ model, el }) {
     if (focused >= 0) places.children[focused]?.focus();
   }
 
-  function dark() {
-    const color = getComputedStyle(root).color.match(/[\d.]+/g) || [0, 0, 0];
-    return 0.3 * color[0] + 0.6 * color[1] + 0.1 * color[2] > 128;
-  }
-  function ground() {                                   // the page's own, so that the picture has no edge
-    for (let at = root; at; at = at.parentElement) {
-      const color = getComputedStyle(at).backgroundColor.match(/[\d.]+/g) || [];
-      if (color.length === 3 || (color.length === 4 && +color[3] === 1))
-        return "#" + color.slice(0, 3).map((v) => Math.round(+v).toString(16).padStart(2, "0")).join("");
-    }
-    return "";
-  }
-  let timer = null;
-  function tell() {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      const width = Math.floor(root.clientWidth);
-      if (!alive || !width) return;
-      model.set("width", width);
-      model.set("pixel_ratio", Math.min(2, window.devicePixelRatio || 1));
-      model.set("page_ground", ground());
-      model.set("page_theme", dark() ? "dark" : "light");
-      model.save_changes();
-    }, 120);
-  }
-  const resized = new ResizeObserver(tell);
-  resized.observe(root);
-  const themed = new MutationObserver(tell);
-  themed.observe(document.body, { attributes: true });
-  themed.observe(document.documentElement, { attributes: true });
+  const forget = tellSize(model, root);
   model.on("change:picture", show);
   model.on("change:places", lay);
   model.on("change:enlarged", lay);
@@ -98,9 +71,7 @@ function render({ model, el }) {
   show();
   return () => {
     alive = false;
-    clearTimeout(timer);
-    resized.disconnect();
-    themed.disconnect();
+    forget();
     if (url) URL.revokeObjectURL(url);
   };
 }

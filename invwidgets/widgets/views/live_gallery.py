@@ -1,46 +1,80 @@
-"""The live picture: the gallery's own figure, kept up to date and sent as a JPEG."""
+"""The pictures of a run as it goes on: plain images with text beneath, and one of them compared."""
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import traitlets as t
 from numpy.typing import NDArray
+from PIL import Image
 
-from ...figures.gallery import Gallery, seed_caption
+from ...figures.canvas import LIGHT
+from ...figures.contrast import stretched
+from ...figures.gallery import (
+    MEAN_SAYS,
+    SPREAD_SAYS,
+    Gallery,
+    heat,
+    photo_says,
+    seed_caption,
+)
+from ...figures.grid import Plan, plan_grid
+from ...figures.sheet import Sheet
 from ...inversion.progress import Frame
 from ...inversion.result import steps_in_words
+from ...pages.document import static as page_file
 from ..base.loop import Loop
-from ..base.picture_view import PictureView
+from ..base.sized_view import SizedView
+from ..base.tiles import script, static
 
 MANY = 64
+_NARROWEST = 240  # pixels of a gallery
+_BESIDE = 104  # pixels of a picture while one is compared
+_LARGEST = 640  # pixels of the longer side of a picture that is sent
+_LIST = 0.3  # of the width, for the classes of the photo and of the picture compared
 
 
-class LiveGallery(PictureView):
-    """The photo and every seed's image; a press on a seed enlarges it beside the photo.
+class LiveGallery(SizedView):
+    """The photo, every seed's image, their mean and spread; a press on a seed enlarges it.
 
-    ``show_photo`` lays out, ``show`` draws a frame of the run. ``boxes`` says where the photo and
-    each seed lie: left and width as parts of the whole width, and the row.
+    ``show_photo`` lays out, ``show`` brings a frame of the run. ``compared`` is the key of the
+    picture that is compared with the photo: ``"s0"`` for the first seed, ``"mean"``, or empty.
+    ``boxes`` says where the lists of the photo and of each seed lie: left and width as parts of the
+    whole width, and the row.
     """
 
+    _esm = script("dom", "compare", "sized", "presenter", "live_gallery")
+    _css = page_file("compare.css") + static("panel.css")
+    order: Any = t.List().tag(sync=True)  # the keys of all pictures
+    names: Any = t.List().tag(sync=True)
+    spots: Any = t.List().tag(sync=True)  # left, top, width, height, lines of text
+    extent = t.List([1, 1]).tag(sync=True)
+    shape = t.List([224, 224]).tag(sync=True)  # height and width of a picture
+    photo = t.Bytes().tag(sync=True)
+    pictures: Any = t.List().tag(sync=True)  # of all keys but the photo; none: empty places
+    captions: Any = t.List().tag(sync=True)  # two lines for each key
+    best = t.Unicode("").tag(sync=True)
+    field: Any = t.List().tag(sync=True)  # of the region: top, left, bottom, right, in parts
+    fields: Any = t.Dict(None, allow_none=True).tag(sync=True)  # of the cells, in parts
+    shown = t.Unicode("").tag(sync=True)
+    describes = t.Unicode("").tag(sync=True)
+    compared = t.Unicode("").tag(sync=True)
     boxes: Any = t.List()
 
     def __init__(self, loop: Loop) -> None:
-        self._gallery: Gallery | None = None
-        self._key: tuple[Any, ...] = ()
         self._photo: NDArray[np.uint8] | None = None
         self._name = ""
-        self._laid_out: tuple[Any, ...] = ()
         self._field: tuple[int, int, int, int] | None = None
         self._stretch = False
         self.weights = ""  # what must be said of the pictures
         self._seeds: tuple[int, ...] = (0, 1, 2, 3)
-        self._frame: Frame | None = None
-        self._captions: list[tuple[str, str]] | None = None
         super().__init__(loop)
+        self.observe(loop.handler(self.redraw), "compared")
+        self.redraw()
 
     def show_photo(
         self,
@@ -49,93 +83,142 @@ class LiveGallery(PictureView):
         seeds: Sequence[int],
         field: tuple[int, int, int, int] | None = None,
         stretch: bool = False,
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
         """A photo (H, W, 3) and as many empty places as seeds, until pictures come.
 
-        ``field`` is framed in the photo; ``stretch``: the pictures' contrast is stretched.
+        ``field`` is framed in the photo; ``stretch``: the pictures' contrast is stretched;
+        ``fields`` are the receptive fields of the layer's cells, see ``cell_fields``.
         """
-        new = (None if photo is None else photo.tobytes(), name, field, stretch)
-        if new != self._laid_out:
-            self._key = ()
-        self._laid_out = new
+        new = photo is not self._photo
         self._photo, self._name, self._field, self._stretch = photo, name, field, stretch
         self._seeds = tuple(seeds)[:MANY]
-        self._frame = None
-        if self.enlarged >= len(self._seeds):
-            self.enlarged = -1
-        if self._gallery is not None:
-            self._gallery.clear()
-        self.redraw()
+        with self.hold_sync():
+            if new:
+                self.photo = b"" if photo is None else _file(photo)
+            self.fields = None if fields is None else dict(fields)
+            if photo is not None:
+                height, width = photo.shape[:2]
+                self.shape = [height, width]
+                self.field = [] if field is None else [
+                    field[0] / height, field[1] / width, field[2] / height, field[3] / width
+                ]  # fmt: skip
+            self.pictures, self.shown, self.best = [], "", ""
+            if self.enlarged >= len(self._seeds):
+                self.enlarged = -1
+            self.redraw()
+            self._say([(f"seed {seed}", "") for seed in self._seeds])
+            self.describes = f"{name or 'no photo'}, and {len(self._seeds)} empty places"
 
     def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
         """A frame of the run; ``captions`` in place of its own once the run has been measured."""
-        if len(frame.images) < len(self._seeds):
+        if len(frame.images) < len(self._seeds) or not self.comm:
             return  # of a run that has given way to one of more seeds
-        self._frame, self._captions = frame, captions
-        self.redraw()
-
-    def redraw(self) -> None:
-        if not self.comm:
-            return
         began = time.perf_counter()
-        gallery = self._laid()
-        frame = self._frame
-        if frame is not None:
-            captions = self._captions or _captions(self._seeds, frame)
-            gallery.show_seeds(frame.images, captions, frame.best, frame.spread)
-        shown = "" if frame is None else str(frame.index + 1)
-        self.send_sheet(gallery.sheet, gallery.plan, shown, self._words(frame))
+        many = len(self._seeds) > 1
+        shown = [*frame.images[: len(self._seeds)]]
+        if many:
+            shown.append(np.round(frame.images.mean(0, dtype=np.float32)).astype(np.uint8))
+        if self._stretch:
+            shown = [stretched(pixels) for pixels in shown]
+        if many and frame.spread is not None:
+            shown.append(heat(frame.spread))
+        with self.hold_sync():
+            self.shape = [*frame.images.shape[1:3]]
+            self.pictures = [_file(pixels) for pixels in shown]
+            self._say(captions or _captions(self._seeds, frame))
+            self.best = f"s{frame.best}" if many else ""
+            self.shown = str(frame.index + 1)
+            self.describes = self._words(frame)
+            self.redraw()
         self.seconds = time.perf_counter() - began
 
-    def drawn(self) -> Gallery:
-        """The gallery as it stands."""
-        return self._laid()
+    def redraw(self) -> None:
+        """Lay out for the view's width, for what is enlarged and for what is compared."""
+        photo = self._photo is not None
+        keys = ["photo"] if photo else []
+        seeds = [f"s{index}" for index in range(len(self._seeds))]
+        keys += [*seeds, *(["mean", "spread"] if len(seeds) > 1 else [])]
+        if self.compared and not photo:
+            self.compared = ""
+        elif self.compared and self.compared not in keys:
+            self.compared = self.best or seeds[0]
+        plan = self._plan(keys)
+        with self.hold_sync():
+            self.names = [self._named(key) for key in keys]
+            self.extent = [plan.width, plan.height]
+            self.spots = [[s.left, s.top, s.width, s.height, s.lines] for s in plan.spots]
+            self.order = keys
+        self.boxes = self._lists(keys, plan)
 
-    def _laid(self) -> Gallery:
-        theme = self.figure_theme
-        shape = (224, 224) if self._photo is None else self._photo.shape[:2]
-        if self._frame is not None:
-            shape = self._frame.images.shape[1:3]
-        enlarged = self.enlarged if 0 <= self.enlarged < len(self._seeds) else None
-        scale = self.pixel_ratio
-        key = (theme, shape, self._seeds, enlarged, max(240, self.width), scale,
-               self._photo is not None, self._stretch)  # fmt: skip
-        if self._gallery is None or key != self._key:
-            self._gallery = Gallery(
-                self._seeds,
-                shape,
-                photo=self._photo is not None,
-                width=key[4],
-                theme=theme,
-                scale=scale,
-                enlarged=enlarged,
-                stretch=self._stretch,
-            )
-            self._key = key
-            if self._photo is not None:
-                self._gallery.show_photo(self._photo, self._name, self._field)
-            self._offer(self._gallery)
-        return self._gallery
+    def still(self) -> Sheet:
+        """The photo and empty places as a figure, for where no kernel is."""
+        gallery = Gallery(
+            self._seeds, self._shape, photo=self._photo is not None, theme=LIGHT,
+            stretch=self._stretch,
+        )  # fmt: skip
+        if self._photo is not None:
+            gallery.show_photo(self._photo, self._name, self._field)
+        return gallery.sheet
 
-    def _offer(self, gallery: Gallery) -> None:
-        """Say where the seeds are to be pressed, and where the photo and they lie."""
-        plan, place = gallery.plan, gallery.place
-        spots = [plan.spots[place[index]] for index in range(len(self._seeds))]
-        self.offer_places(plan, spots, [f"seed {seed}" for seed in self._seeds])
-        if "photo" in place:
-            spots.insert(0, plan.spots[place["photo"]])
+    @property
+    def _shape(self) -> tuple[int, int]:
+        height, width = self.shape
+        return height, width
+
+    def _plan(self, keys: Sequence[str]) -> Plan:
+        width = max(_NARROWEST, self.width)
+        if self.compared:
+            columns = min(len(keys), max(1, width // _BESIDE))
+            return plan_grid(len(keys), self._shape, width, columns=columns)
+        large: tuple[int, ...] = ()
+        if 0 <= self.enlarged < len(self._seeds):
+            enlarged = f"s{self.enlarged}"
+            large = tuple(keys.index(key) for key in ("photo", enlarged) if key in keys)
+        return plan_grid(len(keys), self._shape, width, large=large)
+
+    def _lists(self, keys: Sequence[str], plan: Plan) -> list[list[float]]:
+        """Where the lists of classes lie: beneath their pictures, or of the two compared."""
+        pictured = [key for key in keys if key not in ("mean", "spread")]
+        if self.compared:
+            both = ["photo", self.compared]
+            return [
+                [both.index(key) * 1.1 * _LIST, _LIST, 0] if key in both else [0, 0, 0]
+                for key in pictured
+            ]
+        spots = plan.spots[: len(pictured)]
         rows = sorted({spot.top for spot in spots})
-        self.boxes = [[s.left / plan.width, s.width / plan.width, rows.index(s.top)] for s in spots]
+        return [[s.left / plan.width, s.width / plan.width, rows.index(s.top)] for s in spots]
 
-    def _words(self, frame: Frame | None) -> str:
-        if frame is None:
-            return f"{self._name or 'no photo'}, and {len(self._seeds)} empty places"
+    def _named(self, key: str) -> str:
+        if key == "photo":
+            return self._name
+        return key if key in ("mean", "spread") else f"seed {self._seeds[int(key[1:])]}"
+
+    def _say(self, seeds: Sequence[tuple[str, str]]) -> None:
+        """The two lines beneath each picture."""
+        said = [(self._name, photo_says(self._field is not None, self._stretch))]
+        said = [] if self._photo is None else said
+        said += seeds
+        if len(self._seeds) > 1:
+            said += [("mean", MEAN_SAYS), ("spread", SPREAD_SAYS)]
+        self.captions = [list(lines) for lines in said]
+
+    def _words(self, frame: Frame) -> str:
         said = f" ({self.weights})" if self.weights else ""
         counted = f"{len(self._seeds)} image{'s' * (len(self._seeds) != 1)}"
         words = f"{self._name}: {counted} after {steps_in_words(frame.index + 1)}{said}"
         if frame.scores is not None:
             words += f", the best with {frame.objective.score_text(frame.scores[frame.best])}"
         return words
+
+
+def _file(pixels: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, 3) as a JPEG file."""
+    picture, file = Image.fromarray(pixels), io.BytesIO()
+    picture.thumbnail((_LARGEST, _LARGEST))
+    picture.save(file, "JPEG", quality=92, subsampling=0)
+    return file.getvalue()
 
 
 def _captions(seeds: Sequence[int], frame: Frame) -> list[tuple[str, str]]:
