@@ -25,13 +25,16 @@ from invwidgets.widgets.panel.state import (
     Classify,
     Deleted,
     Deliver,
+    Excited,
     Failed,
     Features,
     FeaturesWanted,
+    FindPatches,
     Load,
     Loaded,
     LoadFailed,
     PanelState,
+    PatchesFound,
     Pressed,
     Refuse,
     Reported,
@@ -63,6 +66,9 @@ class Net:
     def preset(self, name: str, objective: Any, steps: Any, region: Any) -> Any:
         values = dict.fromkeys(PRESET, len(self.layer)) | {"tv_weight": 0.1, "optimizer": "adam"}
         return SimpleNamespace(**values | {"bound": name, "steps": steps or STEPS})
+
+    def channel_name(self, channel: int) -> str:
+        return f"class {channel}" if self.layer == "deep" else ""
 
     def region_error(self, region: Any) -> str:
         return "too large" if region is not None and region[1] > self.grid[0] else ""
@@ -135,6 +141,7 @@ class World:
     reports: deque[Reported] = field(default_factory=deque)
     asked_classes: list[Classify] = field(default_factory=list)
     asked_features: list[Respond] = field(default_factory=list)
+    asked_photos: list[Excited] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=lambda: {"run": 0, "wanted": 0})
     answers: list[Any] = field(default_factory=list)
     effects: list[Any] = field(default_factory=list)
@@ -167,6 +174,8 @@ class World:
                 self.asked_classes.append(effect)
             case Respond():
                 self.asked_features.append(effect)
+            case FindPatches(asked):
+                self.asked_photos.append(asked)
 
     def steer(self, what: str) -> None:
         run = self.run
@@ -673,6 +682,15 @@ def test_classes_come_to_their_own_run() -> None:
     assert world.state.entry.classes == ("plate",)
 
 
+@pytest.mark.parametrize(
+    ("layer", "objective", "unit"),
+    [("deep", "maximize", "class 7"), ("first", "maximize", ""), ("deep", "inversion", "")],
+)
+def test_a_run_is_kept_with_the_name_of_its_channel(layer: str, objective: str, unit: str) -> None:
+    world = finished(layer=layer, objective=objective, channels=(7,))
+    assert [entry.unit for entry in world.state.history] == [unit]
+
+
 def test_features_of_another_region_or_network_are_not_kept() -> None:
     world = ready()
     world.do(FeaturesWanted())
@@ -684,6 +702,32 @@ def test_features_of_another_region_or_network_are_not_kept() -> None:
     world.change(layer="deep")
     world.load()
     assert world.state.features is None
+
+
+def test_the_photos_are_asked_about_the_goals_channel() -> None:
+    world = ready()
+    assert world.asked_photos == []
+    world.change(objective="maximize")
+    world.change(tv_weight=1.0)
+    (first,) = world.asked_photos
+    assert (first.loaded, first.channel) == (world.state.loaded, 0)
+    world.change(channels=(3,))
+    (_, second) = world.asked_photos
+    assert world.do(PatchesFound(first, ("a patch",))) == ()
+    assert world.state.excited is second, "those of channel 0 came too late"
+    world.do(PatchesFound(second, (), ""))
+    assert world.state.excited.patches == ()  # type: ignore[union-attr]
+    world.change(layer="deep")
+    assert world.state.excited.channel == 3, "another network is loaded first"  # type: ignore[union-attr]
+    world.load()
+    assert world.state.excited is world.asked_photos[2]
+    assert world.state.excited.loaded is world.state.loaded
+    world.do(PatchesFound(world.state.excited, None, "no memory"))
+    excited = world.state.excited
+    assert (excited.patches, excited.error) == (None, "no memory")
+    world.change(objective="inversion")
+    assert world.state.excited is None
+    assert len(world.asked_photos) == 3
 
 
 def test_a_deleted_run_is_gone() -> None:
@@ -762,6 +806,16 @@ class Panel(RuleBasedStateMachine):
         place = data.draw(st.integers(0, len(self.state.history) - 1))
         self.world.do(Deleted(place) if delete else Restored(self.state.history[place]))
 
+    @rule(objective=st.sampled_from(["maximize", "inversion"]), channel=st.integers(0, 2))
+    def goal(self, objective: str, channel: int) -> None:
+        self.world.change(objective=objective, channels=(channel,))
+
+    @precondition(lambda self: self.world.asked_photos)
+    @rule(data=st.data())
+    def patches_arrive(self, data: Any) -> None:
+        asked = data.draw(st.sampled_from(self.world.asked_photos))
+        self.world.do(PatchesFound(asked, (asked.channel,)))
+
     @rule(place=st.integers(-1, 3))
     def scrub(self, place: int) -> None:
         self.world.do(Scrubbed(place))
@@ -789,6 +843,17 @@ class Panel(RuleBasedStateMachine):
             assert entry is not None
             assert state.result is entry.result
             assert run is None
+
+    @invariant()
+    def the_patches_are_of_the_goals_channel(self) -> None:
+        state = self.state
+        excited = state.excited
+        if state.options["objective"] != "maximize":
+            assert excited is None
+        elif state.loaded is not None and not state.unloaded:
+            assert excited is not None
+            assert (excited.loaded, excited.channel) == (state.loaded, state.options["channels"][0])
+            assert excited.patches in (None, (excited.channel,))
 
     @invariant()
     def what_is_asked_for_can_be_shown(self) -> None:

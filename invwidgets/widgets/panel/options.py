@@ -145,6 +145,14 @@ def needs_unit(options: Values) -> bool:
     return objective_of(options["objective"]).needs_unit
 
 
+def unit_of(options: Values) -> int | None:
+    """The channel that the goal is about; None if it is about no single one."""
+    if not options or not needs_unit(options):
+        return None
+    channels = options["channels"]
+    return int(channels[0]) if isinstance(channels, tuple) and channels else 0
+
+
 def run_arguments(
     options: Values, overridden: frozenset[str], loaded: LoadedModel
 ) -> dict[str, Any]:
@@ -152,9 +160,9 @@ def run_arguments(
     names = ("model", "weights", "seeds", "steps", "size", "region", "preset", "device",
              "precision", "objective")  # fmt: skip
     arguments = {name: options[name] for name in names}
-    if needs_unit(options):
-        channels = options["channels"] if isinstance(options["channels"], tuple) else (0,)
-        arguments |= {"layer": options["layer"], "channels": channels[:1]}
+    unit = unit_of(options)
+    if unit is not None:
+        arguments |= {"layer": options["layer"], "channels": (unit,)}
     else:
         arguments |= {"photo": cut_photo(options, loaded), "layer": options["layer"],
                       "channels": options["channels"]}  # fmt: skip

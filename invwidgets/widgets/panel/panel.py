@@ -52,9 +52,9 @@ class InversionPanel(w.VBox, PanelOptions):
     >>> traitlets.link((panel, "layer"), (other, "layer"))
 
     Parts: ``photos``, ``model_menu``, ``layer_slider``, ``region_picker``, ``channel_selector``,
-    ``knobs``, ``advanced``, ``controls``, ``gallery``, ``classes``, ``curves``, ``history``,
-    ``export``. ``result`` is the last run's; ``state`` as a session's. Unknown keywords are
-    refused.
+    ``knobs``, ``advanced``, ``controls``, ``gallery``, ``patches``, ``classes``, ``curves``,
+    ``history``, ``export``. ``result`` is the last run's; ``state`` as a session's. Unknown
+    keywords are refused.
     """
 
     def __init__(self, photo: Any = "coffee", **options: Any) -> None:
@@ -72,6 +72,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.channel_selector, self.knobs = inputs.channel_selector, inputs.knobs
         self.advanced = inputs.advanced
         self.controls, self.gallery, self.curves = view.controls, view.gallery, view.curves
+        self.patches = view.patches
         self.classes, self.history, self.playback = view.classes, view.history, view.playback
         self.export, self.tabs, self.snapshot = view.export, view.tabs, view.snapshot
         self.stages = StagePictures(loop)

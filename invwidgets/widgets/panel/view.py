@@ -35,6 +35,7 @@ from ..views.curves import CurvesView
 from ..views.export import Export
 from ..views.history import History
 from ..views.live_gallery import LiveGallery
+from ..views.patches import PatchesView
 from ..views.playback import Playback
 from ..views.run_controls import RunControls
 from ..views.snapshot import Snapshot
@@ -144,7 +145,7 @@ class Inputs:
         self.layer_slider.show_layers(loaded.layers, loaded.layer, loaded.size, name)
         self.region_picker.show_photo(loaded.photo if needs_photo else None)
         self.region_picker.show_layer(loaded.representation, loaded.size)
-        self.channel_selector.show_layer(info.shape[0])
+        self.channel_selector.show_layer(info.shape[0], loaded.channel_names)
         shown = loaded.cut > 0.02 and needs_photo
         self.crop.rename(*cut_in_words(loaded.cut, loaded.size))
         self.crop.layout.display = None if shown else "none"
@@ -168,6 +169,7 @@ class PanelView:
         self.controls = RunControls()
         self.gallery = LiveGallery(loop)
         self.classes = ClassTable()
+        self.patches = PatchesView()
         self.playback = Playback(loop)
         self.curves = CurvesView()
         self.history = History(loop)
@@ -184,6 +186,7 @@ class PanelView:
         parts = [
             self.controls,
             self.gallery,
+            self.patches,
             self.playback,
             self.facts,
             self.legend,
@@ -205,6 +208,9 @@ class PanelView:
             self._render_stages(state)
         self._render_controls(state)
         self._render_pictures(state, before)
+        if state.excited is not before.excited:
+            patches = None if state.excited is None else state.excited.patches
+            self.patches.show(patches or (), sentences(state).patches)
         self.history.show(state.history)
 
     def draw_curves(self, now: bool = False) -> None:
