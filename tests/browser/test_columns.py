@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .flows import MINUTE, picture, press, status
+from .flows import MINUTE, picture, press, runs, status
 from .servers import browser, server, write_notebook
 from .test_flows import serious
 
@@ -36,7 +36,7 @@ def names(page: Any) -> list[str]:
 
 
 def test_a_class_is_found_by_a_part_of_its_name(address: str) -> None:
-    with browser(1280, 900) as page:
+    with browser(1280, 1400) as page:
         opened(page, address)
         page.locator(".iw-menus select").nth(1).select_option("maximize")
         number = page.get_by_label("Number")
@@ -87,4 +87,44 @@ def test_a_class_is_found_by_a_part_of_its_name(address: str) -> None:
         page.locator(".iw-classes table .iw-class").nth(8).wait_for(timeout=MINUTE)
         picture(page, "columns-patches")
         assert serious(page) == []
+        assert not page.troubles
+
+
+def test_two_columns_with_one_start(address: str) -> None:
+    with browser(1280, 1400) as page:
+        opened(page, address)
+        menu = page.get_by_label("Beside", exact=True)
+        menu.select_option("another layer")
+        column = page.locator(".iw-column").nth(1)
+        column.get_by_text("efficientnet_lite0, blocks.3").wait_for(timeout=MINUTE)
+        page.get_by_label("Layer beside").select_option("blocks.4")
+        column.get_by_text("efficientnet_lite0, blocks.4").wait_for(timeout=MINUTE)
+        column.get_by_text("Ready").wait_for(timeout=MINUTE)
+        press(page, "Start")
+        status(page, "Done")
+        column.get_by_text("feature error at blocks.4").wait_for(timeout=MINUTE)
+        column.locator(".iw-classes .iw-same").first.wait_for(timeout=MINUTE)
+        runs(page).nth(1).wait_for(timeout=MINUTE)
+        boxes = [one.bounding_box() for one in page.locator(".iw-gallery").all()]
+        assert boxes[0]["y"] == boxes[1]["y"], "the pictures stand side by side, in one line"
+        assert boxes[0]["x"] + boxes[0]["width"] < boxes[1]["x"]
+        assert abs(boxes[0]["width"] - boxes[1]["width"]) < 4
+        picture(page, "columns-two")
+        page.get_by_role("tab", name="Export").click()
+        page.get_by_role("button", name="right: efficientnet_lite0, blocks.4").click()
+        press(page, "Show code")
+        page.locator(".iw-code pre", has_text="'blocks.4'").wait_for(timeout=MINUTE)
+        assert serious(page) == []
+        menu.select_option("random weights")
+        column = page.locator(".iw-column").nth(1)
+        column.get_by_text("random weights").first.wait_for(timeout=MINUTE)
+        column.get_by_text("feature error at blocks.2").wait_for(timeout=MINUTE)
+        picture(page, "columns-random")
+        page.set_viewport_size({"width": 560, "height": 1400})
+        page.wait_for_timeout(1500)
+        picture(page, "columns-narrow")
+        wide = "(() => { const p = document.querySelector('.iw-panel');"
+        assert page.evaluate(wide + " return p.scrollWidth - p.clientWidth; })()") <= 1
+        menu.select_option("nothing")
+        page.locator(".iw-column").nth(1).wait_for(state="detached", timeout=MINUTE)
         assert not page.troubles

@@ -234,6 +234,13 @@ class Restored:
     entry: HistoryEntry
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A run of a second column has finished."""
+
+    entry: HistoryEntry
+
+
 @dataclass(frozen=True)
 class Deleted:
     """The run at a place of the history was deleted."""
@@ -302,6 +309,7 @@ Event = (
     | LoadFailed
     | Reported
     | Restored
+    | Kept
     | Deleted
     | Classified
     | FeaturesWanted

@@ -31,6 +31,7 @@ from .state import (
     FindPatches,
     HistoryEntry,
     How,
+    Kept,
     Load,
     Loaded,
     LoadFailed,
@@ -97,6 +98,8 @@ def _answered(state: PanelState, event: Event) -> Next:
             return _reported(state, event)
         case Restored():
             return _restored(state, event.entry)
+        case Kept(entry):
+            return replace(state, history=(*state.history, entry)), ()
         case Deleted(place):
             history = (*state.history[:place], *state.history[place + 1 :])
             return replace(state, history=history), ()

@@ -175,6 +175,28 @@ def caveats(request: Request) -> str:
     return f"{f' Note: {note}.' if note else ''}{f' Moved: {moved}.' if moved else ''}"
 
 
+def column_title(state: PanelState) -> str:
+    """What the images of a column are of: the model, the layer, and weights that are not its own.
+
+    >>> column_title(panel.now)
+    'efficientnet_lite0, blocks.2'
+    """
+    run = state.run if state.shown == "run" else None
+    entry = state.entry if state.shown == "restored" else None
+    if entry is not None:
+        model, layer, said = entry.result.model, entry.result.layer, entry.result.note
+    else:
+        loaded = state.loaded if run is None else run.request.loaded
+        if loaded is None:
+            given = state.options.get("model")
+            model = given if isinstance(given, str) else "a network of your own"
+            layer, said = state.options.get("layer", ""), ""
+        else:
+            phi = loaded.representation
+            model, layer, said = phi.name, loaded.layer, phi.note
+    return ", ".join(part for part in (model_title(model), layer_title(model, layer), said) if part)
+
+
 def caption_note(note: str, options: Values, overridden: frozenset[str]) -> str:
     """The same in a line beneath the pictures."""
     moved = moved_knobs(options, overridden)
