@@ -42,9 +42,10 @@ class BesideMenu(w.HBox):
 
     def show(self, layers: Sequence[str], layer: str, model: Any, weights: str) -> None:
         """The stages' names, and the layer, model and weights of the first column."""
-        self._first = {"layer": layer, "model": model, "weights": weights}
-        self._layers = tuple(layers)
-        self._follow(None)
+        first, names = {"layer": layer, "model": model, "weights": weights}, tuple(layers)
+        if (first, names) != (self._first, self._layers):  # else a choice just made would be lost
+            self._first, self._layers = first, names
+            self._follow(None)
 
     def _follow(self, _: Any) -> None:
         """Show a value, chosen here or in Python."""

@@ -422,8 +422,8 @@ class Pictures:
         own = classed(w.VBox([self.status, self.error]), "iw-column-says")
         meaning = w.VBox([self.legend])
         (meaning if alone else own).layout.display = "none"
-        seen = [self.gallery, self.patches, self.playback, self.facts, meaning, self.classes]
-        self.box = classed(w.VBox([self.head, own, *seen]), "iw-column")
+        below = [self.patches, self.playback, self.facts, meaning, self.classes]
+        self.box = classed(w.VBox([self.head, self.gallery, own, *below]), "iw-column")
 
     def render(self, state: PanelState, before: PanelState) -> None:
         """Bring every picture in step with a state."""
