@@ -199,8 +199,7 @@ class PanelView:
         self.history = History(loop)
         self.export = Export(loop)
         self.which = w.ToggleButtons(options=[("left", 0), ("right", 1)])
-        self.which.description = "Of which column"
-        self.which.tooltips = ["Curves and files of the left column", "Of the right column"]
+        self.which.description = "Curves and files of"
         self.which.observe(loop.handler(self._show_chosen), "value")
         self.which_row = classed(w.HBox([self.which]), "iw-which")
         self.tabs = w.Tab(
