@@ -15,6 +15,7 @@ pytest.importorskip("ipywidgets")
 import invwidgets as iw
 from invwidgets.errors import BadSettingError, UnknownNameError
 from invwidgets.widgets.base.loop import Loop
+from invwidgets.widgets.base.parts import close_all
 from invwidgets.widgets.controls.beside_menu import BesideMenu
 from invwidgets.widgets.panel.options import PanelOptions
 
@@ -121,6 +122,7 @@ def test_the_menu_offers_what_differs_from_the_first_column() -> None:
     assert (menu.kind.value, menu.layer.value) == ("layer", "a.inner")
     menu.layer.value = "a"
     assert menu.value == {"layer": "a"}
+    close_all(menu)
 
 
 def test_settings_hold_both_columns() -> None:
