@@ -89,6 +89,24 @@ def asks(page: Any) -> None:
     keep(page, "asks")
 
 
+def two(page: Any) -> None:
+    """A second column with random weights; a class, found by its name."""
+    page.get_by_label("Beside", exact=True).select_option("random weights")
+    column = page.locator(".iw-column").nth(1)
+    column.get_by_text("Best image:").wait_for(timeout=MINUTE)
+    keep(page, "two-columns")
+    page.get_by_label("Beside", exact=True).select_option("nothing")
+    page.locator(".iw-menus select").nth(1).select_option("maximize")
+    page.locator(".iw-stage", has_text="classifier").click()
+    page.get_by_role("combobox", name="Class").fill("cat")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    status(page, "is the class Persian cat.")
+    status(page, "Done")
+    page.get_by_role("combobox", name="Class").fill("cat")
+    keep(page, "class")
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         notebook = write_notebook(Path(folder) / "panel.ipynb", CELL)
@@ -105,6 +123,11 @@ def main() -> None:
                         press(page, "Start")
                         status(page, "Done")
                         asks(page)
+                        page.reload()
+                        status(page, "Ready")
+                        press(page, "Start")
+                        status(page, "Done")
+                        two(page)
 
 
 if __name__ == "__main__":

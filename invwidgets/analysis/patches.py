@@ -8,7 +8,6 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ..arguments import whole_number
-from ..errors import SelectionError
 from ..images import PhotoSource, photo_name, photos, read_photo
 from ..representations.base import Representation
 from ..representations.receptive_fields.tracer import Box
@@ -40,7 +39,7 @@ def exciting_patches(
     Parameters
     ----------
     representation : Representation
-        A representation whose layer is a map.
+        A representation, cut at a map or at a vector.
     channel : int
         The number of the channel, from 0.
     sources : sequence of photos, optional
@@ -53,24 +52,25 @@ def exciting_patches(
     -------
     list of Patch
         Each patch is the receptive field of the cell with the channel's largest value in a photo.
+        The patch of a vector is the whole photo.
 
     Raises
     ------
-    SelectionError
-        If the layer is a vector.
     BadSettingError
         If the layer does not have the channel.
     """
     layer = representation.layer_info()
-    if layer.grid is None:
-        raise SelectionError(f"layer {layer.name} is a vector without cells: choose a map")
     number = whole_number(channel, "channel", 0, layer.shape[0] - 1)
     found = []
     for source in photos() if sources is None else sources:
         photo = read_photo(source, representation.size, channels=representation.channels)
-        responses = representation.target(photo)[0, number, : layer.grid[0]]  # patches alone
-        row, column = divmod(int(responses.argmax()), responses.shape[1])
-        box = representation.receptive_field((row, row + 1, column, column + 1)).clipped
+        responses = representation.target(photo)[0, number]
+        if layer.grid is None:
+            box = Box(0, 0, *photo.shape[1:])
+        else:
+            responses = responses[: layer.grid[0]]  # patches alone
+            row, column = divmod(int(responses.argmax()), responses.shape[1])
+            box = representation.receptive_field((row, row + 1, column, column + 1)).clipped
         pixels = box.of(photo)
         found.append(Patch(photo_name(source), box, pixels, float(responses.max())))
     found.sort(key=lambda patch: -patch.response)

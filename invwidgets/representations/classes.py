@@ -30,6 +30,19 @@ def class_names(representation: Representation) -> tuple[str, ...]:
     return _imagenet() if has_class_names(representation) else ()
 
 
+def channel_names(representation: Representation) -> tuple[str, ...]:
+    """The names of the channels of the layer at which a network is cut.
+
+    They are ``class_names`` at the network's last layer, and empty at the others.
+
+    >>> channel_names(representation("efficientnet_lite0", "classifier"))[281]
+    'tabby'
+    """
+    last = representation.layers()[-1].name
+    at_end = representation.layer_info().name == last
+    return class_names(representation) if at_end else ()
+
+
 def has_class_names(representation: Representation) -> bool:
     """Whether the names of a network's classes are known."""
     named = representation.name in REGISTRY or representation.name.startswith("timm/")

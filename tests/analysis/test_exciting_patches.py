@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import invwidgets as iw
-from invwidgets.errors import BadSettingError, SelectionError
+from invwidgets.errors import BadSettingError
 from tests.saboteurs import faint_photos
 
 
@@ -43,5 +43,10 @@ def test_the_bundled_photos_are_asked_and_the_best_come_first() -> None:
 def test_what_is_not_there_is_refused() -> None:
     with pytest.raises(BadSettingError, match="channel 1"):
         iw.analysis.exciting_patches(reds(), 1)
-    with pytest.raises(SelectionError, match="vector"):
-        iw.analysis.exciting_patches(iw.representation("efficientnet_lite0", "classifier"), 0)
+
+
+def test_of_a_vector_the_whole_photo_is_the_patch() -> None:
+    cup = iw.analysis.exciting_patches(iw.representation("efficientnet_lite0", "classifier"), 967)
+    assert (cup[0].photo, tuple(cup[0].box)) == ("coffee", (0, 0, 224, 224))  # 967: espresso
+    assert cup[0].pixels.shape == (3, 224, 224)
+    assert cup[0].response > 2 * cup[1].response

@@ -15,6 +15,7 @@ pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
 from invwidgets.errors import SelectionError, UnknownNameError
+from invwidgets.representations.classes import channel_names
 from invwidgets.widgets.panel.options import OPTIONS
 
 DOC = Path(__file__).parents[2] / "docs" / "panel.md"
@@ -127,3 +128,37 @@ def test_every_option_of_a_panel_is_linked_to_its_control() -> None:
         two.close()
 
     asyncio.run(both())
+
+
+def test_a_class_is_chosen_by_its_name_and_a_channel_without_one_by_its_number() -> None:
+    def shown(selector: Any) -> list[bool]:
+        return [one.layout.display is None for one in (selector.one, selector.search)]
+
+    selector = iw.controls.ChannelSelector("coffee", layer="classifier", value=(0,))
+    assert shown(selector) == [False, True]
+    assert len(selector.search.names) == 1000
+    assert selector.search.value == 0
+    selector.search.value = 281
+    assert selector.value == (281,)
+    assert selector.caption.value == "<b>tabby</b> is channel 281 of 1000"
+    selector.value = (285,)
+    assert selector.search.value == 285
+    selector.show_layer(24)
+    assert shown(selector) == [True, False]
+    assert selector.caption.value == "<b>1</b> of 24 channels"
+    selector.value = "color:top"
+    assert shown(selector) == [False, False]
+    selector.close()
+
+
+@pytest.mark.parametrize(
+    ("layer", "weights", "names"),
+    [("classifier", "pretrained", 1000), ("blocks.2", "pretrained", 0),
+     ("global_pool", "pretrained", 0), ("classifier", "random", 0)],
+)  # fmt: skip
+def test_only_the_classes_of_a_trained_classifier_have_names(
+    layer: str, weights: str, names: int
+) -> None:
+    found = channel_names(iw.representation("efficientnet_lite0", layer, weights=weights))
+    assert len(found) == names
+    assert not found or found[281] == "tabby"

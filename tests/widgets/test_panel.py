@@ -522,3 +522,34 @@ def test_the_panel_refuses_a_network_of_other_channels_in_words() -> None:
             panel.close()
 
     run(inner)
+
+
+@with_panel(objective="maximize", channels=(3,), layer="blocks.2", steps=3)
+async def test_the_photos_that_excite_the_channel_stand_beside_its_images(
+    panel: iw.InversionPanel,
+) -> None:
+    view = panel.patches
+    await until(lambda: view.pictures)
+    phi = iw.representation("efficientnet_lite0", "blocks.2")
+    found = iw.analysis.exciting_patches(phi, 3)
+    assert view.names == [patch.photo for patch in found if patch.response > 0]
+    assert view.says[0] == f"{found[0].response:.3g} (×1.00)"
+    assert Image.open(io.BytesIO(view.pictures[0])).size == found[0].pixels.shape[:0:-1]
+    panel.channels = (5,)
+    await until(lambda: "channel 5" in view.words and view.pictures)
+    assert view.says[0] == f"{iw.analysis.exciting_patches(phi, 5)[0].response:.3g} (×1.00)"
+    panel.objective = "inversion"
+    await until(lambda: not view.words)
+    assert view.pictures == []
+
+
+@with_panel(objective="maximize")
+async def test_a_channel_that_no_photo_excites_says_so(panel: iw.InversionPanel) -> None:
+    convolution = torch.nn.Conv2d(3, 2, 3)
+    with torch.no_grad():
+        convolution.weight.fill_(-1.0)
+        convolution.bias.fill_(0.0)
+    silent = torch.nn.Sequential(convolution, torch.nn.ReLU())
+    panel.model = iw.representation(silent, mean=(0, 0, 0), std=(1, 1, 1), size=(32, 32))
+    await until(lambda: panel.patches.words.startswith("None of the bundled photos excites"))
+    assert panel.patches.pictures == []

@@ -19,19 +19,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 pytest.importorskip("traitlets")
 
 from invwidgets.widgets.panel.options import LIVE_KNOBS, LOADS, PRESET, RESTARTS, PanelOptions
+from invwidgets.widgets.panel.second import followed, told
 from invwidgets.widgets.panel.state import (
     Changed,
     Classified,
     Classify,
     Deleted,
     Deliver,
+    Excited,
     Failed,
     Features,
     FeaturesWanted,
+    FindPatches,
+    HistoryEntry,
+    Kept,
     Load,
     Loaded,
     LoadFailed,
     PanelState,
+    PatchesFound,
     Pressed,
     Refuse,
     Reported,
@@ -63,6 +69,9 @@ class Net:
     def preset(self, name: str, objective: Any, steps: Any, region: Any) -> Any:
         values = dict.fromkeys(PRESET, len(self.layer)) | {"tv_weight": 0.1, "optimizer": "adam"}
         return SimpleNamespace(**values | {"bound": name, "steps": steps or STEPS})
+
+    def channel_name(self, channel: int) -> str:
+        return f"class {channel}" if self.layer == "deep" else ""
 
     def region_error(self, region: Any) -> str:
         return "too large" if region is not None and region[1] > self.grid[0] else ""
@@ -135,16 +144,36 @@ class World:
     reports: deque[Reported] = field(default_factory=deque)
     asked_classes: list[Classify] = field(default_factory=list)
     asked_features: list[Respond] = field(default_factory=list)
+    asked_photos: list[Excited] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=lambda: {"run": 0, "wanted": 0})
     answers: list[Any] = field(default_factory=list)
     effects: list[Any] = field(default_factory=list)
+    beside: dict[str, Any] = field(default_factory=dict)
+    second: Any = None  # the world of a second column
 
     def do(self, event: Any) -> tuple[Any, ...]:
-        self.state, effects = update(self.state, event)
+        before = self.state
+        self.state, effects = update(before, event)
         for effect in effects:
             self.carry_out(effect)
         self.effects += effects
+        if self.second is not None:
+            self.tell()
+            for pressed in followed(event, effects, before, self.second.state):
+                self.second.do(pressed)
         return effects
+
+    def open_beside(self, **beside: Any) -> World:
+        self.beside, self.second = beside, World()
+        self.tell()
+        second: World = self.second
+        return second
+
+    def tell(self) -> None:
+        changed = told(self.state, self.second.state, self.beside)
+        if changed is not None:
+            self.second.do(changed)
+        assert told(self.state, self.second.state, self.beside) is None, "once is enough"
 
     def carry_out(self, effect: Any) -> None:
         match effect:
@@ -167,6 +196,8 @@ class World:
                 self.asked_classes.append(effect)
             case Respond():
                 self.asked_features.append(effect)
+            case FindPatches(asked):
+                self.asked_photos.append(asked)
 
     def steer(self, what: str) -> None:
         run = self.run
@@ -673,6 +704,15 @@ def test_classes_come_to_their_own_run() -> None:
     assert world.state.entry.classes == ("plate",)
 
 
+@pytest.mark.parametrize(
+    ("layer", "objective", "unit"),
+    [("deep", "maximize", "class 7"), ("first", "maximize", ""), ("deep", "inversion", "")],
+)
+def test_a_run_is_kept_with_the_name_of_its_channel(layer: str, objective: str, unit: str) -> None:
+    world = finished(layer=layer, objective=objective, channels=(7,))
+    assert [entry.unit for entry in world.state.history] == [unit]
+
+
 def test_features_of_another_region_or_network_are_not_kept() -> None:
     world = ready()
     world.do(FeaturesWanted())
@@ -686,12 +726,215 @@ def test_features_of_another_region_or_network_are_not_kept() -> None:
     assert world.state.features is None
 
 
+def test_the_photos_are_asked_about_the_goals_channel() -> None:
+    world = ready()
+    assert world.asked_photos == []
+    world.change(objective="maximize")
+    world.change(tv_weight=1.0)
+    (first,) = world.asked_photos
+    assert (first.loaded, first.channel) == (world.state.loaded, 0)
+    world.change(channels=(3,))
+    (_, second) = world.asked_photos
+    assert world.do(PatchesFound(first, ("a patch",))) == ()
+    assert world.state.excited is second, "those of channel 0 came too late"
+    world.do(PatchesFound(second, (), ""))
+    assert world.state.excited.patches == ()  # type: ignore[union-attr]
+    world.change(layer="deep")
+    assert world.state.excited.channel == 3, "another network is loaded first"  # type: ignore[union-attr]
+    world.load()
+    assert world.state.excited is world.asked_photos[2]
+    assert world.state.excited.loaded is world.state.loaded
+    world.do(PatchesFound(world.state.excited, None, "no memory"))
+    excited = world.state.excited
+    assert (excited.patches, excited.error) == (None, "no memory")
+    world.change(objective="inversion")
+    assert world.state.excited is None
+    assert len(world.asked_photos) == 3
+
+
 def test_a_deleted_run_is_gone() -> None:
     world = finished()
     world.do(Deleted(0))
     assert world.state.history == ()
     world.do(Failed("a photo was refused"))
     assert world.state.error == "a photo was refused"
+
+
+# ---- two columns
+
+
+def two(**beside: Any) -> tuple[World, World]:
+    """A panel with its network, and a second column with its own."""
+    world = ready()
+    second = world.open_beside(**beside)
+    second.load()
+    return world, second
+
+
+def phases(*worlds: World) -> list[str]:
+    return [world.state.phase for world in worlds]
+
+
+def test_one_start_and_one_stop_for_both_columns() -> None:
+    world, second = two(layer="deep")
+    world.press("start")
+    world.go(3)
+    second.go(3)
+    assert phases(world, second) == ["running", "running"]
+    world.press("stop")
+    world.settle()
+    second.settle()
+    assert phases(world, second) == ["stopped", "stopped"]
+    world.press("start")
+    world.settle()
+    second.go(3)
+    assert phases(world, second) == ["finished", "running"]
+    world.press("stop")
+    second.settle()
+    assert phases(world, second) == ["finished", "stopped"], "the one that is still on"
+
+
+def test_pause_resume_and_step_act_on_both_columns() -> None:
+    world, second = two(weights="random")
+    world.change(steps=9)
+    world.press("step")
+    world.settle()
+    second.settle()
+    for button, wanted in (("step", "paused"), ("toggle", "running"), ("toggle", "paused"),
+                           ("resume", "running"), ("pause", "paused")):  # fmt: skip
+        world.press(button)
+        world.go(2 if wanted == "paused" else 1)
+        second.go(2 if wanted == "paused" else 1)
+        seen = [one.state.run.step if button == "step" else one.run.paused  # type: ignore[union-attr]
+                for one in (world, second)]  # fmt: skip
+        assert seen == [2 if button == "step" else wanted == "paused"] * 2, button
+    world.press("resume")
+    world.settle()
+    second.go(1)
+    assert world.state.phase == "finished"
+    world.press("toggle")
+    assert second.run.paused, "of the run that is still on"  # type: ignore[union-attr]
+    second.go(2)
+    world.press("toggle")
+    second.settle()
+    assert phases(world, second) == ["finished", "finished"]
+
+
+def test_what_the_columns_share_begins_both_anew_and_what_they_do_not_only_one() -> None:
+    world, second = two(layer="deep")
+    world.press("start")
+    world.settle()
+    second.settle()
+    world.change(layer="deeper")
+    world.settle()
+    second.settle()
+    assert (world.state.number, second.state.number) == (2, 1), "its question is the same"
+    for change in ({"photo": "chelsea"}, {"seeds": 2}):
+        world.change(**change)
+        world.settle()
+        second.settle()
+    assert (world.state.number, second.state.number) == (4, 3)
+    for one, layer in ((world, "deeper"), (second, "deep")):
+        settings = one.state.entry.settings  # type: ignore[union-attr]
+        assert [settings[n] for n in ("photo", "seeds", "layer")] == ["chelsea", 2, layer]
+    world.change(tv_weight=1.0)
+    world.settle()
+    second.settle()
+    assert [one.state.entry.settings["tv_weight"] for one in (world, second)] == [1.0, 1.0]  # type: ignore[union-attr]
+    assert second.state.entry.settings["alpha_weight"] == len("deep"), "its own preset's"  # type: ignore[union-attr]
+
+
+def test_another_layer_has_other_cells_and_channels_and_other_weights_the_same() -> None:
+    for beside, region, channels in (
+        ({"layer": "deep"}, None, None),
+        ({"model": "hog"}, None, None),
+        ({"weights": "random"}, (0, 2, 0, 2), (1, 2)),
+    ):
+        world = ready(region=(0, 2, 0, 2), channels=(1, 2))
+        second = world.open_beside(**beside)
+        second.load()
+        asked = second.state.options
+        assert (asked["region"], asked["channels"]) == (region, channels)
+        assert {name: asked[name] for name in beside} == beside
+        world.change(objective="maximize", channels=(7,))
+        assert second.state.options["channels"] == (7,)
+
+
+def test_what_was_asked_with_a_change_is_meant_for_it_in_both_columns() -> None:
+    world, second = two(weights="random")
+    world.change(region=(0, 2, 0, 2), crop=0.2)
+    world.change(layer="deep", region=(0, 2, 0, 2))
+    world.change(photo="chelsea", crop=0.2)
+    world.change(objective="maximize", channels=(3,))
+    world.change(objective="inversion", channels=(3,))
+    world.settle()
+    second.settle()
+    for one in (world, second):
+        asked = one.state.options
+        assert [asked[n] for n in ("layer", "region", "crop", "channels")] == [
+            "deep", (0, 2, 0, 2), 0.2, (3,),
+        ]  # fmt: skip
+
+
+def test_another_model_begins_at_its_own_layer_and_is_loaded_once() -> None:
+    world, second = two(model="hog")
+    assert (second.state.options["model"], second.state.options["layer"]) == ("hog", "first")
+    world.change(seeds=2)
+    world.change(layer="deep")
+    world.load()
+    assert (second.state.load, second.state.options["layer"]) == (1, "first")
+
+
+@pytest.mark.parametrize("bad", [0, 1], ids=["first", "second"])
+def test_what_fails_in_one_column_is_told_there_and_the_other_goes_on(bad: int) -> None:
+    columns = two(weights="random")
+    columns[0].press("start")
+    for place, one in enumerate(columns):
+        one.go(2)
+        one.go(fails=place == bad)
+        one.settle()
+    assert phases(*columns)[bad] == "failed"
+    assert phases(*columns)[1 - bad] == "finished"
+    assert [one.state.error for one in columns] == [
+        "no memory" if place == bad else "" for place in (0, 1)
+    ]
+
+
+def test_a_second_network_that_cannot_be_had_is_said_beside_the_run_that_goes_on() -> None:
+    world = ready()
+    second = world.open_beside(model="bad")
+    second.load()
+    world.press("start")
+    second.load()
+    assert (second.state.error, second.state.phase) == ("no such thing", "idle")
+    world.settle()
+    assert (world.state.error, world.state.phase) == ("", "finished")
+
+
+def test_the_second_waits_for_the_network_of_the_first() -> None:
+    world, second = two(weights="random")
+    world.change(photo="chelsea")
+    world.press("start")
+    assert second.loads == []
+    world.load()
+    second.load()
+    world.settle()
+    second.settle()
+    assert phases(world, second) == ["finished", "finished"]
+    assert second.state.entry.settings["photo"] == "chelsea"  # type: ignore[union-attr]
+    world.change(photo="bad")
+    world.settle()
+    second.settle()
+    assert (world.state.error, second.state.error) == ("no such thing", "")
+    assert second.state.entry is not None, "there is no such photo, and what was there stays"
+
+
+def test_a_run_of_the_second_column_is_kept_in_the_history() -> None:
+    world = finished()
+    before = world.state
+    entry = HistoryEntry(Result(9, "mine"), {"layer": "deep"})
+    assert world.do(Kept(entry)) == ()
+    assert world.state == replace(before, history=(*before.history, entry))
 
 
 # ---- any events, in any order
@@ -762,6 +1005,16 @@ class Panel(RuleBasedStateMachine):
         place = data.draw(st.integers(0, len(self.state.history) - 1))
         self.world.do(Deleted(place) if delete else Restored(self.state.history[place]))
 
+    @rule(objective=st.sampled_from(["maximize", "inversion"]), channel=st.integers(0, 2))
+    def goal(self, objective: str, channel: int) -> None:
+        self.world.change(objective=objective, channels=(channel,))
+
+    @precondition(lambda self: self.world.asked_photos)
+    @rule(data=st.data())
+    def patches_arrive(self, data: Any) -> None:
+        asked = data.draw(st.sampled_from(self.world.asked_photos))
+        self.world.do(PatchesFound(asked, (asked.channel,)))
+
     @rule(place=st.integers(-1, 3))
     def scrub(self, place: int) -> None:
         self.world.do(Scrubbed(place))
@@ -789,6 +1042,17 @@ class Panel(RuleBasedStateMachine):
             assert entry is not None
             assert state.result is entry.result
             assert run is None
+
+    @invariant()
+    def the_patches_are_of_the_goals_channel(self) -> None:
+        state = self.state
+        excited = state.excited
+        if state.options["objective"] != "maximize":
+            assert excited is None
+        elif state.loaded is not None and not state.unloaded:
+            assert excited is not None
+            assert (excited.loaded, excited.channel) == (state.loaded, state.options["channels"][0])
+            assert excited.patches in (None, (excited.channel,))
 
     @invariant()
     def what_is_asked_for_can_be_shown(self) -> None:
@@ -835,5 +1099,54 @@ class Panel(RuleBasedStateMachine):
                 assert state.entry.settings[name] == state.options[name], name
 
 
+class Columns(Panel):
+    """The same with a second column, which is loaded and reported to at random, too."""
+
+    @initialize(
+        begin=st.sampled_from([ready, running, finished]),
+        beside=st.sampled_from([{"layer": "deep"}, {"model": "hog"}, {"weights": "random"}]),
+    )
+    def open(self, begin: Any, beside: Any) -> None:
+        self.world = begin()
+        self.second = self.world.open_beside(**beside)
+
+    @precondition(lambda self: self.second.loads)
+    @rule(data=st.data())
+    def load_second(self, data: Any) -> None:
+        self.second.load(place=data.draw(st.integers(0, len(self.second.loads) - 1)))
+
+    @precondition(lambda self: self.second.run is not None)
+    @rule(times=st.integers(1, 6), fails=st.sampled_from(SELDOM))
+    def second_goes_on(self, times: int, fails: bool) -> None:
+        self.second.go(times, fails)
+
+    @invariant()
+    def what_is_shared_is_the_same(self) -> None:
+        first, second = self.world.state, self.second.state
+        if first.loading or first.unloaded or not second.options:
+            return
+        for name in ("photo", "size", "seeds", "objective", *first.overridden):
+            assert second.options[name] == first.options[name], name
+        assert second.overridden == first.overridden
+        for name, value in self.world.beside.items():
+            assert second.options[name] == value, name
+
+    def teardown(self) -> None:
+        super().teardown()
+        world, second = self.world, self.second
+        second.settle()
+        world.press("start")
+        for one in (world, second):
+            one.settle()
+        state = second.state
+        assert not state.loading
+        assert second.waiting == {"run": 0, "wanted": 0}
+        if world.state.phase == "finished" and not (world.state.error or state.error):
+            assert state.phase == "finished", "one Start"
+            assert state.entry.settings["photo"] == world.state.entry.settings["photo"]
+
+
+TestColumns = Columns.TestCase
+TestColumns.settings = settings(max_examples=20, stateful_step_count=30)
 TestPanel = Panel.TestCase
 TestPanel.settings = settings(max_examples=50, stateful_step_count=30)

@@ -19,13 +19,14 @@ import ipywidgets
 
 import invwidgets as iw
 from invwidgets.representations.base import Layer
+from invwidgets.selection import Selection
 from invwidgets.widgets.base.loop import Loop
 from invwidgets.widgets.base.parts import Line, Markup, heading, note
 from invwidgets.widgets.controls.layer_slider import LayerSlider
 from invwidgets.widgets.controls.photo_chooser import MOST_BYTES, PhotoChooser, short_name
 from invwidgets.widgets.panel.options import PanelOptions
-from invwidgets.widgets.panel.state import HistoryEntry, PanelState, Request, Run
-from invwidgets.widgets.panel.words import history_words, sentences
+from invwidgets.widgets.panel.state import Excited, HistoryEntry, PanelState, Request, Run
+from invwidgets.widgets.panel.words import history_words, outcome, sentences
 from invwidgets.widgets.views.export import file_name
 from invwidgets.widgets.views.run_controls import RunControls
 
@@ -138,7 +139,9 @@ def test_names_of_exported_files() -> None:
 def panel_state(phase: str = "", **facts: Any) -> PanelState:
     """A state with a network, and a run in a phase."""
     phi = SimpleNamespace(name="efficientnet_lite0", note=facts.pop("note", ""))
-    loaded: Any = SimpleNamespace(representation=phi)
+    loaded: Any = SimpleNamespace(
+        representation=phi, channel_name=lambda channel: "tabby" if channel == 281 else ""
+    )
     options = {**PanelOptions().values, "layer": "blocks.2", **facts.pop("options", {})}
     overridden = facts.pop("overridden", frozenset())
     run_facts = {n: facts.pop(n) for n in ("step", "again", "continued") if n in facts}
@@ -178,6 +181,8 @@ SAID: list[tuple[PanelState, str]] = [
     (panel_state("running"), "Searching for images with the same features as coffee at blocks.2 …"),
     (panel_state("running", options={"objective": "maximize", "channels": (3,)}),
      "Searching for images that excite channel 3 of blocks.2 …"),
+    (panel_state("running", options={"objective": "maximize", "channels": (281,)}),
+     "Searching for images that excite channel 281 of blocks.2 … Channel 281 is the class tabby."),
     (panel_state("running", options={"objective": "caricature"}),
      "Raising what blocks.2 sees in coffee …"),
     (panel_state("preparing", again=frozenset({"seeds", "region"})),
@@ -214,6 +219,20 @@ def test_a_search_that_did_not_come_near_offers_the_steps_it_names(
         assert not offered or offered.removeprefix("Run ") in said.status
 
 
+def test_what_is_said_over_the_photos_patches() -> None:
+    loaded = panel_state().loaded
+    for excited, words in (
+        (Excited(loaded, 3), "Looking for the patches of the bundled photos that excite channel 3 "
+                             "most …"),
+        (Excited(loaded, 281, ("patch",)), "The patches of the bundled photos that excite channel "
+                                           "281, tabby, most"),
+        (Excited(loaded, 281, ()), "None of the bundled photos excites channel 281, tabby."),
+        (Excited(loaded, 3, None, "no memory"), "The photos' patches are not known: no memory"),
+        (None, ""),
+    ):  # fmt: skip
+        assert sentences(panel_state(excited=excited)).patches == words
+
+
 def test_channels_by_eye_say_that_none_is_marked() -> None:
     selector = iw.controls.ChannelSelector("coffee", layer="blocks.0", size=64)
     selector.kind.value = "eye"
@@ -241,6 +260,9 @@ def test_what_is_said_of_finished_runs(result: iw.Reconstruction) -> None:
     assert sentences(restored).status == words
     assert sentences(replace(restored, restoring=True)).status == "Restoring run 1 …"
     assert history_words(entry).startswith("blocks.0\ncoffee\nerror")
+    assert history_words(replace(entry, unit="tabby")).startswith("tabby\nblocks.0\ncoffee")
+    said = outcome(replace(result, selection=Selection(None, (281,))), "coffee", "tabby")
+    assert " Channel 281 is the class tabby." in said
 
 
 def test_what_is_asked_and_what_helps() -> None:

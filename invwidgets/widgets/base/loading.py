@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ...inversion.presets import preset, region_coverage
 from ...inversion.settings import InversionSettings
 from ...pages.content import cell_fields
 from ...representations.base import Layer, Region, Representation
+from ...representations.classes import channel_names
 from ...representations.network import check_region
 from ...representations.registry import representation
 from ...selection import Selection, select
@@ -39,6 +41,15 @@ class LoadedModel:
     def grid(self) -> tuple[int, int] | None:
         """The rows and columns of the layer's cells, None where it has none."""
         return self.representation.layer_info(self.size).grid
+
+    @cached_property
+    def channel_names(self) -> tuple[str, ...]:
+        """The names of the layer's channels, where they have any."""
+        return channel_names(self.representation)
+
+    def channel_name(self, channel: int) -> str:
+        """The name of one of them; empty if it has none."""
+        return self.channel_names[channel] if 0 <= channel < len(self.channel_names) else ""
 
     def preset(
         self, name: str, objective: Any, steps: int | None, region: Region | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -12,10 +13,12 @@ from markupsafe import Markup
 
 from ...images import parse_size, read_photo
 from ...models.zoo import DEFAULT_MODEL
+from ...representations.classes import channel_names
 from ...representations.registry import representation
 from ..base.loop import Loop
 from ..base.parts import classed, close_all, note
 from ..base.tiles import HandleNames, Tiles
+from .name_search import NameSearch
 
 _KINDS = {
     "all": "all",
@@ -77,6 +80,8 @@ class ChannelSelector(w.VBox):
         self.part = w.Dropdown(options=[("first", 1), ("second", 2)], description="Which")
         self.many = w.IntSlider(8, min=1, max=64, description="How many")
         self.one = w.BoundedIntText(0, min=0, max=0, description="Number")
+        self.search = NameSearch(label="Class")
+        t.link((self.one, "value"), (self.search, "value"))
         self.sheet = Tiles(tile=[36, 36], multiple=True, describes="Channels by their responses")
         self.caption = note()
         self.kind.observe(loop.handler(self._changed_kind), "value")
@@ -85,9 +90,8 @@ class ChannelSelector(w.VBox):
         self.one.observe(loop.handler(self._set_value), "value")
         self.sheet.observe(loop.handler(self._set_value), "selected")
         alone = [] if photo is None else [HandleNames()]
-        super().__init__(
-            [self.kind, self.part, self.many, self.one, self.sheet, self.caption, *alone]
-        )
+        choices = [self.kind, self.part, self.many, self.one, self.search, self.sheet]
+        super().__init__([*choices, self.caption, *alone])
         classed(self, "iw-section")
         self.observe(self._follow_value, "value")
         self.observe(self._have_features, "features")
@@ -95,20 +99,22 @@ class ChannelSelector(w.VBox):
         if photo is not None:
             phi = representation(model, layer or None, weights)
             wanted = parse_size(size) if size is not None else phi.size
-            self.show_layer(phi.layer_info(wanted).shape[0])
+            self.show_layer(phi.layer_info(wanted).shape[0], channel_names(phi))
             self.features = phi.target(read_photo(photo, wanted, channels=phi.channels))[0]
             self.value = value
 
-    def show_layer(self, total: int) -> None:
-        """A layer of ``total`` channels; its features are asked for where they are needed."""
+    def show_layer(self, total: int, names: Sequence[str] = ()) -> None:
+        """A layer of ``total`` channels, with names if they have any; its features are asked for
+        where they are needed."""
         self._strength = None
         self.total = total
         self.many.max = max(1, min(total, 512))
         self.one.max = max(0, total - 1)
+        self.search.names = list(names)
         self.features, self.wants_features = None, False
         if self.kind.value in ("eye", "top"):
             self.wants_features = True
-        self._describe()
+        self._arrange()
 
     def refresh(self) -> None:
         """The region has changed: what is strongest there is asked for anew."""
@@ -204,7 +210,8 @@ class ChannelSelector(w.VBox):
         for widget, shown in (
             (self.part, kind in ("halves", "quarters")),
             (self.many, kind == "top"),
-            (self.one, kind == "one"),
+            (self.one, kind == "one" and not self.search.names),
+            (self.search, kind == "one" and bool(self.search.names)),
             (self.sheet, kind == "eye"),
         ):
             widget.layout.display = None if shown else "none"
@@ -245,6 +252,11 @@ class ChannelSelector(w.VBox):
         counts = {"all": total, "halves": total // 2, "quarters": total // 4,
                   "color:top": total // 2, "color:bottom": total // 2}  # fmt: skip
         value = self.value
+        if kind == "one" and self.search.names:
+            words = Markup("<b>{}</b> is channel {} of {}")
+            name = self.search.names[self.one.value]
+            self.caption.value = words.format(name, self.one.value, total)
+            return
         count = len(value) if isinstance(value, tuple) else counts.get(kind, total)
         if kind == "eye" and not self.sheet.selected and value is None:
             self.caption.value = (

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ...analysis.patches import Patch, exciting_patches
 from ...errors import InvwidgetsError, WeightsError
 from ...images import resize
 from ...inversion.judging import another_network
@@ -34,11 +35,14 @@ from .state import (
     Downloading,
     Effect,
     Event,
+    Excited,
     Features,
+    FindPatches,
     HistoryEntry,
     Load,
     Loaded,
     LoadFailed,
+    PatchesFound,
     Refuse,
     Reported,
     Respond,
@@ -58,6 +62,7 @@ class PanelEffects:
         self._loop, self._send = loop, send
         self._awaited: dict[str, Awaited[Reconstruction]] = {"run": Awaited(), "wanted": Awaited()}
         self._load = self._number = 0
+        self._asked: Excited | None = None  # the unit that is looked for in the photos
         self._reports: deque[Progress] = deque()
         self._lock = threading.Lock()
         self.session = Session(self._queue)
@@ -94,6 +99,8 @@ class PanelEffects:
                     lambda: responses(loaded, region),
                     lambda found: self._send(Features(loaded, region, found)),
                 )
+            case FindPatches(asked):
+                self._find_patches(asked)
 
     def close(self) -> None:
         """End the session and its thread; the tasks are cancelled."""
@@ -101,6 +108,7 @@ class PanelEffects:
         for awaited in self._awaited.values():
             awaited.cancel()
         self._reports.clear()
+        self._asked = None
 
     def _begin_load(self, request: Load) -> None:
         self._load = number = request.number
@@ -160,6 +168,24 @@ class PanelEffects:
                 self._send(Classified(entry, rows))
 
         self._loop.background(find, then, lambda error: None)
+
+    def _find_patches(self, asked: Excited) -> None:
+        """The bundled photos' patches that excite a channel; those that do not are left out."""
+        self._asked = asked
+
+        def find() -> list[Patch]:
+            if self._asked is not asked:
+                return []  # another one was asked for since
+            return exciting_patches(asked.loaded.representation, asked.channel)
+
+        def then(found: list[Patch]) -> None:
+            excite = tuple(patch for patch in found if patch.response > 0)
+            self._send(PatchesFound(asked, excite))
+
+        def failed(error: Exception) -> None:
+            self._send(PatchesFound(asked, None, error_words(error)))
+
+        self._loop.background(find, then, failed, "patches")
 
     def _queue(self, progress: Progress) -> None:
         """On the session's thread: pass the report on, one call for many of them."""

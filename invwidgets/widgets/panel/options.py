@@ -11,7 +11,7 @@ from typing import Any
 import traitlets as t
 
 from ...energy.objectives import OBJECTIVES, Objective, as_objective, objective_of
-from ...errors import unknown_name
+from ...errors import BadSettingError, shown, unknown_name
 from ...images import photo_name, read_photo
 from ...inversion.hardware.memory import DEVICES
 from ...inversion.presets import PRESETS
@@ -35,9 +35,27 @@ PRESET = (*LIVE_KNOBS, "steps", "optimizer")  # follow the preset until moved
 LOADS = ("photo", "model", "weights", "layer", "size", "crop")  # are loaded anew
 RESTARTS = (*LOADS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
             "precision", "preset")  # fmt: skip
+DIFFERS = ("layer", "model", "weights")  # what a second column can have of its own
 CENTER = 0.5
-OPTIONS = (*RESTARTS, *LIVE_KNOBS, "theme")
+NOT_OF_A_RUN = ("theme", "beside")
+OPTIONS = (*RESTARTS, *LIVE_KNOBS, *NOT_OF_A_RUN)
 Values = Mapping[str, Any]
+
+
+def checked_beside(given: Any) -> dict[str, Any] | None:
+    """What differs in a second column; None if there is none.
+
+    Raises ``BadSettingError`` for what is no dict, ``UnknownNameError`` for an option that the
+    columns share.
+    """
+    if given is not None and not isinstance(given, Mapping):
+        raise BadSettingError(
+            f"beside is a dict of what differs, as {{'layer': 'blocks.4'}}, and not {shown(given)}"
+        )
+    for name in given or ():
+        if name not in DIFFERS:
+            raise unknown_name("option of a second column", name, DIFFERS)
+    return dict(given) if given else None
 
 
 class PanelOptions(t.HasTraits):
@@ -71,6 +89,7 @@ class PanelOptions(t.HasTraits):
     bound = t.Any("picture", allow_none=True)
     jitter = t.Int(0, min=0)
     theme = t.Enum(("auto", "light", "dark"), "auto")
+    beside: Any = t.Any(None, allow_none=True, help="what differs in a second column, as a dict")
 
     photo_name = t.Unicode("", help="what to call a photo that is not a file")
     overridden: Any = t.Instance(frozenset, (), help="what no longer follows the preset")
@@ -86,6 +105,10 @@ class PanelOptions(t.HasTraits):
         value = proposal["value"]
         return tuple(value) if isinstance(value, list) else None if value == "all" else value
 
+    @t.validate("beside")
+    def _check_beside(self, proposal: Any) -> Any:
+        return checked_beside(proposal["value"])
+
     @t.validate("objective")
     def _check_objective(self, proposal: Any) -> Any:
         return checked(as_objective(proposal["value"]), OBJECTIVES, Objective)
@@ -96,9 +119,9 @@ class PanelOptions(t.HasTraits):
 
     @property
     def values(self) -> dict[str, Any]:
-        """Every option as it is, and what the photo is called; the theme is none of a run."""
-        names = (*OPTIONS, "photo_name")
-        return {name: getattr(self, name) for name in names if name != "theme"}
+        """Every option of a run as it is, and what the photo is called."""
+        names = (*RESTARTS, *LIVE_KNOBS, "photo_name")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def overridden_knobs(self) -> dict[str, Any]:
@@ -129,6 +152,14 @@ class PanelOptions(t.HasTraits):
             self.quiet = before
 
 
+def differs(one: Any, other: Any) -> bool:
+    """Whether two values are not the same; arrays and networks are compared as objects."""
+    plain = (str, int, float, tuple, frozenset, type(None))
+    if one is other:
+        return False
+    return not (isinstance(one, plain) and isinstance(other, plain) and one == other)
+
+
 def title(options: Values) -> str:
     """What to call the photo."""
     given, name = options["photo"], options["photo_name"]
@@ -145,6 +176,14 @@ def needs_unit(options: Values) -> bool:
     return objective_of(options["objective"]).needs_unit
 
 
+def unit_of(options: Values) -> int | None:
+    """The channel that the goal is about; None if it is about no single one."""
+    if not options or not needs_unit(options):
+        return None
+    channels = options["channels"]
+    return int(channels[0]) if isinstance(channels, tuple) and channels else 0
+
+
 def run_arguments(
     options: Values, overridden: frozenset[str], loaded: LoadedModel
 ) -> dict[str, Any]:
@@ -152,9 +191,9 @@ def run_arguments(
     names = ("model", "weights", "seeds", "steps", "size", "region", "preset", "device",
              "precision", "objective")  # fmt: skip
     arguments = {name: options[name] for name in names}
-    if needs_unit(options):
-        channels = options["channels"] if isinstance(options["channels"], tuple) else (0,)
-        arguments |= {"layer": options["layer"], "channels": channels[:1]}
+    unit = unit_of(options)
+    if unit is not None:
+        arguments |= {"layer": options["layer"], "channels": (unit,)}
     else:
         arguments |= {"photo": cut_photo(options, loaded), "layer": options["layer"],
                       "channels": options["channels"]}  # fmt: skip

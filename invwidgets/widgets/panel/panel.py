@@ -24,7 +24,8 @@ from ..base.parts import classed, close_all
 from ..base.tiles import HandleNames
 from ..views.stage_pictures import StagePictures
 from .effects import PanelEffects
-from .options import OPTIONS, PRESET, PanelOptions, stage_arguments, stage_key
+from .options import NOT_OF_A_RUN, OPTIONS, PRESET, PanelOptions, stage_arguments, stage_key
+from .second import Second, followed
 from .settings import read_settings, settings_of
 from .state import (
     Button,
@@ -34,6 +35,7 @@ from .state import (
     Failed,
     FeaturesWanted,
     HistoryEntry,
+    Kept,
     PanelState,
     Pressed,
     Restored,
@@ -52,9 +54,9 @@ class InversionPanel(w.VBox, PanelOptions):
     >>> traitlets.link((panel, "layer"), (other, "layer"))
 
     Parts: ``photos``, ``model_menu``, ``layer_slider``, ``region_picker``, ``channel_selector``,
-    ``knobs``, ``advanced``, ``controls``, ``gallery``, ``classes``, ``curves``, ``history``,
-    ``export``. ``result`` is the last run's; ``state`` as a session's. Unknown keywords are
-    refused.
+    ``knobs``, ``advanced``, ``controls``, ``gallery``, ``patches``, ``classes``, ``curves``,
+    ``history``, ``export``. ``result`` is the last run's; ``state`` as a session's. Unknown
+    keywords are refused.
     """
 
     def __init__(self, photo: Any = "coffee", **options: Any) -> None:
@@ -72,9 +74,11 @@ class InversionPanel(w.VBox, PanelOptions):
         self.channel_selector, self.knobs = inputs.channel_selector, inputs.knobs
         self.advanced = inputs.advanced
         self.controls, self.gallery, self.curves = view.controls, view.gallery, view.curves
+        self.patches = view.patches
         self.classes, self.history, self.playback = view.classes, view.history, view.playback
         self.export, self.tabs, self.snapshot = view.export, view.tabs, view.snapshot
         self.stages = StagePictures(loop)
+        self.second: Second | None = None
         loop.failed = lambda words: self._dispatch(Failed(words))
         columns = classed(w.HBox([view.outputs, inputs.side]), "iw-columns")  # as the Tab key goes
         super().__init__([inputs.top, inputs.layer_slider, columns, HandleNames()])
@@ -83,7 +87,9 @@ class InversionPanel(w.VBox, PanelOptions):
         try:
             self.take({"photo": photo, **options})
             self.observe(self._option_set, [*OPTIONS, "overridden", "photo_name"])
-            self._dirty = set(OPTIONS) - {"theme"}
+            self.observe(lambda _: loop.now(self._set_beside), "beside")
+            self._set_beside()
+            self._dirty = set(OPTIONS) - {*NOT_OF_A_RUN}
             self._dispatch()
         except BaseException:
             self.close()
@@ -136,7 +142,7 @@ class InversionPanel(w.VBox, PanelOptions):
         neither bundled nor a file is left out, and named. Raises ``BadSettingError`` for another
         object of one's own, as a network that was given.
         """
-        return settings_of(self.values, self.overridden)
+        return settings_of(self.values, self.overridden, self.beside)
 
     @property
     def state(self) -> str:
@@ -193,6 +199,7 @@ class InversionPanel(w.VBox, PanelOptions):
     def restore(self, entry: HistoryEntry) -> None:
         """Show a finished run again: its settings and its images."""
         self._dirty.clear()  # what was asked just before is replaced
+        self.beside = None  # it is seen alone
         self.loop.now(self._dispatch, Restored(entry))
 
     def show_stages(self) -> None:
@@ -211,6 +218,8 @@ class InversionPanel(w.VBox, PanelOptions):
             return
         self._closing = self.loop.closed = True
         self._effects.close()
+        if self.second is not None:
+            self.second.close()
         self.stages.close()
         self.snapshot.close()
         close_all(self, self.knobs.others, self.region_picker.exact)
@@ -258,12 +267,51 @@ class InversionPanel(w.VBox, PanelOptions):
         return Changed(names, self.values, self.overridden)
 
     def _answer(self, event: Event) -> None:
-        self._panel_state, effects = update(self._panel_state, event)
+        before = self._panel_state
+        self._panel_state, effects = update(before, event)
         for effect in effects:
             try:
                 self._effects.carry_out(effect)
             except InvwidgetsError as error:
                 self._events.append(Failed(str(error)))
+        if self.second is not None:
+            self.second.follow(self._panel_state)
+            self.second.send(*followed(event, effects, before, self.second.now))
+
+    def _set_beside(self) -> None:
+        """Open or close the second column; beside a run that is on or has ended it begins."""
+        if self._closing or self.beside == (None if self.second is None else self.second.beside):
+            return
+        if self.second is not None:
+            self.second.close()
+            self.second = None
+        view = self._view
+        if self.beside is None:
+            view.show_second(None)
+        else:
+            self.second = second = Second(
+                self.loop, self.beside, self._render_second,
+                lambda entry: self._dispatch(Kept(entry)), self._dispatch,
+            )  # fmt: skip
+            view.show_second(second.session.curves)
+            assert view.other is not None
+            view.other.playback.scrubbed = lambda place: second.send(Scrubbed(place))
+            state = self._panel_state
+            second.follow(state)
+            if state.goes_on:
+                second.send(Pressed("start"), *([Pressed("pause")] * (state.phase == "paused")))
+        view.offer_settings()
+
+    def _render_second(self, state: PanelState) -> None:
+        self._view.render_second(state)
+        if self.second is not None and self._view.other is not None:
+            self.second.session.frame_seconds = self._view.other.gallery.pause
+            self._rest_stages()
+
+    def _rest_stages(self) -> None:
+        """The stages' pictures wait while a run is on."""
+        phases = {self._panel_state.phase, "" if self.second is None else self.second.now.phase}
+        self.stages.rest(bool(phases & {"preparing", "running"}))
 
     def _keep_stages(self, before: PanelState) -> None:
         """The stages' pictures are of this photo and network, and rest while a run is on."""
@@ -272,7 +320,7 @@ class InversionPanel(w.VBox, PanelOptions):
             key = stage_key(state.options)
             if key != self.stages.key:
                 self.stages.show(self._stage_names, key)
-        self.stages.rest(state.phase in ("preparing", "running"))
+        self._rest_stages()
 
     @property
     def _stage_names(self) -> list[str]:
@@ -280,7 +328,7 @@ class InversionPanel(w.VBox, PanelOptions):
 
     def _option_set(self, change: Any) -> None:
         name = change["name"]
-        if not self.by_hand or name == "theme":
+        if not self.by_hand or name in NOT_OF_A_RUN:
             if name == "overridden" and not self.quiet:
                 self._note(name)
             return

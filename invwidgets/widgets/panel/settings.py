@@ -16,11 +16,15 @@ from ...errors import BadSettingError, shown, unknown_name
 from .options import LIVE_KNOBS, PRESET, RESTARTS, Values, title
 
 _PHOTO_NAME = "photo_name"  # of a photo that is not in the settings
-KNOWN = (*RESTARTS, *LIVE_KNOBS, _PHOTO_NAME)
+KNOWN = (*RESTARTS, *LIVE_KNOBS, "beside", _PHOTO_NAME)
 
 
-def settings_of(options: Values, overridden: frozenset[str]) -> dict[str, Any]:
+def settings_of(
+    options: Values, overridden: frozenset[str], beside: Values | None = None
+) -> dict[str, Any]:
     """The options as JSON holds them; of those that follow the preset, the ones that were moved.
+
+    ``beside`` is what differs in a second column, if there is one.
 
     A photo that is neither bundled nor a file is left out, and named. Raises ``BadSettingError``
     for another object of one's own: a network, an objective, an optimizer.
@@ -29,6 +33,8 @@ def settings_of(options: Values, overridden: frozenset[str]) -> dict[str, Any]:
     kept = {n: _plain(options[n]) for n in names if n not in PRESET or n in overridden}
     if not isinstance(kept["photo"], str):
         kept |= {"photo": None, _PHOTO_NAME: title(options)}
+    if beside:
+        kept["beside"] = {name: _plain(value) for name, value in beside.items()}
     for name, value in kept.items():
         try:
             json.dumps(value)
@@ -40,9 +46,9 @@ def settings_of(options: Values, overridden: frozenset[str]) -> dict[str, Any]:
     return kept
 
 
-def settings_text(options: Values, overridden: frozenset[str]) -> str:
+def settings_text(options: Values, overridden: frozenset[str], beside: Values | None = None) -> str:
     """The same as text."""
-    return json.dumps(settings_of(options, overridden), indent=1, ensure_ascii=False)
+    return json.dumps(settings_of(options, overridden, beside), indent=1, ensure_ascii=False)
 
 
 def read_settings(settings: str | Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,9 @@ class Network(Protocol):
     def region_error(self, region: Any) -> str:
         """Why a region is refused; empty if it is not."""
 
+    def channel_name(self, channel: int) -> str:
+        """What a channel of the layer is called; empty if it has no name."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -43,12 +46,16 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class HistoryEntry:
-    """A finished run: its result, the panel's settings that made it, the classes of its images."""
+    """A finished run: its result, the panel's settings that made it, the classes of its images.
+
+    ``unit`` is the name of the one channel it is about, if that has a name.
+    """
 
     result: Any
     settings: Values = field(default_factory=dict)
     overridden: frozenset[str] = frozenset()
     classes: tuple[Any, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,19 @@ class Run:
         return self.state in BUSY
 
 
+@dataclass(frozen=True, eq=False)
+class Excited:
+    """What excites a channel of a network in the bundled photos: their patches, the best first.
+
+    ``patches`` is None until they are found, or where that failed, with an ``error``.
+    """
+
+    loaded: Any
+    channel: int
+    patches: tuple[Any, ...] | None = None
+    error: str = ""
+
+
 @dataclass(frozen=True)
 class PanelState:
     """Each fact of a panel, once.
@@ -85,7 +105,7 @@ class PanelState:
     ("places"), those of ``run``, or of a run restored; ``entry`` is the finished run among them.
     ``replaced``: the images seen before are in the history. ``stages`` are the stages' own small
     pictures by name, ``stages_busy`` whether more of them are being made. ``playback`` is the place
-    among the frames of ``entry`` that is seen, None its end.
+    among the frames of ``entry`` that is seen, None its end. ``excited`` is of the goal's channel.
     """
 
     options: Values = field(default_factory=dict)
@@ -110,6 +130,7 @@ class PanelState:
     result: Any = None
     history: tuple[HistoryEntry, ...] = ()
     features: Any = None
+    excited: Excited | None = None
     stages: Mapping[str, bytes] = field(default_factory=dict)
     stages_busy: bool = False
     question: frozenset[str] = frozenset()
@@ -213,6 +234,13 @@ class Restored:
     entry: HistoryEntry
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A run of a second column has finished."""
+
+    entry: HistoryEntry
+
+
 @dataclass(frozen=True)
 class Deleted:
     """The run at a place of the history was deleted."""
@@ -240,6 +268,15 @@ class Features:
     loaded: Any
     region: Any
     features: Any
+
+
+@dataclass(frozen=True, eq=False)
+class PatchesFound:
+    """What excites a channel in the bundled photos, as ``asked``, or why it is not known."""
+
+    asked: Excited
+    patches: tuple[Any, ...] | None
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -272,10 +309,12 @@ Event = (
     | LoadFailed
     | Reported
     | Restored
+    | Kept
     | Deleted
     | Classified
     | FeaturesWanted
     | Features
+    | PatchesFound
     | StagesMade
     | Scrubbed
     | Failed
@@ -352,4 +391,11 @@ class Respond:
     region: Any
 
 
-Effect = Load | Start | Steer | SetKnobs | Deliver | Refuse | Classify | Respond
+@dataclass(frozen=True, eq=False)
+class FindPatches:
+    """Find the patches of the bundled photos that excite a channel most."""
+
+    asked: Excited
+
+
+Effect = Load | Start | Steer | SetKnobs | Deliver | Refuse | Classify | Respond | FindPatches

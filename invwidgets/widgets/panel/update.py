@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import InvwidgetsError
 from ...inversion.convergence import more_steps
-from .options import CENTER, LIVE_KNOBS, LOADS, PRESET, RESTARTS, needs_unit, title
+from .options import CENTER, LIVE_KNOBS, LOADS, PRESET, RESTARTS, needs_unit, title, unit_of
 from .state import (
     Changed,
     Classified,
@@ -24,15 +24,19 @@ from .state import (
     Downloading,
     Effect,
     Event,
+    Excited,
     Failed,
     Features,
     FeaturesWanted,
+    FindPatches,
     HistoryEntry,
     How,
+    Kept,
     Load,
     Loaded,
     LoadFailed,
     PanelState,
+    PatchesFound,
     Pressed,
     Refuse,
     Reported,
@@ -61,7 +65,20 @@ def update(state: PanelState, event: Event) -> Next:
     other = state.entry is None or state.entry.result is not result
     if other and state.playback is not None:  # a place among another run's frames
         state = replace(state, playback=None)
-    return state, effects
+    state, asked = _ask_photos(state)
+    return state, (*effects, *asked)
+
+
+def _ask_photos(state: PanelState) -> Next:
+    """A goal about one channel is shown with what excites it in the bundled photos."""
+    unit, loaded, excited = unit_of(state.options), state.loaded, state.excited
+    if unit is None:
+        return (state if excited is None else replace(state, excited=None)), ()
+    known = excited is not None and (excited.loaded, excited.channel) == (loaded, unit)
+    if known or loaded is None or state.unloaded:
+        return state, ()
+    asked = Excited(loaded, unit)
+    return replace(state, excited=asked), (FindPatches(asked),)
 
 
 def _answered(state: PanelState, event: Event) -> Next:
@@ -81,6 +98,8 @@ def _answered(state: PanelState, event: Event) -> Next:
             return _reported(state, event)
         case Restored():
             return _restored(state, event.entry)
+        case Kept(entry):
+            return replace(state, history=(*state.history, entry)), ()
         case Deleted(place):
             history = (*state.history[:place], *state.history[place + 1 :])
             return replace(state, history=history), ()
@@ -96,6 +115,10 @@ def _answered(state: PanelState, event: Event) -> Next:
         case Features(loaded, region, features):
             current = loaded is state.loaded and region == state.options["region"]
             return (replace(state, features=features) if current else state), ()
+        case PatchesFound(asked, patches, error):
+            if state.excited is not asked:
+                return state, ()
+            return replace(state, excited=replace(asked, patches=patches, error=error)), ()
         case Scrubbed(place):
             last = -1 if state.entry is None else len(state.entry.result.frame_steps) - 1
             return replace(state, playback=place if 0 <= place < last else None), ()
@@ -355,7 +378,9 @@ def _reported(state: PanelState, event: Reported) -> Next:
         result, request = event.result, run.request
         if result.photo_name:  # an upload has the name of its file, which the session has not
             result = replace(result, photo_name=title(request.options))
-        entry = HistoryEntry(result, request.options, request.overridden)
+        unit = unit_of(request.options)
+        named = "" if unit is None else request.loaded.channel_name(unit)
+        entry = HistoryEntry(result, request.options, request.overridden, unit=named)
         state = replace(state, result=result, history=(*state.history, entry))
         state = replace(state, entry=entry) if seen else replace(state, replaced=True)
         if run.continued:

@@ -22,8 +22,9 @@ from ...inversion.result import Reconstruction
 from ...representations.classes import has_class_names
 from ..base.loading import LoadedModel
 from ..base.loop import Loop
-from ..base.parts import classed, note
+from ..base.parts import Line, classed, close_all, note
 from ..controls.advanced import AdvancedSettings
+from ..controls.beside_menu import BesideMenu
 from ..controls.channel_selector import ChannelSelector
 from ..controls.layer_slider import LayerSlider
 from ..controls.photo_chooser import PhotoChooser
@@ -35,13 +36,31 @@ from ..views.curves import CurvesView
 from ..views.export import Export
 from ..views.history import History
 from ..views.live_gallery import LiveGallery
+from ..views.patches import PatchesView
 from ..views.playback import Playback
 from ..views.run_controls import RunControls
 from ..views.snapshot import Snapshot
-from .options import PanelOptions, Values, matches_photo, photo_code, title, upload_of
+from .options import (
+    PanelOptions,
+    Values,
+    differs,
+    matches_photo,
+    photo_code,
+    title,
+    upload_of,
+)
 from .settings import settings_text
-from .state import PanelState
-from .words import caption_note, cut_in_words, goals, models, moved_knobs, pictures_named, sentences
+from .state import HistoryEntry, PanelState
+from .words import (
+    caption_note,
+    column_title,
+    cut_in_words,
+    goals,
+    models,
+    moved_knobs,
+    pictures_named,
+    sentences,
+)
 
 _CURVES = 1  # their tab
 _LEGEND = (
@@ -144,7 +163,7 @@ class Inputs:
         self.layer_slider.show_layers(loaded.layers, loaded.layer, loaded.size, name)
         self.region_picker.show_photo(loaded.photo if needs_photo else None)
         self.region_picker.show_layer(loaded.representation, loaded.size)
-        self.channel_selector.show_layer(info.shape[0])
+        self.channel_selector.show_layer(info.shape[0], loaded.channel_names)
         shown = loaded.cut > 0.02 and needs_photo
         self.crop.rename(*cut_in_words(loaded.cut, loaded.size))
         self.crop.layout.display = None if shown else "none"
@@ -162,35 +181,36 @@ class PanelView:
     ) -> None:
         self._options, self._energies = options, curves
         self._shown = PanelState()
-        self._pictures: tuple[Any, ...] = ()  # what the gallery was laid out for
-        self._result: Any = None
+        self._second: PanelState | None = None  # that of a second column
+        self._offered: Any = None  # the result whose files there are
         self.inputs = Inputs(loop, options)
         self.controls = RunControls()
-        self.gallery = LiveGallery(loop)
-        self.classes = ClassTable()
-        self.playback = Playback(loop)
+        self.beside = BesideMenu(loop, models())
+        t.link((options, "beside"), (self.beside, "value"))
+        self.controls.run.children = (*self.controls.run.children, self.beside)
+        self._loop = loop
+        self.snapshot = Snapshot()
+        self.pictures = Pictures(loop, options)
+        self.pictures.keep_empty = self.snapshot.keep_sheet
+        self.gallery, self.classes = self.pictures.gallery, self.pictures.classes
+        self.patches, self.playback = self.pictures.patches, self.pictures.playback
+        self.other: Pictures | None = None
         self.curves = CurvesView()
         self.history = History(loop)
         self.export = Export(loop)
-        self.snapshot = Snapshot()
+        self.which = w.ToggleButtons(options=[("left", 0), ("right", 1)])
+        self.which.description = "Curves and files of"
+        self.which.observe(loop.handler(self._show_chosen), "value")
+        self.which_row = classed(w.HBox([self.which]), "iw-which")
         self.tabs = w.Tab(
             [self.history, self.curves, self.export], titles=["History", "Curves", "Export"]
         )
-        self.legend = note(_LEGEND)
-        self.facts = classed(note(), "iw-facts")
-        t.dlink((self.gallery, "boxes"), (self.classes, "boxes"))
-        t.dlink((options, "theme"), (self.gallery, "theme"))
         self.tabs.observe(loop.handler(lambda: self.draw_curves(now=True)), "selected_index")
-        parts = [
-            self.controls,
-            self.gallery,
-            self.playback,
-            self.facts,
-            self.legend,
-            self.classes,
-            self.tabs,
-        ]
-        self.outputs = classed(w.VBox(parts), "iw-views")
+        self.columns = classed(w.HBox([self.pictures.box]), "iw-pair")
+        self.outputs = classed(
+            w.VBox([self.controls, self.columns, self.which_row, self.tabs]), "iw-views"
+        )
+        self.show_second(None)
 
     def render(self, state: PanelState) -> None:
         """Bring every widget in step with a state."""
@@ -203,17 +223,103 @@ class PanelView:
             self.inputs.channel_selector.features = state.features  # may choose other channels
         if (state.stages, state.stages_busy) != (before.stages, before.stages_busy):
             self._render_stages(state)
-        self._render_controls(state)
-        self._render_pictures(state, before)
+        self._render_controls()
+        self.pictures.render(state, before)
+        stages = [stage.short_name for stage in self.inputs.layer_slider.stages]
+        options = state.options
+        self.beside.show(stages, options["layer"], options["model"], options["weights"])
         self.history.show(state.history)
+        entry = state.entry
+        if entry is not None and (before.entry is None or before.entry.result is not entry.result):
+            self.history.theme = self.gallery.figure_theme
+            if state.shown == "run":
+                self.snapshot.keep(entry.result)
+        self._render_chosen(state, before, 0)
+
+    def show_second(self, curves: Callable[[], tuple[Any, Any]] | None) -> None:
+        """Show a second column, whose run has these ``curves``, or none."""
+        if self.other is not None:
+            self.other.close()
+        self._second, self.other, self._other_energies = None, None, curves
+        if curves is not None:
+            self.other = Pictures(self._loop, self._options, alone=True)
+            self._second = PanelState()
+        both = [self.pictures.box, *([] if self.other is None else [self.other.box])]
+        self.columns.children = tuple(both)
+        self.which.value = 0
+        self.which_row.layout.display = None if self.other is not None else "none"
+        self.pictures.head.layout.display = self.which_row.layout.display
+        self._name_columns()
+
+    def render_second(self, state: PanelState) -> None:
+        """Bring the second column in step with its state."""
+        if self.other is None or self._second is None or not state.options:
+            return
+        before, self._second = self._second, state
+        self.other.render(state, before)
+        self._render_controls()
+        self._render_chosen(state, before, 1)
+
+    def _name_columns(self) -> None:
+        """Say above each column what it is, and which of them curves and files are of."""
+        if self.other is None or self._second is None:
+            return
+        names = [column_title(state) for state in (self._shown, self._second)]
+        self.pictures.head.value, self.other.head.value = names
+        self._show_labels([f"left: {names[0]}", f"right: {names[1]}"])
+
+    def _show_labels(self, labels: list[str]) -> None:
+        options = [(label, place) for place, label in enumerate(labels)]
+        if tuple(self.which.options) != tuple(options):
+            chosen = self.which.value
+            self.which.options = options
+            self.which.value = chosen
+
+    def _render_chosen(self, state: PanelState, before: PanelState, column: int) -> None:
+        """Curves and files of the column that is chosen."""
+        self._name_columns()
+        if self.which.value != column:
+            return
+        entry = state.entry
+        if entry is not None and entry.result is not self._offered:
+            self._offer(state, entry)
+            self.draw_curves(now=True)
+        elif entry is None and state.frame is not None and state.frame is not before.frame:
+            self.draw_curves()
+
+    def _show_chosen(self) -> None:
+        """Another column was chosen."""
+        state = self._chosen
+        if state.entry is not None:
+            self._offer(state, state.entry)
+        else:
+            self._offered = None
+            self.export.offer(None)
+        self.draw_curves(now=True)
+
+    @property
+    def _chosen(self) -> PanelState:
+        return self._second if self._second is not None and self.which.value else self._shown
+
+    def _offer(self, state: PanelState, entry: HistoryEntry) -> None:
+        """What to take home of a finished run."""
+        result = self._offered = entry.result
+        self.export.theme = self.gallery.colors
+        height, width = result.images.shape[-2:]
+        self.export.offer(
+            result, photo_code(entry.settings, (height, width)), upload_of(entry.settings),
+            moved_knobs(entry.settings, entry.overridden),
+            None if state.loaded is None else state.loaded.representation,
+        )  # fmt: skip
 
     def draw_curves(self, now: bool = False) -> None:
         """The energies of the run, or of a result restored, in their tab."""
-        state = self._shown
-        if self.tabs.selected_index != _CURVES:
+        state = self._chosen
+        if self.tabs.selected_index != _CURVES or not state.options:
             return
         seeds: Sequence[int] = range(state.options["seeds"])
-        energies, changes = self._energies() if state.shown == "run" else ({}, ())
+        second = self._other_energies if state is self._second else None
+        energies, changes = (second or self._energies)() if state.shown == "run" else ({}, ())
         if not energies and state.entry is not None:
             result = state.entry.result
             energies, changes, seeds = result.energies, result.knob_changes, result.seeds
@@ -221,7 +327,10 @@ class PanelView:
 
     def close(self) -> None:
         """Let go of every tensor."""
-        self._shown, self._pictures, self._result = PanelState(), (), None
+        self._shown, self._second, self._offered = PanelState(), None, None
+        self.pictures.forget()
+        if self.other is not None:
+            self.other.forget()
         self.history.entries = ()
 
     def _render_options(self, state: PanelState, before: PanelState) -> None:
@@ -240,19 +349,23 @@ class PanelView:
         if defaults != knobs.defaults:
             knobs.follow(defaults)
         for name, value in options.items():
-            if _differs(getattr(self._options, name), value):
+            if differs(getattr(self._options, name), value):
                 setattr(self._options, name, value)
         if loaded is not None and loaded is not before.loaded:
             inputs.advanced.show_size(loaded.size)
         if options is not before.options or state.overridden != before.overridden:
-            self._offer_settings(state)
+            self.offer_settings()
         for name, setting in inputs.advanced.settings.items():
             setting.overridden = name in state.overridden
 
-    def _offer_settings(self, state: PanelState) -> None:
+    def offer_settings(self) -> None:
         """What *Copy settings* copies, or why there is nothing to copy."""
+        state = self._shown
+        if not state.options:
+            return
         try:
-            text, refused = settings_text(state.options, state.overridden), ""
+            beside = self._options.beside
+            text, refused = settings_text(state.options, state.overridden, beside), ""
         except BadSettingError as error:
             text, refused = "", str(error)
         with self.export.hold_sync():
@@ -266,16 +379,72 @@ class PanelView:
         every.description = f"Stop ({count})" if state.stages_busy else "Show every stage"
         slider.pictures = dict(done)
 
-    def _render_controls(self, state: PanelState) -> None:
+    def _render_controls(self) -> None:
+        """The buttons and what is said of the first column; they act on both columns' runs."""
+        state = self._shown
         controls, said, run = self.controls, sentences(state), state.run
         far = state.entry is not None and not converged(state.entry.result)
         if state.shown == "run" and run is not None:
             controls.show_run(state.phase, said.start, run.step, run.steps, run.seconds_left, far)
         else:
             controls.show_run(state.phase, said.start)
+        other = None if self._second is None else self._second.run
+        if other is not None and other.busy and not (run is not None and run.busy):
+            controls.enable(other.state, said.start)
         controls.say(said.status, said.more)
         controls.show_error(said.error, said.remedy)
         controls.question = said.question
+
+
+class Pictures:
+    """What is seen of a run, in ``box``: the photo and each seed's image, and what is said of them.
+
+    ``alone``: it says itself where its run stands, and what went wrong. ``keep_empty`` is given
+    what draws the empty places.
+    """
+
+    def __init__(self, loop: Loop, options: PanelOptions, alone: bool = False) -> None:
+        self._key: tuple[Any, ...] = ()  # what the gallery was laid out for
+        self._result: Any = None
+        self.keep_empty: Callable[[Callable[[], Any]], Any] = lambda draw: None
+        self.head = Line(name="iw-column-head")
+        self.status = Line(name="iw-status")
+        self.error = Line(name="iw-error")
+        self.gallery = LiveGallery(loop)
+        self.patches = PatchesView()
+        self.playback = Playback(loop)
+        self.facts = classed(note(), "iw-facts")
+        self.legend = note(_LEGEND)
+        self.classes = ClassTable()
+        t.dlink((self.gallery, "boxes"), (self.classes, "boxes"))
+        self._theme = t.dlink((options, "theme"), (self.gallery, "theme"))
+        own = classed(w.VBox([self.status, self.error]), "iw-column-says")
+        meaning = w.VBox([self.legend])
+        (meaning if alone else own).layout.display = "none"
+        below = [self.patches, self.playback, self.facts, meaning, self.classes]
+        self.box = classed(w.VBox([self.head, self.gallery, own, *below]), "iw-column")
+
+    def render(self, state: PanelState, before: PanelState) -> None:
+        """Bring every picture in step with a state."""
+        said = sentences(state)
+        run = state.run if state.shown == "run" else None
+        step = f" Step {run.step} of {run.steps}." if run is not None and run.busy else ""
+        self.status.value, self.error.value = said.status + step, said.error
+        self.error.layout.display = None if said.error else "none"
+        if state.excited is not before.excited:
+            patches = None if state.excited is None else state.excited.patches
+            self.patches.show(patches or (), said.patches)
+        self._render_pictures(state, before)
+
+    def forget(self) -> None:
+        """Let go of every tensor."""
+        self._key, self._result = (), None
+
+    def close(self) -> None:
+        """Close every widget, and let go of the panel's options."""
+        self._theme.unlink()
+        self.forget()
+        close_all(self.box)
 
     def _render_pictures(self, state: PanelState, before: PanelState) -> None:
         entry = state.entry
@@ -290,14 +459,13 @@ class PanelView:
         elif state.loaded is not None:
             self._lay_out(0, state.options, state.overridden, state.loaded)
         if result is not None and entry is not None and result is not self._result:
-            self._show_result(state, entry.settings, entry.overridden)
+            self._show_result(entry)
             filmed = result.frames.ndim == 5 and result.frames.shape[1] == len(result.seeds)
             self.playback.show(result.frame_steps if filmed else (), None)
         elif result is not None and state.playback != before.playback:
             self._show_step(result, state.playback)
         elif state.frame is not None and state.frame is not before.frame:
             self.gallery.show(state.frame)
-            self.draw_curves()
         if result is None and self._result is not None:
             self.playback.show((), None)
         self._result = result
@@ -315,9 +483,9 @@ class PanelView:
         self.facts.value = self.gallery.weights = caption_note(phi.note, options, overridden)
         names = ("seeds", "region", "objective")
         key = (number, loaded, *(options[name] for name in names))
-        if key == self._pictures:
+        if key == self._key:
             return
-        self._pictures = key
+        self._key = key
         field, region = None, options["region"]
         if region is not None and not objective.needs_unit and not loaded.region_error(region):
             box = phi.receptive_field(region, loaded.size)
@@ -330,14 +498,14 @@ class PanelView:
         self.classes.awaited = pictures_named(seeds, photo is not None, name) if known else []
         self.legend.layout.display = None if objective.measures_error else "none"
         if not number:
-            self.snapshot.keep_sheet(self.gallery.still)
+            self.keep_empty(self.gallery.still)
 
     def _lay_out_result(self, state: PanelState) -> None:
         """The photo of a result, and places for its images."""
         entry = state.entry
-        if entry is None or self._pictures == (key := ("restored", id(entry.result))):
+        if entry is None or self._key == (key := ("restored", id(entry.result))):
             return
-        self._pictures, self._result, result = key, None, entry.result
+        self._key, self._result, result = key, None, entry.result
         photo = None if result.photo is None else to_uint8(result.photo)
         self.gallery.show_photo(
             photo, result.photo_name, result.seeds, result.field_box, result.handcrafted
@@ -355,32 +523,14 @@ class PanelView:
         step = f"step {frame.index + 1}"
         self.gallery.show(frame, [seed_caption(seed, step) for seed in result.seeds])
 
-    def _show_result(self, state: PanelState, settings: Values, overridden: frozenset[str]) -> None:
-        """A run's end: measured captions, and files."""
-        assert state.entry is not None
-        result = state.entry.result
-        self.facts.value = self.gallery.weights = caption_note(result.note, settings, overridden)
+    def _show_result(self, entry: HistoryEntry) -> None:
+        """A run's end: measured captions."""
+        result = entry.result
+        said = caption_note(result.note, entry.settings, entry.overridden)
+        self.facts.value = self.gallery.weights = said
         self.gallery.show(last_frame(result), _captions(result))
-        self.export.theme, self.history.theme = self.gallery.colors, self.gallery.figure_theme
-        height, width = result.images.shape[-2:]
-        self.export.offer(
-            result, photo_code(settings, (height, width)), upload_of(settings),
-            moved_knobs(settings, overridden),
-            None if state.loaded is None else state.loaded.representation,
-        )  # fmt: skip
-        self.draw_curves(now=True)
-        if state.shown == "run":
-            self.snapshot.keep(result)
 
 
 def _captions(result: Reconstruction) -> list[tuple[str, str]]:
     """What is said beneath each image of a finished run."""
     return [caption(result, index) for index in range(len(result.seeds))]
-
-
-def _differs(one: Any, other: Any) -> bool:
-    """Whether two values are not the same; arrays and networks are compared as objects."""
-    plain = (str, int, float, tuple, frozenset, type(None))
-    if one is other:
-        return False
-    return not (isinstance(one, plain) and isinstance(other, plain) and one == other)

@@ -20,8 +20,8 @@ from ...models.zoo import DEFAULT_MODEL, ZOO, weights_here
 from ...representations.descriptors.named import layer_in_words, layer_title, model_title
 from ...representations.registry import representations
 from ..controls.prior_knobs import in_words as knobs_in_words
-from .options import LIVE_KNOBS, Values, matches_photo, needs_unit, title
-from .state import HistoryEntry, PanelState, Request, Run
+from .options import LIVE_KNOBS, Values, matches_photo, title, unit_of
+from .state import Excited, HistoryEntry, PanelState, Request, Run
 
 MANY = 16  # images whose classes are asked for at most
 REFUSALS = {
@@ -33,7 +33,8 @@ REFUSALS = {
 @dataclass(frozen=True)
 class Sentences:
     """The line of the status, an error and what helps, a question, what Start is called, and what
-    the button is called that searches longer; empty if there is none."""
+    the button is called that searches longer, the line over the photos' patches; empty if there is
+    none."""
 
     status: str = ""
     error: str = ""
@@ -41,6 +42,7 @@ class Sentences:
     question: str = ""
     start: str = "Start"
     more: str = ""
+    patches: str = ""
 
 
 def sentences(state: PanelState) -> Sentences:
@@ -59,7 +61,20 @@ def sentences(state: PanelState) -> Sentences:
         question=question,
         start=start,
         more=f"Run {steps} steps" if (steps := _more(state)) else "",
+        patches="" if state.excited is None else _of_patches(state.excited),
     )
+
+
+def _of_patches(excited: Excited) -> str:
+    name = excited.loaded.channel_name(excited.channel)
+    unit = f"channel {excited.channel}{f', {name},' if name else ''}"
+    if excited.error:
+        return f"The photos' patches are not known: {excited.error}"
+    if excited.patches is None:
+        return f"Looking for the patches of the bundled photos that excite {unit} most …"
+    if not excited.patches:
+        return f"None of the bundled photos excites {unit.removesuffix(',')}."
+    return f"The patches of the bundled photos that excite {unit} most"
 
 
 def _more(state: PanelState) -> int | None:
@@ -123,17 +138,17 @@ def _of_run(state: PanelState, run: Run) -> str:
     if phase == "preparing":
         return f"{_again(run.again)}Preparing {layer} …{caveats(request)}"
     if phase == "running":
-        aim = objective_of(request.options["objective"]).aim(
-            layer, title(request.options), _channel(request.options)
-        )
-        return f"{_again(run.again)}{aim}{caveats(request)}"
+        unit = unit_of(request.options)
+        aim = objective_of(request.options["objective"]).aim(layer, title(request.options), unit)
+        named = "" if unit is None else request.loaded.channel_name(unit)
+        return f"{_again(run.again)}{aim}{_called(unit, named)}{caveats(request)}"
     if phase == "paused":
         return f"Paused after step {run.step}. Resume or Step goes on.{caveats(request)}"
     if phase == "failed":
         return "That did not work; everything else still does."
     if state.entry is not None:
         moved = moved_knobs(request.options, request.overridden)
-        said = outcome(state.entry.result, title(request.options))
+        said = outcome(state.entry.result, title(request.options), state.entry.unit)
         return f"{said} Moved: {moved}." if moved else said  # the weights it says itself
     if not run.step:
         return "Stopped before the first step. Press Start to begin."
@@ -149,11 +164,8 @@ def _again(names: Iterable[str]) -> str:
     return f"Started again because the {' and '.join(words)} changed. "
 
 
-def _channel(options: Values) -> int | None:
-    channels = options["channels"]
-    if isinstance(channels, tuple) and channels:
-        return int(channels[0])
-    return 0 if needs_unit(options) else None
+def _called(unit: int | None, name: str) -> str:
+    return f" Channel {unit} is the class {name}." if name else ""
 
 
 def caveats(request: Request) -> str:
@@ -161,6 +173,28 @@ def caveats(request: Request) -> str:
     note = request.loaded.representation.note
     moved = moved_knobs(request.options, request.overridden)
     return f"{f' Note: {note}.' if note else ''}{f' Moved: {moved}.' if moved else ''}"
+
+
+def column_title(state: PanelState) -> str:
+    """What the images of a column are of: the model, the layer, and weights that are not its own.
+
+    >>> column_title(panel.now)
+    'efficientnet_lite0, blocks.2'
+    """
+    run = state.run if state.shown == "run" else None
+    entry = state.entry if state.shown == "restored" else None
+    if entry is not None:
+        model, layer, said = entry.result.model, entry.result.layer, entry.result.note
+    else:
+        loaded = state.loaded if run is None else run.request.loaded
+        if loaded is None:
+            given = state.options.get("model")
+            model = given if isinstance(given, str) else "a network of your own"
+            layer, said = state.options.get("layer", ""), ""
+        else:
+            phi = loaded.representation
+            model, layer, said = phi.name, loaded.layer, phi.note
+    return ", ".join(part for part in (model_title(model), layer_title(model, layer), said) if part)
 
 
 def caption_note(note: str, options: Values, overridden: frozenset[str]) -> str:
@@ -181,14 +215,18 @@ def moved_knobs(options: Values, names: frozenset[str]) -> str:
     return knobs_in_words(values, matches_photo(objective_of(options["objective"])))
 
 
-def outcome(result: Reconstruction, photo: str) -> str:
-    """What a run came to, in a few sentences; what its numbers must not be read without."""
+def outcome(result: Reconstruction, photo: str, unit: str = "") -> str:
+    """What a run came to, in a few sentences; what its numbers must not be read without.
+
+    ``unit`` is the name of the channel it is about.
+    """
     said = ["Stopped early. Start again begins anew." if result.stopped else "Done."]
     if result.scores is not None:
         channels = result.selection.channels
         best = (max if result.objective.higher_is_better else min)(result.scores)
         channel = int(channels[0]) if channels else None
-        said.append(result.objective.outcome(result.layer_in_words, photo, channel, best))
+        outcome = result.objective.outcome(result.layer_in_words, photo, channel, best)
+        said.append(outcome + _called(channel, unit))
     part = result.selection.in_words()
     if part and result.objective.measures_error:
         said.append(f"Only {part} counted.")
@@ -208,6 +246,8 @@ def history_words(entry: HistoryEntry) -> str:
         lines.insert(0, result.model)
     if result.scores is not None:
         lines.append(result.objective.score_text(result.scores[best_seed(result)]))
+    if entry.unit:
+        lines.insert(0, entry.unit)
     if not result.objective.measures_error:
         lines.insert(0, result.objective.name)
     if not converged(result):

@@ -40,8 +40,8 @@ class RunControls(w.VBox):
         buttons = classed(w.HBox([self.start, self.pause, self.step, self.stop]), "iw-buttons")
         self.progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
         says = classed(w.HBox([self.status, self.more]), "iw-says")
-        super().__init__([classed(w.HBox([buttons, self.progress]), "iw-row", "iw-run"),
-                          self.trouble, self.asks, says])  # fmt: skip
+        self.run = classed(w.HBox([buttons, self.progress]), "iw-row", "iw-run")
+        super().__init__([self.run, self.trouble, self.asks, says])
         classed(self, "iw-section")
         self.observe(self._ask, "question")
         self.observe(self._help, "remedy_words")
@@ -66,13 +66,8 @@ class RunControls(w.VBox):
 
         ``start`` is what the button is called; ``far``: the search did not converge.
         """
-        runs = phase in ("running", "paused")
-        preparing = phase == "preparing"
-        self.start.disabled = self.step.disabled = preparing
-        self.start.description = start
-        self.pause.disabled = not runs
-        self.pause.description = "Resume" if phase == "paused" else "Pause"
-        self.stop.disabled = not runs and not preparing
+        self.enable(phase, start)
+        runs, preparing = phase in ("running", "paused"), phase == "preparing"
         shown = preparing or runs or phase in ("finished", "stopped", "failed")
         self.progress.layout.visibility = "visible" if shown else "hidden"
         style = {"finished": "warning" if far else "success", "failed": "danger"}.get(phase, "")
@@ -82,6 +77,15 @@ class RunControls(w.VBox):
         if words and step < steps and runs:
             words.append(f"{duration(left)} left")
         self.figures.value = " · ".join(words)
+
+    def enable(self, phase: str, start: str) -> None:
+        """Enable the buttons that mean something in a phase."""
+        runs, preparing = phase in ("running", "paused"), phase == "preparing"
+        self.start.disabled = self.step.disabled = preparing
+        self.start.description = start
+        self.pause.disabled = not runs
+        self.pause.description = "Resume" if phase == "paused" else "Pause"
+        self.stop.disabled = not runs and not preparing
 
     def say(self, words: str, more: str = "") -> None:
         """Show a line, and what the button is called that searches longer."""

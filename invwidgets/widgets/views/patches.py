@@ -1,0 +1,46 @@
+"""The photos' patches that excite a channel most, each with its photo and activation."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import anywidget
+import traitlets as t
+from PIL import Image
+
+from ...analysis.patches import Patch
+from ...images import to_uint8
+from ..base.tiles import static
+
+
+class PatchesView(anywidget.AnyWidget):
+    """A line of words, and the patches beneath it; without words nothing is shown.
+
+    >>> view = PatchesView()
+    >>> view.show(exciting_patches(phi, 12), "The patches that excite channel 12 most")
+    """
+
+    _esm = static("patches.js")
+    _css = static("panel.css")
+    words = t.Unicode("").tag(sync=True)
+    pictures: Any = t.List().tag(sync=True)
+    names: Any = t.List(t.Unicode()).tag(sync=True)
+    says: Any = t.List(t.Unicode()).tag(sync=True)
+
+    def show(self, patches: Sequence[Patch], words: str) -> None:
+        """Show these patches in place of those shown; their activations also in parts of the
+        largest, as the seeds' are."""
+        best = patches[0].response if patches else 1.0
+        with self.hold_sync():
+            self.words = words
+            self.names = [patch.photo for patch in patches]
+            self.says = [f"{p.response:.3g} (×{p.response / best:.2f})" for p in patches]
+            self.pictures = [_png(patch) for patch in patches]
+
+
+def _png(patch: Patch) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(patch.pixels)).save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,138 @@
+"""Two columns: one photo, the same seeds, one Start; what differs is said, and so is what fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("anywidget")
+pytest.importorskip("ipywidgets")
+
+import invwidgets as iw
+from invwidgets.errors import BadSettingError, UnknownNameError
+from invwidgets.widgets.base.loop import Loop
+from invwidgets.widgets.base.parts import close_all
+from invwidgets.widgets.controls.beside_menu import BesideMenu
+from invwidgets.widgets.panel.options import PanelOptions
+
+from .test_panel import SMALL, with_panel
+from .waiting import until
+
+
+def ended(panel: Any, count: int) -> Any:
+    return lambda: len(panel.history.entries) == count and not panel.second.now.loading
+
+
+@with_panel(beside={"layer": "blocks.1"})
+async def test_one_start_runs_both_and_each_is_the_run_it_says(panel: iw.InversionPanel) -> None:
+    second = panel.second
+    first = await panel.start()
+    await until(ended(panel, 2), panel)
+    other = second.result
+    assert (first.layer, other.layer) == ("blocks.0", "blocks.1")
+    assert first.seeds == other.seeds
+    assert torch.equal(first.photo, other.photo)
+    for result in (first, other):
+        alone = iw.invert("coffee", **{**SMALL, "layer": result.layer},
+                          micro_batch=result.settings.micro_batch)  # fmt: skip
+        assert torch.equal(result.images, alone.images)
+    view = panel._view
+    assert view.pictures.head.value == "efficientnet_lite0, blocks.0"
+    assert view.other.head.value == "efficientnet_lite0, blocks.1"
+    assert "feature error at blocks.1" in view.other.status.value
+    assert {entry.result.layer for entry in panel.history.entries} == {"blocks.0", "blocks.1"}
+    panel.export.show_code()
+    assert "'blocks.0'" in panel.export.code
+    view.which.value = 1
+    await until(lambda: panel.export.code == "")
+    panel.export.show_code()
+    assert "'blocks.1'" in panel.export.code
+    assert panel.export.file(other, "safetensors")[0] == "coffee-blocks.1.safetensors"
+    assert json.loads(panel.export.settings)["beside"] == {"layer": "blocks.1"}
+
+
+@with_panel(beside={"layer": "nonsense"})
+async def test_what_is_wrong_beside_is_said_there_and_the_first_goes_on(
+    panel: iw.InversionPanel,
+) -> None:
+    view = panel._view.other
+    assert (await panel.start()).layer == "blocks.0"
+    await until(lambda: "nonsense" in view.error.value)
+    assert panel.controls.error.value == ""
+    assert len(panel.history.entries) == 1
+    menu = panel._view.beside
+    menu.kind.value = "weights"
+    panel._view.render(panel.now)  # a report that comes before the choice is heard takes none back
+    await until(lambda: panel.beside == {"weights": "random"} and panel.second.result is not None)
+    assert panel.second.result.note.startswith("random weights")
+    assert "random weights" in panel._view.other.head.value
+    panel.restore(panel.history.entries[0])
+    assert (panel.beside, panel.second, menu.kind.value) == (None, None, "")
+
+
+@with_panel(steps=5000, seeds=1)
+async def test_a_column_opened_beside_a_run_begins_and_one_stop_ends_both(
+    panel: iw.InversionPanel,
+) -> None:
+    task = panel.start()
+    await until(lambda: panel.state == "running")
+    panel.beside = {"layer": "blocks.1"}
+    second = panel.second
+    await until(lambda: second.session.state == "running")
+    panel.controls.stop.click()
+    assert (await task).stopped
+    await until(lambda: second.result is not None)
+    assert second.result.stopped
+    panel.beside = None
+    assert panel.second is None
+    assert len(panel._view.columns.children) == 1
+
+
+def test_what_differs_is_checked() -> None:
+    panel = PanelOptions()
+    panel.beside = {}
+    assert panel.beside is None
+    with pytest.raises(UnknownNameError, match=r"'photo'.*layer, model, weights"):
+        panel.beside = {"photo": "chelsea"}
+    with pytest.raises(BadSettingError, match=r"not 'blocks\.4'"):
+        panel.beside = "blocks.4"
+
+
+def test_the_menu_offers_what_differs_from_the_first_column() -> None:
+    menu = BesideMenu(Loop(), [("EfficientNet", "net"), ("HOG", "hog")])
+    menu.show(["a", "b", "c"], "b", "net", "pretrained")
+    for kind, value in (("layer", {"layer": "c"}), ("model", {"model": "hog"}),
+                        ("weights", {"weights": "random"}), ("", None)):  # fmt: skip
+        menu.kind.value = kind
+        assert menu.value == value
+        assert [one.layout.display is None for one in (menu.layer, menu.model)] == [
+            kind == "layer", kind == "model",
+        ]  # fmt: skip
+    menu.show(["a", "b", "c"], "c", "hog", "random")
+    for kind, value in (("layer", {"layer": "b"}), ("model", {"model": "net"}),
+                        ("weights", {"weights": "pretrained"})):  # fmt: skip
+        menu.kind.value = kind
+        assert menu.value == value
+    assert menu.kind.label == "trained weights"
+    menu.value = {"layer": "a.inner"}
+    assert (menu.kind.value, menu.layer.value) == ("layer", "a.inner")
+    menu.layer.value = "a"
+    assert menu.value == {"layer": "a"}
+    close_all(menu)
+
+
+def test_settings_hold_both_columns() -> None:
+    async def inner() -> None:
+        one = iw.InversionPanel("coffee", beside={"layer": "blocks.4"}, **SMALL)
+        other = iw.InversionPanel.from_settings(json.dumps(one.settings))
+        assert other.beside == {"layer": "blocks.4"}
+        assert other.second is not None
+        assert other.settings == one.settings
+        one.close()
+        other.close()
+
+    asyncio.run(inner())
