@@ -104,9 +104,9 @@ def check(task: str, answer: Any, measured: Any = None) -> Answer:
     BadSettingError
         If there is no such task, or ``measured`` is missing.
     """
-    if not isinstance(task, str) or task not in _TASKS:
-        raise BadSettingError(f"task {shown(task)}: the tasks are {', '.join(_TASKS)}")
-    asked = _TASKS[task]
+    if not isinstance(task, str) or task not in TASKS:
+        raise BadSettingError(f"task {shown(task)}: the tasks are {', '.join(TASKS)}")
+    asked = TASKS[task]
     if answer is None:
         words = f"one of {', '.join(map(repr, asked.choices))}" if asked.choices else "a number"
         return Answer(task, None, f"Write {words} in place of None, and run this cell again.")
@@ -139,7 +139,7 @@ def tasks() -> tuple[str, ...]:
     tuple of str
         In the order of the lessons.
     """
-    return tuple(_TASKS)
+    return tuple(TASKS)
 
 
 def _equal(given: float | str, right: float | str, within: float) -> bool:
@@ -501,7 +501,7 @@ def _more_seeds(given: Any) -> _Key:
     )
 
 
-_TASKS = {
+TASKS = {
     "1.1": _Task(_gray_predicted, ("below half", "about the same", "above twice")),
     "1.2": _Task(_gray_measured, within=0.01),
     "2.1": _Task(_shifted_by_hand, within=0.01),

@@ -41,11 +41,19 @@ def of(name: str) -> Any:
 
 def public() -> list[str]:
     """Every public name, those of the namespaces with theirs, but for the widgets."""
+    return [name for name in every_name() if not is_widget(name)]
+
+
+def is_widget(name: str) -> bool:
+    return "widgets" in of(name).__module__[10:]
+
+
+def every_name() -> list[str]:
     spaces = ["analysis", "descriptors", "lessons", "types"]
     names = [name for name in iw.__all__ if not inspect.ismodule(of(name))]
     names += [f"{space}.{name}" for space in spaces for name in of(space).__all__]
-    names += ["errors.InvwidgetsError"]
-    return [name for name in names if "widgets" not in of(name).__module__[10:]]
+    names += [f"controls.{name}" for name in iw.controls.__all__]
+    return [*names, "errors.InvwidgetsError"]
 
 
 def signature(given: Any) -> set[str]:
@@ -88,7 +96,7 @@ def parameters_elsewhere(text: str) -> list[str]:
     return [p.name for p in described if not p.desc or ELSEWHERE.search(" ".join(p.desc))]
 
 
-@pytest.mark.parametrize("name", public())
+@pytest.mark.parametrize("name", every_name())
 def test_every_parameter_is_explained_where_it_stands(name: str) -> None:
     given = of(name)
     every = [given, *(vars(given).values() if inspect.isclass(given) else ())]

@@ -162,11 +162,11 @@ def test_a_right_answer_is_accepted_and_a_wrong_one_gets_its_hint(task: str) -> 
     answer = RIGHT[task]()
     found = lessons.check(task, answer, evidence)
     assert found.right, found
-    key = lessons._TASKS[task].key(evidence)
+    key = lessons.TASKS[task].key(evidence)
     for wrong, hint in key.mistakes:
         assert lessons.check(task, wrong, evidence) == lessons.Answer(task, False, hint)
     if isinstance(answer, str):
-        for other in set(lessons._TASKS[task].choices) - {answer}:
+        for other in set(lessons.TASKS[task].choices) - {answer}:
             assert lessons.check(task, other, evidence).right is False
     else:
         for other in (answer * 1.5, answer * 0.5, -answer):
@@ -221,7 +221,7 @@ def test_a_lesson_ends_with_its_tasks_unanswered(path: Path) -> None:
     given = {cell.id: cell for cell in cells}
     for task, name in zip(expected, names, strict=True):
         cell = given[name]
-        needs = lessons._TASKS[task].needs
+        needs = lessons.TASKS[task].needs
         call = f'iw.lessons.check("{task}", answer{", " + needs if needs else ""})'
         assert re.fullmatch(rf"answer = None  # .+\n{re.escape(call)}", cell.source)
         assert cell.outputs[0].data["text/plain"] == repr(lessons.check(task, None))

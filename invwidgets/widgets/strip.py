@@ -144,10 +144,35 @@ def _figure(results: Sequence[Reconstruction], kind: str) -> bytes:
 
 
 class LayerStrip(w.VBox):
-    """``layers`` are the network's stages by default, its last layer among them; ``results`` maps
-    those done to their result. A press on a layer enlarges it beside the photo.
+    """A row of reconstructions in a notebook cell, one for each layer, each shown when it is done.
 
-    Keywords are ``invert``'s, but for ``target``, which is of one layer. Others are refused.
+    >>> strip = iw.LayerStrip("coffee", steps=100)
+    >>> strip                                    # in a cell; press Start
+    >>> results = await strip.start()            # or start it from Python
+
+    Parameters
+    ----------
+    photo : str, path, array or PIL image
+        The photo: the name of a bundled one, a file, or pixels.
+    model : str or Module
+        The network, by its name or as a module.
+    layers : sequence of str, optional
+        The layers, by their names; by default the network's stages and its last layer.
+    **options
+        Keywords of ``invert``, such as ``steps``, ``seeds`` and ``size``, used for every layer.
+        ``target`` is refused, because features belong to one layer.
+
+    Raises
+    ------
+    UnknownNameError
+        For a keyword that ``invert`` does not have.
+    BadSettingError
+        For a ``target``.
+
+    Notes
+    -----
+    ``results`` maps the names of the layers that are done to their ``Reconstruction``. A press on a
+    layer enlarges it beside the photo. ``stop`` keeps what is done.
     """
 
     _closing = True  # a strip that was refused has nothing to close

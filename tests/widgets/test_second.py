@@ -40,7 +40,7 @@ async def test_one_start_runs_both_and_each_is_the_run_it_says(panel: iw.Inversi
         alone = iw.invert("coffee", **{**SMALL, "layer": result.layer},
                           micro_batch=result.settings.micro_batch)  # fmt: skip
         assert torch.equal(result.images, alone.images)
-    view = panel._view
+    view = panel.view
     assert view.pictures.head.value == "efficientnet_lite0, blocks.0"
     assert view.other.head.value == "efficientnet_lite0, blocks.1"
     assert "feature error at blocks.1" in view.other.status.value
@@ -59,17 +59,17 @@ async def test_one_start_runs_both_and_each_is_the_run_it_says(panel: iw.Inversi
 async def test_what_is_wrong_beside_is_said_there_and_the_first_goes_on(
     panel: iw.InversionPanel,
 ) -> None:
-    view = panel._view.other
+    view = panel.view.other
     assert (await panel.start()).layer == "blocks.0"
     await until(lambda: "nonsense" in view.error.value)
     assert panel.controls.error.value == ""
     assert len(panel.history.entries) == 1
-    menu = panel._view.beside
+    menu = panel.view.beside
     menu.kind.value = "weights"
-    panel._view.render(panel.now)  # a report that comes before the choice is heard takes none back
+    panel.view.render(panel.now)  # a report that comes before the choice is heard takes none back
     await until(lambda: panel.beside == {"weights": "random"} and panel.second.result is not None)
     assert panel.second.result.note.startswith("random weights")
-    assert "random weights" in panel._view.other.head.value
+    assert "random weights" in panel.view.other.head.value
     panel.restore(panel.history.entries[0])
     assert (panel.beside, panel.second, menu.kind.value) == (None, None, "")
 
@@ -89,7 +89,7 @@ async def test_a_column_opened_beside_a_run_begins_and_one_stop_ends_both(
     assert second.result.stopped
     panel.beside = None
     assert panel.second is None
-    assert len(panel._view.columns.children) == 1
+    assert len(panel.view.columns.children) == 1
 
 
 def test_what_differs_is_checked() -> None:

@@ -44,14 +44,14 @@ class ChannelSelector(w.VBox):
     Parameters
     ----------
     photo, model, layer, weights, size
-        Of which photo and which layer, as ``invert``'s. ``photo=None`` leaves the selector empty
-        until ``show_layer`` is called.
+        The photo, and the network with the layer whose channels are chosen. ``photo=None`` leaves
+        the selector empty until ``show_layer`` is called.
     value
-        The channels to begin with, as ``select`` takes them; None is all.
+        The channels to begin with: their numbers, a text such as ``"color:top"``, or None for all.
 
     Notes
     -----
-    Traits: ``value``, what ``select`` takes: None, a text, or a tuple of channels; ``features``,
+    Traits: ``value``, the channels as None, a text, or a tuple of numbers; ``features``,
     the photo's (C, h, w) or (D,), which the strongest and those picked by eye are found in; where
     they are not known, ``wants_features`` becomes True. Link and observe them.
     """

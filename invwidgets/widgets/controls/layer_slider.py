@@ -53,7 +53,7 @@ class LayerSlider(w.VBox):
     value
         The layer to stand at, by any of its names; by default where ``invert`` begins.
     weights, size
-        As ``representation``'s and ``read_photo``'s.
+        The network's weights, and the (height, width) of its images.
 
     Raises
     ------

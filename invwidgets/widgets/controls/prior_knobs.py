@@ -67,8 +67,8 @@ class PriorKnobs(w.VBox):
     Parameters
     ----------
     model, layer, preset
-        Whose defaults the knobs begin at, as ``invert``'s. ``model=None`` begins at none, until
-        ``defaults`` is set.
+        The network, the layer and the preset whose values the knobs begin at. ``model=None``
+        leaves them without, until ``defaults`` is set.
 
     Raises
     ------

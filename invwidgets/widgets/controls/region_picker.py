@@ -61,8 +61,8 @@ class RegionPicker(w.VBox):
     Parameters
     ----------
     photo, model, layer, weights, size
-        Of which photo and which layer, as ``invert``'s. ``photo=None`` leaves the picker empty
-        until ``show_photo`` and ``show_layer`` are called.
+        The photo, and the network with the layer whose cells are chosen. ``photo=None`` leaves the
+        picker empty until ``show_photo`` and ``show_layer`` are called.
     value
         The region to begin with; None is the whole photo.
 

@@ -47,16 +47,40 @@ from .view import Inputs, PanelView
 
 
 class InversionPanel(w.VBox, PanelOptions):
-    """Every option is a typed trait, see ``PanelOptions``: set it, observe it, link it, or move its
-    control.
+    """A panel for a notebook that inverts a layer and shows the images while the search runs.
 
-    >>> panel = iw.InversionPanel("coffee")
-    >>> traitlets.link((panel, "layer"), (other, "layer"))
+    >>> panel = iw.InversionPanel("coffee", layer="blocks.2", seeds=4)
+    >>> panel                                    # the last line of a cell shows it
+    >>> panel.tv_weight = 0.02                   # or move the knob
+    >>> panel.observe(lambda change: print(change["new"]), "layer")
 
-    Parts: ``photos``, ``model_menu``, ``layer_slider``, ``region_picker``, ``channel_selector``,
-    ``knobs``, ``advanced``, ``controls``, ``gallery``, ``patches``, ``classes``, ``curves``,
-    ``history``, ``export``. ``result`` is the last run's; ``state`` as a session's. Unknown
-    keywords are refused.
+    Parameters
+    ----------
+    photo : str, path, array or PIL image
+        The photo: the name of a bundled one, a file, or pixels.
+    **options
+        What the controls are set to first, by the names of the traits below.
+
+    Raises
+    ------
+    UnknownNameError
+        For a keyword that is no option.
+    BadSettingError
+        For a value that the option does not take.
+
+    Notes
+    -----
+    Each option is a trait that can be set, observed and linked: ``photo``, ``model``, ``weights``,
+    ``layer``, ``region``, ``channels``, ``objective``, ``seeds``, ``steps``, ``size``, ``crop``,
+    ``preset``, ``optimizer``, ``device``, ``precision``, ``tv_weight``, ``alpha_weight``,
+    ``data_weight``, ``beta``, ``bound``, ``jitter``, ``theme`` and ``beside``. ``overridden`` has
+    the names of those that no longer follow the preset.
+
+    ``result`` is the last run's ``Reconstruction``, ``state`` one of idle, running, paused,
+    stopped, finished and failed. ``start``, ``pause``, ``step`` and ``stop`` do what the buttons
+    do. Parts can be shown alone: ``photos``, ``model_menu``, ``layer_slider``, ``region_picker``,
+    ``channel_selector``, ``knobs``, ``advanced``, ``controls``, ``gallery``, ``patches``,
+    ``classes``, ``curves``, ``history``, ``export``.
     """
 
     def __init__(self, photo: Any = "coffee", **options: Any) -> None:
@@ -67,7 +91,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.loop = loop = Loop()
         self._effects = effects = PanelEffects(loop, self._dispatch)
         self.session = effects.session
-        self._view = view = PanelView(loop, self, effects.session.curves)
+        self.view = view = PanelView(loop, self, effects.session.curves)
         inputs = view.inputs
         self.photos, self.model_menu = inputs.photos, inputs.model_menu
         self.layer_slider, self.region_picker = inputs.layer_slider, inputs.region_picker
@@ -167,7 +191,7 @@ class InversionPanel(w.VBox, PanelOptions):
     @property
     def inputs(self) -> Inputs:
         """The controls of what is asked for."""
-        return self._view.inputs
+        return self.view.inputs
 
     def start(self) -> asyncio.Task[Reconstruction]:
         """Begin a run; the task gives its result, also where it is stopped early.
@@ -224,7 +248,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.snapshot.close()
         close_all(self, self.knobs.others, self.region_picker.exact)
         self.unobserve_all()
-        self._view.close()
+        self.view.close()
         self._panel_state = PanelState()
         self._events.clear()
 
@@ -254,7 +278,7 @@ class InversionPanel(w.VBox, PanelOptions):
             while self._events or self._dirty:
                 while self._events or self._dirty:
                     self._answer(self._next_event())
-                self._view.render(self._panel_state)
+                self.view.render(self._panel_state)
                 self.session.frame_seconds = self.gallery.pause
                 self._keep_stages(before)
         finally:
@@ -285,7 +309,7 @@ class InversionPanel(w.VBox, PanelOptions):
         if self.second is not None:
             self.second.close()
             self.second = None
-        view = self._view
+        view = self.view
         if self.beside is None:
             view.show_second(None)
         else:
@@ -303,9 +327,9 @@ class InversionPanel(w.VBox, PanelOptions):
         view.offer_settings()
 
     def _render_second(self, state: PanelState) -> None:
-        self._view.render_second(state)
-        if self.second is not None and self._view.other is not None:
-            self.second.session.frame_seconds = self._view.other.gallery.pause
+        self.view.render_second(state)
+        if self.second is not None and self.view.other is not None:
+            self.second.session.frame_seconds = self.view.other.gallery.pause
             self._rest_stages()
 
     def _rest_stages(self) -> None:

@@ -33,9 +33,10 @@ _PAUSE = 0.5  # seconds between two pictures of the grid, at least
 
 
 class SweepPanel(w.VBox):
-    """A sweep as a grid of pictures that fills, with its progress, what failed, and any two axes.
+    """A panel for a notebook that runs a sweep and shows its results as a grid of two axes.
 
-    >>> panel = SweepPanel(sweep)
+    >>> sweep = iw.Sweep("coffee", layers=["blocks.2", "blocks.4"], store="results")
+    >>> panel = iw.SweepPanel(sweep)
     >>> status = await panel.start()
 
     A press on a picture opens its run in an ``InversionPanel`` below the grid. ``status`` is what
@@ -44,11 +45,13 @@ class SweepPanel(w.VBox):
 
     Parameters
     ----------
-    sweep
+    sweep : Sweep, str or path
         A ``Sweep`` with a store, or the store of one that was run, as its folder or URL.
-    workers, scheduler
-        As ``Sweep.run`` takes them.
-    rows, columns
+    workers : int, optional
+        How many processes run jobs at once.
+    scheduler : optional
+        The address of a Dask scheduler or a Dask client, which then runs the jobs.
+    rows, columns : str, optional
         The axes shown down and across; they can be chosen in the panel too.
 
     Raises
