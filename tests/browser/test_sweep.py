@@ -56,7 +56,7 @@ def test_from_start_to_a_run_opened_and_the_store_reopened(tmp_path: Path) -> No
             picture(page, "sweep")
             page.get_by_role("button", name="open coffee · blocks.2").first.click()
             status(page, "Run 1 is restored")
-            page.locator(".iw-opened .iw-gallery img").first.wait_for(timeout=MINUTE)
+            page.locator(".iw-opened .iw-shot img").first.wait_for(timeout=MINUTE)
             picture(page, "sweep-opened")
             assert not page.troubles
         with browser(700, 1000, dark=True) as page:
