@@ -90,7 +90,7 @@ def casts() -> str:
 def judged() -> str:
     """The default on both groups of photos, and other searches on the first crops."""
     found = kept("judged")["groups"]
-    groups = ("ours", "chosen", "peers", "vectors", "others", "hourglass")
+    groups = ("ours", "previous", "chosen", "peers", "vectors", "others", "hourglass")
     rows = [row for name in groups for row in found.get(name, [])]
     return table(rows) + made_on("judged")
 
