@@ -28,7 +28,7 @@ def print_result(result: Reconstruction, *written: Path | None) -> None:
     for index, seed in enumerate(result.seeds):
         row = {"seed": str(seed)}
         if result.relative_error is not None:
-            row["relative error"] = f"{100 * result.relative_error[index]:.2f} %"
+            row["feature error"] = f"{100 * result.relative_error[index]:.2f} %"
         if result.psnr is not None and result.ssim is not None:
             row["PSNR"] = f"{result.psnr[index]:.2f} dB"
             row["SSIM"] = f"{result.ssim[index]:.3f}"

@@ -120,7 +120,7 @@ def test_json_is_the_last_line_and_files_are_written(shell: Shell, tmp_path: Pat
 def test_without_json_a_table_is_printed(shell: Shell) -> None:
     code, out, _ = shell("invert", "camera", *QUICK)
     assert code == 0
-    assert "relative error" in out
+    assert "feature error" in out
     assert out.count(" dB") == 2
     assert "squeezenet1_1, random weights, features.1: 3 steps" in out
 
@@ -274,7 +274,7 @@ def test_a_target_gives_what_its_photo_gives(
     with Image.open(picture) as drawn:
         assert min(drawn.size) > 100
     _, out, _ = shell("invert", "--target", tmp_path / "code.npy", *QUICK)
-    assert "relative error" in out
+    assert "feature error" in out
     assert "PSNR" not in out
     assert "PSNR" in shell("invert", "coffee", *QUICK)[1]
 

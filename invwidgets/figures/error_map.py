@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..sweeps.sweep import Sweep
 
 MEASURES = {  # by the name in a table: its heading, how it is written, whether less is better
-    "relative_error": ("relative error, %", "{:.1f}", 100.0, True),
+    "relative_error": ("feature error, %", "{:.1f}", 100.0, True),
     "psnr": ("PSNR, dB", "{:.1f}", 1.0, False),
     "ssim": ("SSIM", "{:.2f}", 1.0, False),
     "diversity": ("diversity", "{:.3f}", 1.0, False),

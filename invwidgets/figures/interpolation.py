@@ -21,7 +21,7 @@ def interpolation_figure(path: Interpolation) -> Figure:
     total = _MARGIN + len(path.images) * (across + _GAP)
     tall = _TITLE + 2 * (down + _CAPTION)
     figure = new_figure(total, tall)
-    set_title(figure, "From one pre-image to another", "beneath each: its relative error",
+    set_title(figure, "From one pre-image to another", "beneath each: its feature error",
               total, tall)  # fmt: skip
     rows = (("blended", path.blends, path.blend_error), ("pulled back", path.images, path.error))
     for row, (name, images, errors) in enumerate(rows):

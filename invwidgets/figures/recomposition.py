@@ -11,7 +11,7 @@ from ..inversion.result import Reconstruction
 from .canvas import COLORS, new_figure, set_title, show_image
 from .gallery import picture_note
 
-_SIDE, _GAP, _TITLE, _CAPTION = 3.3, 0.5, 0.7, 0.35
+_SIDE, _GAP, _TITLE, _CAPTION = 3.3, 0.5, 0.7, 0.5
 _STAYS = "0.6"  # the color of a part in its place
 _MOVES = [color for color in COLORS if color != "#57606a"]  # that one is gray
 
@@ -39,7 +39,10 @@ def arrows(result: Reconstruction, found: Recomposition, seed: int = 0, count: i
     set_title(figure, title, picture_note(result), figure_width, figure_height)
     moved = found.moved[seed]
     stay = 100 * float((moved == 0).float().mean())
-    words = f"mean displacement {moved.mean():.2f} of the side; {stay:.0f} % are in their place"
+    words = (
+        f"mean displacement {moved.mean():.2f} of the side\n"
+        f"{stay:.0f} % of the parts are in their place"
+    )
     sides = []
     for column, (picture, caption) in enumerate(
         (

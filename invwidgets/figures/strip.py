@@ -68,7 +68,7 @@ def strip(results: Sequence[Reconstruction], names: Sequence[str] | None = None)
             axes = cell(row, column, head if row == 0 else "")
             show_image(axes, as_shown(result, row), _words(result, row, seed))
     if any(result.relative_error is not None for result in results):
-        figure.text(0.15 / figure_width, 0.1 / figure_height, "beneath each: its relative error",
+        figure.text(0.15 / figure_width, 0.1 / figure_height, "beneath each: its feature error",
                     fontsize=7.5, color=FAINT)  # fmt: skip
     return figure
 

@@ -106,7 +106,7 @@ def sweep_grid(
     keys = {place: sweep.keys[place] for place in plane.places.values()}
     found, _ = sweep.store.survey(keys.values())
     cells = {p: cell_of(sweep.store, found[key]) for p, key in keys.items() if key in found}
-    title = "Best seed of each job with its relative error"
+    title = "Best seed of each job with its feature error"
     width = 180 + len(plane.column_heads) * (_LARGEST + _GAP)
     return sweep_sheet(plane, cells, min(1200, width), title=title, scale=2.0).figure
 

@@ -93,7 +93,7 @@ def test_arrows_of_parts_in_their_place_are_gray_and_as_many_as_those_are(
     assert all(arrow.xy1[1] < 32 for arrow in moved)
     assert {id(arrow) for arrow in gray} == {id(arrow) for arrow in drawn if arrow not in moved}
     assert abs(len(gray) - len(moved)) <= 2
-    assert "50 % are in their place" in figure.axes[1].get_xlabel()
+    assert "50 % of the parts are in their place" in figure.axes[1].get_xlabel()
 
 
 def test_arrows_are_of_the_parts_that_moved_furthest(run: iw.Reconstruction) -> None:

@@ -34,7 +34,7 @@ def test_a_strip_says_beneath_a_picture_what_was_asked_for(run: iw.Reconstructio
         words = [text.get_text() for text in figure.texts]
         assert words[0] == title
         assert figure.axes[1].get_xlabel() == below
-        assert any("relative error" in text for text in words) == (result is run)
+        assert any("feature error" in text for text in words) == (result is run)
 
 
 def test_a_walk_has_two_rows(run: iw.Reconstruction) -> None:

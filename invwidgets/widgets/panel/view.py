@@ -419,10 +419,11 @@ class Pictures:
         t.dlink((self.gallery, "boxes"), (self.classes, "boxes"))
         self._theme = t.dlink((options, "theme"), (self.gallery, "theme"))
         own = classed(w.VBox([self.status, self.error]), "iw-column-says")
-        meaning = w.VBox([self.legend])
-        (meaning if alone else own).layout.display = "none"
-        below = [self.patches, self.playback, self.facts, meaning, self.classes]
-        self.box = classed(w.VBox([self.head, self.gallery, own, *below]), "iw-column")
+        close_all(self.legend if alone else own)  # the panel itself says the other column's
+        above = [self.head, self.gallery, *([own] if alone else [])]
+        meaning = [] if alone else [self.legend]
+        below = [self.patches, self.playback, self.facts, *meaning, self.classes]
+        self.box = classed(w.VBox([*above, *below]), "iw-column")
 
     def render(self, state: PanelState, before: PanelState) -> None:
         """Bring every picture in step with a state."""
