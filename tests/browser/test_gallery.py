@@ -5,7 +5,7 @@ With ``INVWIDGETS_SCREENSHOTS`` set to a folder, pictures of it are left there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,8 @@ def shown(
     with browser(width, height, dark) as page:
         show_alone(page, gallery, dark, LAYERS)
         page.locator(".iw-live[data-shown='5']").wait_for()
-        page.wait_for_function("document.querySelector('.iw-live').dataset.width > 300")
+        settled(page)
+        becomes(page, lambda: page.locator(".iw-shot img:visible").count() == 6)
         yield page
         assert page.troubles == []
 
@@ -64,6 +65,15 @@ def settled(page: Any) -> None:
         "(({dataset, clientWidth}) => +dataset.width === clientWidth)"
         "(document.querySelector('.iw-live'))"
     )
+
+
+def becomes(page: Any, condition: Callable[[], bool]) -> None:
+    """Wait for what the page or Python is told a moment later; at most half a minute."""
+    for _ in range(300):
+        if condition():
+            return
+        page.wait_for_timeout(100)
+    assert condition()
 
 
 def keep(page: Any, name: str) -> None:
@@ -153,7 +163,7 @@ def test_the_wipe_by_mouse_key_and_finger(gallery: LiveGallery) -> None:
 def test_the_blink_key_and_which_picture(gallery: LiveGallery) -> None:
     with shown(gallery) as page:
         compare(page)
-        assert gallery.compared == "s0", "the best one"
+        becomes(page, lambda: gallery.compared == "s0")  # the best one
         page.keyboard.down("b")
         assert wiped(page) == 100
         page.keyboard.up("b")
@@ -161,19 +171,21 @@ def test_the_blink_key_and_which_picture(gallery: LiveGallery) -> None:
         first = source(page, ".iw-under")
         page.get_by_label("Which picture is compared").select_option("mean")
         page.locator("[data-key=mean] .iw-place[aria-pressed=true]").wait_for()
-        assert gallery.compared == "mean"
-        assert source(page, ".iw-under") == source(page, "[data-key=mean] img") != first
+        becomes(page, lambda: gallery.compared == "mean")
+        becomes(page, lambda: source(page, ".iw-under") == source(page, "[data-key=mean] img"))
+        assert source(page, ".iw-under") != first
         page.keyboard.press("b")
         assert wiped(page) == 0, "a letter in a menu chooses there"
         page.get_by_role("button", name="seed 2: compare with the photo").click()
-        assert page.get_by_label("Which picture is compared").input_value() == "s2"
-        assert page.locator(".iw-lens:visible").count() == 2, "the pointer was over a picture"
+        menu = page.get_by_label("Which picture is compared")
+        becomes(page, lambda: menu.input_value() == "s2")
+        becomes(page, lambda: page.locator(".iw-lens:visible").count() == 2)  # the pointer is there
         assert Axe().run(page, context=".iw-panel").response["violations"] == []
         keep(page, "compare")
         page.locator(".iw-big").focus()
         page.keyboard.press("Escape")
         page.locator(".iw-big").wait_for(state="hidden")
-        assert gallery.compared == ""
+        becomes(page, lambda: gallery.compared == "")
 
 
 def test_what_a_cell_sees_is_magnified(gallery: LiveGallery) -> None:
