@@ -61,7 +61,7 @@ async def test_what_is_wrong_beside_is_said_there_and_the_first_goes_on(
 ) -> None:
     view = panel.view.other
     assert (await panel.start()).layer == "blocks.0"
-    await until(lambda: "nonsense" in view.error.value)
+    await until(lambda: "nonsense" in view.error.value, panel)
     assert panel.controls.error.value == ""
     assert len(panel.history.entries) == 1
     menu = panel.view.beside
@@ -82,10 +82,10 @@ async def test_a_column_opened_beside_a_run_begins_and_one_stop_ends_both(
     await until(lambda: panel.state == "running")
     panel.beside = {"layer": "blocks.1"}
     second = panel.second
-    await until(lambda: second.session.state == "running")
+    await until(lambda: second.session.state == "running", panel)
     panel.controls.stop.click()
     assert (await task).stopped
-    await until(lambda: second.result is not None)
+    await until(lambda: second.result is not None, panel)
     assert second.result.stopped
     panel.beside = None
     assert panel.second is None
