@@ -118,16 +118,12 @@ def main() -> None:
                     finished(page, dark)
                     if not dark:
                         states(page)
-                        page.reload()
-                        status(page, "Ready")
-                        press(page, "Start")
-                        status(page, "Done")
-                        asks(page)
-                        page.reload()
-                        status(page, "Ready")
-                        press(page, "Start")
-                        status(page, "Done")
-                        two(page)
+                        for more in (asks, two):
+                            page.reload()
+                            status(page, "Ready")
+                            press(page, "Start")
+                            status(page, "Done")
+                            more(page)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from html import escape, unescape
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +45,15 @@ def _framed(notebook: dict[str, Any], name: str) -> str:
             if found is None:
                 continue
             page = unescape(found[1])
-            title = escape(re.search(r"<title>(.*?)</title>", page)[1])  # type: ignore[index]
-            frame = _FRAME.format(title=unescape(title), name=name)
+            title = re.search(r"<title>(.*?)</title>", page)[1]  # type: ignore[index]
+            frame = _FRAME.format(title=title, name=name)
             out["data"]["text/html"] = frame
-            cell["outputs"] = [out, *(one for one in outputs[:place] if _is_style(one))]
+            cell["outputs"] = [out, *(one for one in outputs[:place] if _is_html(one))]
             top = {"cell_type": "markdown", "id": "page", "metadata": {}, "source": frame}
             notebook["cells"].insert(1, top)
             return page
     return ""
 
 
-def _is_style(out: dict[str, Any]) -> bool:
+def _is_html(out: dict[str, Any]) -> bool:
     return "text/html" in out.get("data", {})

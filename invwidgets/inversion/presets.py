@@ -40,10 +40,9 @@ The preset ``default``:
   of the side, and fall to zero along half a cosine in 280 steps. λ_V falls over nine tenths of the
   run from 12 times to 0.3 times its weight, and the variation of colors has weight one. A run with
   k times fewer steps (k up to ten) has √k times smaller shifts, ends at √k times that λ_V, and has
-  a variation of colors of weight k, up to four. Another
-  network then recognizes the photo's class and features sooner, and contrast and colors are nearer
-  to the photo's (``benchmarks/judged.py``). If cells are closer together, shifts only blur the
-  image.
+  a variation of colors of weight k, up to four. Another network then recognizes the photo's class
+  and features sooner, and contrast and colors are nearer to the photo's (``benchmarks/judged.py``).
+  If cells are closer together, shifts only blur the image.
 
 The numbers were chosen on the photos coffee and chelsea, with EfficientNet-Lite0 and, with random
 weights, AlexNet, ResNet-18 and ResNet-50. Those of colors were also chosen on astronaut, those of

@@ -43,7 +43,7 @@ async def test_one_start_runs_both_and_each_is_the_run_it_says(panel: iw.Inversi
     view = panel.view
     assert view.pictures.head.value == "efficientnet_lite0, blocks.0"
     assert view.other.head.value == "efficientnet_lite0, blocks.1"
-    assert "feature error at blocks.1" in view.other.status.value
+    assert "feature error at blocks.1" in view.other.says[0].value
     assert {entry.result.layer for entry in panel.history.entries} == {"blocks.0", "blocks.1"}
     panel.export.show_code()
     assert "'blocks.0'" in panel.export.code
@@ -61,7 +61,7 @@ async def test_what_is_wrong_beside_is_said_there_and_the_first_goes_on(
 ) -> None:
     view = panel.view.other
     assert (await panel.start()).layer == "blocks.0"
-    await until(lambda: "nonsense" in view.error.value, panel)
+    await until(lambda: "nonsense" in view.says[1].value, panel)
     assert panel.controls.error.value == ""
     assert len(panel.history.entries) == 1
     menu = panel.view.beside

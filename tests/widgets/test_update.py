@@ -760,6 +760,17 @@ def test_a_deleted_run_is_gone() -> None:
     assert world.state.error == "a photo was refused"
 
 
+def test_an_upload_refused_while_another_photo_loads_is_still_told_after_the_load() -> None:
+    world = ready()
+    world.do(Failed("an older one was refused"))
+    world.change(photo="chelsea")
+    assert world.state.error == ""
+    world.do(Failed("a photo was refused"))
+    world.load()
+    assert world.state.error == "a photo was refused"
+    assert world.state.options["photo"] == "chelsea"
+
+
 # ---- two columns
 
 

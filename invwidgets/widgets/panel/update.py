@@ -14,7 +14,17 @@ from typing import Any
 
 from ...errors import InvwidgetsError
 from ...inversion.convergence import more_steps
-from .options import CENTER, LIVE_KNOBS, LOADS, PRESET, RESTARTS, needs_unit, title, unit_of
+from .options import (
+    CENTER,
+    LIVE_KNOBS,
+    LOADS,
+    PRESET,
+    RESTARTS,
+    differs,
+    needs_unit,
+    title,
+    unit_of,
+)
 from .state import (
     Changed,
     Classified,
@@ -222,13 +232,9 @@ def _knob_values(state: PanelState, names: frozenset[str]) -> dict[str, Any]:
 
 
 def _load(state: PanelState) -> Next:
-    fallback = state.loaded is not None and not _same(state.options["model"], state.model)
-    state = replace(state, load=state.load + 1, loading=True, download="")
+    fallback = state.loaded is not None and differs(state.options["model"], state.model)
+    state = replace(state, load=state.load + 1, loading=True, download="", error="")
     return state, (Load(state.load, state.options, fallback),)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is type(other) and isinstance(one, str) and one == other)
 
 
 def _loaded(state: PanelState, event: Loaded) -> Next:
@@ -236,19 +242,19 @@ def _loaded(state: PanelState, event: Loaded) -> Next:
         return state, ()
     before, loaded, kept = state.loaded, event.loaded, state.unloaded
     options = {**state.options, "layer": loaded.layer, "photo_name": title(state.options)}
-    error = ""
+    outside = ""
     if before is None or "region" in kept:
-        error = loaded.region_error(options["region"])
-    if error or (before is not None and "region" not in kept and before.grid != loaded.grid):
+        outside = loaded.region_error(options["region"])
+    if outside or (before is not None and "region" not in kept and before.grid != loaded.grid):
         options["region"] = None
     model = options["model"]
-    other = before is not None and (before.layer != loaded.layer or not _same(model, state.model))
+    other = before is not None and (before.layer != loaded.layer or differs(model, state.model))
     if other and "channels" not in kept and not isinstance(options["channels"], str):
         options["channels"] = (0,) if needs_unit(options) else None
     state = _follow_preset(
         replace(
             state, options=options, loaded=loaded, model=model, loading=False, features=None,
-            unloaded=frozenset(), error=error, random_helps=False, refused=None,
+            unloaded=frozenset(), error=outside or state.error, random_helps=False, refused=None,
         )
     )  # fmt: skip
     if state.wanted is not None:
@@ -267,7 +273,7 @@ def _load_failed(state: PanelState, event: LoadFailed) -> Next:
         state, loading=False, restoring=False, wanted=None, again=frozenset(), error=event.error,
         refused=refused, random_helps=event.random_helps,
     )  # fmt: skip
-    if state.loaded is not None and not _same(refused, state.model):  # the menu says what is shown
+    if state.loaded is not None and differs(refused, state.model):  # the menu says what is shown
         options, left = {**state.options, "model": state.model}, state.unloaded - {"model"}
         state = replace(state, options=options, unloaded=left, question=frozenset())
     effects: tuple[Effect, ...] = (Refuse("all", "failed", event.error),)

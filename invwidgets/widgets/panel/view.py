@@ -408,30 +408,29 @@ class Pictures:
         self._result: Any = None
         self.keep_empty: Callable[[Callable[[], Any]], Any] = lambda draw: None
         self.head = Line(name="iw-column-head")
-        self.status = Line(name="iw-status")
-        self.error = Line(name="iw-error")
+        self.says = (Line(name="iw-status"), Line(name="iw-error")) if alone else ()
+        self.legend = None if alone else note(_LEGEND)
         self.gallery = LiveGallery(loop)
         self.patches = PatchesView()
         self.playback = Playback(loop)
         self.facts = classed(note(), "iw-facts")
-        self.legend = note(_LEGEND)
         self.classes = ClassTable()
         t.dlink((self.gallery, "boxes"), (self.classes, "boxes"))
         self._theme = t.dlink((options, "theme"), (self.gallery, "theme"))
-        own = classed(w.VBox([self.status, self.error]), "iw-column-says")
-        close_all(self.legend if alone else own)  # the panel itself says the other column's
-        above = [self.head, self.gallery, *([own] if alone else [])]
-        meaning = [] if alone else [self.legend]
+        own = [classed(w.VBox(self.says), "iw-column-says")] if alone else []
+        meaning = [] if self.legend is None else [self.legend]
         below = [self.patches, self.playback, self.facts, *meaning, self.classes]
-        self.box = classed(w.VBox([*above, *below]), "iw-column")
+        self.box = classed(w.VBox([self.head, self.gallery, *own, *below]), "iw-column")
 
     def render(self, state: PanelState, before: PanelState) -> None:
         """Bring every picture in step with a state."""
         said = sentences(state)
         run = state.run if state.shown == "run" else None
         step = f" Step {run.step} of {run.steps}." if run is not None and run.busy else ""
-        self.status.value, self.error.value = said.status + step, said.error
-        self.error.layout.display = None if said.error else "none"
+        if self.says:
+            status, error = self.says
+            status.value, error.value = said.status + step, said.error
+            error.layout.display = None if said.error else "none"
         if state.excited is not before.excited:
             patches = None if state.excited is None else state.excited.patches
             self.patches.show(patches or (), said.patches)
@@ -497,7 +496,7 @@ class Pictures:
         self.gallery.show_photo(photo, name, seeds, field, phi.handcrafted, loaded.fields)
         known = has_class_names(phi)
         self.classes.awaited = pictures_named(seeds, photo is not None, name) if known else []
-        self.legend.layout.display = None if objective.measures_error else "none"
+        self._show_legend(objective.measures_error)
         if not number:
             self.keep_empty(self.gallery.still)
 
@@ -512,7 +511,11 @@ class Pictures:
             photo, result.photo_name, result.seeds, result.field_box, result.handcrafted
         )
         self.classes.awaited = [row[0] for row in entry.classes]
-        self.legend.layout.display = None if result.objective.measures_error else "none"
+        self._show_legend(result.objective.measures_error)
+
+    def _show_legend(self, shown: bool) -> None:
+        if self.legend is not None:
+            self.legend.layout.display = None if shown else "none"
 
     def _show_step(self, result: Reconstruction, place: int | None) -> None:
         """A frame that was kept of a finished run, or its end."""
