@@ -1,9 +1,9 @@
-"""Every table of ``docs/performance.md``, measured in turn and written down.
+"""The program that measures the tables of ``docs/performance.md`` and writes this page.
 
-    python -m benchmarks                  # all, about half an hour on two cores
-    python -m benchmarks steps growth     # some; the page keeps what was measured before
+    python -m benchmarks                  # all tables, about half an hour on two cores
+    python -m benchmarks steps growth     # some tables; the others keep their last results
 
-Needs the extra ``bench`` for the peer. Run it on a machine that does nothing else.
+It needs the extra ``bench``, which installs torch-lucent. Run nothing else on the machine.
 """
 
 from __future__ import annotations

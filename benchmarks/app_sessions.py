@@ -1,11 +1,11 @@
-"""Many users of ``invwidgets app`` at once, each with a run: prints what they got and what it took.
+"""A measurement of ``invwidgets app`` with many users at once: their times and the memory used.
 
     python -m benchmarks.app_sessions [SESSIONS]
 
-Each session is opened in a browser context of its own, one after the other, uploads a photo of its
-own name, and searches; all are looked at again when the last is through. Memory is PSS, the pages
-of a process with each shared page counted in parts, from ``/proc/PID/smaps_rollup``: the sum is
-what the machine had to find. Linux only.
+The sessions are opened one after the other, each in its own browser context. Each uploads a photo
+with a unique name and runs a search. When the last search has ended, all pages are checked again.
+Memory is the proportional set size (PSS) from ``/proc/PID/smaps_rollup``, which counts a shared
+page of memory in parts, so the sum is the memory that all processes need. It runs on Linux only.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def _upload(page: Any, name: str) -> None:
 
 
 def _strangers(page: Any, number: int) -> int:
-    """How many other users' photos are named anywhere in a page; its own must be."""
+    """The number of other users' photos whose names appear in a page; its own must appear."""
     names = set(re.findall(r"photo-of-\d+", page.content()))
     assert f"photo-of-{number}" in names
     return len(names) - 1
 
 
 def _memory(running: App) -> dict[str, int]:
-    """PSS in bytes of every session, and of the server."""
+    """The bytes (PSS) of every session and of the server."""
     found = {str(one.pid): _pss(one.pid) for one in running.sessions}
     return found | {"server": _pss(running.process.pid)}
 

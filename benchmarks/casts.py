@@ -1,11 +1,11 @@
-"""Casts of deep pictures: how colorful they are, and by how much more smoothing of colors.
+"""A measurement of the colors of deep reconstructions, for three weights of color smoothing.
 
     python -m benchmarks.casts [--seeds 2]
 
-EfficientNet-Lite0 with its ImageNet weights in float32, photos that the default was not chosen on.
-``tv_chroma`` is how many times more the colors' own variation counts: none, the default's, and
-four times that. *Color*: the root mean square of what is not gray, by the photo's. *Mean color
-off by*: the distance of the image's mean color from the photo's, in percent of the range.
+It uses EfficientNet-Lite0 with its ImageNet weights, float32, and held-out photos. ``tv_chroma``
+multiplies the total variation of colors: by one, by the default's factor, and by four times that.
+*Color* is the root mean square chroma (the difference from gray), divided by the photo's. *Mean
+color off by* is the distance between the mean colors of image and photo, in percent of the range.
 """
 
 from __future__ import annotations

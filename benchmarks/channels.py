@@ -1,11 +1,11 @@
-"""Some channels carry shape, others color: both halves of the first layer's channels, inverted.
+"""The inversion of two halves of the first layer's channels, of which one responds to color.
 
     python -m benchmarks.channels
 
-EfficientNet-Lite0, conv_stem, in float32: its more and its less colorful half (``color:top``,
-``color:bottom``). Shape: SSIM of the gray values. Color: the share of the photo's chroma, its
-difference from gray, that the reconstruction has (its projection on the photo's), and how far the
-chroma is off, both relative to the photo's.
+The layer is EfficientNet-Lite0's conv_stem, in float32, and the halves are its more and its less
+colorful channels (``color:top``, ``color:bottom``). *Shape* is the SSIM of the gray values. *Color
+kept* is the projection of the reconstruction's chroma (its difference from gray) on the photo's
+chroma, and *color off by* is the distance between the two; both are divided by the photo's norm.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""Combinations of what a user may bring: a module, a part, a state of the process, other threads.
+"""Combinations of a user's module, a custom part, a state of the process, and other threads.
 
 >>> case = draw("states", 0, random.Random(0))
 >>> case.module, case.part, case.state, case.beside
 >>> ask(case)
 ("result", [])
 
-A case is compared with the same case run plainly: a fresh module, no odd state, no other thread.
-Its problems are ``raw: …``, an error or a warning of the package that is not in words of its own,
-and ``differs: …``, a result, a module or a process that is not what it would have been.
+Each case is compared with a plain run: the same module and part in a fresh state, without other
+threads. A problem begins with ``raw:`` if an error or a warning is not one of this package's
+messages. It begins with ``differs:`` if a result, a module or the process is not as after the
+plain run.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ NAMED: dict[str, tuple[str | None, str]] = {  # networks by name: layer and weig
 
 @dataclass(frozen=True)
 class Case:
-    """One entry of each table, and what else the run is asked for."""
+    """One combination: an entry of each table, and the other options of the run."""
 
     module: str = "plain"
     part: str = "nothing of one's own"
@@ -62,7 +63,7 @@ class Case:
 
 
 def draw(kind: str, index: int, rng: random.Random) -> Case:
-    """A case of which the table of ``kind`` gives its entries in turn, the others by chance."""
+    """A case with entry ``index`` of the table ``kind`` and random entries of the other tables."""
     chosen = {name: rng.choice([*table]) for name, table in entries().items()}
     if rng.random() < 0.4:  # else most are refused for their part
         chosen["part"] = "nothing of one's own"
@@ -92,7 +93,7 @@ def draw(kind: str, index: int, rng: random.Random) -> Case:
 
 
 def entries() -> dict[str, Any]:
-    """The tables, in the order of ``KINDS``."""
+    """The tables of entries, in the order of ``KINDS``."""
     return {"module": FOREIGN | NAMED, "part": PARTS, "state": STATES, "beside": BESIDE}
 
 
@@ -101,7 +102,7 @@ def entries() -> dict[str, Any]:
 
 @contextmanager
 def put(get: Callable[[], Any], put: Callable[[Any], Any], value: Any) -> Iterator[None]:
-    """A setting of the whole process inside the block."""
+    """Change a setting of the whole process inside the block."""
     before = get()
     put(value)
     try:
@@ -124,7 +125,7 @@ def seeded() -> Iterator[None]:
 
 @contextmanager
 def another_thread(state: Callable[[], Any]) -> Iterator[None]:
-    """A thread that is in a state all the time."""
+    """Keep another thread in a state during the block."""
     entered, leave = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -151,7 +152,7 @@ def strict_warnings() -> Iterator[None]:
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """A hook on every module of the process, which looks."""
+    """Add a hook to all modules of the process during the block; it changes nothing."""
     handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
     try:
         yield
@@ -166,14 +167,14 @@ def all_at_once() -> Iterator[None]:
 
 
 class Looking(TorchFunctionMode):
-    """A user's own mode, which changes nothing."""
+    """A user's function mode, which changes nothing."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
 
 
 class Dispatched(TorchDispatchMode):
-    """The same, beneath autograd."""
+    """A user's dispatch mode, which changes nothing."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
@@ -185,7 +186,7 @@ def dtype_of(kind: torch.dtype) -> Callable[[], Any]:
 
 @dataclass(frozen=True)
 class State:
-    """``process`` is entered once, ``thread`` by each thread that asks for a run."""
+    """A state of torch: ``process`` is entered once, ``thread`` by each thread with a run."""
 
     process: Callable[[], Any] = nullcontext
     thread: Callable[[], Any] = nullcontext
@@ -228,10 +229,10 @@ STATES: dict[str, State] = {
 
 
 def process_state() -> dict[str, Any]:
-    """What a run must leave as it was, as the asking thread sees it.
+    """The state of the process that a run must not change, as the calling thread sees it.
 
-    A run that has been abandoned sets the number of threads of new threads for a moment, until it
-    ends: what most of five readings say is what it leaves.
+    An abandoned run changes the number of threads of new threads until it ends, so the most
+    frequent of five readings counts.
     """
     threads: list[int] = []
     for _ in range(5):
@@ -259,7 +260,7 @@ def process_state() -> dict[str, Any]:
 
 
 def shared_state() -> dict[str, Any]:
-    """What belongs to all threads, and stands still only while no run is under way."""
+    """The state that all threads share, which can be compared only while no run is active."""
     return {
         "torch's generator": torch.get_rng_state(),
         "numpy's generator": np.random.get_state()[1:],  # noqa: NPY002
@@ -270,7 +271,7 @@ def shared_state() -> dict[str, Any]:
 
 
 def module_state(module: Any) -> dict[str, Any]:
-    """All that a run could change of a module; of a network by name, nothing."""
+    """The state of a user's module that a run could change; empty for a network by name."""
     if not isinstance(module, nn.Module):
         return {}
     found: dict[str, Any] = {}
@@ -298,7 +299,7 @@ def _tensor_state(tensor: Tensor | None) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal in type and in every bit."""
+    """Whether two values are equal in type and in every bit."""
     if isinstance(one, Tensor):
         if not isinstance(other, Tensor) or one.dtype != other.dtype or one.shape != other.shape:
             return False
@@ -330,7 +331,7 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 @dataclass
 class Ended:
-    """What a run ended in: a result's numbers, a refusal, or an error of another's."""
+    """The end of a run: the result's numbers, an error of this package, or another error."""
 
     how: str
     words: str = ""
@@ -351,7 +352,7 @@ def representation_of(case: Case, module: Any) -> iw.Representation:
 
 
 def arguments(case: Case, model: Any) -> dict[str, Any]:
-    """A run's: ``model`` as a user has it, or the representation made of it."""
+    """The arguments of a run, whose model is the user's module or a representation of it."""
     given: dict[str, Any] = {"photo": "coffee", "model": model, "precision": "float32"}
     if case.module in NAMED:
         layer, weights = NAMED[case.module]
@@ -367,7 +368,7 @@ def arguments(case: Case, model: Any) -> dict[str, Any]:
 
 
 def invert(case: Case, model: Any, how: Callable[..., iw.Reconstruction] = iw.invert) -> Ended:
-    """A run in the thread's part of the state, and what it ended in."""
+    """Do a run in the thread's part of the state, and return how it ended."""
     theirs = ("callback", "knobs", "on_ready")
     given: dict[str, Any] = {}
     try:
@@ -416,7 +417,7 @@ Found = tuple[list[Ended], list[str]]
 
 
 def together(*calls: Callable[[], Any]) -> list[Any]:
-    """What calls give that begin at once, each in a thread."""
+    """Call functions at the same time, each in its own thread, and return their values."""
     barrier, given = threading.Barrier(len(calls)), [None] * len(calls)
 
     def call(place: int) -> None:
@@ -433,7 +434,7 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
 
 @contextmanager
 def meanwhile(again: Callable[[], Any]) -> Iterator[list[str]]:
-    """A thread that does something again and again; its errors, in words."""
+    """Repeat ``work`` in a thread during the block, and collect the messages of its errors."""
     ends, errors = threading.Event(), list[str]()
     began = threading.Event()
 
@@ -458,7 +459,7 @@ def meanwhile(again: Callable[[], Any]) -> Iterator[list[str]]:
 
 
 def made(case: Case, module: Any) -> iw.Representation | None:
-    """The representation, made in the case's state; None where that is refused."""
+    """The representation, made in the case's state; None if this package refuses the module."""
     try:
         with STATES[case.state].thread():
             return representation_of(case, module)
@@ -484,7 +485,7 @@ def two_of_a_representation(case: Case, module: Any, twin: Any) -> Found:
 
 
 def beside_another(case: Case, module: Any, twin: Any) -> Found:
-    """Another module is made and inverted again and again."""
+    """Run the case while another thread makes and inverts another module repeatedly."""
     other = FOREIGN["a hook that edits"].make()
     with meanwhile(lambda: alone(Case(module="a hook that edits"), other, other)) as bad:
         ended = invert(case, module)
@@ -508,7 +509,7 @@ def moved(case: Case, module: Any, twin: Any) -> Found:
 
 
 def abandoned(case: Case, module: Any, twin: Any) -> Found:
-    """Runs are started before, by a session and step by step, and nobody ends them."""
+    """Run the case after other runs were started and never ended."""
     with suppress(iw.errors.InvwidgetsError, Theirs), STATES[case.state].thread():
         given = arguments(case, module)
         for name in ("callback", "knobs", "on_ready"):
@@ -527,7 +528,7 @@ def abandoned(case: Case, module: Any, twin: Any) -> Found:
 
 
 def in_session(case: Case, module: Any, twin: Any) -> Found:
-    """The same run in the background of a session."""
+    """Do the same run in the background by a session."""
 
     def run(**given: Any) -> iw.Reconstruction:
         if given.keys() & {"callback", "knobs", "on_ready"}:
@@ -539,7 +540,7 @@ def in_session(case: Case, module: Any, twin: Any) -> Found:
 
 
 def trained(case: Case, module: Any, twin: Any) -> Found:
-    """The module is trained while a representation made of it before is inverted."""
+    """Invert a representation while the module it was made from is trained."""
     phi = made(case, module)
     if phi is None or not trainable(case.module):
         return alone(case, module, twin)
@@ -562,7 +563,7 @@ def trained(case: Case, module: Any, twin: Any) -> Found:
 
 
 def made_while_trained(case: Case, module: Any, twin: Any) -> Found:
-    """The module is trained while it is copied: it may run or be refused, no more."""
+    """Make a representation while its module is trained; an error is allowed."""
     if not trainable(case.module):
         return alone(case, module, twin)
     with meanwhile(trainer(module)) as bad:
@@ -572,7 +573,7 @@ def made_while_trained(case: Case, module: Any, twin: Any) -> Found:
 
 
 def trainer(module: nn.Module) -> Callable[[], None]:
-    """A step of training on fixed images."""
+    """A function that does a training step on fixed images."""
     generator = torch.Generator().manual_seed(3)
     images = torch.rand(2, 3, *SIZE, generator=generator, dtype=torch.float32)
     found = [p for p in module.parameters() if not torch.nn.parameter.is_lazy(p)]
@@ -598,7 +599,7 @@ _trainable: dict[str, str] = {}
 
 
 def trainable(name: str) -> str:
-    """Whether a module can be trained here, and ends in the same weights each time."""
+    """Whether a module can be trained here and gets the same weights each time."""
     if name not in _trainable:
         found = []
         with suppress(Exception):
@@ -632,7 +633,7 @@ TRAINED = ("its module is trained", "made while its module is trained")
 
 
 class _Idle:
-    """In the place of ``ExitStack``: enters nothing."""
+    """A replacement for ``ExitStack`` that enters no context."""
 
     def __enter__(self) -> _Idle:
         return self
@@ -661,7 +662,7 @@ UNDONE: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def undone(name: str) -> Iterator[None]:
-    """A guard taken away inside the block, so that cases must have problems; none of no name."""
+    """Remove a guard of the package inside the block, so that cases must fail; "" removes none."""
     with ExitStack() as stack:
         for place, instead in UNDONE[name].items():
             stack.enter_context(mock.patch(f"invwidgets.{place}", instead))
@@ -677,7 +678,7 @@ ORDINARY = Case(module="efficientnet_lite0", options=(("seeds", 1), ("steps", 2)
 
 
 def ask(case: Case) -> tuple[str, list[str]]:
-    """How a case ended, and its problems."""
+    """Run a case, and return how it ended and its problems."""
     if not _network:
         representation_of(ORDINARY, ORDINARY.module)  # loaded: the run itself is what is compared
         _network.append(invert(ORDINARY, ORDINARY.module))
@@ -712,14 +713,14 @@ def ask(case: Case) -> tuple[str, list[str]]:
 
 
 def forget(name: str) -> None:
-    """A network by its name is made anew, in the state of the case."""
+    """Remove a named network from the cache, so that the case makes it again in its state."""
     for kept in (zoo.networks_kept, zoo.networks_held):
         for key in [key for key in kept if key[0] == name]:
             kept.pop(key, None)
 
 
 def compared(case: Case, ended: Ended, wanted: Ended) -> list[str]:
-    """What is wrong with a run, beside the same one run plainly."""
+    """The problems of a run, compared with the plain run of the same case."""
     problems = []
     if changed := ended.numbers.pop("changed", None):
         problems.append(f"differs: the process's {', '.join(changed)}")

@@ -1,10 +1,11 @@
-"""HOG, HOGb and dense SIFT inverted: our default against the preset cvpr2015, in turn.
+"""The inversion of HOG, HOGb and dense SIFT: the default compared with the preset cvpr2015.
 
     python -m benchmarks.descriptors [--photos coffee,rocket]
 
-The bundled photos at 192×256, one seed, the same modules on both sides. Two metrics: IJCV16's
-mean ‖Δ‖/‖Φ₀‖, which Table 1 of CVPR15 lies on, and the one of CVPR15's released code, ‖Δ‖² over
-the mean squared distance between the photos' features.
+The bundled photos are inverted at 192×256 pixels with one seed and the same modules; the two
+settings run in turn. There are two metrics. The first is the mean of ‖Δ‖/‖Φ₀‖ from IJCV16, whose
+values agree with Table 1 of CVPR15. The second is that of CVPR15's released code: ‖Δ‖² divided by
+the mean squared distance between the features of two photos.
 """
 
 from __future__ import annotations

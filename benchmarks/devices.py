@@ -1,13 +1,13 @@
-"""Every path of the package on a device: whether it ran, and how often a step waited for it.
+"""A test of every code path on a device, which also counts how often a step waits for the device.
 
     python -m benchmarks.devices            # the pretended device of the tests, on any machine
     python -m benchmarks.devices cuda       # a real one
 
-A path has run if it ended as it does on the CPU: the same scores within 1 %. A wait is what keeps
-the host from going ahead of the device, such as a number that is read; it is counted over all
-steps but the first, and without pictures, on the pretended device and on CUDA. The last rows are
-sabotaged and must not look like the others: a step that reads a number, one that mixes devices, one
-that needs float64, one that does something else there than on the CPU.
+A path passes if its scores differ from the CPU's by at most 1 %. A wait is an operation that stops
+the host until the device has finished, such as reading a number. Waits are counted on the
+pretended device and on CUDA, over all steps except the first, without pictures. The last rows are
+sabotaged and must fail: a step that reads a number, one that mixes devices, one that needs
+float64, and one that computes something else on the device than on the CPU.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LARGE = picture((64, 64))
 
 
 class Place:
-    """A device, what ran on it, and how often each step waited (None where it cannot be told)."""
+    """A device with the paths that passed and the waits of each step (None if unknown)."""
 
     def __init__(self, device: str) -> None:
         self.device = resolve_device(device)
@@ -50,7 +50,7 @@ class Place:
         self.counted = self.device.type in ("cpu", "cuda", pretended_device.KIND)
 
     def search(self, photo: Any = PHOTO, model: Any = None, **options: Any) -> iw.Reconstruction:
-        """A run on the device, which must come to the CPU's scores, its steps' waits counted."""
+        """Run a search on the device, compare its scores with the CPU's, and count its waits."""
         model = phi() if model is None else model
         wanted = {"seeds": 2, "steps": STEPS, "frames": 0, "precision": "float32", **options}
         result = self.steps_of(iw.prepare(photo, model, device=str(self.device), **wanted))
@@ -58,7 +58,7 @@ class Place:
         return result
 
     def steps_of(self, run: iw.types.Run) -> iw.Reconstruction:
-        """A run searched to its end, the waits of its steps counted."""
+        """Search to the end, and count the waits of each step."""
         steps = run.steps()
         assert next(steps).iterate.device == self.device
         while True:
@@ -72,7 +72,7 @@ class Place:
 
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
-        """The waits within the block, by the line that waited."""
+        """Count the waits inside the block by the line of code that waited."""
         found: Counter[str] = Counter()
         if self.device.type == pretended_device.KIND:
             with pretended_device.Waits() as waits:
@@ -94,7 +94,7 @@ class Place:
 
 
 def same(result: iw.Reconstruction, on_cpu: iw.Reconstruction, rtol: float = SAME) -> None:
-    """Refuse a result whose scores are not the CPU's, or that left tensors on the device."""
+    """Raise an error if scores differ from the CPU's or a result has tensors on the device."""
     for name in ("scores", "psnr"):
         ours, theirs = getattr(result, name), getattr(on_cpu, name)
         if theirs is not None:
@@ -200,7 +200,7 @@ class SignDescent(iw.Optimizer):
 
 
 class Looking(nn.Sequential):
-    """Looks at the size of its batch: symbolic tracing cannot follow. Counts its calls."""
+    """A module that reads its batch size, so it cannot be traced; it counts its calls."""
 
     calls = 0
 
@@ -219,7 +219,7 @@ def small_large() -> iw.Representation:
 
 
 def bfloat16(at: Place) -> None:
-    """Half of the run in bfloat16, near float32's; then what ``auto`` measures to be faster."""
+    """Check that runs with ``bfloat16`` and with ``auto`` have scores near those of float32."""
     exact = at.search()
     run = iw.prepare(PHOTO, phi(), seeds=2, steps=STEPS, device=str(at.device), frames=0,
                      precision="bfloat16")  # fmt: skip
@@ -244,7 +244,7 @@ def on_device(at: Place) -> None:
 
 
 def measuring(at: Place) -> None:
-    """Waits at the end of a run do not grow with its steps."""
+    """Check that a longer run does not wait more often when it ends."""
     counts = []
     for steps in (2, 6):
         run = iw.prepare(PHOTO, phi(), seeds=2, steps=steps, device=str(at.device), frames=0)
@@ -257,7 +257,7 @@ def measuring(at: Place) -> None:
 
 
 def second(at: Place) -> None:
-    """What was measured of a network is kept, though each run moves it to the device."""
+    """Check that measurements of a network are cached, although each run moves the network."""
     network = phi("2", untraceable())
     calls = []
     for _ in range(2):
@@ -278,7 +278,7 @@ def knobs(at: Place) -> None:
 
 
 def session(at: Place) -> None:
-    """Paused, stepped twice with a knob moved between, resumed, stopped; then to the end, warm."""
+    """Check a session: pause, steps with a moved knob, resume, stop, and a continued run."""
     done = threading.Semaphore(0)
 
     def told(progress: Any) -> None:
@@ -381,7 +381,7 @@ def recomposed(at: Place) -> None:
 
 
 def measure(device: str = pretended_device.KIND) -> list[dict[str, Any]]:
-    """A row for each path: whether it ``ran``, ``waits`` of its steps, the most, and ``where``."""
+    """One row per path: whether it ``ran``, the largest ``waits`` of a step, and ``where``."""
     if device.split(":")[0] == pretended_device.KIND:
         pretended_device.install()
     rows = []

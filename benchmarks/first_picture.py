@@ -1,11 +1,11 @@
-"""When the noise has visibly begun to be the photo: seconds from Start, as a panel shows pictures.
+"""The time from Start until the photo is visible in the noise, as a panel shows pictures.
 
     python -m benchmarks.first_picture
 
-A session with EfficientNet-Lite0 loaded, 4 seeds at 224 px, the default; the median of three runs.
-*Likeness* is the correlation of the pictures' brightness with the photo's, the mean over seeds: 0.3
-is where a cup is seen in the noise. The pictures are those that the session reports; the run that
-follows is the same with and without anybody looking.
+A session inverts EfficientNet-Lite0, which is already loaded, with 4 seeds at 224 pixels and
+default settings. The table has medians of three runs. *Likeness* is the correlation between the
+brightness of a picture and the photo's, averaged over seeds; at 0.3 a person can recognize a cup.
+The pictures are those that the session reports, which does not change the run.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _pictures(layer: str) -> list[tuple[float, int, float]]:
-    """Seconds from Start, step and likeness of each picture until one is seen."""
+    """The seconds from Start, step and likeness of each picture, until the photo is visible."""
     found: list[tuple[float, int, float]] = []
     photo = iw.read_photo("coffee", 224).mean(0)
 

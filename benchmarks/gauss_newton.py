@@ -1,8 +1,9 @@
-"""Gauss-Newton with conjugate gradients: the data term is a sum of squares, the priors quadratic.
+"""A Gauss-Newton search with conjugate gradients, for a data term that is a sum of squares.
 
-A step solves (Jᵀ J + priors + damping) d = −gradient by a few conjugate gradients, each one JVP
-and one VJP, on Fourier coefficients of decorrelated colors, seed by seed; it is halved until the
-energy falls, and the damping follows.
+A step solves (Jᵀ J + priors + damping) d = −gradient by a few iterations of conjugate gradients,
+each with one JVP and one VJP. The parameters are Fourier coefficients of decorrelated colors, and
+each seed is solved separately. A step is halved until the energy decreases; the damping is then
+adapted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SOLVES = 4  # conjugate gradients a step; each is about a step of Adam, and so i
 
 
 def gauss_newton(run: Run) -> Tensor:
-    """Images (S, 3, H, W) after about as many passes of the network as a run has steps."""
+    """Images (S, 3, H, W) after about as many network passes as a run of ``steps`` steps."""
     phi, target, settings = run.representation, run.target, run.settings
     color = torch.tensor(settings.center)
     center = color[:, None, None]
@@ -86,7 +87,7 @@ def _search(
 
 
 def _solve(matrix: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:
-    """A few conjugate gradients from zero."""
+    """The solution after a few iterations of conjugate gradients from zero."""
     found, rest = torch.zeros_like(right), right.clone()
     direction, square = rest.clone(), rest.square().sum()
     for _ in range(SOLVES):

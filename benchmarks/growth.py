@@ -1,10 +1,10 @@
-"""How a step's time and a run's memory grow: with seeds, image size, depth and region.
+"""The growth of a step's time and a run's memory with seeds, image size, depth and region.
 
     python -m benchmarks growth
 
-Each run is a process of its own, so that its memory is its own: the peak of resident memory less
-what it was before the run. A step is the quarter point of some, since other work on the machine
-only ever adds. Draws ``docs/pictures/growth.png``.
+Each run is a separate process. Its memory is the peak of resident memory minus the memory before
+the run. Its time is the lower quartile of several steps, because other programs on the machine
+can only add time. The benchmark also draws ``docs/pictures/growth.png``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def measure() -> dict[str, Any]:
 
 
 def one(options: dict[str, Any]) -> dict[str, Any]:
-    """A run of its own: a step's milliseconds, the run's memory, how the seeds were run."""
+    """One run: milliseconds per step, memory, and how many micro-batches ran in parallel."""
     options = {"seeds": 4, **options}
     prepare(
         "coffee", options["model"], options["layer"], weights=options.get("weights", "pretrained")
@@ -80,13 +80,13 @@ def one(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _peak() -> int:
-    """The most memory this process has held, in KiB (Linux; getrusage's would be its parent's)."""
+    """The peak memory of this process in KiB (Linux); getrusage would report the parent's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Time above memory, one column a sweep."""
+    """Draw time and memory in two rows, one column per varied quantity."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

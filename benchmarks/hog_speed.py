@@ -1,12 +1,12 @@
-"""HOG, HOGb and dense SIFT against their plain all-convolution form, forward and backward.
+"""The speed of HOG, HOGb and dense SIFT compared with plain convolutions, forward and backward.
 
 Run::
 
     python -m benchmarks.hog_speed [--images 8] [--size 256] [--repeats 9] [--threads 1] [--json]
 
-Both sides run in turn in one process, on the same images. Printed are the medians with their
-spread (least and most), the ratio of the medians, and how far apart the two sides' numbers are.
-One thread unless told otherwise: with other work on the machine two can be slower than one.
+Both sides run in turn in one process on the same images. The output has medians with the smallest
+and the largest time, the ratio of the medians, and the largest difference between the features.
+By default one thread is used, because two threads can be slower than one on a busy machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Side = Callable[[Tensor], Tensor]
 
 
 def pictures(count: int, size: int) -> Tensor:
-    """Smooth random images: blobs of all sizes, as natural images have them."""
+    """Smooth random images with blobs of all sizes, like natural images."""
     generator = torch.Generator().manual_seed(0)
     images = torch.zeros(count, 3, size, size)
     side = 4
@@ -42,7 +42,7 @@ def pictures(count: int, size: int) -> Tensor:
 
 
 def one_pass(side: Side, images: Tensor) -> tuple[float, Tensor, Tensor]:
-    """Seconds of one forward and backward, the features, the images' gradient."""
+    """The seconds of one forward and backward pass, the features, and the images' gradient."""
     images = images.clone().requires_grad_()
     begin = time.perf_counter()
     features = side(images)
@@ -53,7 +53,7 @@ def one_pass(side: Side, images: Tensor) -> tuple[float, Tensor, Tensor]:
 
 
 def compare(name: str, ours: Side, plain: Side, images: Tensor, repeats: int) -> dict[str, object]:
-    """One row of the table."""
+    """One row of the table: times of both sides, and the differences between their numbers."""
     for side in (ours, plain):
         one_pass(side, images)
     times: dict[str, list[float]] = {"ours": [], "plain": []}

@@ -1,7 +1,7 @@
-"""Objectives, priors, optimizers, bases, callbacks, knobs and photos as users have them.
+"""Custom objectives, priors, optimizers, parametrizations, callbacks, knobs and photos of users.
 
-``PARTS`` maps a name to a factory of options of ``invert``. Some are well-behaved, most have one
-habit that a run must survive or refuse in words.
+``PARTS`` maps a name to a factory of options of ``invert``. Some parts are correct. Most have one
+fault that a run must tolerate or refuse with a clear message.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ NAN = float("nan")
 
 
 class Theirs(Exception):
-    """What a user's own callback or knobs raise, and the user must hear of as it is."""
+    """An error from a user's callback or knobs, which must reach the user unchanged."""
 
 
 @dataclass(frozen=True)
 class Own:
-    """``random``: two runs with it differ, and it moves the process's generators.
+    """A function that makes options of ``invert``, and two properties of the custom part in them.
 
-    ``counts``: it goes by how often it was asked, so that seeds side by side depend on each other.
+    ``random``: two runs with the part differ, and it changes the process's random generators.
+    ``counts``: it depends on how often it was called, so that parallel seeds influence each other.
     """
 
     make: Callable[[], dict[str, Any]]
@@ -52,7 +53,7 @@ def step(parameters: Tensor, gradient: Tensor, rates: Tensor) -> None:
 
 
 def part(base: Any, **methods: Any) -> Any:
-    """An object of a class of one's own, with these methods."""
+    """An object of a new class with the given methods."""
     return type("Mine", (base,), methods)()
 
 
@@ -61,7 +62,7 @@ def fails(*_: Any) -> Any:
 
 
 class Calls:
-    """How often a part was asked, kept by the part or by nobody."""
+    """A counter of a part's calls, which is kept by the part or lost."""
 
     _calls = 0
 
@@ -79,7 +80,7 @@ class Prepared(NamedTuple):
 
 
 class ByState(iw.Objective, Calls):
-    """What it asks for depends on how often it was asked."""
+    """A part whose values depend on how often it was called."""
 
     def energy(self, features: Tensor, target: Tensor) -> Tensor:
         self.late()
@@ -308,7 +309,7 @@ class LateRuleError(LateRule):
 
 
 class Memory(iw.Optimizer):
-    """Keeps its memory in the class, where all runs meet."""
+    """An optimizer that keeps its state in the class, which all runs share."""
 
     def start(self, parameters: Tensor, steps: int) -> None:
         self._mean = torch.zeros_like(parameters)
@@ -405,7 +406,7 @@ def spoils_iterate(at: iw.types.Step) -> None:
 
 
 def state_left_on(at: iw.types.Step) -> None:
-    """What ends before the next step is the callback's own business."""
+    """A callback that changes torch's state and ends before the next step."""
     with torch.no_grad(), torch.autocast("cpu"), torch.device("meta"):
         at.images.mean()
 

@@ -1,12 +1,13 @@
-"""One network given in several forms: does each give the same error and the same picture?
+"""The inversion of one network in several forms, which must give equal errors and pictures.
 
     python -m benchmarks.invariance [--photos chelsea,astronaut] [--seeds 2]
 
-Whole; cut by its owner after the layer; wrapped in another module; with its preprocessing inside
-(mean 0, std 1); with all three. The first row is the network by its name, the others are modules
-with the same weights, and of ResNet-18 timm's with them from a file (timm's EfficientNet-Lite0 has
-another preprocessing than its weights here). VGG-16 and ResNet-18 have random weights; VGG-16 is
-given the first photo only. Default settings in float32; means over photos and seeds.
+The forms are: the whole network, the network cut by its owner after the layer, the network inside
+another module, the network with its preprocessing inside (mean 0, std 1), and all three together.
+The first row is the network by name; the others are modules with the same weights. For ResNet-18
+there is also timm's network with the same weights from a file (timm's EfficientNet-Lite0 has
+another preprocessing). VGG-16 and ResNet-18 have random weights, and VGG-16 only gets the first
+photo. All runs use default settings in float32; the numbers are means over photos and seeds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .report import keep, machine, table
 
 
 class Wrapped(nn.Module):
-    """A network inside another module."""
+    """A module that contains a network."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class Wrapped(nn.Module):
 
 
 class Normalized(nn.Module):
-    """A network with its preprocessing inside: it takes images in [0, 1]."""
+    """A network with its preprocessing inside, which takes images in [0, 1]."""
 
     def __init__(self, inner: nn.Module, network: Network) -> None:
         super().__init__()

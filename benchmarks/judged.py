@@ -1,19 +1,19 @@
-"""Pictures that another network is asked about: is it still the photo, in its colors?
+"""Reconstructions judged by another network: class probability, feature distance and colors.
 
     python -m benchmarks.judged [ours] [chosen] [peers] [tried] [vectors] [others]
         [hourglass]
 
-A search finds images that its own network takes for the photo. Here a network that was not
-searched on judges them. Crops are drawn from photos by a fixed seed, and kept where the judge is
-at least 0.4 sure of a class. On the photos ``CHOOSE`` our settings were chosen, with Lite0 searched
-and Lite1 as the judge; the photos ``HOLD_OUT`` and the judge Lite2 had no part in that.
+A search finds images that its own network takes for the photo, so another network judges them.
+Crops are drawn from photos with a fixed seed and kept if the judge gives a class a probability of
+at least 0.4. The default settings were chosen on the photos ``CHOOSE``, by searching with Lite0 and
+judging with Lite1. The photos ``HOLD_OUT`` and the judge Lite2 are held out.
 
-*Class probability*: the judge's probability of its likeliest class of the photo, divided by that
-for the photo. *In the first five*: how often that class is. *Feature distance*: ‖f − f₀‖ / ‖f₀‖ of
-the features that the judge's classifier reads. *Color*: the root mean square of what is not gray,
-divided by the photo's; of colored photos only. *Mean color off by*: in percent of the range.
-*Diversity*: the root mean square difference between seeds. The row *another photo* has for images
-the crops of the next photo.
+*Class probability*: the judge's probability of the photo's likeliest class, divided by that for
+the photo. *In the first five*: how often that class is among the five likeliest. *Feature
+distance*: ‖f − f₀‖ / ‖f₀‖ of the features before the judge's classifier. *Color*: the root mean
+square chroma (difference from gray), divided by the photo's; gray photos are left out. *Mean color
+off by*: in percent of the range. *Diversity*: the root mean square difference between seeds. In
+the row *another photo*, the images are the crops of the next photo.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ Search = Callable[[iw.Representation, Tensor, int], tuple[Tensor, float]]
 
 
 def ours(phi: iw.Representation, part: Tensor, seeds: int, **changes: Any) -> tuple[Tensor, float]:
-    """Images and seconds of ``iw.invert`` with these settings."""
+    """The images and the seconds of ``iw.invert`` with these settings."""
     result = iw.invert(part, phi, seeds=seeds, frames=0, precision="float32", **changes)
     return result.images, result.seconds
 
 
 def without_shifts(phi: iw.Representation, part: Tensor, seeds: int) -> tuple[Tensor, float]:
-    """The default of before: 150 steps, no shifts, λ_V falling over half of them."""
+    """The previous default: 150 steps, no shifts, λ_V falling over half of them."""
     now, weight = iw.preset("default", phi), smoothing(phi, phi.size)
     return ours(
         phi,
@@ -102,7 +102,7 @@ TRANSFERRED = (("efficientnet_lite1", "pretrained", LAYERS[1:]),)
 
 
 def groups() -> dict[str, Iterator[dict[str, str]]]:
-    """The rows of the table, by group; each is computed when it is taken."""
+    """The rows of the table by group; a row is computed when it is read."""
     held, chosen = partial(_rows, JUDGE, HOLD_OUT), partial(_rows, CHOSE_WITH, CHOOSE)
     lite0 = (("efficientnet_lite0", "pretrained", LAYERS),)
     deep = (("efficientnet_lite0", "pretrained", LAYERS[1:]),)
@@ -174,9 +174,10 @@ def _crops(names: tuple[str, ...], judge: str, count: int) -> tuple[tuple[str, T
 def crops(
     names: tuple[str, ...], judge: iw.Representation, count: int
 ) -> Iterator[tuple[str, Tensor]]:
-    """Up to ``count`` square parts (3, 224, 224) of each photo of which the judge is sure.
+    """Up to ``count`` square crops (3, 224, 224) of each photo whose class the judge is sure of.
 
-    Sides are 0.4 to 1 of the photo's shorter one, places anywhere, by a fixed seed.
+    Their sides are 0.4 to 1 times the photo's shorter side, and their places are drawn with a fixed
+    seed.
     """
     for name in names:
         whole, kept = read_photo(photo(name)), 0

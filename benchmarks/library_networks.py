@@ -1,9 +1,9 @@
-"""Networks of transformers and of open_clip, once: what opens of them, five steps of inversion.
+"""A test of networks of transformers and open_clip: their stages, and five steps of inversion.
 
     python -m benchmarks.library_networks
 
-Each at its library's own depth and image size, but narrow, with random weights. Writes
-``docs/networks.md``, below timm's families. Needs the extra ``test``.
+Each network has its library's depth and image size but fewer channels and random weights. The
+results are written to ``docs/networks.md``, after timm's families. It needs the extra ``test``.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def main() -> None:
 
 
 def section() -> str:
-    """The part of the page, from what was kept of the last run."""
+    """The section of the page, made from the stored results."""
     kept = json.loads((RESULTS / "library_networks.json").read_text())
     return _INTRO.format(**kept["versions"]) + "\n" + table(kept["rows"]) + "\n"
 
 
 def networks() -> tuple[str, ...]:
-    """The names of those that are tried."""
+    """The names of the tested networks."""
     return (*_TRANSFORMERS, *(f"open_clip {name}" for name in _OPEN_CLIP))
 
 
@@ -109,7 +109,7 @@ def _try(name: str) -> dict[str, Any]:
 
 
 def _shortly(names: list[str]) -> str:
-    """Names in a row, of those that differ by a number the first and the last."""
+    """Names in one line; of names that differ in a number, only the first and the last."""
     said = []
     for _, group in groupby(names, lambda name: re.sub(r"\d+", "", name)):
         same = list(group)

@@ -1,13 +1,13 @@
-"""What limits a step: time, FLOPs and bytes by kind of operator, against the machine's two peaks.
+"""The time, FLOPs and bytes of a step by kind of operator, compared with the machine's peaks.
 
     python -m benchmarks limits
 
-A step of one seed on one thread, in float32, every operator timed as it runs. At its limit an
-operator takes as long as its FLOPs at the fastest large product, or its bytes, read and written, at
-the fastest large copy of the same process, whichever is longer (the roofline: Williams, Waterman &
-Patterson, CACM 2009). What lies in a cache moves faster than such a copy. *The engine, and between
-operators*: what a whole step takes beyond the others: bounds, the best image kept, Python and
-autograd.
+A step of one seed runs on one thread in float32, and every operator is timed. The limit of an
+operator is the time for its FLOPs at the speed of the fastest large product, or the time for its
+bytes (read and written) at the speed of the fastest large copy, whichever is longer (the roofline
+model: Williams, Waterman & Patterson, CACM 2009). Operators on data in a cache can be faster than
+this limit. *The engine, and between operators* is the rest of the step: bounds, the copy of the
+best image, Python and autograd.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _rows(model: str, layer: str, weights: str) -> list[dict[str, Any]]:
 
 
 def _step(run: Run) -> Callable[[_Meter], None]:
-    """A step by its parts, each under the meter: the network there and back, prior, rule."""
+    """Run the parts of a step, each inside the meter: the network, the prior, the optimizer."""
     settings, size = run.settings, run.size
     z = 10 * torch.randn(1, 3, *size)
     gradient, rates = torch.empty_like(z), torch.ones(1)
@@ -131,7 +131,7 @@ def _step(run: Run) -> Callable[[_Meter], None]:
 
 
 class _Meter(TorchDispatchMode):
-    """Seconds, FLOPs and bytes of every operator, added up by kind."""
+    """A mode that adds up seconds, FLOPs and bytes of operators by kind."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class _Meter(TorchDispatchMode):
 
 
 def _convolution(func: Any, args: Any, output: Any) -> tuple[str, float]:
-    """Its kind and FLOPs, where it is one."""
+    """The kind and the FLOPs of a convolution; None for other operators."""
     name = func.__name__
     if "convolution" not in name or "reorder" in name:
         return "", 0.0

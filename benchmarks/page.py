@@ -1,4 +1,4 @@
-"""``docs/performance.md``, put together from the results that are kept."""
+"""The writer of ``docs/performance.md``, which is made from stored results."""
 
 from __future__ import annotations
 
@@ -11,84 +11,88 @@ PAGE = Path("docs/performance.md")
 
 PARTS = {
     "steps": (
-        "Seconds a step",
-        "4 seeds, 224 px, milliseconds a step: the median and, in brackets, the quarter and "
-        "three-quarter points, of all sides in turn in one process. *Plain loop* is the loop that "
-        "the papers' text describes, written down in PyTorch: parameters unfrozen, float32, the "
-        "whole network as written; *frozen* leaves out the parameters' gradients and what comes "
-        "after the layer; *layer by layer* is our engine in float32 with torch's own convolutions "
-        "and ReLUs, one after the other. torch-lucent 0.1.8 runs its own `render_vis`.",
+        "Time per step",
+        "Milliseconds per step of 4 seeds at 224 px: the median and, in brackets, the lower and "
+        "upper quartile. All programs run in turn in one process. *Plain loop* is the loop that "
+        "the papers describe, written in PyTorch: trainable parameters, float32, and the whole "
+        "network as its authors wrote it. *Frozen* leaves out the parameters' gradients and the "
+        "layers after the inverted one. *Layer by layer* is this package's engine in float32 with "
+        "torch's own convolutions and ReLUs instead of fused ones. torch-lucent 0.1.8 runs its "
+        "own `render_vis`.",
     ),
     "goals": (
-        "Seconds to the papers' error",
-        "The papers' presets run as published (docs/papers.md), in our engine with all its speed; "
-        "then our default in the fewest steps (of a ladder) that end at no larger an error and no "
-        "lower an SSIM. Mean of two seeds and two photos, flower and rocket (VGG-16: the first), "
-        "in float32; the default was chosen on others, but that HOG's short runs lean on the "
-        "prior, which was found here. Seconds are the processor's, of one thread: what else the "
-        "machine did is not counted. A dash: no number of steps up to 400 had both, on one of the "
-        "photos (ours is then the other's) or on both. Rows that are missing were not measured in "
-        "this version, which begins from noise at any length. The last column takes the preset's "
-        "steps as the plain loop of the table above instead (a measured step times their number). "
-        "AlexNet and VGG-16 have random weights.",
+        "CPU time until the papers' error is reached",
+        "The papers' presets run as published (docs/papers.md), in this package's fast engine. "
+        "The default then runs with more and more steps, until its error is not larger and its "
+        "SSIM is not lower. The numbers are means over two seeds and two held-out photos, flower "
+        "and rocket (VGG-16: flower only), in float32. One exception: for short runs of HOG, the "
+        "default's prior was chosen with these two photos. Times are CPU seconds of one thread, "
+        "so other programs on the machine matter little. A dash means that no number of steps up "
+        "to 400 was enough for one of the photos or for both; the default's numbers are then "
+        "those of the other photo. Rows that were not measured in this version are missing. The "
+        "last column compares with the plain loop of the table above: the preset's number of "
+        "steps times the measured time of a step of the plain loop. AlexNet and VGG-16 have "
+        "random weights.",
     ),
     "searches": (
-        "In which basis to search, and by which rule",
-        "Error, PSNR, SSIM and the processor's seconds after so many steps, on EfficientNet-Lite2 "
-        "and the photos motorcycle and flower, on none of which anything was chosen; one seed "
-        "each, float32, the default's energy, start and schedule of λ_V. What differs is the "
-        "basis, pixels, an image pyramid or Fourier coefficients weighed by 1 / frequency, each "
-        "with and without decorrelated colors, and the rule. Adam on another basis than "
-        "ours is at the better, by the error, of our rate and twice that. Gauss-Newton takes a "
-        "fifth of the steps, with four conjugate gradients each. Shorter runs are left out until "
-        "they are measured again: they began from an estimate of the image, which is gone.",
+        "Parametrizations and optimizers",
+        "Error, PSNR, SSIM and CPU seconds after a number of steps, for EfficientNet-Lite2 and "
+        "the held-out photos motorcycle and flower, with one seed each in float32. All searches "
+        "have the default's energy, start and schedule of λ_V. They differ in the parametrization "
+        "(pixels, an image pyramid, or Fourier coefficients weighted by 1 / frequency, each with "
+        "and without decorrelated colors) and in the optimizer. For Adam on other "
+        "parametrizations than the default's, two learning rates were tried, the default's and "
+        "twice that, and the one with the smaller error is shown. Gauss-Newton does a fifth of "
+        "the steps, each with four iterations of conjugate gradients. Shorter runs are missing "
+        "because they were measured with an earlier version, which started from an estimate of "
+        "the image.",
     ),
     "precisions": (
         "bfloat16 or float32",
-        "The same seeds forced into both; the errors are measured in float32. *auto takes* is what "
-        "a run chooses by itself, by timing one step of each.",
+        "The same seeds run in both precisions; errors are always measured in float32. *auto "
+        "takes* is the precision that a run chooses by timing one step in each.",
     ),
     "share": (
-        "Share of the machine",
-        "A whole step, optimizer and prior included, against the fastest large product and the "
-        "fastest copy of the same minute in the same process. Where FLOP/s fall short, GB/s tell "
-        "why: depthwise convolutions and activations move many bytes for few FLOPs.",
+        "Use of the machine's peak speed",
+        "A whole step, with optimizer and prior, compared with the fastest large product and the "
+        "fastest large copy, measured within the same minute in the same process. Where FLOP/s "
+        "are low, GB/s show the reason: depthwise convolutions and activations move many bytes "
+        "for few FLOPs.",
     ),
     "limits": (
-        "What limits a step",
-        "A step of one seed on one thread, in float32, every operator timed as it runs. *At its "
-        "limit* an operator takes as long as its FLOPs at the fastest large product, or its bytes "
-        "at the fastest large copy of the same process, whichever is longer; what lies in a cache "
-        "moves faster. *The engine, and between operators*: what a whole step takes beyond the "
-        "others: bounds, the best image kept, Python and autograd.",
+        "Limits of a step",
+        "A step of one seed on one thread in float32; every operator is timed. *At its limit* is "
+        "the time of an operator for its FLOPs at the speed of the fastest large product, or for "
+        "its bytes at the speed of the fastest large copy, whichever is longer. Operators on data "
+        "in a cache can be faster than this limit. *The engine, and between operators* is the "
+        "rest of the step: bounds, the copy of the best image, Python and autograd.",
     ),
     "regions": (
-        "Regions cost what they see",
-        "A step of 4 seeds on 5x5 cells in the middle against one on the whole map, in float32. "
-        "What a region cannot save is what goes over every pixel, the prior and the optimizer: "
-        "their time is that of a step of a network which computes nothing.",
+        "Cost of regions",
+        "A step of 4 seeds on 5x5 cells in the middle, compared with a step on the whole map, in "
+        "float32. A region cannot save the work on every pixel, by the prior and the optimizer. "
+        "Its time is measured by a step of a network that computes nothing.",
     ),
     "growth": (
-        "How cost grows",
-        "EfficientNet-Lite0, blocks.2 (regions: blocks.1), 4 seeds at 224 px, one thing varied at "
-        "a time; each row is a process of its own. *Memory* is what the run adds to a process that "
-        "has the network loaded and has run one seed.",
+        "Growth of time and memory",
+        "EfficientNet-Lite0, blocks.2 (regions: blocks.1), 4 seeds at 224 px; one quantity is "
+        "varied at a time, and each row is a separate process. *Memory* is the memory that the "
+        "run adds to a process that has loaded the network and run one seed.",
     ),
     "startup": (
         "Start-up",
-        "Milliseconds, the median of three fresh processes. *Network and its layers* holds the "
-        "import of the library that the network is from; receptive fields of all layers are traced "
-        "in it.",
+        "Milliseconds: the median of three new processes. *Network and its layers* includes the "
+        "import of the network's library and the tracing of all receptive fields.",
     ),
 }
 
 
 def write_page() -> Path:
-    """Write the page from ``benchmarks/results``; parts never measured are left out."""
+    """Write the page from ``benchmarks/results``, without the parts that were not measured."""
     lines = [
         "# Performance",
         "",
-        "Made by `python -m benchmarks`. Ratios carry over to other machines better than seconds.",
+        "Measured by `python -m benchmarks`. Ratios differ less between machines than seconds do.",
         "",
     ]
     for name, (title, about) in PARTS.items():
@@ -110,6 +114,6 @@ def write_page() -> Path:
 
 
 def _joined(rows: list[dict[str, object]]) -> str:
-    """One table of rows that may lack some columns."""
+    """A table of rows, of which some may lack columns."""
     names = dict.fromkeys(name for row in rows for name in row)
     return table([{name: row.get(name, "") for name in names} for row in rows])

@@ -1,12 +1,12 @@
-"""How large a page is, by its number of layers and by the format of its pictures.
+"""The size of an HTML page by its number of layers and the format of its pictures.
 
     python -m benchmarks.page_sizes --steps 40
 
-runs the stages of EfficientNet-Lite0 on a photo, with 3 seeds and a playback of 8 pictures at 224
-pixels, writes pages of some and of all of them, and prints their sizes. A second table compares
-WebP with JPEG: each picture of the page as a JPEG file of the lowest quality at which its likeness
-to the original (SSIM, mean over the pictures) is that of the WebP files. The JPEG column of the
-first table is the page with its pictures replaced by those files.
+It inverts the stages of EfficientNet-Lite0 for a photo, with 3 seeds and a film of 8 pictures at
+224 pixels, writes pages with some and with all of the stages, and prints their sizes. The second
+table compares WebP with JPEG. Each JPEG file has the lowest quality at which its SSIM to the
+original equals that of the WebP files, averaged over all pictures. The JPEG column of the first
+table is the size of the page with these JPEG files.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PHOTO = "coffee"
 
 
 def jpeg(picture: Image.Image, quality: int) -> bytes:
-    """A picture as a JPEG file, as small as Pillow makes it."""
+    """A picture as a JPEG file, optimized for size."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality, optimize=True, progressive=True)
     return file.getvalue()
 
 
 def results_of(steps: int, seeds: int, size: int) -> list[iw.Reconstruction]:
-    """A result for each of Lite0's stages."""
+    """One result for each stage of EfficientNet-Lite0."""
     phi = iw.representation("efficientnet_lite0")
     layers = [layer.name for layer in stages(phi.layers(), LAYERS)]
     return [
@@ -48,7 +48,7 @@ def results_of(steps: int, seeds: int, size: int) -> list[iw.Reconstruction]:
 
 
 def likeness(results: Sequence[iw.Reconstruction], effort: Effort, write: Write) -> float:
-    """The mean SSIM of the pictures at the searches' ends to what they were before."""
+    """The mean SSIM between the pictures of results and the same pictures as files."""
     found = []
 
     def noted(picture: Image.Image, quality: int) -> bytes:
@@ -71,7 +71,7 @@ def _alike(one: Image.Image, other: Image.Image) -> float:
 
 
 def as_good(results: Sequence[iw.Reconstruction], effort: Effort) -> int:
-    """The lowest quality at which JPEG files are as much like the originals as WebP's."""
+    """The lowest JPEG quality with at least the mean SSIM of the WebP files."""
     wanted = likeness(results, effort, webp)
     low, high = 10, 99
     while low < high:
@@ -99,7 +99,7 @@ def every(results: Sequence[iw.Reconstruction], effort: Effort, write: Write) ->
 
 
 def tables(results: Sequence[iw.Reconstruction], say: Callable[[str], None]) -> None:
-    """Both tables, line by line."""
+    """The lines of both tables."""
     best, sample = EFFORTS[0], results[:: max(1, len(results) // 3)]
     qualities = {effort: as_good(sample, effort) for effort in EFFORTS[:4]}
     jpegs = {effort: Effort(q, effort.side, effort.frames) for effort, q in qualities.items()}

@@ -1,8 +1,9 @@
-"""How fast the panel answers, in a real browser: prints a table.
+"""The response times of the panel in a real browser.
 
     python -m benchmarks.panel_latency [lab|voila]
 
-EfficientNet-Lite0, blocks.2, 224 px, the model warm. Times run from the click to the pixels.
+The panel inverts blocks.2 of EfficientNet-Lite0 at 224 pixels; the model is already loaded. Times
+are measured from the click until the browser shows the change.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import invwidgets as iw
 from tests.browser.servers import browser, open_in_lab, server, write_notebook
 
 REPEATS = 5
-SPELL = 160  # steps of a seed: some two seconds
+SPELL = 160  # steps per seed, about two seconds
 FOURS = 20
 CELL = """import invwidgets as iw
 panel = iw.InversionPanel("coffee", layer="blocks.2", seeds={seeds}, steps=1000)
 panel"""
-# In the page: click, then look every frame until the condition holds; milliseconds.
+# JavaScript: click, check the condition in every frame, and return the milliseconds.
 TIMED = """async ([label, text]) => {
   const buttons = [...document.querySelectorAll('.iw-buttons button')];
   const button = buttons.find((b) => b.textContent.trim().startsWith(label));
@@ -40,7 +41,7 @@ TIMED = """async ([label, text]) => {
   }
   return performance.now() - began;
 }"""
-# In the page: a key on the first knob; the kernel answers by showing, or hiding, its reset button.
+# JavaScript: press a key on the first knob, and wait until its reset button appears or disappears.
 ECHO = """async () => {
   const knob = document.querySelector('.iw-how .iw-knob');
   const still = () => knob.classList.contains('iw-still');
@@ -98,7 +99,7 @@ def _latencies(kind: str, seeds: int) -> list[tuple[str, str, str]]:
 
 
 def _knob(page: Any) -> float:
-    """From a key on the smoothness slider to the next picture; it comes at once, not in turn."""
+    """The time from a key press on the smoothness slider until the next picture."""
     handle = page.locator(".iw-how .noUi-handle").first
     handle.focus()
     return float(
@@ -116,7 +117,7 @@ def _knob(page: Any) -> float:
 
 
 def _frames(page: Any, seconds: int) -> float:
-    """Different pictures seen a second."""
+    """The number of different pictures per second."""
     seen = page.evaluate(
         """async (seconds) => {
   const gallery = document.querySelector('.iw-gallery'), seen = new Set();
@@ -133,9 +134,10 @@ def _frames(page: Any, seconds: int) -> float:
 
 
 def _cost(seeds: int) -> list[tuple[str, str, str]]:
-    """Steps a second of one long run, its panel told and drawing in every other spell of it.
+    """Steps per second of a long run, with and without a panel that shows it.
 
-    The spells follow as on, off, off, on, so that the machine's slow moods fall on both alike.
+    The panel is on, off, off and on, in this order, so that slow changes of the machine's speed
+    affect both equally.
     """
     spent = asyncio.run(_spells(seeds))
     fours = [spent[n : n + 4] for n in range(0, len(spent), 4)]
@@ -153,7 +155,7 @@ def _cost(seeds: int) -> list[tuple[str, str, str]]:
 
 
 async def _spells(seeds: int) -> list[tuple[float, float]]:
-    """Seconds and CPU seconds a step, of each spell."""
+    """The seconds and CPU seconds per step of each of these periods."""
     panel = iw.InversionPanel("coffee", layer="blocks.2", seeds=seeds, steps=100_000)
     panel.start()
     session, told = panel.session, panel.session.on_progress

@@ -1,9 +1,9 @@
-"""Searches of other tools and papers, beside which ours are judged: images and seconds of each.
+"""Searches of other tools and papers, to compare with this package's: images and seconds.
 
-Every function takes Φ, a photo (3, H, W) and a number of seeds, and gives images (S, 3, H, W) in
-[0, 1] and the seconds it took. All minimize our data term, ‖Φ(x) − Φ₀‖² / ‖Φ₀‖², over the whole
-map, in float32, on the network as its authors wrote it with frozen parameters; what differs is the
-image: its basis, its prior, its optimizer.
+Every function takes Φ, a photo (3, H, W) and a number of seeds, and returns images (S, 3, H, W) in
+[0, 1] and the seconds it took. All minimize the same data term, ‖Φ(x) − Φ₀‖² / ‖Φ₀‖² over the whole
+map, in float32, on the network as its authors wrote it, with frozen parameters. They differ in the
+parametrization of the image, the prior and the optimizer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def plain(phi: iw.Representation, photo: Tensor, seeds: int) -> Found:
 
 
 def lucent(phi: iw.Representation, photo: Tensor, seeds: int) -> Found:
-    """torch-lucent's image (Fourier, decorrelated colors), its rate, and its jitter of 8 pixels."""
+    """The image, learning rate and jitter (8 pixels) of torch-lucent, with decorrelated colors."""
     from lucent.optvis import param, transform
 
     torch.manual_seed(0)
@@ -41,7 +41,7 @@ def lucent(phi: iw.Representation, photo: Tensor, seeds: int) -> Found:
 
 
 def horama(phi: iw.Representation, photo: Tensor, seeds: int) -> Found:
-    """Horama's Fourier image with its spectrum, colors, noise of 0.05 and NAdam at rate 1."""
+    """Horama's Fourier image with its spectrum and colors, noise of 0.05, and NAdam at rate 1."""
     from horama.fourier_fv import fourier_preconditionner, get_fft_scale, init_lucid_buffer
 
     torch.manual_seed(0)
@@ -62,7 +62,7 @@ def horama(phi: iw.Representation, photo: Tensor, seeds: int) -> Found:
 
 
 def deep_image_prior(phi: iw.Representation, photo: Tensor, seeds: int, steps: int = 2000) -> Found:
-    """An untrained hourglass whose weights are searched for, its input noise (Ulyanov et al.)."""
+    """A search for the weights of an untrained network fed with noise (Ulyanov et al.)."""
     found, seconds = [], 0.0
     for seed in range(seeds):
         torch.manual_seed(seed)
@@ -80,7 +80,7 @@ def deep_image_prior(phi: iw.Representation, photo: Tensor, seeds: int, steps: i
 
 
 class Hourglass(nn.Module):
-    """Five levels of 32 channels down and up again, with skip connections of 4 channels."""
+    """A network of five levels with 32 channels and skip connections with 4 channels."""
 
     def __init__(self, levels: int = 5, width: int = 32, skip: int = 4) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ def _block(taken: int, given: int, stride: int = 1, kernel: int = 3) -> nn.Modul
 
 
 def network_of(phi: iw.Representation) -> PlainNetwork:
-    """Φ as its authors wrote it, with a hook at its layer."""
+    """The network of Φ as its authors wrote it, with a hook at its layer."""
     weights = "random" if phi.weights == "random weights" else phi.weights
     return PlainNetwork(phi.name, phi.layer_info().name, weights=weights)
 

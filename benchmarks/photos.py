@@ -1,7 +1,7 @@
-"""The photos of the tables: eight bundled ones, seven that scikit-image and matplotlib ship.
+"""The photos of the benchmarks: eight bundled ones, and seven of scikit-image and matplotlib.
 
-The default was chosen on ``CHOSEN_ON``; on the others, ``JUDGES``, no choice was made but for HOG,
-whose short runs were looked at on flower and rocket.
+The default was chosen on the photos ``CHOSEN_ON``. The photos ``JUDGES`` are held out, with one
+exception: short runs of HOG were inspected on flower and rocket.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ JUDGES = tuple(name for name in PHOTOS if name not in CHOSEN_ON)
 
 
 def photo(name: str) -> Any:
-    """What ``invert`` takes: a bundled photo's name, or the pixels (H, W, 3) of another."""
+    """The argument for ``invert``: a bundled photo's name, or another photo's pixels (H, W, 3)."""
     if name not in NOT_BUNDLED:
         return name
     package, file = NOT_BUNDLED[name]

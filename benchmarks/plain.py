@@ -1,8 +1,8 @@
-"""The plain PyTorch loop that the papers' text describes: the other side of our comparisons.
+"""The plain PyTorch loop that the papers describe, with which this package is compared.
 
-Full-precision, NCHW, the network's layers as its authors wrote them, torch's own Adam on the
-pixels, a total-variation prior, no schedule. ``frozen`` leaves the parameters' gradients out,
-which is kinder to it than what most write.
+It uses full precision, NCHW layout, the network's layers as its authors wrote them, torch's Adam on
+the pixels, a total-variation prior and no schedule. With ``frozen`` the parameters get no
+gradients, which makes it faster than most such loops.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from invwidgets.representations.network import Hooked
 
 
 class PlainNetwork(nn.Module):
-    """The network of the zoo with a hook at a layer, neither folded nor laid out anew.
+    """A network of the zoo with a hook at a layer, without fused layers or another layout.
 
-    Unless ``frozen``, its parameters get gradients, and it runs to its end as most write it.
+    Unless ``frozen``, its parameters get gradients, and it runs to its end, as in most such loops.
     """
 
     def __init__(self, model: str, layer: str, frozen: bool = True, weights: str = "pretrained"):
@@ -54,7 +54,7 @@ class PlainNetwork(nn.Module):
 
 @contextmanager
 def layer_by_layer() -> Iterator[None]:
-    """Networks of ours run torch's own convolutions and ReLUs, one after the other."""
+    """Make this package run torch's convolutions and ReLUs one by one inside the block."""
     fused = Convolutions.forward
     Convolutions.forward = Convolutions.as_written  # type: ignore[method-assign]
     try:
@@ -72,10 +72,10 @@ def plain_adam(
     tv: float = 0.003,
     each: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, float]:
-    """The loop: images (S, 3, H, W) in [0, 1] and the seconds it took.
+    """Run the loop, and return images (S, 3, H, W) in [0, 1] and the seconds it took.
 
-    ``tv`` weighs the same R_{V²} as ours, the mean squared difference by (255 · 6.5 / 80)²;
-    ``each`` is called after every step.
+    ``tv`` is the weight of the same R_{V²} as in this package: the mean squared difference divided
+    by (255 · 6.5 / 80)². ``each`` is called after every step.
     """
     with torch.no_grad():
         target = network(photo[None])

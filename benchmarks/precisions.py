@@ -1,8 +1,9 @@
-"""bfloat16 against float32: the final error, measured in float32, and the time.
+"""The errors and times of runs in bfloat16, compared with float32.
 
     python -m benchmarks precisions
 
-The same seeds in both, forced, whatever a measurement would choose; "auto" says what it chooses.
+The same seeds run in both precisions; errors are always measured in float32. The column *auto
+takes* has the precision that a run would choose by its own measurement.
 """
 
 from __future__ import annotations

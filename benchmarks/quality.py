@@ -1,16 +1,16 @@
-"""How well each stage is inverted: by photo, beside the plain loop, and in small regions.
+"""The quality of inversions by stage: over photos, compared with the plain loop, and in regions.
 
     python -m benchmarks.quality [--layers blocks.0,blocks.2] [--seeds 4]
 
-With ``--layers`` the rows of other layers stay as they were measured before.
+With ``--layers``, the rows of other layers keep their last results.
 
-EfficientNet-Lite0 with its ImageNet weights, default settings, in float32 on every machine. Every
-number is the mean over photos of the seeds' mean, and behind ± the standard deviation over photos:
-over those on which no choice was made, and the error also over those the default was chosen on.
-Errors are in percent, of the clipped pictures; SSIM and PSNR are to the photo. Diversity is the
-root mean square difference between seeds' pixels. *Worst* is the largest error of any seed by the
-median of its photo's. The plain loop has 150 steps and the photos ``COMPARED_ON``; both sides run
-in turn in this one process.
+It uses EfficientNet-Lite0 with its ImageNet weights and default settings, in float32 on every
+machine. Every number is the mean over photos of the mean over seeds, ± the standard deviation over
+photos. The photos are held out; errors are also given for the photos that the default was chosen
+on. Errors are in percent and those of the clipped pictures; SSIM and PSNR compare with the photo.
+Diversity is the root mean square difference between seeds' pixels. *Worst* is the largest error of
+any seed, divided by the median error of its photo. The plain loop runs 150 steps on the photos
+``COMPARED_ON``, in turn with this package in one process.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _renewed(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows by layer, those measured now in place of those of before."""
+    """The stored rows by layer, with new rows in place of old ones."""
     rows = {row["layer"]: row for row in [*old, *new]}
     return [rows[layer] for layer in LAYERS if layer in rows]
 

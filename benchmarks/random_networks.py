@@ -1,4 +1,4 @@
-"""Small random networks of every operator that moves pixels, for the receptive-field check."""
+"""Small random networks of every operator that moves pixels, for the test of receptive fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Shape = tuple[int, int, int]  # channels, height, width
 
 
 class Apply(nn.Module):
-    """A function as a module."""
+    """A module that applies a function."""
 
     def __init__(self, about: str, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Concat(nn.Module):
 
 
 class Squeeze(nn.Module):
-    """Squeeze and excitation: every cell is scaled by what all cells say."""
+    """Squeeze and excitation, which scales every cell by a function of all cells."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Squeeze(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """LayerNorm over channels, as ConvNeXt's."""
+    """LayerNorm over channels, as in ConvNeXt."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Attention(nn.Module):
 
 
 class Overwritten(nn.Module):
-    """Writes a convolution of one part of an image over a part of a copy."""
+    """A module that writes a convolution of a part of an image into a copy of the image."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ def _upsample(rng: Random, h: int, w: int) -> nn.Module:
 
 
 def random_layer(rng: Random, shape: Shape) -> nn.Module:
-    """One layer of any kind that an image of ``shape`` may meet."""
+    """A random layer for an input of ``shape``."""
     c, h, w = shape
     group = rng.choice([g for g in (1, 2, 3) if c % g == 0 and c // g > 1] or [1])
     shifts = (rng.randint(-2, 2), rng.randint(-2, 2))
@@ -212,7 +212,7 @@ def random_layer(rng: Random, shape: Shape) -> nn.Module:
 
 
 def random_network(rng: Random, depth: int = 5) -> tuple[nn.Sequential, tuple[int, int]]:
-    """A network of up to ``depth`` random layers, and a size (height, width) it takes."""
+    """A network of up to ``depth`` random layers, and a size (height, width) it accepts."""
     size = (rng.randint(9, 22), rng.randint(9, 22))
     layers: list[nn.Module] = []
     x = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))

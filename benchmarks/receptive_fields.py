@@ -1,9 +1,10 @@
-"""Receptive fields against autograd, on randomized networks and on the zoo's.
+"""A comparison of receptive fields with autograd, on random networks and on those of the zoo.
 
     python -m benchmarks.receptive_fields --networks 300
 
-prints the cells tried and the mismatches. A cell's box is compared with the bounding box of the
-pixels whose gradient is not zero, united over random weights, with every gate open.
+It prints the number of tested cells and of mismatches. The box of a cell is compared with the
+bounding box of all pixels that have a nonzero gradient for any of several random weights. ReLUs
+and similar gates are replaced, so that they let every gradient pass.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ZOO_SIZES = {"efficientnet_lite0": (96, 128), "squeezenet1_1": (95, 127), "alexn
 
 
 class Tried(NamedTuple):
-    """A cell's box by our tracer, and by autograd."""
+    """A cell's box by this package's tracer, and by autograd."""
 
     cell: tuple[int, int]
     ours: Found
@@ -39,7 +40,7 @@ class Tried(NamedTuple):
 def check_module(
     module: nn.Module, size: tuple[int, int], rng: Random, cells: int = 5, draws: int = 2
 ) -> list[Tried]:
-    """Some random cells, the corners among them, of a network that gives a map."""
+    """Test random cells and the corners of a network whose output is a map."""
     boxes = BoxTracer()
     image = boxes.image(*size)
     with torch.no_grad(), boxes:
@@ -70,7 +71,7 @@ def _gradients(
 
 
 def as_box(values: Tensor) -> Found:
-    """(top, left, -bottom, -right) as a box; None where nothing is seen."""
+    """(top, left, -bottom, -right) as a box; None for an empty one."""
     if not bool(torch.isfinite(values).all()):
         return None
     top, left, bottom, right = (int(v) for v in values)
@@ -78,7 +79,7 @@ def as_box(values: Tensor) -> Found:
 
 
 def check_zoo(name: str, rng: Random, layers: int = 4) -> list[Tried]:
-    """Some cells of some layers of a network of the zoo, with random weights."""
+    """Test some cells of some layers of a network of the zoo with random weights."""
     given = load_network(name, "random")
     size = ZOO_SIZES[name]
     small = Network(name, given.module, given.mean, given.std, size, given.weights, given.aliases)
@@ -105,7 +106,7 @@ def check_zoo(name: str, rng: Random, layers: int = 4) -> list[Tried]:
 
 
 def _captured(module: nn.Module, layer: str, image: Tensor) -> Tensor:
-    """A layer's output, gradients and all, at the call its name counts."""
+    """The output of a layer with its graph, for the call that the layer's name counts."""
     names = dict(module.named_modules())
     path, call = (layer, 0) if layer in names else (layer.rpartition("_")[0],
                                                     int(layer.rpartition("_")[2]))  # fmt: skip

@@ -1,10 +1,10 @@
-"""Do deep layers repeat and recompose a photo's parts? Best matches of patches, layer by layer.
+"""A measurement of how far parts move and how often they are reused, by layer.
 
     python -m benchmarks.recomposition [--photos coffee,chelsea] [--seeds 2]
 
-EfficientNet-Lite0 with its ImageNet weights, default settings, in float32. What is measured:
-``iw.analysis.recomposition``; *shuffled* is the control, of a reconstruction whose patches changed
-places. *Rising* counts the photos on which parts moved further than after the layer before.
+It uses ``iw.analysis.recomposition`` on EfficientNet-Lite0 with its ImageNet weights and default
+settings, in float32. *Shuffled* is the control: a reconstruction whose patches were permuted.
+*Rising* counts the photos whose parts moved further than after the layer before.
 """
 
 from __future__ import annotations

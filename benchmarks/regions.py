@@ -1,4 +1,4 @@
-"""What a region costs: a step on 5x5 cells against a step on the whole map, in turn.
+"""The time of a step on a region of 5x5 cells, compared with a step on the whole map.
 
 python -m benchmarks regions
 """
@@ -63,7 +63,7 @@ def measure() -> dict[str, Any]:
 
 
 def _nothing(phi: iw.Representation) -> iw.Representation:
-    """A network that computes nothing: a step of it is the image's, the prior's and the rule's."""
+    """A representation that computes nothing, so a step is only image, prior and optimizer."""
     flat = nn.Sequential(nn.Identity(), nn.AvgPool2d(1))
     nothing = iw.representation(flat, mean=(0, 0, 0), std=(1, 1, 1), size=phi.size)
     nothing.grayscale = phi.grayscale
@@ -71,7 +71,7 @@ def _nothing(phi: iw.Representation) -> iw.Representation:
 
 
 def _difference(job: Run) -> float:
-    """Of the window's features from the whole photo's, by the largest of them."""
+    """The largest difference between window and whole photo, divided by the largest feature."""
     if job.window is None or job.photo is None:
         return 0.0
     with torch.no_grad():

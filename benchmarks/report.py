@@ -1,4 +1,4 @@
-"""What every benchmark prints and keeps: a Markdown table, and JSON with the machine it is from."""
+"""The output of all benchmarks: Markdown tables, and JSON files that also describe the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores, torch and its threads."""
+    """A description of the machine: the processor, its cores, torch and its threads."""
     name = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -33,7 +33,7 @@ def machine() -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table, the first row's keys as its head."""
+    """Rows as a Markdown table, whose heading has the keys of the first row."""
     names = list(rows[0])
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [f"| {' | '.join(str(row.get(name, '')) for name in names)} |" for row in rows]

@@ -1,16 +1,18 @@
-"""Inputs nobody would think of, by the hundred: does each end in a result or in plain words?
+"""A test with hundreds of bad inputs, each of which must end in a result or a clear message.
 
     python -m benchmarks.robustness            # 300 to the shell, 300 to Python, 300 combinations
     python -m benchmarks.robustness 40 7       # 40 of each, from another seed
 
-Each input to the shell and to Python is a good one with one to three of its values exchanged for
-hostile ones. A combination is a module, a part, a state of the process and what other threads do;
-of its kind (modules, parts, states, threads) it goes through every entry, the others are drawn
-(``benchmarks/combinations.py``). An input is answered in a process of its own kind, ended when it
-does not answer (a hang). An error or a warning that is not in words of our own is raw. A file is
-lost if it was there before and is not, or is not whole, after a run that failed; or if the run said
-0 and the file it was asked for is not there, whole. A difference is silent if a combination ends
-otherwise than the same case run plainly, or leaves the module or the process changed.
+An input to the shell or to Python is a good one with one to three values replaced by bad ones. A
+combination has a module, a part, a state of the process and an activity of other threads
+(``benchmarks/combinations.py``). It takes each entry of one of these tables in turn and random
+entries of the others. Each input runs in a separate kind of process, which is ended if it does
+not answer (a hang). These are counted as problems:
+
+- raw errors: an error or a warning that is not one of this package's messages;
+- lost files: a file that is missing or damaged after a run that failed, or that a successful run
+  did not write completely;
+- silent differences: a combination whose result, module or process is not as after the plain run.
 """
 
 from __future__ import annotations
@@ -104,7 +106,7 @@ NEAR: dict[str, tuple[Any, ...]] = {  # what is all but right, and some that is
 
 
 def shell_input(rng: random.Random, folder: Path) -> list[str]:
-    """One command line; ``folder`` holds a photo, a picture, a saved run and broken files."""
+    """A command line for a ``folder`` with a photo, a picture, a saved run and broken files."""
     texts = [*TEXTS, *(str(path) for path in sorted(folder.iterdir())), str(folder / "new.png")]
     if rng.random() < 0.1:
         command = rng.choice(["photos", "models", "layers", "inver", "", "app"])
@@ -127,7 +129,7 @@ def shell_input(rng: random.Random, folder: Path) -> list[str]:
 
 
 def python_input(rng: random.Random) -> dict[str, tuple[str, int]]:
-    """By word, which value: the n-th of ``NEAR`` or of ``python_values``."""
+    """Arguments by name, each the number of a value of ``NEAR`` or of ``python_values``."""
     names = [rng.choice((*WORDS, "photo")) for _ in range(rng.choice((1, 1, 1, 2)))]
     return {
         name: ("near" if name in NEAR and rng.random() < 0.5 else "any", rng.randrange(10**6))
@@ -136,7 +138,7 @@ def python_input(rng: random.Random) -> dict[str, tuple[str, int]]:
 
 
 def python_values(folder: Path) -> list[Callable[[], Any]]:
-    """Makers of values, so that a value is named by its place and made where it is used."""
+    """Functions that make values, so that processes can refer to values by number."""
     import numpy as np
     import torch
 
@@ -172,7 +174,7 @@ def python_values(folder: Path) -> list[Callable[[], Any]]:
 
 @dataclass
 class Answer:
-    """What became of one input; each problem begins with what it counts as, in ``_COUNTS``."""
+    """The answer to an input; each problem begins with its kind, see ``_COUNTS``."""
 
     ended: str
     problems: list[str] = field(default_factory=list)
@@ -206,7 +208,7 @@ def ask_shell(arguments: list[str], folder: Path) -> Answer:
 
 
 def _asked(arguments: list[str], folder: Path) -> list[Path]:
-    """The files asked for in ``folder``; of each flag the last value counts."""
+    """The output files that a command line names; the last value of each option counts."""
     if arguments[0] != "invert" or "-h" in arguments:
         return []
     last = {flag: value for flag, value in pairwise(arguments) if flag in ("--out", "--save")}
@@ -281,7 +283,7 @@ def _answerer(pipe: Connection) -> None:
 
 
 class Answerer:
-    """A process that answers one input after another; a new one when it hangs or ends."""
+    """A process that answers inputs one by one; it is replaced if it hangs or ends."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("spawn")
@@ -314,7 +316,7 @@ class Answerer:
 
 
 def make_folder(folder: Path) -> None:
-    """Files to read and to write over: good ones, broken ones, none at all."""
+    """Make the files to read and to overwrite, both good and broken ones."""
     from PIL import Image
 
     import invwidgets as iw
@@ -337,10 +339,10 @@ def measure(
     kinds: tuple[str, ...] = ("shell", "python", *COMBINED),
     undone: str = "",
 ) -> dict[str, Any]:
-    """The counts, by kind too, and every problem with the input that has it.
+    """The counts, also by kind, and every problem with the input that caused it.
 
-    ``many`` are asked of the shell, as many of Python, and as many in all of combinations.
-    ``undone`` names a guard of the package that is taken away, so that there must be problems.
+    ``many`` is the number of inputs to the shell, of inputs to Python, and of combinations.
+    ``undone`` names a guard of the package to remove, after which there must be problems.
     """
     from .combinations import draw
 

@@ -1,12 +1,11 @@
-"""In which basis to search and by which rule: error, PSNR, SSIM and seconds after so many steps.
+"""A comparison of parametrizations and optimizers: error, PSNR, SSIM and CPU seconds.
 
     python -m benchmarks searches
 
-EfficientNet-Lite2 with its ImageNet weights and photos on which nothing was chosen. Every search
-has the default's energy, start and schedule of λ_V; what differs is the basis and the rule. Adam on
-another basis than ours is shown at the better, by the error, of our rate and twice that. Seconds
-are the processor's; a Gauss-Newton step with its conjugate gradients costs as much as several, so
-it takes as many fewer.
+It uses EfficientNet-Lite2 with its ImageNet weights and held-out photos. Every search has the
+default's energy, start and schedule of λ_V; only the parametrization and the optimizer differ. For
+Adam on other parametrizations, the better of two learning rates (the default's and twice that) is
+shown, by the error. A Gauss-Newton step takes as long as several other steps, so it gets fewer.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ SEEDS = 1  # a photo
 
 
 class ColorPixels(Parametrization):
-    """The pixels, in decorrelated colors."""
+    """A parametrization by the pixels in decorrelated colors."""
 
     name = "color-pixels"
 
@@ -47,7 +46,7 @@ class ColorPixels(Parametrization):
 
 
 class ShortAdam(Adam):
-    """Adam without a pyramid, its moments those of ours in a run of so many steps."""
+    """Adam without a pyramid, with the betas that the default has in a run of so many steps."""
 
     name = "short-adam"
 
@@ -57,7 +56,7 @@ class ShortAdam(Adam):
 
 
 class NesterovAdam(ShortAdam):
-    """The step looks ahead along its momentum (Dozat 2016)."""
+    """Adam with Nesterov momentum (Dozat 2016)."""
 
     name = "nesterov-adam"
 
@@ -72,7 +71,7 @@ class NesterovAdam(ShortAdam):
 
 
 class NesterovPyramid(MultiscaleAdam):
-    """Ours, with that rule at every level."""
+    """The default's optimizer with Nesterov momentum at every level."""
 
     name = "nesterov-pyramid"
     level_rule = NesterovAdam
@@ -88,7 +87,7 @@ def _engine(
     constant: bool = False,
     averaged: bool = False,
 ) -> Search:
-    """Our engine with another rule or basis; ``averaged``: the last quarter's mean image."""
+    """A search with another optimizer or parametrization; ``averaged``: over the last quarter."""
 
     def search(phi: iw.Representation, name: str, steps: int) -> tuple[Tensor, float]:
         phase = iw.preset("default", phi, steps=steps).phases[0]

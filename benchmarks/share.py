@@ -1,11 +1,11 @@
-"""What share of the machine a step uses: FLOP/s against the fastest product, bytes against a copy.
+"""The use of the machine by a step: FLOP/s compared with a product, bytes compared with a copy.
 
     python -m benchmarks share
 
-A whole step of 4 seeds at 224 px. FLOPs are those of the network's convolutions and products,
-forward and back to the image, counted as they run. The peaks are measured in the same process: the
-fastest of two large products in the same type, and a large copy (bytes read and written). Where
-FLOP/s fall short, the bytes say why: every operator's inputs and outputs, forward and backward.
+A step has 4 seeds at 224 pixels. The FLOPs of the network's convolutions and products, forward and
+backward, are counted while they run. The peaks are measured in the same process: the faster of
+two large products of the same type, and a large copy (bytes read and written). The bytes of every
+operator's inputs and outputs explain low FLOP/s.
 """
 
 from __future__ import annotations
@@ -63,9 +63,7 @@ def measure() -> dict[str, Any]:
 
 
 def product_peak(kind: torch.dtype) -> float:
-    """FLOP/s of the fastest large product, of matrices or as a convolution: torch may hand the
-    two to different libraries, and on some processors the first is slower by half.
-    """
+    """FLOP/s of the faster of two large products, a matrix product and a convolution."""
     n, side, channels = 2048, 56, 256
     a, b = (torch.randn(n, n).to(kind) for _ in range(2))
     image, kernel = torch.randn(4, channels, side, side), torch.randn(channels, channels, 3, 3)
@@ -85,7 +83,7 @@ def product_peak(kind: torch.dtype) -> float:
 
 
 def copy_peak(count: int = 2**26) -> float:
-    """Bytes a second, read and written, of a large copy."""
+    """The bytes per second, read and written, of a large copy."""
     source, to = torch.ones(count), torch.zeros(count)
     best = 0.0
     for _ in range(5):
@@ -96,7 +94,7 @@ def copy_peak(count: int = 2**26) -> float:
 
 
 class _Bytes(TorchDispatchMode):
-    """Adds up what operators read and write; views move nothing."""
+    """A mode that adds up the bytes that operators read and write; views count nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +107,7 @@ class _Bytes(TorchDispatchMode):
 
 
 def bytes_moved(func: Any, args: Any, kwargs: Any, output: Any) -> int:
-    """What an operator reads and writes; one without an output writes what it is given."""
+    """The bytes that an operator reads and writes."""
     if func.is_view:
         return 0
     leaves = tree_leaves((args, kwargs, args if output is None else output))
@@ -117,7 +115,7 @@ def bytes_moved(func: Any, args: Any, kwargs: Any, output: Any) -> int:
 
 
 def counts(job: Run) -> tuple[float, float]:
-    """FLOPs and bytes of the network, forward and back to the image, for all seeds."""
+    """The FLOPs and bytes of the network for all seeds, forward and backward."""
     image = torch.rand(1, 3, *job.size).contiguous(memory_format=torch.channels_last)
     half = job.settings.precision == "bfloat16"
     counter, moved = FlopCounterMode(display=False), _Bytes()

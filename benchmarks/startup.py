@@ -1,4 +1,4 @@
-"""How long until something moves: import, first run, second run, the shell; in fresh processes.
+"""The times of import, first run, second run and shell command, in new processes.
 
 python -m benchmarks startup
 """
@@ -42,7 +42,7 @@ def measure() -> dict[str, Any]:
 
 
 def shell() -> dict[str, Any]:
-    """A run of one step from the shell, and torch's import alone, in turn."""
+    """The times of a shell command with one step, and of torch's import, measured in turn."""
     taken: dict[tuple[str, ...], list[float]] = {("-c", "import torch"): [], COMMAND: []}
     for _ in range(REPEATS):
         for arguments, seconds in taken.items():
@@ -59,7 +59,7 @@ def shell() -> dict[str, Any]:
 
 
 def one(model: str, layer: str, weights: str) -> dict[str, float]:
-    """Seconds by stage, of this very process."""
+    """The seconds of each stage, measured in this process."""
     began = perf_counter()
     import invwidgets as iw
 

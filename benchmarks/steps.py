@@ -1,12 +1,12 @@
-"""Seconds a step: ours against torch-lucent and the plain loop, in turn in one process.
+"""The seconds per step of this package, of torch-lucent and of the plain loop, in turn.
 
     python -m benchmarks steps
 
-4 seeds at 224 px. The plain loop is what the papers' text describes, written down in PyTorch:
-parameters unfrozen, float32, the whole network as its authors wrote it. torch-lucent runs its own
-``render_vis`` (Fourier parametrization, its own Adam) without its transformations, which is kinder
-to it; each gets the inversion objective on the same layer. *Layer by layer* is our engine with
-torch's own convolutions and ReLUs instead of the fused ones.
+All use 4 seeds at 224 pixels in one process. The plain loop is what the papers describe, in
+PyTorch: trainable parameters, float32, the whole network as its authors wrote it. torch-lucent runs
+its own ``render_vis`` (Fourier parametrization, its own Adam) without its transformations, which
+makes it faster. All minimize the inversion objective at the same layer. *Layer by layer* is this
+package's engine with torch's convolutions and ReLUs instead of the fused ones.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def measure() -> dict[str, Any]:
 
 
 def sides_of(model: str, layer: str, peers: bool = True) -> dict[str, Side]:
-    """The sides by name."""
+    """The functions to be timed, by name."""
     weights = "pretrained" if model == "efficientnet_lite0" else "random"
     photo = iw.read_photo("coffee", (224, 224))
     network = load_network(model, weights)

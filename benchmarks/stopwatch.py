@@ -1,4 +1,4 @@
-"""Sides that are timed in turn, so that what else the machine does disturbs all alike."""
+"""The timing of several functions in turn, so that other load affects all of them equally."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Side = Callable[[], list[float]]  # seconds of some steps, after those that warm
 
 
 def alternate(sides: dict[str, Side], rounds: int) -> dict[str, list[float]]:
-    """The steps' seconds by side, from ``rounds`` rounds of all sides; one more warms up."""
+    """The seconds of each side's steps, from ``rounds`` rounds after one warm-up round."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds + 1):
         for name, side in sides.items():
@@ -24,14 +24,14 @@ def alternate(sides: dict[str, Side], rounds: int) -> dict[str, list[float]]:
 
 
 def spread(seconds: list[float]) -> str:
-    """The median and, in brackets, the quarter and three-quarter points, in milliseconds."""
+    """The median and, in brackets, the lower and upper quartile, in milliseconds."""
     ordered = sorted(seconds)
     low, high = ordered[len(ordered) // 4], ordered[(3 * len(ordered)) // 4]
     return f"{1e3 * median(ordered):.0f} ({1e3 * low:.0f}–{1e3 * high:.0f})"
 
 
 def steps_of(job: Run, steps: int) -> Side:
-    """Our engine's steps, of a run that goes on from round to round."""
+    """A function that does steps of this package's engine, in a run that continues."""
     run: Iterator[Any] = iter(())
 
     def side() -> list[float]:
@@ -52,7 +52,7 @@ def _timed(run: Iterator[Any]) -> float:
 
 
 class Marks:
-    """Notes when each step ended: the differences are the steps' seconds."""
+    """A callback that records when each step ended."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock

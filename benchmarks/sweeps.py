@@ -1,12 +1,12 @@
-"""What a sweep costs beside its computing, and how it grows with workers.
+"""The overhead of a sweep, and its throughput by the number of workers.
 
     python -m benchmarks.sweeps [--jobs 10000] [--workers 8,64]
 
-*Overhead*: the share of a run's time that is not spent in the jobs' searches, planning left out,
-for jobs of one seed at 224 px, with 20 steps and with the default's 150. *Skipping*: jobs that are
-all stored, planned, checked and skipped: seconds, and files read. *Throughput*: jobs a
-minute with worker processes. *Sleeping*: workers beyond the machine's cores, simulated by jobs that
-sleep a second: jobs done in the time that ideal workers would take.
+*Overhead*: the part of a run's time, without planning, that is not spent in the jobs' searches, for
+jobs of one seed at 224 pixels with 20 steps and with the default's 150. *Skipping*: the seconds and
+file reads for jobs that are all stored already. *Throughput*: jobs per minute with worker
+processes. *Sleeping*: the number of jobs that sleep for a second, done by more workers than the
+machine has cores, compared with ideal workers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _EACH = 3  # sleeping jobs a worker
 
 
 def thumbnail() -> Representation:
-    """The smallest network there is: pixels averaged."""
+    """The smallest possible network, which averages pixels."""
     return iw.from_callable(_averaged, size=(16, 16))
 
 

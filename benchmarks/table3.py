@@ -2,14 +2,14 @@
 
     python -m benchmarks.table3 [--store DIR] [--workers N] [--photos N] [--steps 400] [--size 224]
 
-The paper's descent (preset ``cvpr2015``, one seed) on EfficientNet-Lite0 with its ImageNet weights;
-the paper's network is CNN-A at 227 pixels, whose weights come with no package. Fewer steps than the
-paper's 400 shrink its schedule. The photos are all that scikit-image, scikit-learn and matplotlib
-ship: people, animals, things, textures, and pictures by microscope and telescope; no crops. Mean ±
-standard deviation over the photos, of two errors: ‖Δ‖/‖Φ₀‖, and the one of the paper's released
-code, ‖Δ‖² over the mean squared distance between the photos' features.
+It uses the paper's optimizer (preset ``cvpr2015``, one seed) on EfficientNet-Lite0 with its
+ImageNet weights. The paper's network is CNN-A at 227 pixels, whose weights no package contains.
+With fewer than the paper's 400 steps the schedule is shortened. The photos are all photographs in
+scikit-image, scikit-learn and matplotlib, uncropped. The table has means ± standard deviations
+over photos of two errors: ‖Δ‖/‖Φ₀‖, and that of the paper's released code, ‖Δ‖² divided by the
+mean squared distance between the features of two photos.
 
-A sweep that is stopped goes on from its store.
+A stopped sweep continues from its store.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def shipped_photos() -> list[str]:
 
 
 def tv_weight(lam: float) -> float:
-    """The paper's λ_TV, in the units of ``tv_weight``."""
+    """The paper's λ_TV in units of ``tv_weight``."""
     return lam / 2 / CVPR2015_IMAGE_ENERGY * CVPR2015_SIDE**2 * TV_RANGE**2
 
 

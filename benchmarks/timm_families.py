@@ -1,10 +1,10 @@
-"""Every family of timm, once: looked at, inverted for five steps, or refused with its reason.
+"""A test of every network family of timm, which is inverted for five steps or refused.
 
     python -m benchmarks.timm_families
 
-A small network of each of timm's modules, with random weights at its own size; each in a
-process of its own, so that one that dies takes no other along. Writes ``docs/networks.md``, with
-what ``benchmarks.library_networks`` kept below it.
+For each module of timm it takes a small network with random weights at its own image size, in a
+separate process, so that a crash does not affect the others. It writes ``docs/networks.md``,
+followed by the stored results of ``benchmarks.library_networks``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def write_page(path: Path = PAGE) -> Path:
-    """The page, from what was kept of the last run."""
+    """Write the page from the stored results."""
     kept = json.loads((RESULTS / "timm_families.json").read_text())
     rows = kept["rows"]
     counts = {
@@ -72,7 +72,7 @@ def write_page(path: Path = PAGE) -> Path:
 
 
 def _families(wanted: str | None) -> list[tuple[str, str]]:
-    """Each module of timm, and the one of its networks that its name says is the smallest."""
+    """The modules of timm, each with the network that is smallest according to its name."""
     from invwidgets.models.torchvision_import import import_torchvision
 
     import_torchvision()
@@ -87,7 +87,7 @@ def _families(wanted: str | None) -> list[tuple[str, str]]:
 
 
 def _smallness(name: str) -> tuple[int, int, str]:
-    """A name's rank in its family: by the word it has for its size, then by its image."""
+    """The rank of a name within its family: first by a word for its size, then by its image."""
     ranks = [rank for rank, word in enumerate(_SMALL) if word in name]
     sides = [int(side) for side in re.findall(r"_(\d{3})\b", name)]
     return (min(ranks, default=len(_SMALL)), max(sides, default=224), name)

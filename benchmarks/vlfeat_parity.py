@@ -1,11 +1,12 @@
-"""How far HOG, HOGb and dense SIFT are from VLFeat 0.9.21, the worst of all photos.
+"""The largest differences of HOG, HOGb and dense SIFT from VLFeat 0.9.21, over all photos.
 
 Run, with Debian's libvlfeat1 installed::
 
     python -m benchmarks.vlfeat_parity [--json]
 
-Photos at their own sizes, gray values 0-255, borders included. Absolute is the largest difference
-of one number, relative the norm of the difference by the norm of VLFeat's features.
+Photos have their own sizes, gray values from 0 to 255, and borders are included. *Absolute* is the
+largest difference of one number. *Relative* is the norm of the difference, divided by the norm of
+VLFeat's features.
 """
 
 from __future__ import annotations
