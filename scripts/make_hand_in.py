@@ -1,8 +1,8 @@
-"""Writes ``docs/hand-in.md``, the tasks of all lessons on one sheet.
+"""The program that writes ``docs/hand-in.md``, a sheet with the tasks of all lessons.
 
     python -m scripts.make_hand_in
 
-The tasks are those of the notebooks. A test holds the sheet equal to what this writes.
+The tasks are read from the notebooks. A test compares the sheet with this program's output.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Name: ______________________________ Date: ______________ Version (`iw.__version
 
 
 def tasks(path: Path) -> list[tuple[str, str]]:
-    """The tasks of a notebook: number and question."""
+    """The number and the question of each task of a notebook."""
     cells = nbformat.read(path, as_version=4).cells
     found = [TASK.search(cell.source) for cell in cells if cell.cell_type == "markdown"]
     return [(match[1], match[2].strip()) for match in found if match]

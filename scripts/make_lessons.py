@@ -1,6 +1,6 @@
 """The program that runs the lessons and stores their outputs.
 
-    python scripts/make_lessons.py [01-quickstart …]
+    python -m scripts.make_lessons [01-quickstart …]
 
 The stored outputs are visible without a kernel: pictures as PNG, and for a panel the still picture
 of a run. Below the still is a page of the lesson's own results (``iw.page``), which replaces the
@@ -21,19 +21,21 @@ import io
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from runpy import run_path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
-import numpy as np
 from nbclient import NotebookClient
 from PIL import Image
 
+from scripts.few_colors import in_few_colors
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-DRAWN_BY = (  # beside the cells
+DRAWN_BY = (  # in addition to the cells
     "invwidgets/inversion/presets.py",
     "invwidgets/inversion/settings.py",
     "invwidgets/search",
@@ -67,7 +69,7 @@ style="width: 100%; height: 46rem; border: 0" srcdoc='{{page}}'></iframe>
 .jp-OutputArea-child:has(img):has(~ .jp-OutputArea-child iframe.{IN_PAGE}),
 .output_area:has(img):has(~ .output_area iframe.{IN_PAGE})
 {{{{ display: none !important; }}}}
-</style>"""  # hides the still above where the frame is shown
+</style>"""  # the style hides the still if the frame is shown
 
 
 def digest(notebook: Any) -> str:
@@ -174,8 +176,9 @@ def _static(out: Any) -> Any:
 def _lighten(notebook: Any) -> None:
     """Reduce the largest pictures to 256 colors until the lesson is small enough."""
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    in_256 = partial(in_few_colors, count=256)
     pictures = [out.data for out in outputs if PNG in out.get("data", {})]
-    for change in (_few_colors, lambda image: _few_colors(_no_wider(image, WIDEST * 2 // 3))):
+    for change in (in_256, lambda image: in_256(_no_wider(image, WIDEST * 2 // 3))):
         for data in sorted(pictures, key=lambda data: -len(data[PNG])):
             if len(nbformat.writes(notebook)) < 0.95 * LIMIT:
                 return
@@ -195,15 +198,6 @@ def _no_wider(image: Image.Image, widest: int = WIDEST) -> Image.Image:
         return image
     size = (widest, round(image.height * widest / image.width))
     return image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _few_colors(image: Image.Image) -> Image.Image:
-    """A dithered picture with 256 colors, in which a white page stays white."""
-    few = image.quantize(palette=image.quantize(256))
-    colors = np.array(few.getpalette()).reshape(-1, 3)
-    colors[colors.min(1) > 245] = 255
-    few.putpalette(colors.ravel().tolist())
-    return few
 
 
 if __name__ == "__main__":

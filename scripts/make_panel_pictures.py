@@ -14,7 +14,8 @@ from typing import Any
 
 from PIL import Image
 
-from scripts.make_pictures import TARGET, in_few_colors
+from scripts.few_colors import in_few_colors
+from scripts.make_pictures import TARGET
 from tests.browser.flows import MINUTE, press, searching, status
 from tests.browser.servers import browser, server, write_notebook
 
@@ -28,7 +29,7 @@ def keep(page: Any, name: str) -> None:
     page.wait_for_timeout(1500)
     path = TARGET / f"state-{name}.png"
     page.screenshot(path=str(path))
-    in_few_colors(Image.open(path).convert("RGB")).save(path, optimize=True)
+    in_few_colors(Image.open(path).convert("RGB"), 128).save(path, optimize=True)
     print(f"made {path.name}", flush=True)
 
 

@@ -134,15 +134,6 @@ def before_and_after() -> None:
     figure.savefig(TARGET / "before-and-after.jpg", dpi=110, pil_kwargs={"quality": 82})
 
 
-def in_few_colors(shot: Image.Image) -> Image.Image:
-    """A dithered picture with 128 colors, in which a white page stays white."""
-    few = shot.quantize(palette=shot.quantize(128))
-    colors = np.array(few.getpalette()).reshape(-1, 3)
-    colors[colors.min(1) > 245] = 255
-    few.putpalette(colors.ravel().tolist())
-    return few
-
-
 DRAWN = (hero, layers, region, channels, descriptors, edits, gallery, before_and_after)
 PICTURES = {f.__name__: f for f in DRAWN}
 

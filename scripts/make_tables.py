@@ -1,6 +1,6 @@
 """The program that fills the tables of README and docs from ``benchmarks/results``.
 
-    python scripts/make_tables.py
+    python -m scripts.make_tables
 
 A table is between two comments, ``<!-- table: NAME -->`` and ``<!-- end -->``. A test compares the
 pages with the output of this program.
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 def kept(name: str) -> dict[str, Any]:
     text = (RESULTS / f"{name}.json").read_text()
-    # older results have British spelling
+    # for older results, which have British spelling
     found: dict[str, Any] = json.loads(text.replace("colour", "color").replace("grey", "gray"))
     return found
 

@@ -1,10 +1,9 @@
-"""One thread for all tests: equal results everywhere, and no threads that wait on one another.
+"""The set-up of all tests: one thread, Ctrl-C enabled, and saboteurs of claims.
 
-A shell that starts the tests in its background has them ignore Ctrl-C, and so would every process
-that a test starts and interrupts: it would never end.
-
-A test marked ``claim(saboteurs=[…])`` runs once as it is, and once with each saboteur at work: then
-it must fail, by an assert.
+All tests use one thread, so results are equal everywhere and no threads wait for each other. A
+shell that starts the tests in its background makes them ignore Ctrl-C. Processes that tests start
+and interrupt would ignore it too and never end, so Ctrl-C is enabled again. A test marked
+``claim(saboteurs=[…])`` runs once unchanged, and once with each saboteur, when an assert must fail.
 """
 
 from __future__ import annotations

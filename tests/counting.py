@@ -1,4 +1,4 @@
-"""What a piece of work costs, in units that are the same on every machine.
+"""The cost of computations in units that are equal on every machine: FLOPs, bytes, operators.
 
 >>> with Counter() as cost:
 ...     torch.nn.functional.conv2d(torch.zeros(1, 3, 8, 8), torch.zeros(4, 3, 3, 3))
@@ -22,7 +22,7 @@ WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal")
 
 
 def fused_flops(packet: Any, args: Sequence[Any], output: Any) -> int:
-    """Those of oneDNN's convolutions, which torch's formulas leave out: every weight at each place.
+    """The FLOPs of oneDNN's convolutions, for which torch has no formulas.
 
     Zeros that fill a kernel up are counted too.
     """
@@ -36,7 +36,7 @@ def fused_flops(packet: Any, args: Sequence[Any], output: Any) -> int:
 
 
 class Counter(TorchDispatchMode):
-    """Counts this thread's operators inside the ``with`` block.
+    """A context that counts the operators of this thread.
 
     ``flops`` are those of matrix products and convolutions, by torch's own formulas; ``bytes``
     those of every tensor written, views left out; ``parameter_gradients`` how many gradients of

@@ -1,4 +1,4 @@
-"""Modules as users have them, each tiny and with one habit: what is expected of each.
+"""Small modules as users have them, each with one special property and the expected outcome.
 
 A factory is seeded: it makes the same module at every call. ``FOREIGN`` maps a name to it.
 """
@@ -23,7 +23,7 @@ SIZE = (24, 28)
 
 
 def called(module: nn.Module, images: Tensor) -> Tensor:
-    """What a module gives in eval mode, as its owner would call it."""
+    """The output of a module in eval mode, when its owner calls it."""
     module.eval()
     with torch.no_grad():
         features: Tensor = module(images)
@@ -31,7 +31,7 @@ def called(module: nn.Module, images: Tensor) -> Tensor:
 
 
 def called_inside(module: nn.Module, images: Tensor, layer: str) -> Tensor:
-    """What a layer gives at its first call, in eval mode."""
+    """The output of a layer at its first call, in eval mode."""
     found: list[Tensor] = []
     handle = module.get_submodule(layer).register_forward_hook(
         lambda _, __, output: found.append(output.clone())
@@ -45,7 +45,7 @@ def called_inside(module: nn.Module, images: Tensor, layer: str) -> Tensor:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A module and what is expected of it: it runs, or it is refused in words that match.
+    """A module and the expected outcome: it runs, or it is refused with a matching message.
 
     ``own`` gives the features that its owner would see for images with the preprocessing done;
     None where there is nothing to compare with. ``fails`` are the promises that it cannot keep.
@@ -62,7 +62,7 @@ FOREIGN: dict[str, Foreign] = {}
 
 
 def foreign(name: str, **expected: Any) -> Callable[[Any], Any]:
-    """Enter a factory, or a module class without arguments, under a name."""
+    """Register a factory, or a module class without arguments, under a name."""
 
     def enter(make: Any) -> Any:
         def seeded() -> nn.Module:
@@ -91,7 +91,7 @@ def plain() -> nn.Sequential:
 
 
 class Around(nn.Module):
-    """A stem, then what a subclass does with its features."""
+    """A stem, followed by a subclass's function of its features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class TrainNone(Around):
 
 
 def plain_of(module: Any) -> nn.Module:
-    """A stem and an end without the class around them."""
+    """The stem and the end without the subclass's function."""
     return nn.Sequential(module.stem, module.end)
 
 
@@ -390,7 +390,7 @@ class Running(Around):
 
 @foreign("a codebook", fails=("gradient right",))
 class Codebook(Around):
-    """Straight through to the nearest code; the codes move towards what they are used for."""
+    """Features replaced by the nearest code; the codes move towards the features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -456,7 +456,7 @@ class ByMaximum(Around):
 
 @foreign("trained when called", own=None)
 class Training(Around):
-    """Switches its own norm to training mode."""
+    """A module that sets its own norm to training mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -594,7 +594,7 @@ def _gives_dict() -> nn.Module:
 @foreign("names that look like counts", layer="conv_1",
          own=lambda m, x: called_inside(m, x, "conv_1"))  # fmt: skip
 class Named(nn.Module):
-    """``conv`` is called twice beside a child named ``conv_1``."""
+    """A module whose ``conv`` is called twice, next to a child named ``conv_1``."""
 
     def __init__(self) -> None:
         super().__init__()

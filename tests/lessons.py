@@ -1,4 +1,4 @@
-"""The code of a lesson, run in a plain namespace: which of its asserts hold."""
+"""The code of a lesson, run in a plain namespace, and which of its asserts hold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MADE_ONCE = (  # what takes seconds
 
 
 class Lesson:
-    """A lesson's cells but for its panels, run as often as one likes.
+    """The cells of a lesson without its panels, which can be run several times.
 
     >>> lesson = Lesson("01")
     >>> lesson.run()
@@ -49,12 +49,12 @@ class Lesson:
 
     @property
     def claims(self) -> list[str]:
-        """What its asserts assert, as code."""
+        """The conditions of its asserts, as code."""
         nodes = [node for cell in self.cells for node in ast.walk(cell)]
         return [ast.unparse(node.test) for node in nodes if isinstance(node, ast.Assert)]
 
     def run(self, saboteur: Callable[[pytest.MonkeyPatch], None] | None = None) -> dict[str, bool]:
-        """Whether each claim holds, with what a saboteur patches or without.
+        """Run it, with a saboteur's patches or without, and return whether each claim holds.
 
         A saboteur with an attribute ``cells`` runs only the cells that hold one of these codes.
         """
@@ -96,7 +96,7 @@ def _holds(cell: ast.Module, codes: list[str]) -> bool:
 
 
 class _Noted(ast.NodeTransformer):
-    """Asserts that note whether they hold and go on; only an AssertionError is noted."""
+    """A transformation of asserts, which record whether they hold and continue."""
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         try_ = ast.parse(

@@ -1,4 +1,4 @@
-"""How long a test waits: until half a minute has passed in which nothing changed or worked."""
+"""The waits of tests, which fail after half a minute in which nothing changes or computes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUIET = 30.0  # seconds
 
 
 class Patience:
-    """Ends a wait, with words for what it waited for and what the state was.
+    """The end of a wait, with a message that names the goal and the state.
 
     ``state`` describes what may change. Half a minute of a busy machine's time may be little, so
     the wait goes on while ``worked``, in seconds of processor time, grows: for a minute at most.
@@ -35,7 +35,7 @@ class Patience:
         self._reset()
 
     def check(self) -> None:
-        """Fail if nothing has happened for too long; to be called between two looks."""
+        """Fail if nothing has happened for too long; call it between two checks."""
         now = time.monotonic()
         if self._state() != self._seen:
             self._reset()
@@ -55,7 +55,7 @@ class Patience:
 
 
 def worked_below() -> float:
-    """Seconds of processor time of this process and all below it."""
+    """The CPU seconds of this process and its descendants."""
     total = time.process_time()
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
@@ -64,7 +64,7 @@ def worked_below() -> float:
 
 
 def wait_until(condition: Callable[[], Any], wanted: str = "", quiet: float | None = None) -> Any:
-    """What a condition gives once it holds: of something in this process or one below it."""
+    """The value of a condition once it holds, in this process or one below it."""
     patience = Patience(lambda: wanted or source(condition), worked=worked_below, quiet=quiet)
     while not (found := condition()):
         patience.check()
@@ -73,7 +73,7 @@ def wait_until(condition: Callable[[], Any], wanted: str = "", quiet: float | No
 
 
 def source(condition: Callable[[], Any]) -> str:
-    """The line that waits."""
+    """The line of code that waits."""
     try:
         return inspect.getsource(condition).strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""A pretended accelerator, ``pretended:0``: what a GPU demands, on a machine without one.
+"""A pretended accelerator, ``pretended:0``, with a GPU's restrictions, for any machine.
 
     >>> install()
     >>> with Waits() as waits:
@@ -62,7 +62,7 @@ _lock = threading.Lock()
 
 
 class Waits:
-    """Counts the waits of all threads inside the ``with`` block.
+    """A context that counts the waits of all threads.
 
     ``places`` says of each line of this repository how often it waited.
     """
@@ -121,7 +121,7 @@ def install() -> None:
 
 
 class _Module:
-    """What ``torch.pretended`` is."""
+    """The module ``torch.pretended``."""
 
     def is_initialized(self) -> bool:
         return True
@@ -204,7 +204,7 @@ def _narrowed(operator: Any) -> Callable[..., Any]:
 
 
 def _run(operator: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """One operator, computed on the CPU after all that the device refuses."""
+    """Run an operator on the CPU, after refusing what the device refuses."""
     name = operator._schema.name
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     ours = [tensor for tensor in tensors if isinstance(tensor, PretendedTensor)]
@@ -262,7 +262,7 @@ def _refuse_mixing(name: str, args: Any, tensors: list[Tensor], ours: list[Any])
 
 
 def _masks(name: str, args: Any) -> bool:
-    """Whether an index is a boolean mask, whose True places must be counted first."""
+    """Whether an index is a boolean mask, whose True values must be counted first."""
     if name not in _INDEXING:
         return False
     indices = [leaf for leaf in tree_leaves(args[1]) if isinstance(leaf, Tensor)]

@@ -1,4 +1,4 @@
-"""Saboteurs: each takes away what a claim is about, so that the claim's assert must fail.
+"""Saboteurs: each removes the cause of a claim, so that the claim's assert must fail.
 
 A saboteur is a function that patches one thing. Its docstring says what is then wrong.
 """
@@ -29,7 +29,7 @@ Saboteur = Callable[[Patch], None]
 
 
 def changed(patch: Patch, owner: Any, name: str, change: Callable[..., Any]) -> None:
-    """Let ``owner.name(…)`` give ``change(answer, …)``."""
+    """Replace the value of ``owner.name(…)`` by ``change(answer, …)``."""
     real = getattr(owner, name)
     patch.setattr(
         owner, name, lambda *args, **options: change(real(*args, **options), *args, **options)
@@ -40,7 +40,7 @@ def changed(patch: Patch, owner: Any, name: str, change: Callable[..., Any]) -> 
 
 
 def searched(patch: Patch, images: Callable[[iw.Reconstruction], Tensor]) -> None:
-    """Let every ``iw.invert`` end in ``images(result)``, measured as its own would be."""
+    """Replace the images of every ``iw.invert`` by ``images(result)``, and measure them."""
 
     def change(result: iw.Reconstruction, *args: Any, **options: Any) -> iw.Reconstruction:
         run, found = iw.prepare(*args, **options), images(result)
@@ -69,7 +69,7 @@ def blank(patch: Patch) -> None:
 
 
 def photo_itself(patch: Patch) -> None:
-    """The search begins at the photo and stays there: all of it comes back, whatever was kept."""
+    """The search starts at the photo and stays there, so all of it is reconstructed."""
     searched(
         patch,
         lambda result: result.images if result.photo is None else as_many(result.photo, result),
@@ -77,7 +77,7 @@ def photo_itself(patch: Patch) -> None:
 
 
 def other_photo(patch: Patch) -> None:
-    """The target is another photo's features, and the search reaches it."""
+    """The target is the features of another photo, and the search reaches it."""
 
     def other(result: iw.Reconstruction) -> Tensor:
         channels, height, width = result.images.shape[1:]
@@ -87,12 +87,12 @@ def other_photo(patch: Patch) -> None:
 
 
 def equal_seeds(patch: Patch) -> None:
-    """All seeds end in the first one's image."""
+    """All seeds end with the first seed's image."""
     searched(patch, lambda result: as_many(result.images[0], result))
 
 
 def scattered_seeds(patch: Patch) -> None:
-    """Every seed ends in another photo."""
+    """Every seed ends with another photo."""
 
     def images(result: iw.Reconstruction) -> Tensor:
         channels, height, width = result.images.shape[1:]
@@ -108,7 +108,7 @@ def as_many(image: Tensor | None, result: iw.Reconstruction) -> Tensor:
 
 
 def ignored(*names: str) -> Saboteur:
-    """Options of ``iw.invert`` without effect."""
+    """Make a saboteur in which options of ``iw.invert`` have no effect."""
     call = signature(iw.invert)
 
     def saboteur(patch: Patch) -> None:
@@ -128,7 +128,7 @@ def ignored(*names: str) -> Saboteur:
 
 
 def ours_from_photo(patch: Patch) -> None:
-    """Only the default preset begins at the photo and stays there."""
+    """Only the default preset starts at the photo and stays there."""
 
     def images(result: iw.Reconstruction) -> Tensor:
         ours = result.settings.preset == "default"
@@ -150,7 +150,7 @@ def walked(patch: Patch, change: Callable[[Any], dict[str, Any]]) -> None:
 
 
 def stand_still(patch: Patch) -> None:
-    """Every image of a walk is its first."""
+    """Every image of an interpolation is the first."""
     walked(
         patch,
         lambda path: {
@@ -161,7 +161,7 @@ def stand_still(patch: Patch) -> None:
 
 
 def leap(patch: Patch) -> None:
-    """A walk stays at its first image, then is at its last."""
+    """An interpolation stays at its first image, and then jumps to the last."""
 
     def change(path: Any) -> dict[str, Any]:
         places = [0 if at < 0.5 else -1 for at in path.at]
@@ -171,12 +171,12 @@ def leap(patch: Patch) -> None:
 
 
 def not_pulled_back(patch: Patch) -> None:
-    """A walk's images are the blends."""
+    """The images of an interpolation are the blends."""
     walked(patch, lambda path: {"images": path.blends, "error": path.blend_error})
 
 
 def no_blend(patch: Patch) -> None:
-    """A walk's blends are all its first end."""
+    """Every blend of an interpolation is the first image."""
     walked(
         patch,
         lambda path: {
@@ -190,7 +190,7 @@ def no_blend(patch: Patch) -> None:
 
 
 def parts_in_place(patch: Patch) -> None:
-    """Every part of an image matches the photo's at the same place, whatever it shows."""
+    """Every part of an image matches the photo's part at the same place."""
 
     def change(found: Any, *_: Any, **__: Any) -> Any:
         places = torch.arange(found.matches.shape[1])
@@ -200,7 +200,7 @@ def parts_in_place(patch: Patch) -> None:
 
 
 def random_matches(patch: Patch) -> None:
-    """Parts are matched by noise in the place of features."""
+    """Parts are matched by noise instead of features."""
 
     def change(found: Any, *_: Any, **__: Any) -> Any:
         draw = torch.Generator().manual_seed(0)
@@ -211,7 +211,7 @@ def random_matches(patch: Patch) -> None:
 
 
 def even_field(patch: Patch) -> None:
-    """A cell weights every pixel of its receptive field alike."""
+    """A cell weights every pixel of its receptive field equally."""
 
     def change(field: Any, *_: Any, **__: Any) -> Any:
         weight = torch.zeros_like(field.weight)
@@ -222,7 +222,7 @@ def even_field(patch: Patch) -> None:
 
 
 def one_pixel(patch: Patch) -> None:
-    """A cell weights one pixel of its receptive field, and no other."""
+    """A cell weights only one pixel of its receptive field."""
 
     def change(field: Any, *_: Any, **__: Any) -> Any:
         return replace(field, weight=(field.weight == field.weight.max()).float())
@@ -244,34 +244,34 @@ def faint_photos(patch: Patch) -> None:
 
 
 def untrained(patch: Patch) -> None:
-    """Torch's own Adam, with which lessons train networks, stands still."""
+    """Torch's Adam, with which lessons train networks, does not change anything."""
     patch.setattr(torch.optim.Adam, "step", lambda optimizer, closure=None: None)
 
 
 def no_step(patch: Patch) -> None:
-    """An optimizer leaves the images where they are."""
+    """An optimizer does not change the images."""
     for optimizer in OPTIMIZERS.values():
         patch.setattr(optimizer, "update", lambda *_, **__: None)
 
 
 def equal_starts(patch: Patch) -> None:
-    """Every seed begins at the same noise."""
+    """Every seed starts with the same noise."""
     patch.setattr(starts, "seed_generator", lambda seed, stream: torch.Generator().manual_seed(0))
 
 
 def ignored_mask(patch: Patch) -> None:
-    """A selection selects everything."""
+    """A selection selects all features."""
     patch.setattr(Selection, "of", lambda self, features: features)
 
 
 def kept_colors(patch: Patch) -> None:
-    """The picture without its colors is the picture."""
+    """The picture without its colors still has them."""
     for module in (metrics, selection):
         patch.setattr(module, "luminance", lambda images: images)
 
 
 def constant_descriptor(patch: Patch) -> None:
-    """A descriptor gives its mean everywhere."""
+    """A descriptor has its mean value everywhere."""
     for descriptor in (Hog, Dsift):
         changed(
             patch, descriptor, "forward",
@@ -294,7 +294,7 @@ def narrow_boxes(patch: Patch) -> None:
 
 
 def in_cells(*codes: str) -> Callable[[Saboteur], Saboteur]:
-    """A saboteur of those cells of a lesson that hold one of these codes, and of no other."""
+    """Make a saboteur that acts only in cells of a lesson that contain one of these codes."""
 
     def only(saboteur: Saboteur) -> Saboteur:
         saboteur.cells = codes  # type: ignore[attr-defined]
@@ -322,7 +322,7 @@ def one_job(patch: Patch) -> None:
 
 @in_cells("equal = [")
 def another_outcome(patch: Patch) -> None:
-    """What another process made of a job is not quite the same."""
+    """The outcome of a job from another process is slightly different."""
     places: list[str] = []
 
     def change(result: iw.Reconstruction, sweep: iw.Sweep, place: int) -> iw.Reconstruction:

@@ -1,4 +1,4 @@
-"""Networks small enough for a test of a second, each with one habit that cutting must survive."""
+"""Small networks for fast tests, each with one property that cutting must handle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = (24, 28)
 
 
 class Small(nn.Module):
-    """In-place ReLUs, one of them called three times, a residual, BatchNorm, a head."""
+    """A network with in-place ReLUs, of which one is called three times, and a residual."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Small(nn.Module):
 
 
 class Forked(nn.Module):
-    """A side branch that feeds the output but not the main line."""
+    """A network with a side branch that is part of the output but not of the main line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Forked(nn.Module):
 
 
 class Counting(nn.Module):
-    """Counts its calls, in all copies."""
+    """A network that counts its calls in all copies."""
 
     calls = 0
 
@@ -72,7 +72,7 @@ class Counting(nn.Module):
 
 
 class Untraceable(nn.Module):
-    """Looks at its data: symbolic tracing cannot follow."""
+    """A network that reads its data, so it cannot be traced symbolically."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Untraceable(nn.Module):
 
 
 def filled(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Random weights and running statistics, BatchNorm's included."""
+    """A network with random weights and running statistics, including BatchNorm's."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
@@ -109,7 +109,7 @@ def small(seed: int = 0) -> nn.Module:
 
 
 def phi(layer: str | None = "relu_1", module: nn.Module | None = None) -> Representation:
-    """A small representation of 24 × 28 pixels, cut at ``layer``."""
+    """A small representation for 24 × 28 pixels, cut at ``layer``."""
     module = small() if module is None else module
     return representation(module, layer, mean=HALF, std=HALF, size=SIZE)
 
@@ -123,7 +123,7 @@ def cut(module: nn.Module, layer: str, size: tuple[int, int] = SIZE) -> NetworkR
 
 
 def hooked(module: nn.Module, layer: str, image: Tensor, call: int = 0) -> Tensor:
-    """What a layer gives at its ``call``-th call, copied the moment it is there."""
+    """The output of a layer at its ``call``-th call, copied immediately."""
     found: list[Tensor] = []
 
     def keep(_: nn.Module, __: Any, output: Tensor) -> None:

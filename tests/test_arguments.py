@@ -1,4 +1,4 @@
-"""What counts as a number or a name, and what is said of the rest."""
+"""Tests of arguments: accepted numbers and names, and messages for others."""
 
 from __future__ import annotations
 

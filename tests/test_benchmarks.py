@@ -1,4 +1,4 @@
-"""What the benchmarks print: sides in turn, honest ratios, a page that is what was measured."""
+"""Tests of the benchmarks: turns of the sides, ratios, and the page of results."""
 
 from __future__ import annotations
 

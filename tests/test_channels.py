@@ -1,4 +1,4 @@
-"""Images of any number of channels: asked for, refused, searched, scored, saved and drawn."""
+"""Tests of images with any number of channels: requested, searched, scored, saved, drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims from both sides: each holds, and fails when what it is about is taken away.
+"""Tests of claims from both sides: each holds, and fails when its cause is removed.
 
 The claims of the lessons are their asserts. Tests of findings are marked ``claim`` with their
 saboteurs; ``conftest.py`` runs them once more with each. CONTRIBUTING has the table of both.
@@ -174,7 +174,7 @@ ELSEWHERE = [
 
 
 def table() -> str:
-    """Claim, where it is, who makes it fail: what CONTRIBUTING shows."""
+    """The table in CONTRIBUTING: each claim, its place, and its saboteurs."""
     rows = [
         (f"`{claim.replace('|', chr(92) + '|')}`", f"lesson {int(number)}", named(saboteurs))
         for number, claims in LESSONS.items()
@@ -201,7 +201,7 @@ def named(saboteurs: Sequence[Saboteur]) -> str:
 
 @lru_cache(maxsize=1)  # one at a time: it keeps all its results
 def run(number: str) -> Lesson:
-    """The lesson, run without a saboteur: all it claims holds."""
+    """A lesson that was run without a saboteur, so all its claims hold."""
     lesson = Lesson(number)
     assert [claim for claim, held in lesson.run().items() if not held] == []
     return lesson

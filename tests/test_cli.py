@@ -1,4 +1,4 @@
-"""The shell, end to end: what it prints and writes, and every bad input as one clear line."""
+"""Tests of the shell from input to output: text, files, and one clear line per bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``invwidgets sweep`` in the shell: exit codes, what goes to which stream, what is said."""
+"""Tests of ``invwidgets sweep``: exit codes, output streams, messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Capsys = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
-    """Two photos × two layers of three steps."""
+    """A plan of two photos × two layers, with three steps each."""
     for seed in range(2):
         to_pil(picture(seed=seed)).save(tmp_path / f"photo{seed}.png")
     path = tmp_path / "plan.toml"

@@ -1,4 +1,4 @@
-"""Wherever nobody names a layer, the same one is taken."""
+"""Tests that all entry points have the same default layer."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_the_same_layer_everywhere(
 
 
 class Only:
-    """Of a result that nobody needs to wait for: its layer."""
+    """A result of which only the layer is known."""
 
     def __init__(self, phi: iw.Representation) -> None:
         self.layer = phi.layer

@@ -1,6 +1,6 @@
-"""The package on devices that are not here: a pretended one, and stand-ins for the others.
+"""Tests of other devices: a pretended one, and replacements for torch's.
 
-``python -m benchmarks.devices`` prints the table that is tested here, also of a real device.
+``python -m benchmarks.devices`` prints the same table, also for a real device.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ assert str(gradient.device) == DEVICE
 
 
 def alone(*arguments: str) -> str:
-    """What a process of its own prints."""
+    """The output of a separate process."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600
     )

@@ -1,4 +1,4 @@
-"""What is built is what is needed: wheel and sdist, alone in an environment, do the main job."""
+"""Tests that wheel and sdist contain what is needed and work alone in an environment."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two files that are published, made without the net."""
+    """The wheel and the sdist, built without a network."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "pip", "--version", cwd=ROOT)
     command = ["-m", "build", "--no-isolation", "--outdir", folder]

@@ -1,4 +1,4 @@
-"""Public docstrings are numpydoc's: an example first, then every parameter, in numpydoc's form."""
+"""Tests of public docstrings: numpydoc's form, with an example and every parameter."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def of(name: str) -> Any:
 
 
 def public() -> list[str]:
-    """Every public name, those of the namespaces with theirs, but for the widgets."""
+    """Every public name and those of the namespaces, without the widgets."""
     return [name for name in every_name() if not is_widget(name)]
 
 
@@ -57,7 +57,7 @@ def every_name() -> list[str]:
 
 
 def signature(given: Any) -> set[str]:
-    """The parameters a caller gives, ``**options`` as numpydoc writes them."""
+    """The parameters of a call, with ``**options`` as numpydoc writes them."""
     if inspect.isclass(given) and "__init__" not in vars(given):
         return set()
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
@@ -91,7 +91,7 @@ ELSEWHERE = re.compile(r"^(as|see|the same as|those of)\b.*``|(?<!such )\bas (fo
 
 
 def parameters_elsewhere(text: str) -> list[str]:
-    """The parameters that a docstring leaves to another docstring, or does not explain."""
+    """The parameters that a docstring does not explain or leaves to another."""
     described = NumpyDocString(text)["Parameters"]
     return [p.name for p in described if not p.desc or ELSEWHERE.search(" ".join(p.desc))]
 
@@ -122,7 +122,7 @@ def test_a_parameter_explained_elsewhere_is_found(text: str) -> None:
 
 
 class Lenient(doctest.OutputChecker):
-    """What an example does not say it prints, it may print."""
+    """A checker that allows output that an example does not show."""
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         return not want or super().check_output(want, got, optionflags)
@@ -133,7 +133,7 @@ SMALL: dict[str, Any] = {"size": 64, "seeds": 1, "threads": 1}
 
 
 def small_invert(*args: Any, **options: Any) -> iw.Reconstruction:
-    """Two steps of what an example asks for."""
+    """A version of ``invert`` with two steps, for the examples."""
     asked = options.pop("callback", lambda step: False)
     return iw.invert(*args, **options | SMALL, callback=lambda s: asked(s) or s.index == 1)
 

@@ -1,4 +1,4 @@
-"""Downloads, from a real server on this machine: resumed, checked, said, forbidden."""
+"""Tests of downloads from a server on this machine: resumed, checked, announced, forbidden."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HASH = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Sends ``content``; the connection breaks after each of the ``breaks`` of an answer."""
+    """A server of ``content`` whose connection breaks after the given numbers of bytes."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -213,7 +213,7 @@ def test_torchvisions_files_have_a_hash_and_the_size_that_is_said() -> None:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
-    """A hub that has one file, ``pytorch_model.bin``."""
+    """A hub with a single file, ``pytorch_model.bin``."""
     import huggingface_hub
     from huggingface_hub.errors import EntryNotFoundError
 

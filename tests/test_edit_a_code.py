@@ -1,4 +1,4 @@
-"""What docs/edit-a-code.md says of its edits, each beside one of which it does not hold."""
+"""Tests of the statements in docs/edit-a-code.md, each with an edit for which it is false."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Found = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """The page's names, as its own code makes them, with fewer steps of one seed."""
+    """The names that the page's code defines, with fewer steps and one seed."""
 
     class Short:
         def __getattr__(self, name: str) -> Any:
@@ -41,7 +41,7 @@ def error(result: iw.Reconstruction) -> float:
 
 
 def red(images: Tensor) -> float:
-    """How much more red than green images have in the mean."""
+    """The mean difference between the red and green values of images."""
     return float((images[:, 0] - images[:, 1]).mean())
 
 

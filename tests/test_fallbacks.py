@@ -1,4 +1,4 @@
-"""Slower paths are told once, and none where the fast one was taken."""
+"""Tests of the log of slower code paths, which is empty if the fast ones were taken."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_torch_without_onednn(
 
 
 class Centered(nn.Module):
-    """Features that depend on the image's size: a part of the image has others."""
+    """A network whose features depend on the size of the image."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and nothing that is read is written over."""
+"""Tests that files are written completely or not at all, and that inputs are not overwritten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos: every kind of file, array and tensor in, and a clear refusal of what is none."""
+"""Tests of photos: all kinds of files, arrays and tensors, and messages for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lessons as they are stored: small, without widgets, with pictures that are in step."""
+"""Tests of the stored lessons: small, without widgets, with pictures of the current code."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_site_shows_the_page_at_the_top_and_in_its_place(
 
 def test_what_is_stored_is_in_step_with_the_code(lesson: Any) -> None:
     kept = lesson.metadata.get("invwidgets", {}).get("pictures")
-    assert kept == digest(lesson), "run python scripts/make_lessons.py, and look at its pictures"
+    assert kept == digest(lesson), "run python -m scripts.make_lessons, and look at the pictures"
 
 
 def test_a_change_of_code_is_seen(lesson: Any) -> None:

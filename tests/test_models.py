@@ -1,4 +1,4 @@
-"""The zoo: what is built, where weights come from, and what is refused."""
+"""Tests of the zoo: networks, sources of weights, and messages for what is refused."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_what_is_not_installed_is_not_in_the_zoo(monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks are built at every call, and none of them is kept."""
+    """Build networks at every call, without a cache."""
     monkeypatch.setattr(models, "load_named", lambda name, weights, _: build_named(name, weights))
 
 
@@ -397,7 +397,7 @@ def test_caffenet_is_the_papers_network() -> None:
 
 @pytest.fixture(scope="module")
 def matlab() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Filters (height, width, inputs / groups, outputs) and biases of every layer."""
+    """The filters (height, width, inputs / groups, outputs) and biases of every layer."""
     with torch.device("meta"):
         net = caffenet()
     generator = np.random.default_rng(0)

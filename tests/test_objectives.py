@@ -1,4 +1,4 @@
-"""The objectives against loops written from the papers."""
+"""Tests of the objectives against loops written from the papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of somebody's own, each as short as the docs have it; bad ones are refused in words."""
+"""Tests of custom parts as in the docs, and of messages for wrong ones."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_saved_objective_still_shows_its_result(tmp_path: Path) -> None:
 
 
 def wrong(base: Any, **methods: Any) -> Any:
-    """An object of a class of one's own, with these methods."""
+    """An object of a new class with the given methods."""
     return type("Mine", (base,), methods)()
 
 
@@ -326,7 +326,7 @@ def test_a_run_has_a_photo_of_its_own() -> None:
 
 
 class Towards(iw.Prior):
-    """Pulls to something that it was given."""
+    """A prior with a given attribute, which is compared with other copies."""
 
     def __init__(self, given: Any, weight: float = 1.0) -> None:
         super().__init__(weight)
@@ -337,7 +337,7 @@ class Towards(iw.Prior):
 
 
 def other(tensor: Tensor) -> Tensor:
-    """The same but for one number in the middle, by very little."""
+    """A copy with a slightly different number in the middle."""
     changed = tensor.clone()
     place = changed.numel() // 2
     changed.view(-1)[place] = torch.nextafter(changed.view(-1)[place], torch.tensor(9.0))

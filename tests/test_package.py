@@ -1,4 +1,4 @@
-"""The package as a whole: light to import, imports one way, one list of dependencies."""
+"""Tests of the package as a whole: fast import, one direction of imports, dependencies."""
 
 from __future__ import annotations
 

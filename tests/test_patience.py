@@ -1,4 +1,4 @@
-"""The tests' own waits: they end in quiet, with words, and not while something works."""
+"""Tests of the tests' waits, which end with a message, but not while something computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Docstrings, comments and docs have none of the turns of phrase that newcomers stumble on."""
+"""Tests that docstrings, comments and docs contain no phrase of a list of unclear phrases."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def prose_of(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def turns_in(path: Path) -> list[str]:
-    """The turns of phrase in a file, each with its line and what to write instead."""
+    """The phrases of the list in a file, each with its line and what to write instead."""
     return [
         f"{path.name}:{line}: {found[0]!r}: write {instead!r}"
         for line, words in prose_of(path)

@@ -1,4 +1,4 @@
-"""The priors against loops written from the papers, and their gradients against differences."""
+"""Tests of the priors against loops written from the papers, and of their gradients."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def iterate(seeds: int = 2, height: int = 4, width: int = 5, scale: float = 60.0
 
 
 def gradient_of(prior: Callable[..., Tensor], z: Tensor, *options: Any) -> Tensor:
-    """What a prior adds to a gradient."""
+    """The amount that a prior adds to a gradient."""
     gradient = torch.zeros_like(z)
     prior(z, *options, gradient=gradient)
     return gradient
 
 
 def differences(prior: Callable[..., Tensor], z: Tensor, *options: Any) -> Tensor:
-    """The same by central differences."""
+    """The same amount by central differences."""
     slope = torch.zeros_like(z)
     for index in range(z.numel()):
         for sign in (1, -1):
@@ -192,7 +192,7 @@ def test_jitter_crops_each_seed_at_its_own_shift() -> None:
 
 
 class Weighed(Prior):
-    """A prior that says its weight in its class."""
+    """A prior whose class sets its weight."""
 
     def energy(self, z: Tensor) -> Tensor:
         return z.square().flatten(1).mean(1)

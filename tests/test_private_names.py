@@ -1,4 +1,4 @@
-"""A name with an underscore is its module's own: no other module uses it, no test either."""
+"""Tests that a name with an underscore is used only in the module that defines it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def private(name: str) -> bool:
 
 
 def defined(tree: ast.Module) -> set[str]:
-    """The private names that a module gives to what is in it."""
+    """The private names that a module defines."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -29,7 +29,7 @@ def defined(tree: ast.Module) -> set[str]:
 
 
 def used(tree: ast.Module) -> set[str]:
-    """The private names that a module takes from objects and modules, or replaces in them."""
+    """The private names that a module reads from others or replaces in them."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):

@@ -1,4 +1,4 @@
-"""Modules that cannot be run: each is refused in words that fit its cause, never with another's."""
+"""Tests of messages for modules that cannot be run, each of which must fit its cause."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REMEDIES = {
 
 
 class Doing(nn.Module):
-    """A convolution, then a function of its features."""
+    """A convolution, followed by a function of its features."""
 
     def __init__(self, function: Callable[[Tensor], Any]) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Generator(nn.Module):
 
 
 class Positions(nn.Module):
-    """A ViT's positions, for one number of patches only."""
+    """The position embeddings of a ViT, for one number of patches only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ FAILING: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
 
 
 def only(told: str, remedy: str) -> None:
-    """The remedy is there, and no other one."""
+    """Check that the message has this remedy and no other."""
     found = {name for name, words in REMEDIES.items() if words in told}
     assert found == {remedy}, told
 

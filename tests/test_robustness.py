@@ -1,7 +1,7 @@
-"""Hundreds of hostile inputs, each ends in a result or in plain words; nothing is lost or spoiled.
+"""Tests with hundreds of bad inputs, each of which must end in a result or a clear message.
 
-Combinations of modules, parts, states of the process and threads end as the same case run plainly.
-With a guard of the package taken away they do not, and the benchmark says so.
+Combinations of modules, parts, states and threads must give the same as a plain run. If a guard of
+the package is removed they do not, and the benchmark reports it.
 """
 
 from __future__ import annotations

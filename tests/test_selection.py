@@ -1,4 +1,4 @@
-"""Regions and channels: what is picked, and what is refused."""
+"""Tests of regions and channels: valid selections, and messages for others."""
 
 from __future__ import annotations
 

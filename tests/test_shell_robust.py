@@ -1,4 +1,4 @@
-"""What the shell reached is never lost: broken streams, full disks, hasty keys, names of input."""
+"""Tests that the shell never loses a result: broken streams, full disks, repeated Ctrl-C."""
 
 from __future__ import annotations
 

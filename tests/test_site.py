@@ -1,4 +1,4 @@
-"""The site: built without a warning, whole without the net; examples run, tables are in step."""
+"""Tests of the site: it builds without warnings, its examples run, its tables are current."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 
 
 def in_reference(page: Path) -> tuple[list[str], set[str]]:
-    """The names in the table of a page of the API reference, and the names that it explains."""
+    """The names in the table of a page of the API reference, and the explained names."""
     text = page.read_text()
     table = text.partition(":nosignatures:")[2].partition("```")[0]
     explained = re.findall(r"^\.\. auto(?:function|class|exception):: (\S+)", text, re.M)
@@ -90,14 +90,14 @@ def test_a_page_of_the_reference_begins_with_a_table_of_its_names(page: str) -> 
 
 
 def small_invert(*args: Any, **options: Any) -> iw.Reconstruction:
-    """A few steps of what a page asks for, on a small image; its other options as they are."""
+    """A version of ``invert`` with few steps and a small image, for the examples."""
     size = options.pop("size", None) or (224 if "vit_b_16" in args else 64)
     cut = {"steps": min(options.pop("steps", 3), 3), "size": size, "threads": 1}
     return iw.invert(*args, **options | cut)
 
 
 class Small:
-    """``iw`` with a quick ``invert``."""
+    """The package ``iw`` with a fast ``invert``."""
 
     invert = staticmethod(small_invert)
     InversionPanel = staticmethod(lambda photo: None)  # tests/widgets build it
@@ -155,7 +155,7 @@ def test_the_front_page_embeds_the_page_that_was_made(monkeypatch: pytest.Monkey
 
 
 class Page(HTMLParser):
-    """What a page loads, where it leads, and the anchors it has."""
+    """The resources, links and anchors of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""What is done before the first step, counted: what was won cannot be lost unseen.
+"""Tests of the work before the first step, counted in calls.
 
-What is imported, ``test_package`` says; how many seconds it takes, ``benchmarks startup`` says.
+``test_package`` tests the imports, and ``benchmarks startup`` measures seconds.
 """
 
 from __future__ import annotations

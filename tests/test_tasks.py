@@ -1,4 +1,4 @@
-"""The tasks of the lessons: right answers are accepted, wrong ones get the hint for their cause."""
+"""Tests of the lessons' tasks: right answers are accepted, wrong ones get a fitting hint."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def seeds() -> Any:
 
 
 def reader() -> Any:
-    """A network that sees 3 in an image, and 5 without the preprocessing."""
+    """A network that recognizes a 3, and a 5 if the preprocessing is left out."""
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with torch.no_grad():
         network[1].weight.zero_()

@@ -1,6 +1,6 @@
-"""New tensors are float32 and exactly what they would be, whatever the default type is.
+"""Tests that new tensors are float32 with equal values, whatever the default type is.
 
-Attention too is computed in one way.
+Attention must also be computed in one way only.
 """
 
 from __future__ import annotations

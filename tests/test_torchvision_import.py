@@ -1,7 +1,7 @@
-"""torchvision loads beside a torch that matches it, and beside one that does not.
+"""Tests of the import of torchvision, both with a matching torch and with another one.
 
-Both ways with a stand-in that does at its import what the real one does, so that neither depends
-on the pair that happens to be installed; and the real one, whatever it is.
+Both cases use a replacement that behaves at its import like the real one, so the tests do not
+depend on the installed pair. The installed torchvision is tested too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""State dicts as training scripts save them: the prefixes they bear, and what does not fit."""
+"""Tests of state dicts as training scripts save them: prefixes, and dicts that do not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prefixed(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def loaded(content: Any, path: Path) -> dict[str, Tensor]:
-    """What a small network of other weights has after loading a file."""
+    """The weights of a small network after loading a file."""
     torch.save(content, path)
     module = small(0)
     fit(module, read_weights(path, "mine"), path.name)

@@ -1,4 +1,4 @@
-"""Effective receptive fields: a linear network's are known, and none leaves its box."""
+"""Tests of effective receptive fields: the known field of a linear network, and its limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.saboteurs import even_field, one_pixel
 
 
 def linear(layers: int) -> iw.Representation:
-    """So many 3×3 convolutions of ones, from three colors to one channel."""
+    """A chain of 3×3 convolutions of ones, from three colors to one channel."""
     channels = [3, *[1] * layers]
     parts = [nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in pairwise(channels)]
     for part in parts:

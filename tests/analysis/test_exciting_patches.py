@@ -1,4 +1,4 @@
-"""The parts of photos that excite a channel most are where its largest values are."""
+"""Tests of the search for the patches of photos that excite a channel most."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.saboteurs import faint_photos
 
 
 def reds() -> iw.Representation:
-    """One channel: how red an 8×8 square is."""
+    """A module with one channel, the redness of an 8×8 square."""
     convolution = nn.Conv2d(3, 1, 8, stride=8, bias=False)
     with torch.no_grad():
         convolution.weight[:] = torch.tensor([1.0, -0.5, -0.5])[None, :, None, None] / 64

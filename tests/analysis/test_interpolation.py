@@ -1,4 +1,4 @@
-"""Between two pre-images: the straight way leaves the photo's features, pulled back it does not."""
+"""Tests of interpolation: its images keep the photo's features, the blends do not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def walked(run: iw.Reconstruction, steps: int) -> Interpolation:
 
 
 def check_walk(path: Interpolation, run: iw.Reconstruction) -> None:
-    """It goes from one seed's image to the other's in steps alike, and every point is pulled back.
+    """Check that a path goes from one seed's image to the other's in steps of similar size.
 
     By the straight way's stride, neighbors lie more than 0.6 and less than 3 apart. Along the line
     between the seeds every image lies further on, from one end to the other, and near the line.

@@ -1,4 +1,4 @@
-"""Best matches of a reconstruction's parts: exact where the parts were moved by hand."""
+"""Tests of the best matches of a reconstruction's parts, with parts moved by the test."""
 
 from __future__ import annotations
 

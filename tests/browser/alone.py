@@ -1,4 +1,4 @@
-"""A widget's view in a page of its own, without a kernel: the real Python answers what it is told.
+"""The view of a single widget in a browser page without a kernel; Python answers its messages.
 
 >>> with browser() as page:
 ...     show_alone(page, gallery)
@@ -52,7 +52,7 @@ _THEMES = {
 
 
 def state_of(widget: Any) -> dict[str, Any]:
-    """All that a widget tells its view, as JSON holds it."""
+    """The state that a widget sends to its view, as plain values for JSON."""
     names = widget.traits(sync=True).keys() - DOMWidget.class_trait_names()
     return {name: _plain(getattr(widget, name)) for name in names if not name.startswith("_")}
 
@@ -76,7 +76,7 @@ def show_alone(page: Any, widget: Any, dark: bool = False, before: str = "") -> 
 
 
 def update_alone(page: Any, widget: Any) -> None:
-    """Tell the view what Python has changed since."""
+    """Send the view the changes that Python has made since."""
     page.evaluate("given => window.take(given)", state_of(widget))
 
 

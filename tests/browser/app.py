@@ -1,4 +1,4 @@
-"""``invwidgets app`` in a process of its own, as a visitor without a browser meets it."""
+"""A process with ``invwidgets app``, and a visitor without a browser."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ GONE = 300.0  # seconds: a session that no page looks at ends after three minute
 
 
 class App:
-    """A server that has said where it is. ``words`` is what it printed at its start, ``log`` what
-    it printed after that, known when it has ended."""
+    """A running server.
+
+    ``words`` is what it printed at its start; ``log`` is what it printed later, known at its end.
+    """
 
     log = ""
 
@@ -47,7 +49,7 @@ class App:
 
 
 class Visitor:
-    """Asks for pages, and keeps the cookies it is given."""
+    """A client that requests pages and keeps its cookies."""
 
     def __init__(self, app: App, enters: bool = True) -> None:
         self._app = app
@@ -74,7 +76,7 @@ class Visitor:
             connection.close()
 
     def opening(self) -> tuple[str, Callable[[], str]]:
-        """What comes first of the panel's page, and what gives the rest when it is there."""
+        """The first part of the panel's page, and a function that reads the rest."""
         connection = http.client.HTTPConnection("localhost", self._app.port, timeout=SECONDS)
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         connection.request("GET", "/", headers={"Cookie": cookies})
@@ -86,12 +88,12 @@ class Visitor:
         return answer.read1().decode(), lambda: answer.read().decode()
 
     def leave(self, session: str) -> None:
-        """End a session as a page does that is closed."""
+        """End a session in the way of a page that is closed."""
         path = f"/voila/api/shutdown/{session}?_xsrf={self.cookies['_xsrf']}"
         assert self.get(path, "POST")[0] == 204
 
     def websocket(self, session: str, protocols: Sequence[str] = (PROTOCOL,)) -> Any:
-        """The websocket of a session, as a context: ``send``, ``recv``."""
+        """The websocket of a session, as a context with ``send`` and ``recv``."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         address = f"ws://localhost:{self._app.port}/api/kernels/{session}/channels?session_id=x"
         return connect(
@@ -101,7 +103,7 @@ class Visitor:
         )  # fmt: skip
 
     def open(self) -> str:
-        """Open the panel's page; the name of the session begun for it."""
+        """Open the panel's page, and return the name of its session."""
         status, page, _ = self.get("/")
         assert status == 200, page
         found = re.search(r'"kernelId": "([^"]+)"', page)
@@ -111,7 +113,7 @@ class Visitor:
 
 @contextmanager
 def app(*options: str, photo: str = "coffee", folder: Path | None = None) -> Iterator[App]:
-    """A server on a free port; it must not leave a process behind."""
+    """A server on a free port, which must leave no process behind."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]

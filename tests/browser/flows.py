@@ -1,4 +1,4 @@
-"""What the browser tests do with a page: open a notebook, press, wait for words, take a picture.
+"""The actions of the browser tests: open a notebook, press, wait for a text, take a picture.
 
 With ``INVWIDGETS_SCREENSHOTS`` set to a folder, the pictures of the README are left there.
 """
@@ -30,7 +30,7 @@ STEPS = 200 if PICTURES else 60  # for a picture, as many as the panel's own def
 def load(
     page: Any, site: tuple[str, str], dark: bool = False, notebook: str = "panel.ipynb"
 ) -> None:
-    """Open a notebook with a panel in Lab, or the one that Voila serves."""
+    """Open a notebook with a panel in JupyterLab, or the one that Voila serves."""
     kind, address = site
     if kind == "lab":
         open_in_lab(page, address, notebook, dark)
@@ -44,7 +44,7 @@ def status(page: Any, words: str) -> None:
 
 
 def searching(page: Any, words: str = "Searching") -> None:
-    """A run is under way and has taken a step: stopped now, it has images."""
+    """Wait until a run has done a step, so that it has images when it is stopped."""
     status(page, words)
     page.locator(".iw-figures", has_text="left").first.wait_for(timeout=MINUTE)
 
@@ -58,7 +58,7 @@ def press(page: Any, name: str) -> None:
 
 
 def picture(page: Any, name: str, whole: bool = False) -> None:
-    """Keep a picture of the panel, or of the whole window, where pictures are wanted."""
+    """Save a picture of the panel or of the whole window, if pictures are wanted."""
     if PICTURES:
         page.mouse.move(0, 0)
         page.wait_for_timeout(700)

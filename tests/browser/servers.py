@@ -1,4 +1,4 @@
-"""JupyterLab or Voila in a subprocess with settings of their own, and a headless Chromium."""
+"""JupyterLab or Voila in a subprocess with separate settings, and a headless Chromium."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_notebook(path: Path, *cells: str) -> Path:
 
 @contextmanager
 def server(kind: str, root: Path) -> Iterator[str]:
-    """``lab`` on a folder or ``voila`` on a notebook; gives the address."""
+    """Start ``lab`` for a folder or ``voila`` for a notebook, and return the address."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -94,7 +94,7 @@ def _await(process: Any, port: int, address: str) -> None:
 
 @contextmanager
 def browser(width: int = 1280, height: int = 1000, dark: bool = False) -> Iterator[Any]:
-    """A page of a fresh headless Chromium; ``page.troubles`` lists its errors."""
+    """A page of a new headless Chromium; ``page.troubles`` lists its errors."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

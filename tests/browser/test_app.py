@@ -1,4 +1,4 @@
-"""``invwidgets app`` in a real Chromium: users who share nothing, hostile names, an ended session.
+"""Tests of ``invwidgets app`` in Chromium: separate users, hostile names, ended sessions.
 
 With ``INVWIDGETS_SCREENSHOTS`` set to a folder, pictures of its pages are left there.
 """
@@ -30,7 +30,7 @@ HOSTILE = '<img src=x onerror="window.hacked=1">\'&amp;$x_$'
 
 @pytest.fixture(scope="module")
 def three() -> Iterator[App]:
-    """A server of three places."""
+    """A server for three sessions."""
     with app("--sessions", "3") as running:
         yield running
 
@@ -42,7 +42,7 @@ def enter(page: Any, running: App) -> None:
 
 
 def leave(*pages: Any) -> None:
-    """Go away as a user does: a browser that is ended tells the server nothing."""
+    """Close a page as a user does; if the browser is ended, the server is not notified."""
     for page in pages:
         page.goto("about:blank")
 
@@ -213,6 +213,6 @@ def test_an_upload_over_the_limit_is_refused_and_the_panel_lives(three: App) -> 
 
 
 def screenshot(page: Any, name: str) -> None:
-    """A picture of the whole window."""
+    """Save a picture of the whole window."""
     if PICTURES:
         page.screenshot(path=f"{PICTURES}/{name}.png")

@@ -1,4 +1,4 @@
-"""``invwidgets app``: who gets a session, how many, whose it is, and that none is left behind."""
+"""Tests of the server of ``invwidgets app``: number, owners and end of its sessions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from .servers import write_notebook
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[App]:
-    """A server of two places."""
+    """A server for two sessions."""
     with app("--sessions", "2") as running:
         yield running
 
@@ -54,7 +54,7 @@ def words(*numbers: int) -> bytes:
 
 
 def drain(opened: Any) -> None:
-    """Read a websocket to its end."""
+    """Read a websocket until it closes."""
     while True:
         opened.recv(30)
 

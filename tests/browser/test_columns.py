@@ -1,4 +1,4 @@
-"""A class found by its name, the photos' patches beside it, and two columns, under Voila."""
+"""Tests of class search, photo patches and the second column, under Voila."""
 
 from __future__ import annotations
 

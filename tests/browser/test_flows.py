@@ -1,4 +1,4 @@
-"""The panel's flows in a real Chromium, in JupyterLab and in Voila."""
+"""Tests of the panel in a real Chromium, in JupyterLab and in Voila."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def drag(page: Any, a: tuple[float, float], b: tuple[float, float]) -> None:
 
 
 def finished(page: Any, count: int) -> None:
-    """Wait for that many runs in the history: "Done" may still be said of the one before."""
+    """Wait for this number of runs in the history; "Done" may still refer to the run before."""
     runs(page).nth(count - 1).wait_for(timeout=MINUTE)
 
 
@@ -163,7 +163,7 @@ def test_it_looks_right_light_dark_and_narrow(site: tuple[str, str], look: str) 
 
 
 def cut_off(page: Any) -> list[str]:
-    """Names of stages, and choices of the menus in sight, that are wider than their room."""
+    """The visible names of stages and choices of menus that are wider than their boxes."""
     found: list[str] = page.evaluate(
         """() => {
   const pen = document.createElement('canvas').getContext('2d');
@@ -181,7 +181,7 @@ def cut_off(page: Any) -> list[str]:
 
 
 def off_their_images(page: Any) -> list[Any]:
-    """Lists of classes that do not begin where their image does."""
+    """The lists of classes that are not aligned with their images."""
     found: list[Any] = page.evaluate(
         """() => {
   const left = (one) => Math.round(one.getBoundingClientRect().left);
@@ -195,7 +195,7 @@ def off_their_images(page: Any) -> list[Any]:
 
 
 def serious(page: Any) -> list[str]:
-    """What axe-core finds wrong with the panel for who cannot see it, or has no mouse."""
+    """The problems that axe-core finds for users who cannot see the panel or have no mouse."""
     found = Axe().run(page, context=".iw-panel").response["violations"]
     return [
         f"{one['id']}: {one['nodes'][0]['html'][:200]}"
@@ -233,7 +233,7 @@ def test_one_view_of_network_knobs_and_all_images(site: tuple[str, str]) -> None
 
 
 def drawn_for_this_page(page: Any, dark: bool) -> None:
-    """The gallery has been told how wide the page is, and is laid out for it, on its ground."""
+    """Wait until the gallery has the width and the background color of the page."""
     page.wait_for_function(
         """(dark) => {
   const gallery = document.querySelector('.iw-gallery');

@@ -1,4 +1,4 @@
-"""The gallery in a real Chromium, without a kernel: marks, the comparison, the presenter view.
+"""Tests of the gallery in Chromium without a kernel: marks, comparison, presenter view.
 
 With ``INVWIDGETS_SCREENSHOTS`` set to a folder, pictures of it are left there.
 """
@@ -59,7 +59,7 @@ def gallery() -> LiveGallery:
 
 
 def settled(page: Any) -> None:
-    """Laid out for the width that the window has now: what it has lies in new elements."""
+    """Wait until the gallery has the layout for the current width of the window."""
     page.wait_for_timeout(300)  # a width is told when it has been the same for a while
     page.wait_for_function(
         "(({dataset, clientWidth}) => +dataset.width === clientWidth)"
@@ -68,7 +68,7 @@ def settled(page: Any) -> None:
 
 
 def becomes(page: Any, condition: Callable[[], bool]) -> None:
-    """Wait for what the page or Python is told a moment later; at most half a minute."""
+    """Wait up to half a minute for a value that the page or Python receives later."""
     for _ in range(300):
         if condition():
             return

@@ -1,4 +1,4 @@
-"""What a lecturer does with the panel, in a real Chromium under Voila."""
+"""Tests of a lecturer's use of the panel, in a real Chromium under Voila."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def site(tmp_path_factory: Any) -> Iterator[tuple[str, str]]:
 
 
 def places(page: Any) -> list[int]:
-    """Where the panel's parts begin, in pixels of the page."""
+    """The vertical positions of the panel's parts in the page, in pixels."""
     found: list[int] = page.evaluate(
         """(names) => {
   const panel = document.querySelector('.iw-panel').getBoundingClientRect().top;

@@ -1,4 +1,4 @@
-"""A stored lesson as HTML: its page takes the place of the still, where frames may be shown."""
+"""Tests of a stored lesson as HTML, in which its page replaces the still picture."""
 
 from __future__ import annotations
 

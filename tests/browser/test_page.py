@@ -1,4 +1,4 @@
-"""A page opened from its file in a real Chromium, without a network: every control, by every means.
+"""Tests of every control of a page, which is opened from its file in Chromium without a network.
 
 With ``INVWIDGETS_SCREENSHOTS`` set to a folder, pictures of it are left there.
 """
@@ -27,7 +27,7 @@ LAYERS = ["blocks.0", "blocks.2", "blocks.4"]
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three layers × two weights of the prior of a trained classifier, and a layer of holes."""
+    """A page of a trained classifier: three layers × two weights of the prior, with holes."""
     folder = tmp_path_factory.mktemp("page")
     given: dict[str, Any] = {
         "photos": "coffee", "seeds": 2, "size": 96, "store": folder / "store",
@@ -41,7 +41,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def opened(path: Path, width: int = 1280, height: int = 900, **options: Any) -> Iterator[Any]:
-    """A page of the file, without a network; ``requests`` counts what it asks for."""
+    """A page of the file without a network; ``requests`` counts its requests."""
     with browser() as first:
         options.setdefault("color_scheme", "light")
         context = first.context.browser.new_context(
@@ -61,7 +61,7 @@ def opened(path: Path, width: int = 1280, height: int = 900, **options: Any) -> 
 
 
 def here(page: Any) -> str:
-    """The layer in view, as the slider says it."""
+    """The current layer according to the slider."""
     found: str = page.locator(".stop-slider").get_attribute("aria-valuetext")
     return found.split(",")[0]
 
@@ -333,7 +333,7 @@ def test_a_finger_wipes_across_the_picture(written: Path) -> None:
 
 @pytest.fixture(scope="module")
 def playing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three layers, of a page that moves by itself."""
+    """A page of three layers that is playing."""
     one = iw.invert(picture(), phi(), seeds=1, steps=2, threads=1)
     results = [replace(one, layer=f"layer.{place}") for place in range(3)]
     place = tmp_path_factory.mktemp("page") / "page.html"

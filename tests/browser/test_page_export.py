@@ -1,4 +1,4 @@
-"""Export → Page in a real Chromium: downloaded from a strip and from a sweep, then opened."""
+"""Tests of Export → Page in Chromium: pages of a strip and of a sweep, downloaded and opened."""
 
 from __future__ import annotations
 

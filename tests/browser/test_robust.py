@@ -1,6 +1,6 @@
-"""What must not leave a dead widget, in a real Chromium: an interrupt, a model that fails to load.
+"""Tests that no widget stops working, in a real Chromium: interrupts, models that fail to load.
 
-Also the views that the flows do not open: the channels' contact sheet, the curves, the strip.
+They also cover the views that ``test_flows`` does not open: channel responses, curves, strip.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def lab(folder: Path) -> Iterator[str]:
 
 
 def interrupt(page: Any) -> None:
-    """The notebook's ■ button, as its menu and keys call it."""
+    """Press the notebook's ■ button, which does the same as its menu and keys."""
     page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
 
 
@@ -210,7 +210,7 @@ def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
 
 
 def complains(page: Any) -> int:
-    """How many lines in sight say that the panel cannot be displayed."""
+    """The number of visible messages that the panel cannot be displayed."""
     return int(page.get_by_text("Error displaying widget").locator("visible=true").count())
 
 

@@ -1,4 +1,4 @@
-"""A sweep's panel in a real Chromium: it fills, rests, is looked at, opened, and reopened."""
+"""Tests of a sweep's panel in Chromium: it fills, pauses, and is opened and reopened."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ panel"""
 
 
 def shown(page: Any, count: int) -> None:
-    """So many pictures are in the grid."""
+    """Wait until the grid has this number of pictures."""
     script = "(n) => document.querySelector('.iw-gallery')?.dataset.shown === String(n)"
     page.wait_for_function(script, arg=count, timeout=2 * MINUTE)
 

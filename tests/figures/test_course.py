@@ -1,4 +1,4 @@
-"""The figures of the lessons: a picture in every place, with its error."""
+"""Tests of the lessons' figures: a picture in every place, with its error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures: made without pyplot, with all that must be said on them."""
+"""Tests of figures: made without pyplot, with complete captions and notes."""
 
 from __future__ import annotations
 

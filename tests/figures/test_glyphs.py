@@ -1,4 +1,4 @@
-"""Glyph pictures of HOG and SIFT show what is in the features."""
+"""Tests of the glyphs of HOG and SIFT, which must show the features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names stand in a figure as they are: matplotlib would read dollars as mathematics."""
+"""Tests of names with dollar signs in figures, which matplotlib could read as mathematics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live picture and the saved figure are the same picture."""
+"""Tests that the live picture and the saved figure are equal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _saved(gallery: Gallery) -> Image.Image:
 
 
 def _ink(gallery: Gallery, picture: Image.Image, cell: int) -> NDArray[np.float64]:
-    """What is not ground in the room for a cell's captions, from 0 to 1."""
+    """The part of a cell's caption area that is not background, from 0 to 1."""
     spot, scale = gallery.plan.spots[cell], gallery.sheet.scale
     top = spot.top + spot.height + 4
     box = (spot.left, top, spot.left + spot.width, top + 34)

@@ -1,4 +1,4 @@
-"""A sweep's figures show what its store has: the right picture at each place, the right number."""
+"""Tests that figures of a sweep show the right picture and number at each place."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..sweeps.nets import TINY
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> iw.Sweep:
-    """2 photos × 2 layers × 3 weights; one photo is gone."""
+    """A sweep of 2 photos × 2 layers × 3 weights; the file of one photo is missing."""
     folder: Path = tmp_path_factory.mktemp("sweep")
     to_pil(picture()).save(folder / "here.png")
     made = iw.Sweep(

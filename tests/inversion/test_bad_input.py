@@ -1,4 +1,4 @@
-"""What cannot be inverted is refused in words, before the first step; what is a number is taken."""
+"""Tests of bad input, which is refused with a message before the first step."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Apply(nn.Module):
 
 
 class Ending(nn.Module):
-    """A convolution, and whatever a function makes of it."""
+    """A convolution, followed by a given function."""
 
     def __init__(self, function: Callable[[Tensor], Any] = torch.relu) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What holds a search within a picture's colors."""
+"""Tests of the limits that keep a search within a picture's range of colors."""
 
 from __future__ import annotations
 

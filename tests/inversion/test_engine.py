@@ -1,4 +1,4 @@
-"""The generator of steps: it descends, repeats itself, keeps seeds apart, survives divergence."""
+"""Tests of the engine: descent, repetition, independent seeds, recovery from divergence."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def search(
     representation: Representation = PHI,
     selection: Selection | None = None,
 ) -> list[tuple[Step, Tensor]]:
-    """Every step and a copy of its iterate."""
+    """Every step with a copy of its iterate."""
     target = representation.target(PHOTO)
     if settings.objective == "maximize":
         target = target.max().reshape(1)
@@ -224,7 +224,7 @@ def test_several_threads_agree_within_one_percent() -> None:
 
 
 class Breaks(nn.Module):
-    """Gives NaN, in one seed, at one call."""
+    """A module that gives NaN for one seed at one call."""
 
     def __init__(self, inner: nn.Module, seed: int, at: int, value: float) -> None:
         super().__init__()
@@ -241,7 +241,7 @@ class Breaks(nn.Module):
 
 
 class Broken(Representation):
-    """A small representation whose features break on the way."""
+    """A small representation whose features become NaN during the run."""
 
     def __init__(self, seed: int, at: int, value: float = float("nan")) -> None:
         super().__init__()
@@ -305,7 +305,7 @@ def test_every_seed_broken_from_the_start_stays_where_it_began() -> None:
 
 
 class Breaking(Adam):
-    """Writes no number, or one that leads to none, into one seed's parameters at one update."""
+    """An optimizer that writes a bad number into one seed's parameters at one update."""
 
     name = "breaking"
 
@@ -422,7 +422,7 @@ def test_two_searches_may_take_turns() -> None:
 
 
 def moving(moves: Mapping[int, Mapping[str, Any]]) -> Knobs:
-    """Knobs that take the values of ``moves`` from its steps on."""
+    """A function for ``knobs`` that changes values at the steps in ``moves``."""
     values: dict[str, Any] = {}
     step = 0
 

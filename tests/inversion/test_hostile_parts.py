@@ -1,4 +1,4 @@
-"""Parts and callbacks that would end a run raw, or spoil it: each refused in words, or harmless."""
+"""Tests of custom parts and callbacks with faults: each is refused with a message or harmless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One network given in several forms is inverted alike: settings, target and pictures."""
+"""Tests that several forms of one network have equal settings, targets and pictures."""
 
 from __future__ import annotations
 

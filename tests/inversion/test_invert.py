@@ -1,4 +1,4 @@
-"""One call, a photo in and a reconstruction out: for every representation and objective."""
+"""Tests of ``invert`` with every representation and objective."""
 
 from __future__ import annotations
 
@@ -400,7 +400,7 @@ def test_a_results_selection_is_given_as_its_region_and_channels() -> None:
 
 
 class Thumbnails(nn.Module):
-    """Takes 32 pixels a side, and no other."""
+    """A network for images of 32 × 32 pixels only."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What another network says of images: the photo itself is the photo, another photo is not."""
+"""Tests of judging by another network: the photo is recognized, another photo is not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PHOTO = read_photo("coffee", LITE.size)
 
 @pytest.fixture(scope="module")
 def said() -> Judgment:
-    """Of the photo, another photo, the photo in gray, and the photo with a red cast."""
+    """The judgments of the photo, another photo, the photo in gray, and one with a red cast."""
     red = (PHOTO + torch.tensor([0.1, 0, 0])[:, None, None]).clamp(0, 1)
     return judgment(LITE, torch.stack([PHOTO, other(), luminance(PHOTO), red]), PHOTO)
 

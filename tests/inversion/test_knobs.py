@@ -1,4 +1,4 @@
-"""What a knob or a callback may return; all else is refused in words."""
+"""Tests of the values that a knob or a callback may return, and of messages for others."""
 
 from __future__ import annotations
 

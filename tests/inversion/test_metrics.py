@@ -1,4 +1,4 @@
-"""The numbers: of what they are, live as in the end, and who straggles."""
+"""Tests of the metrics: the compared pixels, live and final values, and outliers."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_chroma_error_is_of_colors_alone() -> None:
 
 
 class Nothing(Objective):
-    """Asks for less of everything, without a photo; what it compares with is zero."""
+    """An objective without a photo, whose reference is zero."""
 
     needs_photo = False
 
@@ -225,7 +225,7 @@ class Brightness(Objective):
 
 
 def silent() -> Representation:
-    """Rectified features that photos do not excite, and only a little of noise."""
+    """Features after a ReLU that photos do not excite and noise excites a little."""
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.ReLU())
     with torch.no_grad():
         module[0].weight.fill_(-1.0)

@@ -1,4 +1,4 @@
-"""The update rules against the papers' formulas as loops; every seed keeps to itself."""
+"""Tests of the optimizers against loops over the papers' formulas, with independent seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""bfloat16 where it pays: asked for, measured, refused, and never in what is reported."""
+"""Tests of bfloat16: requested, measured, refused, and never used for reported numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PHOTO = picture()
 
 @pytest.fixture
 def capable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine with bfloat16 arithmetic: torch emulates it anywhere."""
+    """Pretend that the machine has bfloat16 arithmetic, which torch emulates elsewhere."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
     monkeypatch.setattr(precision, "measured_precisions", {})
 

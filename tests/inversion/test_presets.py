@@ -1,4 +1,4 @@
-"""The presets against the papers' energies in the papers' own constants."""
+"""Tests of the presets against the papers' energies with the papers' constants."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ LAYERS = [
 
 
 def published_tv(settings: InversionSettings, pixels: int) -> float:
-    """λ_TV as CVPR15 writes it: λ_TV / 2 · Σ / σ²."""
+    """λ_TV as in CVPR15: λ_TV / 2 · Σ / σ²."""
     assert settings.image_energy is not None
     return settings.tv_weight * 2 * settings.image_energy / pixels / TV_RANGE**2
 

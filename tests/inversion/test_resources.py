@@ -1,4 +1,4 @@
-"""Device, threads and memory: resolved before a run, refused in time."""
+"""Tests of device, threads and memory, which are resolved or refused before a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 def accelerator(
     monkeypatch: pytest.MonkeyPatch, kind: str | None, current: int = 0, count: int = 1
 ) -> None:
-    """As torch answers on a machine with ``count`` accelerators of a kind, or none."""
+    """Pretend that torch has ``count`` accelerators of a kind, or none."""
     found = None if kind is None else torch.device(kind)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: found is not None)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: found)

@@ -1,4 +1,4 @@
-"""The result: its numbers, its file, and what is refused as one."""
+"""Tests of results: numbers, files, and files that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The headless session: states, live knobs, restarts, closing."""
+"""Tests of the session without widgets: states, live knobs, restarts, closing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Farther(iw.Objective):
 
 
 def done(session: Session, seconds: float = 600) -> iw.Reconstruction:
-    """The latest run's result."""
+    """The result of the latest run."""
     assert session.future is not None
     return session.future.result(seconds)
 
@@ -111,7 +111,7 @@ def test_stop_is_heard_between_two_micro_batches(session: Session) -> None:
 
 
 class Slow(Untraceable):
-    """A network that takes long, and runs its seeds together, as it cannot be traced."""
+    """A slow network that runs its seeds together, because it cannot be traced."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         time.sleep(0.07)
@@ -150,7 +150,7 @@ SHOWN: dict[str, dict[str, Any]] = {
 
 
 def check_frames(frames: list[tuple[Frame, torch.Tensor]], run: Run) -> None:
-    """Under every picture stand the numbers of that picture; and none is another's."""
+    """Check that the numbers of every frame are those of its images."""
     for frame, images in frames:
         assert np.array_equal(frame.images, to_uint8(images))
         found = score(run.representation, run.objective, run.target, run.selection, images)

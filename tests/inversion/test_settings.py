@@ -1,4 +1,4 @@
-"""Settings: checked, frozen, and the same again after JSON."""
+"""Tests of settings: checks, immutability, and the round trip through JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seed k starts at the same place in any company."""
+"""Tests of start images: seed k has the same start alone and among others."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_photo_start_of_an_objective_without_a_photo_is_refused() -> None:
 
 
 def seeds_apart(first: torch.Tensor) -> float:
-    """How far two seeds' images differ, by how far they are from their mean color."""
+    """The difference between two seeds' images, divided by their standard deviation."""
     noise = first - first.mean((2, 3), keepdim=True)
     return float((noise[0] - noise[1]).square().mean().sqrt() / noise.square().mean().sqrt())
 

@@ -1,7 +1,7 @@
-"""What a step costs, counted rather than timed: what was won cannot be lost unseen.
+"""Tests of the cost of a step in operators, FLOPs and bytes, with upper limits.
 
-Every limit leaves room for another version of torch; what crosses it is a lost optimization. How
-many seconds that is on some machine, ``python -m benchmarks`` says.
+Every limit leaves room for another version of torch; a cost above it means that an optimization
+was lost. ``python -m benchmarks`` measures seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALEXNET = {"model": "alexnet", "weights": "random", "layer": "features.10"}
 
 
 def step_cost(photo: str = "coffee", **options: Any) -> Counter:
-    """A step of our engine, the second of its run, on this thread."""
+    """The cost of a step of the engine, the second of its run, on this thread."""
     exact = {"threads": 1, "micro_batch": 1, "precision": "float32", "steps": 4,
              "frames": 0}  # fmt: skip
     run = prepare(photo, **{**exact, "seeds": 1, **options}).steps()
@@ -37,7 +37,7 @@ def step_cost(photo: str = "coffee", **options: Any) -> Counter:
 
 
 def plain_cost(*, model: str, layer: str, weights: str, frozen: bool) -> Counter:
-    """A step of the loop of ``benchmarks.plain``: the second of two, less the first."""
+    """The cost of a step of the plain loop: the second of two, minus the first."""
     network = PlainNetwork(model, layer, frozen, weights)
     photo = iw.read_photo("coffee", (224, 224))
     costs = []

@@ -1,4 +1,4 @@
-"""Target features in a photo's place: searched for as the photo's are, kept, or refused."""
+"""Tests of target features that are given instead of a photo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread count is measured once, and the faster one taken."""
+"""Tests of the number of threads, which is measured once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def clock(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> None:
-    """A stopwatch that shows ``seconds`` by torch's thread count."""
+    """A clock that shows ``seconds`` by torch's number of threads."""
 
     def readings() -> Iterator[float]:
         now = 0.0

@@ -1,4 +1,4 @@
-"""A rectified unit that noise leaves silent: woken where that can be, and said where it cannot."""
+"""Tests of silent ReLU units: they get a gradient if possible, otherwise a note says so."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPTIONS: dict[str, Any] = {"steps": 40, "frames": 0, "threads": 1}
 
 
 class Bright(nn.Module):
-    """Channel 0, which only bright places excite, while noise is gray to it; and 1, the gray."""
+    """A module with a channel that only bright places excite, and a channel of gray values."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def bright(kind: str) -> Representation:
 
 
 def check_woken(result: iw.Reconstruction) -> None:
-    """It is silent at first, and excited in the end, by a part of what photos excite it."""
+    """Check that a unit is silent at first and excited at the end."""
     curve = -result.energies["data"]
     assert bool((curve[0] == 0).all())
     assert min(result.scores) > 0.2
@@ -97,7 +97,7 @@ def test_one_that_cannot_be_woken_says_so(capsys: pytest.CaptureFixture[str]) ->
 
 
 def check_said(result: iw.Reconstruction, capsys: pytest.CaptureFixture[str]) -> None:
-    """In the status, in the shell, in the summary and beneath the picture."""
+    """Check the note in the status, the shell, the summary and below the picture."""
     words = "seeds 0, 1 did not excite the unit.*try other seeds"
     assert result.summary()["silent"] == [0, 1]
     print_result(result)

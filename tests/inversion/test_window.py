@@ -1,4 +1,4 @@
-"""A region's window gives the features and gradients of the whole image, and is smaller."""
+"""Tests of a region's window, which has the features and gradients of the whole image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CASES = [(model, layer) for model, layers in LAYERS.items() for layer in layers]
 
 
 def corner_regions(shape: tuple[int, ...]) -> list[Region]:
-    """The middle, two corners and the middle of a border."""
+    """Regions in the middle, at two corners and in the middle of a border."""
     rows, columns = shape[1:]
     return [
         (rows // 2 - 2, rows // 2 + 2, columns // 2 - 1, columns // 2 + 2),
@@ -84,7 +84,7 @@ def test_no_window_where_it_would_save_nothing(full: Representation, region: Reg
 
 
 class Leaky(torch.nn.Module):
-    """Adds to each cell how large the image is: no window can give that."""
+    """A module that adds the image's size to each cell, so that no window fits."""
 
     def __init__(self) -> None:
         super().__init__()

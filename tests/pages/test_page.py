@@ -1,4 +1,4 @@
-"""Pages as files: what they hold, equal bytes, holes, hostile words, a strict policy."""
+"""Tests of pages as files: content, equal bytes, holes, hostile names, a strict policy."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ def test_a_page_of_a_newer_version_and_a_missing_one_say_so(tmp_path: Path) -> N
 
 
 class Tags(HTMLParser):
-    """Every tag with its attributes, and what the scripts and styles hold."""
+    """Every tag with its attributes, and the content of scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)

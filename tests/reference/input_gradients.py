@@ -1,6 +1,6 @@
-"""Receptive fields from autograd: which pixels' gradients are not zero, over random draws.
+"""Receptive fields by autograd: the pixels with a nonzero gradient, for several random weights.
 
-In float64, where no kernel leaves rounding in place of a zero.
+In float64, because its kernels have exact zeros where float32's leave rounding errors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.LeakyReLU)
 
 
 def reweighted(module: nn.Module, seed: int) -> None:
-    """New random weights, signed, in place."""
+    """Set new random weights of both signs, in place."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -27,7 +27,7 @@ def reweighted(module: nn.Module, seed: int) -> None:
 
 
 def opened(module: nn.Module) -> nn.Module:
-    """A float64 copy whose every gate is open: activations passed by, maxima made sums.
+    """A float64 copy without gates: activations are skipped, and maxima become sums.
 
     A receptive field asks which pixels can matter, not which ones happen to win.
     """
@@ -44,7 +44,7 @@ def opened(module: nn.Module) -> nn.Module:
 
 
 class _Summed(nn.Module):
-    """Every window of a max pooling summed: its own indices say where the windows lie."""
+    """The sum of every window of a max pooling, whose indices locate the windows."""
 
     def __init__(self, pool: nn.MaxPool2d) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def _two(value: Any) -> tuple[int, int]:
 def pixels_seen(
     features: Tensor, image: Tensor, cell: Cell, seed: int = 0
 ) -> tuple[int, int, int, int] | None:
-    """The bounding box (top, left, bottom, right) of a cell's gradient, over a batch's images."""
+    """The bounding box (top, left, bottom, right) of a cell's gradient over several images."""
     generator = torch.Generator().manual_seed(seed)
     chosen = features.flatten(1) if cell is None else features[:, :, cell[0], cell[1]]
     weights = torch.rand(chosen.shape, generator=generator, dtype=chosen.dtype) + 0.5
@@ -91,7 +91,7 @@ def pixels_seen(
 def merged(
     one: tuple[int, int, int, int] | None, other: tuple[int, int, int, int] | None
 ) -> tuple[int, int, int, int] | None:
-    """The smallest box around both."""
+    """The smallest box that contains both."""
     if one is None or other is None:
         return one or other
     return (min(one[0], other[0]), min(one[1], other[1]),

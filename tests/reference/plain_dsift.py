@@ -1,4 +1,4 @@
-"""Dense SIFT in the plain all-convolution form: the oracle of the fast module.
+"""Dense SIFT by plain convolutions, the reference for the fast module.
 
 Equal to VLFeat 0.9.21 with its approximate arctangent, Gaussian or flat window.
 
@@ -40,7 +40,7 @@ def plain_dsift(
 
 
 def _derivatives(gray: Tensor) -> Tensor:
-    """Halved differences (N, 2, H, W): doubled borders make the outermost ones one-sided."""
+    """Halved differences (N, 2, H, W); the outermost ones are one-sided."""
     filters = torch.zeros(2, 1, 3, 3, dtype=gray.dtype)
     filters[0, 0, 1, 0], filters[0, 0, 1, 2] = -0.5, 0.5
     filters[1, 0, 0, 1], filters[1, 0, 2, 1] = -0.5, 0.5
@@ -52,7 +52,7 @@ def _derivatives(gray: Tensor) -> Tensor:
 
 
 def _gate(derivatives: Tensor, exact: bool) -> Tensor:
-    """Each of 8 directions gets its share 1 - |angle - direction| / 45 degrees, where positive."""
+    """The value 1 - |angle - direction| / 45 degrees of each of 8 directions, where positive."""
     dx, dy = derivatives[:, :1], derivatives[:, 1:]
     squared = dx * dx + dy * dy
     norm = torch.where(squared > 0, squared.clamp_min(1e-30).sqrt(), 0)
@@ -87,7 +87,7 @@ def _vlfeat_angle(dx: Tensor, dy: Tensor) -> Tensor:
 
 
 def _kernel(index: int, size: int, flat_window: bool) -> Tensor:
-    """A triangle under VLFeat's Gaussian of 2 bins around the middle of the descriptor."""
+    """A triangle times VLFeat's Gaussian of 2 bins around the middle of the descriptor."""
     away = torch.arange(1 - size, size, dtype=torch.float64)
     window = torch.exp(-0.5 * ((away + size * (index - 1.5)) / (2 * size)) ** 2)
     if flat_window:

@@ -1,9 +1,8 @@
-"""HOG and HOGb in the plain all-convolution form of the paper: the oracle of the fast modules.
+"""HOG and HOGb by plain convolutions as in the paper, the reference for the fast modules.
 
-Every linear stage is one convolution with the filters written out, every other one is what the
-formula says, and autograd differentiates it. Equal to VLFeat 0.9.21 (UoCTTI variant).
-
-Source: Mahendran & Vedaldi, CVPR 2015, section 4.1, and their published networks; VLFeat's hog.c.
+Every linear stage is one convolution with explicit filters, every other stage is its formula, and
+autograd computes the derivatives. Equal to VLFeat 0.9.21 (UoCTTI variant). Source: Mahendran &
+Vedaldi, CVPR 2015, section 4.1, and their published networks; VLFeat's hog.c.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ def plain_gate(derivatives: Tensor, bins: int, bilinear: bool) -> Tensor:
 
 
 def plain_pool(gated: Tensor, cell_size: int) -> Tensor:
-    """Bilinear pooling: one two-dimensional triangle filter a channel."""
+    """Bilinear pooling by one two-dimensional triangle filter per channel."""
     half = cell_size // 2
     places = torch.arange(-half, -half + 2 * cell_size - cell_size % 2, dtype=gated.dtype)
     triangle = 1 - ((places + 0.5) / cell_size - 0.5).abs()

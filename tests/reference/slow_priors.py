@@ -1,4 +1,4 @@
-"""The priors as loops over pixels, written from the papers: slow, obvious, in float64 numpy.
+"""The priors as loops over pixels in float64 numpy, written from the papers.
 
 Sources: CVPR 2015, section 3 ("regularizers", its finite-difference V^β) and IJCV 2016,
 sections 3.1 and 3.2 with B = 80 and V = B / 6.5.
@@ -48,7 +48,7 @@ def slow_raw_tv(z: Array, beta: float) -> float:
 
 
 def slow_bound(z: Array, radius: float) -> Array:
-    """Each pixel longer than ``radius`` scaled back to it."""
+    """Each pixel whose norm exceeds ``radius``, scaled to this norm."""
     out = z.copy()
     for v in range(z.shape[1]):
         for u in range(z.shape[2]):
@@ -59,13 +59,13 @@ def slow_bound(z: Array, radius: float) -> Array:
 
 
 def slow_cvpr2015_prior(z: Array, tv: float, sigma_squared: float) -> float:
-    """(λ_TV/2 · V² + 8e-10/2 · Σ x⁶) / σ² in the paper's own constants."""
+    """(λ_TV/2 · V² + 8e-10/2 · Σ x⁶) / σ² with the paper's constants."""
     sixth = sum(float(x) ** 6 for x in z.flatten())
     return (tv / 2 * slow_raw_tv(z, 2.0) + 8e-10 / 2 * sixth) / sigma_squared
 
 
 def slow_ijcv2016_prior(z: Array, beta: float = 2.0) -> float:
-    """[Σ ‖x(u,v)‖⁶ / 80⁶ + (6.5/80)^β V^β] / (H·W) in the paper's own constants."""
+    """[Σ ‖x(u,v)‖⁶ / 80⁶ + (6.5/80)^β V^β] / (H·W) with the paper's constants."""
     pixels = z.shape[1] * z.shape[2]
     sixth = 0.0
     for v in range(z.shape[1]):

@@ -1,4 +1,4 @@
-"""The bundled photos as the tests of HOG and dense SIFT take them."""
+"""The bundled photos as tensors for the tests of HOG and dense SIFT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers within tuples, dicts and dataclasses; sequence-first tokens; reasons for what is none."""
+"""Tests of layers in tuples, dicts and dataclasses, of token layouts, and of refused layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIZE = (24, 28)
 
 @dataclass
 class ModelOutput(OrderedDict):  # type: ignore[type-arg]
-    """As the outputs of large libraries are: a dict whose items are attributes too."""
+    """A dict whose items are also attributes, like the outputs of large libraries."""
 
     last_hidden_state: Tensor | None = None
     pooler_output: Tensor | None = None
@@ -44,7 +44,7 @@ class Block(nn.Module):
 
 
 class Library(nn.Module):
-    """Patches, blocks that return tuples, a model output with pooled and hidden states."""
+    """A network with blocks that return tuples, and an output with several tensors."""
 
     def __init__(self, pair: bool = False) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ def test_an_output_without_features_is_said() -> None:
 
 
 class Tower(nn.Module):
-    """Sequence-first, as CLIP's towers were: (tokens, images, numbers) inside."""
+    """A transformer with (tokens, images, numbers) inside, like older towers of CLIP."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -241,7 +241,7 @@ def test_windows_are_not_taken_for_sequences() -> None:
 
 
 class Merging(nn.Module):
-    """Tokens of 6 x 7 patches merged to 3 x 4 and 2 x 2, pooled at the end, as Swin's."""
+    """A transformer that merges 6 x 7 tokens to 3 x 4 and 2 x 2, like Swin."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is found out once is kept, by the trunk, and goes with it."""
+"""Tests of cached facts, which belong to a network's trunk and are freed with it."""
 
 from __future__ import annotations
 

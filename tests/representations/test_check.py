@@ -1,4 +1,4 @@
-"""``check_representation``: what holds of all there is, and which row each saboteur fails."""
+"""Tests of ``check_representation``: all built-in representations pass, each saboteur fails."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Random(NetworkRepresentation):
 
 
 class Steadily(NetworkRepresentation):
-    """Random by a generator of its own, which no seed of the process reaches."""
+    """A module with its own random generator, which seeds of the process do not reach."""
 
     generator = torch.Generator().manual_seed(0)
 
@@ -98,7 +98,7 @@ class Lying(NetworkRepresentation):
 
 
 class Moved(NetworkRepresentation):
-    """``double`` changes the one that others hold."""
+    """A representation whose ``double`` changes the object that others hold."""
 
     def double(self) -> Any:
         self.shift.add_(0.1)
@@ -114,14 +114,14 @@ class Shared(NetworkRepresentation):
 
 
 class Moody(NetworkRepresentation):
-    """Follows the default type of the process."""
+    """A representation that follows the default type of the process."""
 
     def forward(self, images: Tensor) -> Tensor:
         return super().forward(images) * torch.ones(()).nbytes
 
 
 class Blind(NetworkRepresentation):
-    """Says that a cell sees less than it does."""
+    """A representation whose receptive fields are too small."""
 
     def receptive_field(
         self, region: Region | None = None, size: tuple[int, int] | None = None
@@ -132,7 +132,7 @@ class Blind(NetworkRepresentation):
 
 
 class Boasting(NetworkRepresentation):
-    """Says that a cell sees the whole image."""
+    """A representation whose receptive fields are always the whole image."""
 
     def receptive_field(
         self, region: Region | None = None, size: tuple[int, int] | None = None

@@ -1,4 +1,4 @@
-"""Cut at a layer: equal to what a hook sees, nothing after it computed, nothing changed."""
+"""Tests of cut networks: features as a hook sees them, and nothing computed after the layer."""
 
 from __future__ import annotations
 

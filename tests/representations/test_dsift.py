@@ -1,4 +1,4 @@
-"""Dense SIFT: equal to VLFeat, cut at every stage, differentiated right."""
+"""Tests of dense SIFT: equal to VLFeat, cut at every stage, correct derivatives."""
 
 from __future__ import annotations
 

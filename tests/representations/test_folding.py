@@ -1,4 +1,4 @@
-"""BatchNorm folded into the convolution before it: the same function."""
+"""Tests that folding BatchNorm into the convolution before it keeps the function."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_folding_keeps_the_function(bias: bool, affine: bool, groups: int) -> No
 
 
 class Functional(nn.Module):
-    """As timm's: BatchNorm called as a function."""
+    """A network that calls BatchNorm as a function, like timm's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def test_functional_batch_norm() -> None:
 
 
 class Shared(nn.Module):
-    """A convolution whose output, or which itself, is used twice: not to be folded."""
+    """A network that uses a convolution or its output twice, so it must not be folded."""
 
     def __init__(self, twice: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Every module of the collection runs as its owner knows it, untouched, or is refused in words."""
+"""Tests that every module of ``foreign_modules`` runs unchanged or is refused with a message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def own(entry: Foreign, module: nn.Module) -> iw.Representation:
 
 
 def state(module: nn.Module) -> list[Any]:
-    """All that a run could change of a module and of the process's random numbers."""
+    """The state of a module and of the random generators that a run could change."""
     tensors = [(n, t.detach().clone()) for n, t in named(module)]
     flags = [
         (p.training, len(p._forward_hooks), len(p._forward_pre_hooks), len(p._backward_hooks))
@@ -114,7 +114,7 @@ def test_bfloat16_is_left_to_networks_that_run_in_it(monkeypatch: pytest.MonkeyP
 
 
 class Faint(nn.Module):
-    """A constant, and a little of the image."""
+    """A module whose output is almost constant."""
 
     def __init__(self, share: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks nobody tuned this for: windowed attention, unknown operators, strides, own errors."""
+"""Tests of unusual networks: windowed attention, unknown operators, strides, own errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ doubled.register_autograd(lambda ctx, gradient: 2 * gradient)
 
 
 class Foreign(nn.Module):
-    """An operator that no rule knows, between two convolutions."""
+    """An operator without a rule between two convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Foreign(nn.Module):
 
 
 class Attending(nn.Module):
-    """Patches, attention over all of them, then a convolution that pads."""
+    """Patches, attention over all of them, then a convolution with padding."""
 
     def __init__(self, whole: bool) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Attending(nn.Module):
 
 
 class Windowed(nn.Module):
-    """Attention within 2x2 windows, laid out by views that copies of other strides cannot take."""
+    """Attention within 2x2 windows, made by views with special strides."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Windowed(nn.Module):
 
 
 class Thinned(nn.Module):
-    """Rows and columns left out by a slice."""
+    """A network that leaves out rows and columns by a slice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Thinned(nn.Module):
 
 
 class Picky(nn.Module):
-    """Takes images of 48 pixels only."""
+    """A network for images of 48 pixels only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,7 +235,7 @@ def test_many_threads_on_one_network_see_what_one_sees() -> None:
 
 
 def fresh(network: Any) -> Any:
-    """The same network as another object, so that no cache knows it."""
+    """The same network as a new object, which no cache knows."""
     import copy
     from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a network's forward needs besides images: given, copied, in the digest, kept in settings."""
+"""Tests of further arguments of a network's forward: copied, in the digest, kept in settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.small_networks import HALF, SIZE, filled, picture, small
 
 
 class Masked(nn.Module):
-    """Needs a mask and a number; where told to, looks at its data: fx cannot follow."""
+    """A network that needs a mask and a number; with ``looks`` it cannot be traced by fx."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Masked(nn.Module):
 
 
 class Greedy(nn.Module):
-    """Takes any keyword, and writes to what it is given."""
+    """A network that accepts any keyword and writes to the values."""
 
     def __init__(self) -> None:
         super().__init__()

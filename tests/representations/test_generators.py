@@ -1,7 +1,7 @@
-"""The process's generators: a network is made without moving them, and made the same beside others.
+"""Tests of the process's random generators, which must not change when a network is made.
 
-A module that holds a representation is called through the same locks, from within; one is copied
-between two passes.
+They also test the locks: a module that contains a representation calls it while it holds them,
+and a module is only copied between two passes.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def test_a_lazy_module_has_the_same_weights_whatever_the_generator_is() -> None:
 
 
 class Counts(nn.Module):
-    """Writes to a parameter, and runs what it is told while a pass is under way."""
+    """A module that writes to a parameter, and calls a function during its pass."""
 
     def __init__(self) -> None:
         super().__init__()

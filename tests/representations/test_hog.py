@@ -1,4 +1,4 @@
-"""HOG and HOGb: equal to VLFeat, cut at every stage, differentiated right."""
+"""Tests of HOG and HOGb: equal to VLFeat, cut at every stage, correct derivatives."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def golden_image(color: bool = False, dtype: torch.dtype = torch.float32) -> Ten
 
 
 def differences(ours: Tensor, theirs: np.ndarray) -> tuple[float, float]:
-    """The largest absolute difference, and the relative one of the whole."""
+    """The largest absolute difference, and the relative difference of the norms."""
     gap = ours[0].numpy() - theirs
     return float(np.abs(gap).max()), float(np.linalg.norm(gap) / np.linalg.norm(theirs))
 

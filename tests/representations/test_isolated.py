@@ -1,4 +1,4 @@
-"""A representation is a value: nothing of a user's reaches it, and it reaches nothing of theirs."""
+"""Tests that a representation shares nothing with the user's module."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_training_in_another_thread_disturbs_no_run() -> None:
 
 
 class Writing(nn.Module):
-    """Counts its calls, keeps a running mean, and moves a codebook, in eval mode too."""
+    """A module that counts calls, keeps a running mean and moves a codebook in eval mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -393,7 +393,7 @@ def test_named_networks_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.Mon
 
 
 class double_default:
-    """Float64 as the type of new tensors."""
+    """Make float64 the type of new tensors inside the block."""
 
     def __enter__(self) -> None:
         torch.set_default_dtype(torch.float64)
@@ -500,7 +500,7 @@ class Largest(nn.Module):
 
 
 class OneByOne(nn.Module):
-    """Takes one image, and no more."""
+    """A module that accepts a single image only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -622,7 +622,7 @@ def pool(side: int) -> Callable[[Tensor], Tensor]:
 
 
 class Recording(nn.Module):
-    """Returns what its own hooks heard, as the networks of transformers do with hidden states."""
+    """A module that returns what its own hooks recorded, like networks of transformers."""
 
     def __init__(self, needs: bool) -> None:
         super().__init__()

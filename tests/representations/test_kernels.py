@@ -1,4 +1,4 @@
-"""Convolutions and ReLUs as one node: the same numbers as the modules one after the other."""
+"""Tests that fused convolutions and ReLUs have the same numbers as the separate modules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAST = torch.backends.mkldnn.is_available()
 
 
 def whole_numbers(*shape: int, most: int = 2, seed: int = 0) -> Tensor:
-    """Small whole numbers, of which float32 makes exact sums: no rounding, in whatever order."""
+    """Small whole numbers, whose sums in float32 are exact in any order."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(-most, most + 1, shape, generator=generator).float()
 
@@ -44,12 +44,12 @@ def fused(module: nn.Module) -> fx.GraphModule:
 
 
 def runs(graph: nn.Module) -> list[int]:
-    """How many convolutions each node has."""
+    """The number of convolutions in each node."""
     return [len(m.convolutions) for m in graph.modules() if isinstance(m, Convolutions)]
 
 
 def both(module: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Features of x, and the gradient of some weights times them."""
+    """The features of x, and the gradient of a weighted sum of them."""
     x = x.clone().requires_grad_(True)
     features = module(x)
     (gradient,) = torch.autograd.grad(features, x, whole_numbers(*features.shape, seed=9))
@@ -95,7 +95,7 @@ def test_every_geometry_gives_the_same_numbers(
 
 
 class Block(nn.Module):
-    """A residual block whose sum is rectified in place; a run before it, functions in it."""
+    """A residual block with a ReLU after its sum, preceded by convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ def listening(convolution: nn.Conv2d) -> nn.Conv2d:
 
 
 class Own(nn.Conv2d):
-    """A convolution of somebody's own."""
+    """A user's subclass of a convolution."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 2 * super().forward(x)

@@ -1,4 +1,4 @@
-"""What is in a network, in execution order: names, shapes, aliases, tokens, channels-last."""
+"""Tests of the list of layers in execution order: names, shapes, aliases, tokens."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def test_every_layer_of_the_zoo_is_what_a_hook_sees(zoo_network: NetworkRepresen
 
 
 def module_of(phi: NetworkRepresentation) -> nn.Module:
-    """The network itself, which is built once for each name."""
+    """The network itself, built once for each name."""
     if phi.handcrafted:
         return named_network(phi.name).module
     return load_network(phi.name, phi.weights.split()[0]).module
 
 
 def seen(module: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """The outputs of all modules by name and count, in the order they came."""
+    """The outputs of all modules by name and call, in order."""
     found: dict[str, Tensor] = {}
     calls: dict[str, int] = {}
     handles = []
@@ -173,7 +173,7 @@ def test_the_aliases_of_vgg_name_the_right_kinds() -> None:
 
 
 class Tokens(nn.Module):
-    """A little ViT: patches, a class token, attention, a channels-last stage before."""
+    """A small ViT: patches, a class token, attention, and a channels-last stage before."""
 
     def __init__(self, tokens: int = 1) -> None:
         super().__init__()
@@ -335,7 +335,7 @@ def test_an_image_too_small_is_named() -> None:
 
 
 def ends(function: Callable[[Tensor], Tensor], name: str = "conv") -> nn.Module:
-    """One convolution, of which the network itself makes something else."""
+    """A network of one convolution, followed by a function."""
 
     class Ending(nn.Module):
         def __init__(self) -> None:

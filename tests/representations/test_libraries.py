@@ -1,4 +1,4 @@
-"""Networks of transformers and open_clip, with random weights: they open as timm's do."""
+"""Tests of networks of transformers and open_clip with random weights."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ TOWER = {"width": 32, "head_width": 16, "layers": 4, "patch_size": 8, "image_siz
 
 
 def hidden(number: int) -> Callable[[Any, Tensor], Tensor]:
-    """The hidden states of transformers after so many blocks."""
+    """The hidden states of a transformers network after some blocks."""
     return lambda module, x: module(x, output_hidden_states=True).hidden_states[number]
 
 
 def intermediate(number: int) -> Callable[[Any, Tensor], Tensor]:
-    """What open_clip's own way gives after a block."""
+    """The output of open_clip's own function after a block."""
     return lambda module, x: module.forward_intermediates(
         x, indices=[number], intermediates_only=True
     )["image_intermediates"][0]
@@ -53,7 +53,7 @@ def tower(width: int = 16, **changes: Any) -> nn.Module:
 
 @dataclass
 class Case:
-    """A network, what opens of it, and its library's own features of a layer and of the whole."""
+    """A network, its expected stages, and its library's features of a layer and of the whole."""
 
     make: Callable[[], nn.Module]
     default: str
@@ -162,7 +162,7 @@ def made(case: Case) -> nn.Module:
 
 
 def numbered(names: str) -> list[str]:
-    """``a.0-2 b`` written out."""
+    """The names that ``a.0-2 b`` abbreviates."""
     found = []
     for name in names.split():
         head, _, rest = name.partition("0-")
@@ -172,12 +172,12 @@ def numbered(names: str) -> list[str]:
 
 
 def arranged(own: Tensor, tokens: tuple[int, int, int] | None) -> Tensor:
-    """Features of a library (N, L, D), (N, C, h, w) or (N, D) as they are compared."""
+    """A library's features (N, L, D), (N, C, h, w) or (N, D) in the form to compare."""
     return own if tokens is None or own.ndim != 3 else own.transpose(1, 2)
 
 
 def flat(features: Tensor, tokens: tuple[int, int, int] | None, own: Tensor) -> Tensor:
-    """A representation's map as its library has it: prefix tokens first, where it has those."""
+    """A representation's map in the library's form, with prefix tokens first."""
     if tokens is None or features.ndim != 4:
         return features.reshape(own.shape)
     prefix, rows, _ = tokens
@@ -260,7 +260,7 @@ def test_clip_of_transformers_says_which_part_takes_images() -> None:
 
 @pytest.fixture(scope="module")
 def whole_clip(tmp_path_factory: pytest.TempPathFactory) -> nn.Module:
-    """A network of open_clip as its factory makes it, both towers."""
+    """A complete network of open_clip with both towers."""
     folder: Path = tmp_path_factory.mktemp("open_clip")
     text = {"context_length": 4, "vocab_size": 20, "width": 16, "heads": 2, "layers": 1}
     config = {"embed_dim": 16, "vision_cfg": TOWER, "text_cfg": text}

@@ -1,4 +1,4 @@
-"""The exact bounding box, against autograd's on randomized networks and on the zoo's."""
+"""Tests of exact receptive fields against autograd, on random networks and on the zoo's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages of a network as a person names them, and where one begins."""
+"""Tests of a network's stages by the names that people use, and of the default layer."""
 
 from __future__ import annotations
 

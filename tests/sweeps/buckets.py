@@ -1,4 +1,4 @@
-"""A real object store on loopback: moto's S3 server."""
+"""A real object store on this machine: moto's S3 server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unittest import mock
 
 @contextmanager
 def bucket() -> Iterator[str]:
-    """The URL of an empty bucket, which this process and those it starts can reach."""
+    """The URL of an empty bucket that this process and its children can reach."""
     import fsspec
     from moto.server import ThreadedMotoServer
 

@@ -1,4 +1,4 @@
-"""A sweep in a process that is made to be killed, with a note of every job that is begun."""
+"""A sweep in a process that tests kill, with a log of every job that begins."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["main", "noting", "preload"]
 
 
 def main(given: dict[str, Any], store: str, log: str, workers: int) -> None:
-    """Run a sweep, noting each job that is computed in ``log``."""
+    """Run a sweep, and log each job that is computed."""
     executors.perform = noting(log)
     iw.Sweep(**given, store=store).run(workers)
 
 
 def noting(log: str) -> Any:
-    """``perform``, with a line in the log for each job that is not in the store yet."""
+    """A version of ``perform`` that logs each job that is not in the store yet."""
     return partial(_noted, log)
 
 

@@ -1,4 +1,4 @@
-"""Networks as a user names them to a sweep: functions that any process can import."""
+"""The networks of the sweeps' tests, as functions that any process can import."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOADS = "INVWIDGETS_TEST_LOADS"  # names a folder in which each loading leaves a
 
 
 def tiny() -> Representation:
-    """24 × 28 pixels, two milliseconds a step."""
+    """A network for 24 × 28 pixels with two milliseconds per step."""
     folder = os.environ.get(LOADS)
     if folder:
         (Path(folder) / f"{os.getpid()}-{time.time_ns()}").touch()
@@ -31,12 +31,12 @@ def tiny() -> Representation:
 
 
 def slow() -> Representation:
-    """The same 24 × 28 pixels, a twentieth of a second at least for each look at them."""
+    """The same network with at least a twentieth of a second per call."""
     return iw.from_callable(_slow, size=(24, 28))
 
 
 def deadly() -> Representation:
-    """Ends every process that runs it but the one that ``SPARED`` names."""
+    """A network that ends every process that runs it, except the one in ``SPARED``."""
     return iw.from_callable(_deadly, size=(24, 28))
 
 
@@ -73,7 +73,7 @@ class Scaled(nn.Module):
 
 
 def scaled() -> Representation:
-    """Its forward needs a number."""
+    """A network whose forward needs a number."""
     return iw.representation(
         small_networks.filled(Scaled()), mean=(0.5,) * 3, std=(0.5,) * 3, size=(24, 28),
         forward_kwargs={"scale": 2.0},

@@ -1,4 +1,4 @@
-"""One suite for all executors: this process, worker processes, a Dask cluster of processes."""
+"""Tests of all executors: this process, worker processes, and a Dask cluster of processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Tiny = Callable[..., iw.Sweep]
 
 @pytest.fixture(scope="module")
 def loads(tmp_path_factory: Any) -> Iterator[Path]:
-    """Where each loading of a network leaves a file."""
+    """A folder in which each loading of a network leaves a file."""
     folder: Path = tmp_path_factory.mktemp("loads")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(nets.LOADS, str(folder))
@@ -65,7 +65,7 @@ SLOW = pytest.mark.slow
     params=["here", pytest.param("processes", marks=SLOW), pytest.param("dask", marks=SLOW)]
 )
 def how(request: Any, loads: Path) -> dict[str, Any]:
-    """How ``Sweep.run`` is told to run."""
+    """The arguments of ``Sweep.run`` for an executor."""
     if request.param == "dask":
         return {"scheduler": request.getfixturevalue("cluster")}
     return {"workers": 1 if request.param == "here" else 2}
@@ -154,7 +154,7 @@ def test_every_worker_loads_a_network_once(
 
 
 def forked_workers(process: Any = None) -> list[psutil.Process]:
-    """The worker processes: children of the server that they are forked from."""
+    """The worker processes, which are children of the fork server."""
     servers = (process or psutil.Process()).children()
     forking = [s for s in servers if "forkserver" in " ".join(s.cmdline())]
     return [worker for server in forking for worker in server.children()]
@@ -231,7 +231,7 @@ def test_what_a_process_takes_is_its_own_networks_not_what_this_one_holds(tiny: 
 
 @contextmanager
 def other_server() -> Iterator[str]:
-    """Where something answers that is no scheduler."""
+    """The address of a server that is not a scheduler."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -258,7 +258,7 @@ def test_a_scheduler_out_of_reach_is_said_with_the_command_to_start_one(tiny: Ti
 
 
 class Pools:
-    """Worker processes that are none: one does its first job, one begins late."""
+    """Pretended worker processes: one does its first job, one begins late."""
 
     def __init__(self) -> None:
         self.late, self.busy = threading.Event(), threading.Event()

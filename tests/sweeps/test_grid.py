@@ -1,4 +1,4 @@
-"""A sweep's description: the product of its axes, and every way to get it wrong."""
+"""Tests of a sweep's axes: their product, and all wrong inputs."""
 
 from __future__ import annotations
 

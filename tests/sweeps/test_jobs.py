@@ -1,4 +1,4 @@
-"""What names a job: all that determines its outcome, and nothing else."""
+"""Tests of a job's key, which depends on everything that determines its outcome."""
 
 from __future__ import annotations
 

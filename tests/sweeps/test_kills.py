@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, of main processes and of workers: nothing stored is lost or redone."""
+"""Tests with SIGKILL at random moments: no stored result is lost or computed again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Tiny = Callable[..., iw.Sweep]
 
 @pytest.fixture(scope="module")
 def given(photos: list[str]) -> dict[str, Any]:
-    """48 jobs of 3 steps."""
+    """A sweep of 48 jobs of 3 steps."""
     return {
         "photos": photos, "models": nets.TINY, "layers": ["relu", "relu_1"],
         "seeds": [[0], [1, 2]], "settings": {"steps": 3, "tv_weight": [0.01, 0.02, 0.03, 0.04]},
@@ -54,7 +54,7 @@ def undisturbed(given: dict[str, Any], tmp_path_factory: Any) -> dict[str, bytes
 
 
 class Notes:
-    """The log of the jobs that were begun."""
+    """The log of jobs that were begun."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,7 +64,7 @@ class Notes:
         return [(key, int(when)) for key, when in (line.split() for line in text.splitlines())]
 
     def check(self, sweep: iw.Sweep) -> None:
-        """No job was begun when its record was there."""
+        """Check that no job was begun that had a record."""
         lines = self.lines()
         assert {key for key, _ in lines} == set(sweep.keys)
         for key, when in lines:
@@ -74,7 +74,7 @@ class Notes:
 
 @contextmanager
 def noting(log: Path) -> Iterator[None]:
-    """The jobs of this very process' sweeps are noted too, wherever they run."""
+    """Log the jobs of this process's sweeps too, wherever they run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executors, "perform", killing.noting(str(log)))
         yield

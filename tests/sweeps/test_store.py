@@ -1,4 +1,4 @@
-"""A store: whole or not there, whatever file system it lies on; damage is found and named."""
+"""Tests of the store on several file systems: complete or absent records, damage found."""
 
 from __future__ import annotations
 

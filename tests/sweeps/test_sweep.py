@@ -1,4 +1,4 @@
-"""A sweep in this process: what is there is not done again, what fails says why."""
+"""Tests of a sweep in this process: stored jobs are skipped, failures have reasons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tiny = Callable[..., iw.Sweep]
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys of the jobs that were really computed."""
+    """The keys of the jobs that were computed."""
     keys: list[str] = []
     inverted = work.inverted
 

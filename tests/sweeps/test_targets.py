@@ -1,4 +1,4 @@
-"""Sweeps over files of features in place of photos."""
+"""Tests of sweeps over files of features instead of photos."""
 
 from __future__ import annotations
 

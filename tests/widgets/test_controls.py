@@ -1,4 +1,4 @@
-"""The controls alone: a typed value each, linked, observed, and given to ``invert``."""
+"""Tests of the controls alone: typed values to link, to observe and to give to ``invert``."""
 
 from __future__ import annotations
 

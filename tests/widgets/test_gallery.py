@@ -1,4 +1,4 @@
-"""The gallery without a browser: which pictures and words it sends, and where they lie."""
+"""Tests of the gallery without a browser: pictures, captions and layout that it sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a panel says at its ends: near or not, whose weights, whose knobs; and the ways out."""
+"""Tests of the panel's notes at the end of a run: convergence, weights, knobs, remedies."""
 
 from __future__ import annotations
 

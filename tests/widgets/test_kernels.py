@@ -1,4 +1,4 @@
-"""The panel in a notebook of its own, under ipykernel 6 and 7; what is left in the saved file."""
+"""Tests of the panel in a notebook under ipykernel 6 and 7, and of the saved file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ panel.close()""",
 
 
 def executed(kernel: int) -> Any:
-    """A notebook with the panel, as it is after all its cells have run."""
+    """A notebook with the panel after all its cells have run."""
     if kernel == 6 and not IPYKERNEL_6.is_dir():
         words = f"no ipykernel 6 in {IPYKERNEL_6}: scripts/check.sh puts one there"
         pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)

@@ -1,4 +1,4 @@
-"""What a lecturer does with a finished run: scrub through it, ask what a knob means."""
+"""Tests of a lecturer's use of a finished run: frames, explanations of knobs."""
 
 from __future__ import annotations
 

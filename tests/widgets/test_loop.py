@@ -1,4 +1,4 @@
-"""Whose thread and whose context a handler runs in, and who is told of its errors."""
+"""Tests of the threads and contexts in which handlers run, and of reports of their errors."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What is asked while something else is still under way: a run, its measuring, a network's loading.
+"""Tests of actions during other actions: during a run, its measurement, or loading.
 
-Whatever the order, pictures stand beside what they are of, and a run is kept with its own settings.
+In any order, pictures must be shown with their own captions, and a run is kept with its own
+settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Export → Page: of a panel's run, a strip's layers, a sweep's store; nothing waits for it."""
+"""Tests of Export → Page for a panel, a strip and a sweep, which must not block the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {"seeds": 2, "steps": 3, "size": (24, 28)}
 
 
 def pressed(export: Export, want: str = "html") -> dict[str, bytes]:
-    """Press a button; what is sent to the browser comes here, by name."""
+    """Press a button, and return the files that are sent to the browser, by name."""
     sent: dict[str, bytes] = {}
     export.send = lambda content, buffers: sent.update({content["save"]: bytes(buffers[0])})  # type: ignore[method-assign]
     export._handle_custom_msg({"want": want}, [])

@@ -1,4 +1,4 @@
-"""The panel without a browser: state in, state out; nothing left behind."""
+"""Tests of the panel without a browser: options, results, and memory after closing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def with_panel(
     **options: Any,
 ) -> Callable[[Callable[[iw.InversionPanel], Awaitable[None]]], Callable[[], None]]:
-    """Run a test with a panel that has had its look at the network."""
+    """Run a test with a panel that has loaded its network."""
 
     def decorate(test: Callable[[iw.InversionPanel], Awaitable[None]]) -> Callable[[], None]:
         def wrapped() -> None:
@@ -401,7 +401,7 @@ def _widgets() -> int:
 
 
 def _tensors() -> Counter[str]:
-    """How many tensors there are of each kind, once what was closed has ended its last work."""
+    """The number of tensors of each kind, after closed panels have ended their work."""
     for thread in threading.enumerate():
         if thread.name.startswith("invwidgets"):
             thread.join(60)

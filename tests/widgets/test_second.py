@@ -1,4 +1,4 @@
-"""Two columns: one photo, the same seeds, one Start; what differs is said, and so is what fails."""
+"""Tests of the second column, which shares photo, seeds and Start with the first."""
 
 from __future__ import annotations
 

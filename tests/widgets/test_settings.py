@@ -1,4 +1,4 @@
-"""Settings to hand over: one panel's, and another panel that is made of them."""
+"""Tests of copied settings, from which another panel is made."""
 
 from __future__ import annotations
 

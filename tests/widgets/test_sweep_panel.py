@@ -1,4 +1,4 @@
-"""A sweep's panel without a browser: it fills, rests, goes on, says what failed, leaks nothing."""
+"""Tests of a sweep's panel without a browser: pictures, pauses, failures, memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .waiting import until
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> iw.Sweep:
-    """Two photos, one of them gone, × 2 layers × 2 weights, three steps each."""
+    """A sweep of two photos (one is missing) × 2 layers × 2 weights, with three steps each."""
     to_pil(picture()).save(tmp_path / "here.png")
     return iw.Sweep(
         [str(tmp_path / "here.png"), str(tmp_path / "gone.png")], TINY, ["relu", "relu_1"],
@@ -31,7 +31,7 @@ def sweep(tmp_path: Path) -> iw.Sweep:
 
 
 def lively(scenario: Callable[[], Awaitable[None]]) -> None:
-    """Run with a loop, and see that every widget is closed."""
+    """Run a test with a loop, and check that every widget is closed."""
     before = set(ipywidgets.widgets.widget._instances)
     asyncio.run(scenario())  # type: ignore[arg-type]
     assert set(ipywidgets.widgets.widget._instances) <= before

@@ -1,7 +1,6 @@
-"""The panel's state without a panel: tables of events, and any 30 events in any order.
+"""Tests of the panel's ``update`` without widgets: tables of events, and random sequences.
 
-``World`` stands for the loader and the session: it answers each effect once, when
-it is told to.
+``World`` replaces loader and session: it answers each effect once, when a test asks it to.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ LAID_OUT = (*LOADS, "region", "channels", "seeds", "objective", "preset", "steps
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """What was loaded: of which options, with which grid."""
+    """A loaded network, with the options it was loaded for and its grid."""
 
     options: Any
     layer: str
@@ -90,7 +89,7 @@ class Result:
 
 @dataclass
 class FakeRun:
-    """A session's run: each ``go`` is one report."""
+    """A run of the session, with one report per ``go``."""
 
     number: int
     asked: Any
@@ -136,7 +135,7 @@ class FakeRun:
 
 @dataclass
 class World:
-    """A panel's state, what is awaited of the loader and the session, and who awaits a result."""
+    """A panel's state, the pending answers of loader and session, and awaited results."""
 
     state: PanelState = field(default_factory=PanelState)
     loads: list[Load] = field(default_factory=list)
@@ -254,7 +253,7 @@ class World:
                 self.do(self.reports.popleft())
 
     def settle(self) -> None:
-        """Let everything that is under way come to its end."""
+        """Answer until nothing is pending."""
         for _ in range(200):
             while self.loads:
                 self.load()
@@ -272,7 +271,7 @@ def defaults(**values: Any) -> dict[str, Any]:
 
 
 def ready(**values: Any) -> World:
-    """A panel that has its network."""
+    """A panel whose network is loaded."""
     world = World()
     options = defaults(**values)
     world.do(Changed(frozenset(options) - {*LIVE_KNOBS}, options, frozenset()))
@@ -952,7 +951,7 @@ def test_a_run_of_the_second_column_is_kept_in_the_history() -> None:
 
 
 class Panel(RuleBasedStateMachine):
-    """A panel that is used, loaded and reported to at random."""
+    """A panel with random actions, loads and reports."""
 
     @initialize(begin=st.sampled_from([ready, running, finished]))
     def open(self, begin: Any) -> None:
@@ -1111,7 +1110,7 @@ class Panel(RuleBasedStateMachine):
 
 
 class Columns(Panel):
-    """The same with a second column, which is loaded and reported to at random, too."""
+    """The same with a second column."""
 
     @initialize(
         begin=st.sampled_from([ready, running, finished]),

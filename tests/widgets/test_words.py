@@ -1,4 +1,4 @@
-"""Each sentence of the panel; and text from outside never becomes HTML, nor an error's."""
+"""Tests of the panel's sentences, and that text from outside never becomes HTML."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bytes_of(width: int, height: int) -> bytes:
 
 
 def sent(name: object, data: bytes | None, **content: Any) -> tuple[list[Any], str]:
-    """What a chooser makes of a message from the page: the photos chosen, and its complaint."""
+    """The photos chosen, and the error shown, after a message from the page."""
     chooser = PhotoChooser(Loop())
     buffers = [] if data is None else [memoryview(data)]
     chooser.upload._handle_custom_msg({"name": name, **content}, buffers)
@@ -137,7 +137,7 @@ def test_names_of_exported_files() -> None:
 
 
 def panel_state(phase: str = "", **facts: Any) -> PanelState:
-    """A state with a network, and a run in a phase."""
+    """A state with a network and a run in a phase."""
     phi = SimpleNamespace(name="efficientnet_lite0", note=facts.pop("note", ""))
     loaded: Any = SimpleNamespace(
         representation=phi, channel_name=lambda channel: "tabby" if channel == 281 else ""

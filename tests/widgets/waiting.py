@@ -1,4 +1,4 @@
-"""Waiting for what is sure to come: a wait that fails says what for, and what the state was."""
+"""A wait for a condition, which fails with the goal and the state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def until(condition: Callable[[], Any], panel: Any = None) -> None:
 
 
 def told(panel: Any) -> str:
-    """What a panel holds and says, in a line."""
+    """The panel's state and sentences in one line."""
     state = getattr(panel, "now", None)
     if state is None:
         return str(getattr(panel, "status", "nothing is known of its state"))
