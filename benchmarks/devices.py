@@ -87,8 +87,8 @@ class Place:
                     yield found
                 finally:
                     torch.cuda.set_sync_debug_mode(before)
-            told = [w for w in caught if "synchroniz" in str(w.message)]
-            found.update(f"{w.filename.rpartition('/')[2]}:{w.lineno}" for w in told)
+            reports = [w for w in caught if "synchroniz" in str(w.message)]
+            found.update(f"{w.filename.rpartition('/')[2]}:{w.lineno}" for w in reports)
         else:
             yield found
 
@@ -271,9 +271,9 @@ def knobs(at: Place) -> None:
     moves: list[dict[str, Any]] = [{}, {"jitter": 6}, {"jitter": 6, "tv_weight": 1.0}]
     results = []
     for device in (str(at.device), "cpu"):
-        told = iter([*moves, *[moves[-1]] * STEPS])
+        reports = iter([*moves, *[moves[-1]] * STEPS])
         run = iw.prepare(PHOTO, phi(), seeds=2, steps=STEPS, device=device, precision="float32")
-        results.append(run.finish(knobs=lambda told=told: next(told)))  # type: ignore[misc]
+        results.append(run.finish(knobs=lambda reports=reports: next(reports)))  # type: ignore[misc]
     same(*results)
 
 
@@ -281,11 +281,11 @@ def session(at: Place) -> None:
     """Check a session: pause, steps with a moved knob, resume, stop, and a continued run."""
     done = threading.Semaphore(0)
 
-    def told(progress: Any) -> None:
+    def reports(progress: Any) -> None:
         if progress.state in ("paused", "running") and progress.frame is not None:
             done.release()
 
-    with iw.Session(told) as running:
+    with iw.Session(reports) as running:
         future = running.start(PHOTO, phi(), steps=500, device=str(at.device))
         assert done.acquire(timeout=60)
         running.pause()

@@ -158,7 +158,7 @@ async def _spells(seeds: int) -> list[tuple[float, float]]:
     """The seconds and CPU seconds per step of each of these periods."""
     panel = iw.InversionPanel("coffee", layer="blocks.2", seeds=seeds, steps=100_000)
     panel.start()
-    session, told = panel.session, panel.session.on_progress
+    session, report = panel.session, panel.session.on_progress
 
     async def later(step: int) -> None:
         while session.steps_done < step:
@@ -167,7 +167,7 @@ async def _spells(seeds: int) -> list[tuple[float, float]]:
     spent = []
     await later(20)
     while len(spent) < 4 * FOURS:
-        session.on_progress = told if len(spent) % 4 in (0, 3) else None
+        session.on_progress = report if len(spent) % 4 in (0, 3) else None
         await later(session.steps_done + 1)
         began, cpu, first = perf_counter(), process_time(), session.steps_done
         await later(first + SPELL // seeds)

@@ -197,17 +197,17 @@ def ask_shell(arguments: list[str], folder: Path) -> Answer:
         answer.problems.append(f"raw: {err.getvalue().strip()[-300:]}")
     if code and not err.getvalue().strip():
         answer.problems.append("raw: no words on stderr")
-    asked = _asked(arguments, folder)
+    named = _outputs(arguments, folder)
     for path, content in before.items():
         kept = path.exists() and path.read_bytes() == content
-        if not kept and (path not in asked or not _whole(path)):
+        if not kept and (path not in named or not _whole(path)):
             answer.problems.append(f"lost: {path.name}")
     if code == 0:
-        answer.problems += [f"lost: {path.name} is not whole" for path in asked if not _whole(path)]
+        answer.problems += [f"lost: {path.name} is not whole" for path in named if not _whole(path)]
     return answer
 
 
-def _asked(arguments: list[str], folder: Path) -> list[Path]:
+def _outputs(arguments: list[str], folder: Path) -> list[Path]:
     """The output files that a command line names; the last value of each option counts."""
     if arguments[0] != "invert" or "-h" in arguments:
         return []

@@ -122,8 +122,8 @@ def unknown_name(
     no photo 'cofee'; did you mean 'coffee'? There are: coffee, camera
     """
     names = list(known)
-    asked = given[:_LONGEST_NAME] if isinstance(given, str) else ""
-    close = difflib.get_close_matches(asked, names, n=3, cutoff=0.5)
+    wanted = given[:_LONGEST_NAME] if isinstance(given, str) else ""
+    close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else "."
     listed = ", ".join(names) if len(names) <= 12 else f"{names[0]} … {names[-1]} ({len(names)})"
     place = f" in {where}" if where else ""

@@ -106,24 +106,24 @@ def check(task: str, answer: Any, measured: Any = None) -> Answer:
     """
     if not isinstance(task, str) or task not in TASKS:
         raise BadSettingError(f"task {shown(task)}: the tasks are {', '.join(TASKS)}")
-    asked = TASKS[task]
+    entry = TASKS[task]
     if answer is None:
-        words = f"one of {', '.join(map(repr, asked.choices))}" if asked.choices else "a number"
+        words = f"one of {', '.join(map(repr, entry.choices))}" if entry.choices else "a number"
         return Answer(task, None, f"Write {words} in place of None, and run this cell again.")
     given = answer.strip().lower() if isinstance(answer, str) else as_real(answer)
-    if asked.choices and given not in asked.choices:
-        return Answer(task, False, f"Answer one of {', '.join(map(repr, asked.choices))}.")
-    if given is None or (isinstance(given, str) and not asked.choices):
+    if entry.choices and given not in entry.choices:
+        return Answer(task, False, f"Answer one of {', '.join(map(repr, entry.choices))}.")
+    if given is None or (isinstance(given, str) and not entry.choices):
         return Answer(task, False, f"{shown(answer)} is not a number. Answer a number.")
-    if asked.needs and measured is None:
+    if entry.needs and measured is None:
         raise BadSettingError(
-            f"task {task} needs what the lesson computed: check({task!r}, answer, {asked.needs})"
+            f"task {task} needs what the lesson computed: check({task!r}, answer, {entry.needs})"
         )
-    key = asked.key(measured)
-    if _equal(given, key.right, asked.within):
+    key = entry.key(measured)
+    if _equal(given, key.right, entry.within):
         return Answer(task, True, key.why)
     for wrong, hint in key.mistakes:
-        if _equal(given, wrong, asked.within):
+        if _equal(given, wrong, entry.within):
             return Answer(task, False, hint)
     return Answer(task, False, key.hint)
 

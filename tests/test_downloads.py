@@ -17,7 +17,7 @@ from torch import nn
 
 from invwidgets.errors import WeightsError
 from invwidgets.models import downloads, sources
-from invwidgets.models.downloads import fetch, fetch_from_hub, told_to
+from invwidgets.models.downloads import fetch, fetch_from_hub, messages_to
 from invwidgets.models.zoo import ZOO
 from invwidgets.widgets.panel.words import models
 
@@ -177,7 +177,7 @@ def test_a_panel_is_told_instead_of_stderr(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told: list[str] = []
-    with told_to(told.append):
+    with messages_to(told.append):
         fetch("net", server.url, tmp_path / "net.pth", HASH)
     assert told[0].startswith("Downloading the weights of net, 1049 kB, from http")
     assert told[-1] == "Downloading the weights of net: 100 %"

@@ -74,10 +74,10 @@ def prepare(
     request = _request(photo, model, layer, options)
     phi, size = _network(request)
     arguments = _arguments(request, phi)
-    asked = select(phi, request.options.get("region"), request.options.get("channels"), size)
-    settings = _settings(request, phi, asked, size, arguments)
+    chosen = select(phi, request.options.get("region"), request.options.get("channels"), size)
+    settings = _settings(request, phi, chosen, size, arguments)
     phi = _placed(phi, settings)
-    selection = _selection(request.objective, phi, asked, size)
+    selection = _selection(request.objective, phi, chosen, size)
     _check(request, settings, phi, size)
     window = find_window(phi, selection, size)
     resources = _resources(settings, phi, size, window)
@@ -196,7 +196,7 @@ def _settings(
     size: tuple[int, int],
     arguments: dict[str, Any] | None,
 ) -> InversionSettings:
-    """The requested settings, before resources are resolved."""
+    """The chosen settings, before resources are resolved."""
     options, whole = request.options, request.whole
     given = request.changes | {"size": size, "forward_kwargs": arguments}
     for name, value in (("fit", options.get("fit")), ("seeds", options.get("seeds"))):
@@ -228,18 +228,18 @@ def _placed(phi: Representation, settings: InversionSettings) -> Representation:
 
 
 def _selection(
-    objective: Objective, phi: Representation, asked: Selection, size: tuple[int, int]
+    objective: Objective, phi: Representation, chosen: Selection, size: tuple[int, int]
 ) -> Selection:
-    """The requested selection; for a unit, the middle cell if no region was given."""
+    """The chosen selection; for a unit, the middle cell if no region was given."""
     info = phi.layer_info(size)
-    if objective.needs_unit and len(asked.channels or ()) != 1:
+    if objective.needs_unit and len(chosen.channels or ()) != 1:
         raise SelectionError(
-            f"{objective.name} needs one channel, but {len(asked.channels or ())} are selected: "
+            f"{objective.name} needs one channel, but {len(chosen.channels or ())} are selected: "
             "give one, such as channels=12"
         )
-    if objective.needs_unit and asked.region is None and len(info.shape) == 3:
-        return Selection(center_region(info, 1), asked.channels)
-    return asked
+    if objective.needs_unit and chosen.region is None and len(info.shape) == 3:
+        return Selection(center_region(info, 1), chosen.channels)
+    return chosen
 
 
 def _check(

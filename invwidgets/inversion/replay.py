@@ -116,10 +116,10 @@ def _settings_arguments(result: Reconstruction) -> list[str]:
     weights = Weights.option(result.weights)
     try:
         phi = representation(result.model, result.layer, weights)
-        name, asked, size = settings.preset, settings.objective, settings.size
-        base = preset(name, phi, asked, settings.steps, size=size)
+        name, objective, size = settings.preset, settings.objective, settings.size
+        base = preset(name, phi, objective, settings.steps, size=size)
         if base.phases != settings.phases:  # the code then contains phases instead of steps
-            base = preset(name, phi, asked, size=size)
+            base = preset(name, phi, objective, size=size)
         arguments = [f"preset={settings.preset!r}"]
     except InvwidgetsError:  # a user's network, or weights that are no longer there
         base, arguments = InversionSettings(), []

@@ -41,7 +41,7 @@ def offline() -> bool:
 
 
 @contextmanager
-def told_to(listener: Callable[[str], Any]) -> Iterator[None]:
+def messages_to(listener: Callable[[str], Any]) -> Iterator[None]:
     """Send the messages of downloads inside the block to ``listener`` instead of stderr."""
     token = _listener.set(listener)
     try:

@@ -127,8 +127,8 @@ def _differences(module: nn.Module, state: Mapping[str, Tensor]) -> str:
         if name in state and isinstance(tensor, Tensor) and state[name].shape != tensor.shape
     ]
     found = [("missing", missing), ("not in the network", unknown), ("of another shape", other)]
-    told = [f"{what}: {_listed(names)}" for what, names in found if names]
-    return f"{'; '.join(told)}; give the state dict of this very architecture" if told else ""
+    words = [f"{what}: {_listed(names)}" for what, names in found if names]
+    return f"{'; '.join(words)}; give the state dict of this very architecture" if words else ""
 
 
 def _listed(names: list[str], most: int = 3) -> str:

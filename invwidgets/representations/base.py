@@ -94,7 +94,7 @@ class Layer:
         return asdict(self)
 
     def _repr_html_(self) -> str:
-        """In a notebook: what it is, as a table."""
+        """The display in a notebook: a table."""
         return html_table(f"Layer {self.short_name}", self.describe().items())
 
 
@@ -224,8 +224,8 @@ class Representation(nn.Module, ABC):
         return moved
 
     def _repr_html_(self) -> str:
-        """In a notebook: what it is, as a table."""
-        told: dict[str, Any] = {
+        """The display in a notebook: a table."""
+        shown: dict[str, Any] = {
             "model": self.name,
             "layer": self.layer,
             "shape": self.layer_info().shape,
@@ -233,10 +233,10 @@ class Representation(nn.Module, ABC):
             "photo": "{} × {} pixels".format(*self.size),
         }
         if self.preprocessing:
-            told["preprocessing"] = self.preprocessing
+            shown["preprocessing"] = self.preprocessing
         if self.notes:
-            told["note"] = "; ".join(self.notes)
-        return html_table("Representation", told.items())
+            shown["note"] = "; ".join(self.notes)
+        return html_table("Representation", shown.items())
 
     def extra_repr(self) -> str:
         words = f"{self.name}, layer={self.layer!r}, weights={self.weights!r}"

@@ -93,15 +93,15 @@ def in_words(value: Any) -> str:
         return "None" if value is None else _a(kind)
     if not found:
         return f"an empty {kind}"
-    told = [
+    words = [
         f"a tensor {tuple(v.shape)}"
         if isinstance(v, Tensor)
         else ("None" if v is None else _a(type(v).__name__))
         for _, v in found[:_MOST]
     ]
     if len(found) > _MOST:
-        return f"{_a(kind)} of {', '.join(told)} and {len(found) - _MOST} more"
-    return f"{_a(kind)} of {' and '.join(filter(None, (', '.join(told[:-1]), told[-1])))}"
+        return f"{_a(kind)} of {', '.join(words)} and {len(found) - _MOST} more"
+    return f"{_a(kind)} of {' and '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
 
 
 def _a(kind: str) -> str:

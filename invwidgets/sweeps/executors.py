@@ -248,7 +248,7 @@ def machine_workers(job_bytes: int, own_bytes: int, wanted: int | None = None) -
             f"a worker needs about {each}, and {room / 2**30:.1f} GiB can be had: a smaller size "
             "or fewer seeds a job may fit"
         )
-    asked = wanted or cores
-    if fit < asked:
-        return fit, f"{fit} workers instead of {asked}: each needs about {each} of memory"
-    return asked, ""
+    count = wanted or cores
+    if fit < count:
+        return fit, f"{fit} workers instead of {count}: each needs about {each} of memory"
+    return count, ""

@@ -28,7 +28,7 @@ def run_sweep(
 ) -> Status:
     """Run a sweep; ``Sweep.run`` explains the arguments."""
     store, control = sweep.store, control or Control()
-    asked = None if workers is None else whole_number(workers, "workers", 1, MAX_WORKERS)
+    given = None if workers is None else whole_number(workers, "workers", 1, MAX_WORKERS)
     if scheduler is not None:  # checked before networks are loaded, because it may be unreachable
         from .cluster import check_scheduler
 
@@ -45,7 +45,7 @@ def run_sweep(
             store.fail(job.key, job.reason)
     before = set(store.failures())
     todo = [job for key, job in jobs.items() if key not in found and not job.reason]
-    executor, notes = _executor(todo, asked, scheduler)
+    executor, notes = _executor(todo, given, scheduler)
     notes += [f"{reason}; it is done again" for reason in damaged.values()]
     pace = _Pace(todo, step_seconds(todo, [jobs[key] for key in found], store), executor.workers)
     stored, tell = list(found), on_progress or (lambda progress: None)

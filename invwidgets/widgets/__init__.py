@@ -1,1 +1,1 @@
-"""Everything that needs a notebook: controls, views, and the panels made of them."""
+"""The parts of the package that need a notebook: controls, views, and the panels made of them."""

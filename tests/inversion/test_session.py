@@ -36,13 +36,13 @@ SMALL = {"layer": "blocks.0", "seeds": 2, "size": 64}
 
 
 @pytest.fixture
-def told() -> list[Progress]:
+def reports() -> list[Progress]:
     return []
 
 
 @pytest.fixture
-def session(told: list[Progress]) -> Iterator[Session]:
-    with Session(told.append) as session:
+def session(reports: list[Progress]) -> Iterator[Session]:
+    with Session(reports.append) as session:
         yield session
 
 
@@ -57,27 +57,27 @@ def done(session: Session, seconds: float = 600) -> iw.Reconstruction:
     return session.future.result(seconds)
 
 
-def test_it_does_the_run_that_invert_does(session: Session, told: list[Progress]) -> None:
+def test_it_does_the_run_that_invert_does(session: Session, reports: list[Progress]) -> None:
     result = session.start("coffee", **SMALL, steps=12).result(60)
     same = iw.invert("coffee", **SMALL, steps=12)
     assert torch.equal(result.images, same.images)
-    states = list(dict.fromkeys(p.state for p in told))
+    states = list(dict.fromkeys(p.state for p in reports))
     assert states == ["preparing", "running", "finished"]
-    first = next(p for p in told if p.frame is not None)
+    first = next(p for p in reports if p.frame is not None)
     assert first.frame is not None
     assert first.frame.images.shape == (2, 64, 64, 3)
     assert first.step == 1
-    assert told[-1].result is result
+    assert reports[-1].result is result
 
 
-def test_pause_step_resume(session: Session, told: list[Progress]) -> None:
+def test_pause_step_resume(session: Session, reports: list[Progress]) -> None:
     session.start("coffee", **SMALL, steps=6, paused=True)
     wait_until(lambda: session.state == "paused")
     session.step()
-    wait_until(lambda: told[-1].state == "paused" and told[-1].step == 1)
+    wait_until(lambda: reports[-1].state == "paused" and reports[-1].step == 1)
     session.step()
     session.step()
-    wait_until(lambda: told[-1].state == "paused" and told[-1].step == 3)
+    wait_until(lambda: reports[-1].state == "paused" and reports[-1].step == 3)
     assert session.state == "paused"
     session.resume()
     assert done(session).steps == 6
@@ -275,11 +275,11 @@ def test_stop_while_preparing_leaves_no_result(session: Session) -> None:
     assert session.state == "stopped"
 
 
-def test_knobs_act_and_replay_exactly(session: Session, told: list[Progress]) -> None:
+def test_knobs_act_and_replay_exactly(session: Session, reports: list[Progress]) -> None:
     session.start("coffee", **SMALL, steps=40, micro_batch=2, paused=True)
     for step in range(5):
         session.step()
-        wait_until(lambda step=step: told and told[-1].step == step + 1)
+        wait_until(lambda step=step: reports and reports[-1].step == step + 1)
     session.set_knobs(tv_weight=3.0, beta=1.5)
     session.resume()
     result = done(session)
@@ -287,7 +287,7 @@ def test_knobs_act_and_replay_exactly(session: Session, told: list[Progress]) ->
     changes = replay(result.knob_changes)
     same = iw.invert("coffee", **SMALL, steps=40, micro_batch=2, knobs=changes)
     assert torch.equal(result.images, same.images)
-    assert any(p.frame is not None and p.step == 6 for p in told), "a moved knob is seen at once"
+    assert any(p.frame is not None and p.step == 6 for p in reports), "a moved knob is seen at once"
 
 
 def test_a_knob_after_the_end_goes_on_warm_and_the_code_replays(session: Session) -> None:
@@ -318,12 +318,14 @@ def test_a_finished_run_goes_on_with_the_jitter_it_ended_with(session: Session) 
         assert [last.jitter_at(step) for step in range(last.steps)] == [wanted] * WARM_STEPS
 
 
-def test_jitter_acts_while_it_runs_and_replays(session: Session, told: list[Progress]) -> None:
+def test_jitter_acts_while_it_runs_and_replays(session: Session, reports: list[Progress]) -> None:
     session.start("coffee", **SMALL, steps=20, micro_batch=2, paused=True)
     for turn, knob in enumerate(({"jitter": 6}, {"jitter": 3}, {"jitter": None}), 1):
         session.step()
         session.step()
-        wait_until(lambda n=2 * turn: told and (told[-1].state, told[-1].step) == ("paused", n))
+        wait_until(
+            lambda n=2 * turn: reports and (reports[-1].state, reports[-1].step) == ("paused", n)
+        )
         session.set_knobs(**knob)
     session.resume()
     result = done(session)
@@ -336,11 +338,11 @@ def test_jitter_acts_while_it_runs_and_replays(session: Session, told: list[Prog
     assert not torch.equal(result.images, still.images)
 
 
-def test_the_latest_wish_wins(session: Session, told: list[Progress]) -> None:
+def test_the_latest_wish_wins(session: Session, reports: list[Progress]) -> None:
     for layer in ("blocks.0", "blocks.1", "blocks.2"):
         session.start("coffee", **{**SMALL, "layer": layer}, steps=5)
     assert done(session).layer == "blocks.2"
-    assert {p.number for p in told if p.result is not None} == {3}
+    assert {p.number for p in reports if p.result is not None} == {3}
 
 
 @pytest.mark.parametrize(
@@ -399,10 +401,10 @@ def test_closing_leaves_no_thread_and_no_tensor() -> None:
 
 
 def test_a_listener_that_raises_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[str] = []
+    reports: list[str] = []
 
     def fails(progress: Progress) -> None:
-        told.append(progress.state)
+        reports.append(progress.state)
         raise RuntimeError("a listener's own")
 
     with Session(fails) as session:
@@ -411,7 +413,7 @@ def test_a_listener_that_raises_loses_nothing(caplog: pytest.LogCaptureFixture) 
         assert (session.state, session.error) == ("finished", "")
         session.set_knobs(tv_weight=0.5)
         assert done(session).steps == 4 + WARM_STEPS
-    assert told[-1] == "finished"
+    assert reports[-1] == "finished"
     assert "a listener's own" in caplog.text
 
 
@@ -540,21 +542,21 @@ def test_forgotten_sessions_do_not_keep_the_program() -> None:
 
 
 def test_a_run_that_gives_way_takes_no_step_of_the_next(
-    session: Session, told: list[Progress]
+    session: Session, reports: list[Progress]
 ) -> None:
     for _ in range(10):
         session.start("coffee", **SMALL, steps=100_000, paused=True)
         wait_until(lambda: session.state == "paused")
-        first = told[-1].number  # read before the next run can be told of
+        first = reports[-1].number  # read before the next run can be reports of
         session.start("coffee", **SMALL, steps=100_000, paused=True)
         session.step()
-        wait_until(lambda n=first: told[-1].number > n and told[-1].step)
-        assert session.steps_done == told[-1].step == 1
+        wait_until(lambda n=first: reports[-1].number > n and reports[-1].step)
+        assert session.steps_done == reports[-1].step == 1
 
 
 def test_many_threads_on_one_session_and_nobody_waits_for_ever() -> None:
-    told: list[tuple[int, int]] = []
-    with Session(lambda progress: told.append((progress.number, progress.step))) as session:
+    reports: list[tuple[int, int]] = []
+    with Session(lambda progress: reports.append((progress.number, progress.step))) as session:
 
         def starts(k: int) -> None:
             session.start("coffee", **SMALL, steps=3 + k, paused=k % 3 == 0)
@@ -579,4 +581,4 @@ def test_many_threads_on_one_session_and_nobody_waits_for_ever() -> None:
         assert not any(thread.is_alive() for thread in threads)
         session.start("coffee", **SMALL, steps=4)
         assert done(session, 120).steps == 4
-    assert told == sorted(told), "reports came out of order"
+    assert reports == sorted(reports), "reports came out of order"

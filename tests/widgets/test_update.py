@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 pytest.importorskip("traitlets")
 
 from invwidgets.widgets.panel.options import LIVE_KNOBS, LOADS, PRESET, RESTARTS, PanelOptions
-from invwidgets.widgets.panel.second import followed, told
+from invwidgets.widgets.panel.second import followed, shared_changes
 from invwidgets.widgets.panel.state import (
     Changed,
     Classified,
@@ -169,10 +169,10 @@ class World:
         return second
 
     def tell(self) -> None:
-        changed = told(self.state, self.second.state, self.beside)
+        changed = shared_changes(self.state, self.second.state, self.beside)
         if changed is not None:
             self.second.do(changed)
-        assert told(self.state, self.second.state, self.beside) is None, "once is enough"
+        assert shared_changes(self.state, self.second.state, self.beside) is None, "once is enough"
 
     def carry_out(self, effect: Any) -> None:
         match effect:

@@ -15,13 +15,13 @@ async def until(condition: Callable[[], Any], panel: Any = None) -> None:
     What may change is the panel's state; a closure's ``panel`` is found by itself.
     """
     panel = panel if panel is not None else _panel_of(condition)
-    patience = Patience(lambda: source(condition), lambda: told(panel))
+    patience = Patience(lambda: source(condition), lambda: state_in_words(panel))
     while not condition():
         patience.check()
         await asyncio.sleep(0.01)
 
 
-def told(panel: Any) -> str:
+def state_in_words(panel: Any) -> str:
     """The panel's state and sentences in one line."""
     state = getattr(panel, "now", None)
     if state is None:

@@ -1,1 +1,1 @@
-"""The controls, each usable alone: a typed value to link and observe."""
+"""The controls of the panel, each of which works alone and has a typed value."""

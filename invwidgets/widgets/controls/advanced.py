@@ -1,4 +1,4 @@
-"""What is asked less often: preset, steps, photo size, weights, optimizer, device and so on.
+"""The advanced settings: preset, steps, photo size, weights, optimizer, device and others.
 
 >>> settings = AdvancedSettings(loop, reset)
 >>> traitlets.link((panel, "steps"), (settings.settings["steps"], "value"))
@@ -30,11 +30,15 @@ _TIPS = {
     "device": "Where it is computed",
     "precision": "The numbers it is computed in",
 }
-_BACK = ("steps", "optimizer", "jitter")  # follow the preset until they are moved
+_BACK = ("steps", "optimizer", "jitter")  # follow the preset until the user changes them
 
 
 class AdvancedSettings(w.VBox):
-    """``settings`` maps a name to its ``Setting``; ``reset(name)`` gives one back to the preset."""
+    """The controls of the advanced settings.
+
+    ``settings`` maps a name to its ``Setting``. ``reset(name)`` is called to reset one to the
+    preset.
+    """
 
     def __init__(self, loop: Loop, reset: Callable[[str], None]) -> None:
         slider = {"continuous_update": False}
@@ -56,5 +60,5 @@ class AdvancedSettings(w.VBox):
         classed(self, "iw-section")
 
     def show_size(self, size: tuple[int, int]) -> None:
-        """Say how large the photo in use is: height, width."""
+        """Show the (height, width) of the photo in use."""
         self.settings["size"].rename(f"Photo size: {size[0]} × {size[1]}", _TIPS["size"])

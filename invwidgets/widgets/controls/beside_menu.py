@@ -1,4 +1,4 @@
-"""What stands beside the first column: nothing, another layer, random weights, another model."""
+"""The menu of the second column: none, another layer, other weights, or another model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..base.parts import classed
 
 
 class BesideMenu(w.HBox):
-    """``value`` is what differs in a second column, None for no such column.
+    """The menu of the second column; ``value`` has its differences, None for no second column.
 
     >>> menu = BesideMenu(loop, [("HOG", "hog")])
     >>> menu.value = {"layer": "blocks.4"}
 
-    ``show`` says which layers there are, and what the first column has.
+    ``show`` sets the choices of layers, and the options of the first column.
     """
 
     value: Any = t.Any(None, allow_none=True)
@@ -41,14 +41,14 @@ class BesideMenu(w.HBox):
         self._follow(None)
 
     def show(self, layers: Sequence[str], layer: str, model: Any, weights: str) -> None:
-        """The stages' names, and the layer, model and weights of the first column."""
+        """Take the names of the stages, and layer, model and weights of the first column."""
         first, names = {"layer": layer, "model": model, "weights": weights}, tuple(layers)
-        if (first, names) != (self._first, self._layers):  # else a choice just made would be lost
+        if (first, names) != (self._first, self._layers):  # a repeated call keeps a new choice
             self._first, self._layers = first, names
             self._follow(None)
 
     def _follow(self, _: Any) -> None:
-        """Show a value, chosen here or in Python."""
+        """Show the value, which was set by the user or in Python."""
         value = self.value or {}
         kind = _kind_of(value)
         self._following = True
@@ -87,7 +87,7 @@ class BesideMenu(w.HBox):
 
     @property
     def _other_layer(self) -> str | None:
-        """A stage deeper than that of the first column, or the one before the last."""
+        """The stage after that of the first column, or the one before the last."""
         layers, layer = self._layers, self._first.get("layer")
         if len(layers) < 2:
             return None
@@ -106,7 +106,7 @@ def _kind_of(value: Any) -> str:
 
 
 def _offer(menu: w.Dropdown, options: list[tuple[str, str]], value: Any) -> None:
-    """Offer these, and a value that is none of them."""
+    """Set a menu's choices, including a value that is not among them."""
     if value is not None and value not in [name for _, name in options]:
         options = [*options, (str(getattr(value, "name", value)), value)]
     if tuple(menu.options) != tuple(options):

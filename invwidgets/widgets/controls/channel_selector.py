@@ -1,4 +1,4 @@
-"""Which channels count: all, a group, those of color or of shape, the strongest, or by eye."""
+"""The selector of channels: all, a group, color or shape channels, the strongest, or by hand."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _KINDS = {
     "picked by eye": "eye",
     "a single one": "one",
 }
-_SHEET = 256  # channels shown at most
+_SHEET = 256  # the largest number of channels shown
 
 
 class ChannelSelector(w.VBox):
-    """Chooses channels: all, a group, those of color or of shape, the strongest, or by eye.
+    """A control that selects channels: all, a group, color or shape, the strongest, or by hand.
 
     >>> selector = iw.controls.ChannelSelector("coffee", layer="blocks.2")
     >>> selector.observe(lambda change: print(change["new"]), "value")
@@ -104,8 +104,7 @@ class ChannelSelector(w.VBox):
             self.value = value
 
     def show_layer(self, total: int, names: Sequence[str] = ()) -> None:
-        """A layer of ``total`` channels, with names if they have any; its features are asked for
-        where they are needed."""
+        """Show a layer with ``total`` channels, and their names if they have any."""
         self._strength = None
         self.total = total
         self.many.max = max(1, min(total, 512))
@@ -117,12 +116,12 @@ class ChannelSelector(w.VBox):
         self._arrange()
 
     def refresh(self) -> None:
-        """The region has changed: what is strongest there is asked for anew."""
+        """Request new features after a change of the region, if they are needed."""
         if self.kind.value == "top":
             self.features, self.wants_features = None, True
 
     def show_unit(self, unit: bool) -> None:
-        """Whether one channel is asked for, as to excite it, and not a choice of many."""
+        """Select a single channel (True), as a goal about one needs it, or any channels."""
         if unit != self._unit:
             self._unit = unit
             if unit:
@@ -132,7 +131,7 @@ class ChannelSelector(w.VBox):
                 self.value = None
 
     def _have_features(self, _: Any) -> None:
-        """Strengths, and a contact sheet."""
+        """Find the channels' strengths in new features, and draw the pictures."""
         if self.features is None:
             return
         self.wants_features = False
@@ -153,7 +152,7 @@ class ChannelSelector(w.VBox):
         self.sheet.fill(pictures, [f"channel {c}" for c in range(len(shown))])
 
     def close(self) -> None:
-        """Close it with all it holds."""
+        """Close this widget and all widgets in it."""
         close_all(self)
 
     @t.validate("value")
@@ -162,7 +161,7 @@ class ChannelSelector(w.VBox):
         return tuple(value) if isinstance(value, list) else None if value == "all" else value
 
     def _follow_value(self, _: Any) -> None:
-        """Show a choice, made here or in Python."""
+        """Show the value, which was set by the user or in Python."""
         channels = self.value
         if channels == self._spec():
             self._describe()
@@ -233,7 +232,7 @@ class ChannelSelector(w.VBox):
         if kind == "eye":
             chosen = tuple(self.sheet.selected)
             given = self.value if isinstance(self.value, tuple) else ()
-            beyond = any(c >= _SHEET for c in given)  # chosen in Python: the sheet shows the first
+            beyond = any(c >= _SHEET for c in given)  # chosen in Python, beyond the shown ones
             return (
                 given
                 if beyond and chosen == tuple(c for c in given if c < _SHEET)

@@ -1,4 +1,4 @@
-"""A slider in an overview of the network: its stages in order, where one stands, what is inside.
+"""The slider of layers: an overview of the network's stages, and a menu of the layers in each.
 
 >>> slider = LayerSlider("efficientnet_lite0", "blocks.2")
 >>> slider.observe(lambda change: print(change["new"]), "value")
@@ -25,11 +25,11 @@ from ..base.loop import Loop
 from ..base.parts import classed, close_all, note
 from ..base.tiles import static
 
-_LABEL = 12  # letters that a stage's column has room for in one line
+_LABEL = 12  # the letters that fit into one line of a stage's column
 
 
 class NetworkOverview(anywidget.AnyWidget):
-    """The stages as columns beneath a slider; ``at`` is the place of the one chosen."""
+    """The stages as columns below a slider; ``at`` is the index of the chosen one."""
 
     _esm = static("overview.js")
     _css = static("panel.css")
@@ -39,7 +39,7 @@ class NetworkOverview(anywidget.AnyWidget):
 
 
 class LayerSlider(w.VBox):
-    """Chooses a layer: a slider over the network's stages, and a menu of what lies inside each.
+    """A control that selects a layer: a slider over the stages, and a menu of each one's layers.
 
     >>> slider = iw.controls.LayerSlider("efficientnet_lite0")
     >>> slider.observe(lambda change: print(change["new"]), "value")
@@ -81,8 +81,8 @@ class LayerSlider(w.VBox):
     ) -> None:
         loop = loop or Loop()
         self._showing = False
-        self._model = ""  # its name, where a layer is called by it
-        self._strict = False  # in a panel a name may be of a network that is still being loaded
+        self._model = ""  # the network's name, if a layer has this name
+        self._strict = False  # a panel may name a layer of a network that is still being loaded
         self._stages: tuple[Layer, ...] = ()
         self._photo_size: tuple[int, int] | None = None
         self.overview = NetworkOverview()
@@ -107,7 +107,7 @@ class LayerSlider(w.VBox):
 
     @property
     def layer(self) -> Layer | None:
-        """The layer it stands at, None before there are any."""
+        """The selected layer; None while there are no layers."""
         for layer in self.layers:
             if self.value == layer.name or self.value in layer.aliases:
                 found: Layer = layer
@@ -122,7 +122,7 @@ class LayerSlider(w.VBox):
     def show_layers(
         self, layers: tuple[Layer, ...], value: str, size: tuple[int, int], model: str = ""
     ) -> None:
-        """Show another network's layers, with one of them chosen, for photos of ``size``."""
+        """Show the layers of a network for photos of ``size``, with one of them selected."""
         other = layers != self.layers or model != self._model
         self._photo_size, self._model = size, model
         if other:
@@ -134,7 +134,7 @@ class LayerSlider(w.VBox):
         self._show()
 
     def close(self) -> None:
-        """Close it with all it holds."""
+        """Close this widget and all widgets in it."""
         close_all(self)
 
     @t.validate("value")
@@ -165,7 +165,7 @@ class LayerSlider(w.VBox):
             self.value = self.inner.value
 
     def _show(self) -> None:
-        """Bring overview, menu and words in step with ``value``."""
+        """Update overview, menu and text after a change of ``value``."""
         layer = self.layer
         if layer is None:
             return
@@ -191,7 +191,7 @@ class LayerSlider(w.VBox):
 
 
 def describe(layer: Layer, size: tuple[int, int] | None = None) -> Markup:
-    """A layer's shape, and what each of its cells sees of a photo of ``size``, in words."""
+    """A layer's shape and the part of a photo of ``size`` that each cell sees, in words."""
     if layer.grid is not None:
         words = Markup("<b>{}</b> channels of <b>{} × {}</b> cells{}")
         given = [layer.shape[0], *layer.grid]
@@ -219,7 +219,7 @@ def _sees(layer: Layer, size: tuple[int, int] | None) -> str:
 
 
 def _label(name: str) -> str:
-    """A stage's name without the modules it lies in, where it is too long for its column."""
+    """A stage's name, without its parent modules if it is too long for its column."""
     parts = name.split(".")
     while len(parts) > 1 and len(".".join(parts)) > _LABEL and not parts[1][0].isdigit():
         parts = parts[1:]
@@ -227,7 +227,7 @@ def _label(name: str) -> str:
 
 
 def _column(layer: Layer, model: str) -> dict[str, Any]:
-    """What the overview shows of a stage."""
+    """The data of a stage for the overview."""
     name = layer.short_name
     title = layer_title(model, name)
     label = _label(name) if title == name else title

@@ -1,4 +1,4 @@
-"""A search over names: type a part of one, and pick it from a list."""
+"""A search field for names: the user types a part of a name and picks it from a list."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..base.tiles import static
 
 
 class NameSearch(anywidget.AnyWidget):
-    """``value`` is the place of the name picked; a number finds it too.
+    """A search field; ``value`` is the index of the picked name, which can be typed as a number.
 
     >>> search = NameSearch(label="Class", names=["tench", "goldfish"])
     >>> search.value = 1
 
-    The arrow keys go through the list, Enter picks, Escape leaves the name that was picked.
+    The arrow keys move through the list, Enter picks a name, and Escape keeps the previous one.
     """
 
     _esm = static("search.js")

@@ -1,4 +1,4 @@
-"""The photo: a row of bundled ones as thumbnails, and a place to drop one's own, kept there too."""
+"""The chooser of the photo: thumbnails of bundled and uploaded photos, and a field for uploads."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ MOST_BYTES = 8 * 10**6  # a PNG of 1024 × 1024 pixels has 4; a websocket messag
 MOST_PIXELS = 4 * 10**6
 _NAME = 60
 _SIDE = 33
-_KEPT = 3  # photos of one's own
+_KEPT = 3  # uploaded photos
 _OWN = Markup("<b>{}</b>, your own photo")
 
 
 class Upload(anywidget.AnyWidget):
-    """Sends a picture scaled down in the browser: ``{"name"}`` and its bytes, or ``{"error"}``.
+    """The upload field: it sends a picture, reduced in the browser, as ``{"name"}`` and its bytes.
 
-    Reading a large one takes seconds, so ``{"begun"}`` goes before; ``reading`` is in both.
+    If that fails, it sends ``{"error"}``. Reading a large picture takes seconds, so ``{"begun"}``
+    is sent first; both messages have the same number ``reading``.
     """
 
     _esm = static("upload.js")
@@ -38,7 +39,7 @@ class Upload(anywidget.AnyWidget):
 
 
 class _Thumbnail(NamedTuple):
-    """A photo that can be picked: what ``read_photo`` takes, its name, its label, its pixels."""
+    """A selectable photo: the argument for ``read_photo``, its name, its label, its pixels."""
 
     source: str | bytes
     name: str
@@ -51,12 +52,12 @@ def _thumbnail(source: str | bytes, name: str, label: str) -> _Thumbnail:
 
 
 class PhotoChooser(w.HBox):
-    """``value`` is a bundled photo's name, or what else ``read_photo`` takes: an upload's bytes.
+    """The chooser; ``value`` is the name of a bundled photo, or the bytes of an upload.
 
-    The last three uploads stand behind the bundled ones, to be picked again; one that arrives when
-    something else has been chosen since it was given is only kept there.
+    The last three uploads are shown after the bundled photos. If another photo was chosen while an
+    upload was being read, the upload is added but not selected.
 
-    ``name`` is what to call it, ``error`` what is wrong with the last upload, in words.
+    ``name`` is the photo's name, and ``error`` the message about the last upload.
     """
 
     value: Any = t.Any("")
@@ -67,14 +68,14 @@ class PhotoChooser(w.HBox):
         self.names = photos()
         self._bundled = [_thumbnail(name, name, name) for name in self.names]
         self._own: list[_Thumbnail] = []
-        self._reading: Any = None  # the upload that was begun and is still wanted
+        self._reading: Any = None  # the upload in progress, unless another photo was chosen
         self.tiles = Tiles(tile=[_SIDE, _SIDE], describes="Photos")
         self._fill()
         self.upload = Upload()
         self.caption = note()
         self.tiles.observe(loop.handler(self._pick), "selected")
         self.upload.on_msg(lambda _, content, buffers: loop.call(self.take, content, buffers))
-        own = classed(w.VBox([self.upload, self.caption]), "iw-own")  # no line more for its name
+        own = classed(w.VBox([self.upload, self.caption]), "iw-own")  # no further line for its name
         super().__init__([self.tiles, own])
         classed(self, "iw-photos")
         self.observe(self._show, ["value", "name"])
@@ -90,7 +91,7 @@ class PhotoChooser(w.HBox):
         self.tiles.fill([one.pixels for one in shown], [one.label for one in shown])
 
     def _show(self, _: Any) -> None:
-        """Mark the photo in use, or name it if it is none of the bundled ones."""
+        """Mark the photo in use, or show its name if it is not a bundled one."""
         given = self.value if isinstance(self.value, str | bytes) else None
         sources = [one.source for one in self._thumbnails]
         self.tiles.selected = [sources.index(given)] if given in sources else []
@@ -110,7 +111,7 @@ class PhotoChooser(w.HBox):
     def _choose(self, source: Any, name: str) -> None:
         self.error = ""
         self.value = source
-        self.name = name  # after it: another photo has none
+        self.name = name  # last, because another photo clears it
 
     def take(self, content: dict[str, Any], buffers: list[Any]) -> None:
         name = short_name(str(content.get("name", "photo")))
@@ -135,19 +136,20 @@ class PhotoChooser(w.HBox):
         if content.get("reading") == self._reading:
             self._choose(data, plain)
         else:
-            self._show(None)  # it may have another place among the thumbnails
+            self._show(None)  # its index among the thumbnails may have changed
 
 
 def short_name(name: str) -> str:
-    """A file's name in one line of at most 60 characters, its ending kept."""
+    """A file name in one line of at most 60 characters, with its ending."""
     words = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "photo"
     return words if len(words) <= _NAME else f"{words[: _NAME - 9]}…{words[-8:]}"
 
 
 def check_upload(data: bytes) -> None:
-    """Refuse what the page would not have sent: it scales a picture down first.
+    """Raise ``BadImageError`` for an upload that the page would not send.
 
-    Raises ``BadImageError`` for too many bytes, too many pixels, or what is no picture.
+    These are too many bytes, too many pixels, or no picture; the page reduces pictures before
+    sending.
     """
     if len(data) > MOST_BYTES:
         raise BadImageError(
@@ -156,7 +158,7 @@ def check_upload(data: bytes) -> None:
         )
     width = height = 0
     with suppress(Exception), open_picture(io.BytesIO(data)) as picture:
-        width, height = picture.size  # said by the file's head, before any pixel is read
+        width, height = picture.size  # read from the header, before any pixel
     if width * height > MOST_PIXELS:
         raise BadImageError(
             f"{width} × {height} pixels, and at most {MOST_PIXELS / 1e6:.0f} megapixels are "

@@ -1,4 +1,4 @@
-"""What an image must be like beside matching the photo: the prior's weights, in plain words.
+"""The knobs of the prior, which is what an image must fulfill besides matching the photo.
 
 >>> knobs = PriorKnobs(layer="blocks.2")
 >>> knobs.observe(lambda change: print(change["new"]), "value")
@@ -50,14 +50,14 @@ _MEANINGS = {
     "bound": "A constraint and no term, so it has no λ: no pixel may leave these values.",
 }
 # fmt: on
-RESPONSE = "Response"  # what the weight of the data is where nothing has to match a photo
+RESPONSE = "Response"  # the weight of the data for goals without a photo
 _RESPONSE_TIP = "How much it counts that the layer responds (C in the papers)"
 _BOUNDS = {"displayable colors": "picture", "norm 80": 80.0, "norm 160": 160.0, "none": None}
 FIRST = ("tv_weight", "alpha_weight", "data_weight")
 
 
 class PriorKnobs(w.VBox):
-    """Knobs that weigh smoothness, pale colors and the match against each other.
+    """A control with the weights of the prior and of the match to the photo.
 
     >>> knobs = iw.controls.PriorKnobs(layer="blocks.2")
     >>> knobs.observe(lambda change: print(change["new"]), "value")
@@ -125,28 +125,28 @@ class PriorKnobs(w.VBox):
         self.observe(self._follow_defaults, "defaults")
 
     def reset(self, *names: str) -> None:
-        """Give knobs back to their defaults, all of them if none is named."""
+        """Reset knobs to their defaults; by default all of them."""
         self.overridden = self.overridden - set(names or self.overridden)
 
     def show_goal(self, matches: bool) -> None:
-        """Call the data's weight by what it weighs: the match to a photo, or a response."""
+        """Name the data's weight after what it weights: the match to a photo, or a response."""
         knob = self.knobs["data_weight"]
         knob.rename(NAMES["data_weight"] if matches else RESPONSE,
                     _TIPS["data_weight"] if matches else _RESPONSE_TIP)  # fmt: skip
 
     def follow(self, defaults: Mapping[str, Any]) -> None:
-        """Take these defaults where nothing is overridden."""
+        """Set the defaults, and move all knobs that are not overridden."""
         self.defaults = dict(defaults)
         self._follow_defaults()
 
     @property
     def follows(self) -> bool:
-        """Whether a change under way is a knob going to its default, and no hand's."""
+        """Whether a knob is being moved to its default, not by the user."""
         return self._following
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        """Knobs that are set inside do not count as moved."""
+        """Do not count knobs that are set inside the block as overridden."""
         before, self._following = self._following, True
         try:
             yield
@@ -154,7 +154,7 @@ class PriorKnobs(w.VBox):
             self._following = before
 
     def close(self) -> None:
-        """Close it with all it holds."""
+        """Close this widget and all widgets in it."""
         close_all(self, self.others)
 
     @t.validate("value")
@@ -165,7 +165,7 @@ class PriorKnobs(w.VBox):
         return dict(proposal["value"])
 
     def _on_knob(self, change: Any) -> None:
-        """A knob was turned, by a hand or by a link."""
+        """Handle a knob that was moved by the user or by a link."""
         if not self._following:
             self.overridden = self.overridden | {change["owner"].name}
             self._set_value()
@@ -181,7 +181,7 @@ class PriorKnobs(w.VBox):
         self._set_value()
 
     def _follow_defaults(self, _: Any = None) -> None:
-        """Take the defaults where nothing is overridden."""
+        """Set all knobs that are not overridden to their defaults."""
         for name, knob in self.knobs.items():
             knob.overridden = name in self.overridden
         kept = {n: v for n, v in self.defaults.items() if n not in self.overridden}
@@ -201,7 +201,7 @@ class PriorKnobs(w.VBox):
 
 
 def in_words(values: Mapping[str, Any], matches: bool = True) -> str:
-    """Moved knobs in words; ``matches``: the goal is to match a photo.
+    """Knobs with their values as text; ``matches`` means that the goal is to match a photo.
 
     >>> in_words({"tv_weight": 0.2371, "jitter": 4})
     'Smoothness 0.24, Jitter 4'

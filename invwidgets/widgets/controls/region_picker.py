@@ -1,4 +1,4 @@
-"""The photo under a layer's grid of cells: drag a region, see what its cells can see.
+"""The picker of a region on the photo with a layer's grid, which shows its receptive field.
 
 >>> picker = RegionPicker("coffee", layer="blocks.2")
 >>> picker.observe(lambda change: print(change["new"]), "value")
@@ -32,10 +32,11 @@ _REGION = Markup("<b>{}</b>, <b>{}</b>, counted from 0, which see {}")
 
 
 class RegionCanvas(anywidget.AnyWidget):
-    """The canvas: ``box`` is [row 0, row 1, column 0, column 1], half-open, or empty for all.
+    """The photo with the grid; ``box`` is [row 0, row 1, column 0, column 1], half-open.
 
-    ``row_fields`` and ``column_fields`` hold the pixels [from, to) that each row and column of
-    cells can see, so that a receptive field follows a drag without asking Python.
+    ``box`` is empty for the whole photo. ``row_fields`` and ``column_fields`` have the pixels
+    [from, to) that each row and column of cells can see, so the browser can show a receptive field
+    during a drag.
     """
 
     _esm = static("region_canvas.js")
@@ -51,7 +52,7 @@ class RegionCanvas(anywidget.AnyWidget):
 
 
 class RegionPicker(w.VBox):
-    """Chooses a rectangle of a layer's cells on the photo, by dragging, by sliders or by keys.
+    """A control that selects a rectangle of cells on the photo, by mouse, sliders or keys.
 
     >>> picker = iw.controls.RegionPicker("coffee", layer="blocks.2")
     >>> picker.observe(lambda change: print(change["new"]), "value")
@@ -91,7 +92,7 @@ class RegionPicker(w.VBox):
         loop: Loop | None = None,
     ) -> None:
         loop = loop or Loop()
-        self._strict = photo is not None  # in a panel a region may be of a grid yet to come
+        self._strict = photo is not None  # a panel may set a region before its grid
         self._representation: Representation | None = None
         self._size = (224, 224)
         self._following = False
@@ -117,7 +118,7 @@ class RegionPicker(w.VBox):
             self.value = value
 
     def show_photo(self, pixels: NDArray[np.uint8] | None) -> None:
-        """The photo (H, W, 3) as the network gets it; None puts it away, the grid stays."""
+        """Show a photo (H, W, 3) of the network's size; None removes it and keeps the grid."""
         if pixels is None:
             self.canvas.picture = b""
             self._follow()
@@ -130,7 +131,7 @@ class RegionPicker(w.VBox):
         self._follow()
 
     def show_layer(self, representation: Representation, size: tuple[int, int]) -> None:
-        """The grid of the layer a representation is cut at; a region of another grid is dropped."""
+        """Show the grid of a representation's layer; a region of another grid is removed."""
         self._representation, self._size = representation, size
         info = representation.layer_info(size)
         rows, columns = info.grid or (0, 0)
@@ -171,7 +172,7 @@ class RegionPicker(w.VBox):
         self.value = None
 
     def close(self) -> None:
-        """Close it with all it holds."""
+        """Close this widget and all widgets in it."""
         close_all(self, self.exact)
 
     @t.validate("value")
@@ -185,7 +186,7 @@ class RegionPicker(w.VBox):
         self._follow()
 
     def _follow(self) -> None:
-        """Bring canvas, sliders and words in step with ``value``."""
+        """Update canvas, sliders and text after a change of ``value``."""
         rows, columns = self.canvas.rows, self.canvas.columns
         region: Region | None = self.value
         if region is not None and (region[1] > rows or region[3] > columns):
@@ -221,8 +222,8 @@ class RegionPicker(w.VBox):
 
 
 def _range(name: str) -> w.IntRangeSlider:
-    # A range whose both ends are set by Python tells of each end on its own, as if by hand, where
-    # it tells of every move: a region nobody chose. So it tells when a hand lets go.
+    # With continuous updates, a slider would send each end that Python sets back to Python alone,
+    # as if the user had moved it. So it only sends when the user releases it.
     return w.IntRangeSlider(
         value=(0, 1), min=0, max=1, description=name, disabled=True, continuous_update=False
     )

@@ -1,4 +1,4 @@
-"""One value of a panel: a control of ipywidgets, a typed value, and a way back to the default.
+"""A setting of a panel: an ipywidgets control with a typed value and a button to reset it.
 
 >>> setting = Setting(loop, "seeds", w.IntSlider(4, min=1, max=64, description="Seeds"), "…")
 >>> traitlets.link((panel, "seeds"), (setting, "value"))
@@ -18,14 +18,14 @@ from ..base.loop import Loop
 from ..base.parts import button, classed, note
 
 PER_DECADE = 8
-_NOTHING = ("nothing",)  # stands for None in a menu: ipywidgets shows None as no choice at all
+_NOTHING = ("nothing",)  # replaces None in a menu, because ipywidgets shows None as no choice
 
 
 class Setting(w.HBox):
-    """``value`` is exact, also where the control can only show the nearest it has.
+    """A control with an exact ``value``, of which the control may show the nearest possible one.
 
-    ``overridden`` says that a person has moved it away from what the preset says; with ``back`` a
-    button appears then, which is told. With ``meaning``, a button "?" shows and hides it.
+    ``overridden`` is True after the user has changed it, so it no longer follows the preset. Then a
+    button appears that calls ``back``. With ``meaning``, a button "?" shows and hides this text.
     """
 
     value: Any = t.Any(None)
@@ -69,7 +69,7 @@ class Setting(w.HBox):
         self._mark(None)
 
     def rename(self, words: str, tip: str) -> None:
-        """Another name and another tooltip."""
+        """Change the label and the tooltip."""
         self.control.description, self.control.tooltip = words, tip
         if self.ask is not None:
             self._explain()
@@ -77,7 +77,7 @@ class Setting(w.HBox):
             self.back.tooltip = f"{words}: back to the default"
 
     def _explain(self) -> None:
-        """Show what the knob means while "?" is pressed."""
+        """Show the meaning while the button "?" is pressed."""
         if self.ask is None or self.meaning is None:
             return
         self.ask.tooltip = f"What {self.control.description} means"
@@ -100,13 +100,13 @@ class Setting(w.HBox):
         (self.remove_class if self.overridden else self.add_class)("iw-still")
 
     def _nearest(self, value: Any) -> Any:
-        """What the control can show of a value; a menu is given it as another choice."""
+        """The value that the control shows; a menu gets a missing value as a new choice."""
         control = self.control
         if _choices(control):
             return self._option(_NOTHING if value is None else value)
         if not isinstance(value, int | float) or isinstance(value, bool):
             return control.value
-        if isinstance(control, w.IntSlider):  # counts are shown as they are
+        if isinstance(control, w.IntSlider):  # counts are shown exactly
             control.max = max(control.max, int(value))
             control.min = min(control.min, int(value))
             return int(value)
@@ -124,31 +124,31 @@ class Setting(w.HBox):
             return min(numbers, key=lambda v: abs(_scale(v) - _scale(value)))
         plain = isinstance(value, str | int | float | tuple | Part)
         words = str(value) if plain else getattr(value, "name", type(value).__name__)
-        self.control.options = (*choices, (words, value))  # all pairs, as the menu wants them
+        self.control.options = (*choices, (words, value))  # the menu needs pairs
         return value
 
 
 def _choices(control: Any) -> list[tuple[str, Any]]:
-    """What a menu offers, in pairs; nothing of another control."""
+    """The choices of a menu as pairs; empty for other controls."""
     options = getattr(control, "options", ())
     return [o if isinstance(o, tuple) else (str(o), o) for o in options]
 
 
 def menu(label: str, options: Iterable[tuple[str, Any]]) -> w.Dropdown:
-    """A menu whose choices may be None: made with None as the first, ipywidgets' own is blank."""
+    """A menu whose choices may be None, which ipywidgets would show as no choice."""
     choices = [(name, _NOTHING if value is None else value) for name, value in options]
     return w.Dropdown(options=choices, description=label)
 
 
 def log_slider(label: str, low: int, high: int) -> w.SelectionSlider:
-    """A slider over 0 and the powers of ten between, in even steps."""
+    """A slider over 0 and a range of powers of ten, in even steps."""
     places = range(low * PER_DECADE, high * PER_DECADE + 1)
     options = [("off", 0.0), *((short(v := 10 ** (n / PER_DECADE)), v) for n in places)]
     return w.SelectionSlider(options=options, description=label, continuous_update=True)
 
 
 def short(value: float) -> str:
-    """A number with two digits that count.
+    """A number with two significant digits.
 
     >>> short(0.2371), short(12.3), short(0)
     ('0.24', '12', 'off')
@@ -160,5 +160,5 @@ def short(value: float) -> str:
 
 
 def _scale(value: float) -> float:
-    """Where a number lies on a logarithmic scale that has a place for zero."""
+    """The position of a number on a logarithmic scale that includes zero."""
     return -30.0 if value <= 0 else math.log10(value)

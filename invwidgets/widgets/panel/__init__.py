@@ -1,1 +1,1 @@
-"""The inversion panel: state, update, effects, view."""
+"""The inversion panel in four parts: state, update, effects and view."""

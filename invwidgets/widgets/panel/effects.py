@@ -1,4 +1,4 @@
-"""What a panel's state asks for, carried out: networks loaded, the session's run begun and moved.
+"""The code that carries out effects, which a panel's state requests: loading, and runs.
 
 >>> effects = PanelEffects(loop, send)
 >>> task = effects.task()
@@ -22,7 +22,7 @@ from ...inversion.judging import another_network
 from ...inversion.progress import Progress
 from ...inversion.result import Reconstruction
 from ...inversion.session import Session
-from ...models.downloads import told_to
+from ...models.downloads import messages_to
 from ...representations.classes import likeliest
 from ...representations.registry import representation
 from ..base.loading import LoadedModel, load_model, responses
@@ -52,25 +52,25 @@ from .state import (
 )
 from .words import MANY, error_of, pictures_named
 
-JUDGED = 2  # classes by the other network
+JUDGED = 2  # the number of classes by the other network
 
 
 class PanelEffects:
-    """``send`` is given the events that answer, on the loop, many at once."""
+    """The code that carries out effects, and passes the resulting events to ``send``."""
 
     def __init__(self, loop: Loop, send: Callable[..., None]) -> None:
         self._loop, self._send = loop, send
         self._awaited: dict[str, Awaited[Reconstruction]] = {"run": Awaited(), "wanted": Awaited()}
         self._load = self._number = 0
-        self._asked: Excited | None = None  # the unit that is looked for in the photos
+        self._searched: Excited | None = None  # the channel whose patches are being searched
         self._reports: deque[Progress] = deque()
         self._lock = threading.Lock()
         self.session = Session(self._queue)
 
     def task(self) -> asyncio.Task[Reconstruction]:
-        """A task that ends with the result of the run that is wanted next.
+        """A task that ends with the result of the next run.
 
-        Raises ``BadSettingError`` without a loop, or once the panel is closed.
+        Raises ``BadSettingError`` without an event loop, or if the panel is closed.
         """
         return self._awaited["wanted"].task(self._loop.needed("panel", "iw.Session"))
 
@@ -99,16 +99,16 @@ class PanelEffects:
                     lambda: responses(loaded, region),
                     lambda found: self._send(Features(loaded, region, found)),
                 )
-            case FindPatches(asked):
-                self._find_patches(asked)
+            case FindPatches(excited):
+                self._find_patches(excited)
 
     def close(self) -> None:
-        """End the session and its thread; the tasks are cancelled."""
+        """End the session and its thread, and cancel the tasks."""
         self.session.close()
         for awaited in self._awaited.values():
             awaited.cancel()
         self._reports.clear()
-        self._asked = None
+        self._searched = None
 
     def _begin_load(self, request: Load) -> None:
         self._load = number = request.number
@@ -118,8 +118,8 @@ class PanelEffects:
 
         def work() -> LoadedModel | None:
             if self._load != number:
-                return None  # another one was asked for since
-            with told_to(lambda words: self._loop.call(self._send, Downloading(number, words))):
+                return None  # another load was requested since
+            with messages_to(lambda words: self._loop.call(self._send, Downloading(number, words))):
                 return load_model(*what, **how, fallback=request.fallback)
 
         def then(loaded: LoadedModel | None) -> None:
@@ -147,8 +147,10 @@ class PanelEffects:
             self.session.step()
 
     def _classify(self, entry: HistoryEntry, loaded: LoadedModel) -> None:
-        """The likeliest classes of the photo and of each image, where they have known names: by
-        the network, and by another one."""
+        """Find the likeliest classes of the photo and of each image, if they have names.
+
+        They are found by the inverted network and by another one.
+        """
         result, phi = entry.result, loaded.representation
         titles = pictures_named(result.seeds, result.photo is not None, result.photo_name)
         images = result.images[:MANY]
@@ -169,26 +171,26 @@ class PanelEffects:
 
         self._loop.background(find, then, lambda error: None)
 
-    def _find_patches(self, asked: Excited) -> None:
-        """The bundled photos' patches that excite a channel; those that do not are left out."""
-        self._asked = asked
+    def _find_patches(self, excited: Excited) -> None:
+        """Find the patches of bundled photos that excite a channel."""
+        self._searched = excited
 
         def find() -> list[Patch]:
-            if self._asked is not asked:
-                return []  # another one was asked for since
-            return exciting_patches(asked.loaded.representation, asked.channel)
+            if self._searched is not excited:
+                return []  # another channel was requested since
+            return exciting_patches(excited.loaded.representation, excited.channel)
 
         def then(found: list[Patch]) -> None:
             excite = tuple(patch for patch in found if patch.response > 0)
-            self._send(PatchesFound(asked, excite))
+            self._send(PatchesFound(excited, excite))
 
         def failed(error: Exception) -> None:
-            self._send(PatchesFound(asked, None, error_words(error)))
+            self._send(PatchesFound(excited, None, error_words(error)))
 
         self._loop.background(find, then, failed, "patches")
 
     def _queue(self, progress: Progress) -> None:
-        """On the session's thread: pass the report on, one call for many of them."""
+        """Queue a report on the session's thread; one call on the loop passes on many."""
         with self._lock:
             self._reports.append(progress)
             first = len(self._reports) == 1
@@ -199,7 +201,7 @@ class PanelEffects:
         with self._lock:
             reports = list(self._reports)
             self._reports.clear()
-        latest = self.session.number  # a run that was replaced has nothing more to say
+        latest = self.session.number  # reports of a replaced run are ignored
         self._send(*(self._event(report) for report in reports if report.number == latest))
 
     def _event(self, report: Progress) -> Event:

@@ -1,4 +1,4 @@
-"""The options of a panel, as typed traits, and the run they ask for."""
+"""The options of a panel as typed traits, and the arguments of its run."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ LIVE_KNOBS = (
     "beta",
     "bound",
     "jitter",
-)  # act while it runs
-PRESET = (*LIVE_KNOBS, "steps", "optimizer")  # follow the preset until moved
-LOADS = ("photo", "model", "weights", "layer", "size", "crop")  # are loaded anew
+)  # act during a run
+PRESET = (*LIVE_KNOBS, "steps", "optimizer")  # follow the preset until the user changes them
+LOADS = ("photo", "model", "weights", "layer", "size", "crop")  # need a new load
 RESTARTS = (*LOADS, "region", "channels", "objective", "seeds", "steps", "optimizer", "device",
             "precision", "preset")  # fmt: skip
-DIFFERS = ("layer", "model", "weights")  # what a second column can have of its own
+DIFFERS = ("layer", "model", "weights")  # the options in which a second column can differ
 CENTER = 0.5
 NOT_OF_A_RUN = ("theme", "beside")
 OPTIONS = (*RESTARTS, *LIVE_KNOBS, *NOT_OF_A_RUN)
@@ -43,10 +43,10 @@ Values = Mapping[str, Any]
 
 
 def checked_beside(given: Any) -> dict[str, Any] | None:
-    """What differs in a second column; None if there is none.
+    """The differences of a second column, checked; None if there is none.
 
-    Raises ``BadSettingError`` for what is no dict, ``UnknownNameError`` for an option that the
-    columns share.
+    Raises ``BadSettingError`` for anything but a dict, and ``UnknownNameError`` for an option that
+    both columns share.
     """
     if given is not None and not isinstance(given, Mapping):
         raise BadSettingError(
@@ -59,7 +59,7 @@ def checked_beside(given: Any) -> dict[str, Any] | None:
 
 
 class PanelOptions(t.HasTraits):
-    """The options of a panel. What is in ``overridden`` no longer follows the preset.
+    """The options of a panel; those in ``overridden`` no longer follow the preset.
 
     >>> options = PanelOptions()
     >>> options.take({"seeds": 2, "tv_weight": 0.1})
@@ -119,22 +119,22 @@ class PanelOptions(t.HasTraits):
 
     @property
     def values(self) -> dict[str, Any]:
-        """Every option of a run as it is, and what the photo is called."""
+        """Every option of a run, and the name of the photo."""
         names = (*RESTARTS, *LIVE_KNOBS, "photo_name")
         return {name: getattr(self, name) for name in names}
 
     @property
     def overridden_knobs(self) -> dict[str, Any]:
-        """The knobs that were moved, as they are now."""
+        """The overridden knobs with their values."""
         return {name: getattr(self, name) for name in LIVE_KNOBS if name in self.overridden}
 
     @property
     def by_hand(self) -> bool:
-        """Whether a trait that changes now does so because it is asked for."""
+        """Whether a change of a trait comes from the user or the user's code."""
         return not self.quiet
 
     def take(self, options: Values) -> None:
-        """Set traits by keyword, unknown ones refused."""
+        """Set traits by keyword; unknown keywords raise ``UnknownNameError``."""
         for name in options:
             if name not in OPTIONS:
                 raise unknown_name("option of the panel", name, OPTIONS)
@@ -144,7 +144,7 @@ class PanelOptions(t.HasTraits):
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
-        """Traits set inside neither restart a run nor count as overridden."""
+        """Set traits inside the block without a new run and without overriding the preset."""
         before, self.quiet = self.quiet, True
         try:
             yield
@@ -153,7 +153,7 @@ class PanelOptions(t.HasTraits):
 
 
 def differs(one: Any, other: Any) -> bool:
-    """Whether two values are not the same; arrays and networks are compared as objects."""
+    """Whether two values differ; arrays and networks are compared as objects."""
     plain = (str, int, float, tuple, frozenset, type(None))
     if one is other:
         return False
@@ -161,23 +161,23 @@ def differs(one: Any, other: Any) -> bool:
 
 
 def title(options: Values) -> str:
-    """What to call the photo."""
+    """The name of the photo."""
     given, name = options["photo"], options["photo_name"]
     return name if name and not isinstance(given, str) else photo_name(given)
 
 
 def matches_photo(objective: Objective) -> bool:
-    """Whether what the data's weight weighs is a match to a photo, not a response."""
+    """Whether the objective is to match a photo, not to raise a response."""
     return objective.needs_photo and not objective.higher_is_better
 
 
 def needs_unit(options: Values) -> bool:
-    """Whether the goal is of one channel."""
+    """Whether the objective is about one channel."""
     return objective_of(options["objective"]).needs_unit
 
 
 def unit_of(options: Values) -> int | None:
-    """The channel that the goal is about; None if it is about no single one."""
+    """The channel of an objective about one channel; else None."""
     if not options or not needs_unit(options):
         return None
     channels = options["channels"]
@@ -187,7 +187,7 @@ def unit_of(options: Values) -> int | None:
 def run_arguments(
     options: Values, overridden: frozenset[str], loaded: LoadedModel
 ) -> dict[str, Any]:
-    """The arguments of ``invert`` for the run that a panel asks for."""
+    """The arguments of ``invert`` for the panel's run."""
     names = ("model", "weights", "seeds", "steps", "size", "region", "preset", "device",
              "precision", "objective")  # fmt: skip
     arguments = {name: options[name] for name in names}
@@ -215,14 +215,14 @@ def stage_arguments(options: Values, loaded: LoadedModel) -> dict[str, Any]:
 
 
 def stage_key(options: Values) -> tuple[Any, ...]:
-    """What tells such reconstructions of one photo and network from others."""
+    """The key of such reconstructions, which identifies their photo and network."""
     plain = (str, bytes, int, float, tuple, type(None))
     values = (options[name] for name in ("photo", "model", "weights", "size", "crop"))
     return tuple(value if isinstance(value, plain) else id(value) for value in values)
 
 
 def cut_photo(options: Values, loaded: LoadedModel) -> Any:
-    """The photo, cut where it is asked for: a run knows no other cut than the center."""
+    """The photo, cropped here unless it is cropped at the center, as a run does."""
     if options["crop"] == CENTER:
         return options["photo"]
     channels = loaded.representation.channels
@@ -230,7 +230,7 @@ def cut_photo(options: Values, loaded: LoadedModel) -> Any:
 
 
 def upload_of(options: Values) -> tuple[str, bytes] | None:
-    """An uploaded photo as a file, its name one that every system takes."""
+    """An uploaded photo as a file name that is valid on every system, and bytes."""
     given, name = options["photo"], title(options)
     if not isinstance(given, bytes):
         return None
@@ -239,7 +239,7 @@ def upload_of(options: Values) -> tuple[str, bytes] | None:
 
 
 def photo_code(options: Values, size: tuple[int, int] | None) -> str:
-    """Python that names the photo, cut as it is; of an upload, the file that is written for it."""
+    """The Python code of the photo with its crop; an upload is named by its file."""
     given, upload = options["photo"], upload_of(options)
     code = "photo"
     if isinstance(given, str | os.PathLike):

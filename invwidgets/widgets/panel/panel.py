@@ -1,4 +1,4 @@
-"""The panel: a photo, a layer and a handful of knobs; images that sharpen from noise.
+"""The inversion panel: a photo, a layer and some knobs; its images sharpen from noise.
 
 >>> panel = InversionPanel("coffee", layer="blocks.2")
 >>> panel                                  # in a notebook cell
@@ -87,7 +87,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self._closing = self._sending = False
         self._panel_state = PanelState()
         self._events: deque[Event] = deque()
-        self._dirty: set[str] = set()  # options set since the last event
+        self._dirty: set[str] = set()  # the options set since the last event
         self.loop = loop = Loop()
         self._effects = effects = PanelEffects(loop, self._dispatch)
         self.session = effects.session
@@ -104,7 +104,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.stages = StagePictures(loop)
         self.second: Second | None = None
         loop.failed = lambda words: self._dispatch(Failed(words))
-        columns = classed(w.HBox([view.outputs, inputs.side]), "iw-columns")  # as the Tab key goes
+        columns = classed(w.HBox([view.outputs, inputs.side]), "iw-columns")  # in Tab order
         super().__init__([inputs.top, inputs.layer_slider, columns, HandleNames()])
         classed(self, "iw-panel")
         self._connect()
@@ -160,11 +160,11 @@ class InversionPanel(w.VBox, PanelOptions):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What is chosen, as ``from_settings`` takes it: plain values, ready for ``json.dumps``.
+        """The settings as plain values for ``json.dumps``, which ``from_settings`` accepts.
 
-        Of the options that follow the preset it holds those that were moved. A photo that is
-        neither bundled nor a file is left out, and named. Raises ``BadSettingError`` for another
-        object of one's own, as a network that was given.
+        Of the options that follow the preset, it has the overridden ones. A photo that is neither
+        bundled nor a file is left out, and its name is noted. Raises ``BadSettingError`` for other
+        objects, such as a network of your own.
         """
         return settings_of(self.values, self.overridden, self.beside)
 
@@ -174,7 +174,7 @@ class InversionPanel(w.VBox, PanelOptions):
 
     @property
     def result(self) -> Reconstruction | None:
-        """The last run's, or that of the run restored."""
+        """The result of the last run, or of the restored one."""
         result: Reconstruction | None = self._panel_state.result
         return result
 
@@ -185,19 +185,19 @@ class InversionPanel(w.VBox, PanelOptions):
 
     @property
     def now(self) -> PanelState:
-        """All that the panel holds, as one frozen value."""
+        """The complete state of the panel as one frozen value."""
         return self._panel_state
 
     @property
     def inputs(self) -> Inputs:
-        """The controls of what is asked for."""
+        """The controls of the options."""
         return self.view.inputs
 
     def start(self) -> asyncio.Task[Reconstruction]:
-        """Begin a run; the task gives its result, also where it is stopped early.
+        """Start a run; the task returns its result, also if the run is stopped early.
 
-        Cancelling the task does not stop the run. Raises ``BadSettingError`` without a loop, and
-        once the panel is closed.
+        Canceling the task does not stop the run. Raises ``BadSettingError`` without an event loop,
+        or if the panel is closed.
         """
         task = self._effects.task()
         self._dispatch(Pressed("start"))
@@ -210,24 +210,24 @@ class InversionPanel(w.VBox, PanelOptions):
         self._press("resume")
 
     def step(self) -> None:
-        """Do one step and rest; begins a run where none is under way."""
+        """Do one step and pause; starts a run if none is in progress."""
         self._press("step")
 
     def stop(self) -> None:
         self._press("stop")
 
     def reset(self, *names: str) -> None:
-        """Give knobs back to the preset, all of them by default."""
+        """Reset knobs to the preset; by default all of them."""
         self.overridden = self.overridden - set(names or PRESET)
 
     def restore(self, entry: HistoryEntry) -> None:
-        """Show a finished run again: its settings and its images."""
-        self._dirty.clear()  # what was asked just before is replaced
-        self.beside = None  # it is seen alone
+        """Show a finished run again, with its settings and its images."""
+        self._dirty.clear()  # pending changes are dropped
+        self.beside = None  # a restored run has no second column
         self.loop.now(self._dispatch, Restored(entry))
 
     def show_stages(self) -> None:
-        """Make every stage's own small reconstruction, in turn; asked again meanwhile, stop."""
+        """Make a small reconstruction of every stage, or stop making them."""
         loaded = self._panel_state.loaded
         if self.stages.busy:
             self.stages.stop()
@@ -237,7 +237,7 @@ class InversionPanel(w.VBox, PanelOptions):
             self.stages.run(self._stage_names, stage_key(options), arguments)
 
     def close(self) -> None:
-        """Stop, and close every widget, thread and tensor of the panel; twice is fine."""
+        """Stop the run, and close all widgets and threads; closing twice is allowed."""
         if self._closing:
             return
         self._closing = self.loop.closed = True
@@ -254,12 +254,12 @@ class InversionPanel(w.VBox, PanelOptions):
 
     @property
     def by_hand(self) -> bool:
-        """Whether a trait that changes now does so because it is asked for."""
+        """Whether a change of a trait comes from the user or the user's code."""
         return super().by_hand and not self.knobs.follows
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
-        """Traits set inside neither restart a run nor count as overridden."""
+        """Set traits inside the block without a new run and without overriding the preset."""
         with super().quietly(), self.knobs.following():
             yield
 
@@ -269,7 +269,7 @@ class InversionPanel(w.VBox, PanelOptions):
     # ---- events in, effects and widgets out
 
     def _dispatch(self, *events: Event) -> None:
-        """Answer events in order, after what was set before them; one of an effect comes next."""
+        """Handle events in order; option changes come first, events of effects next."""
         self._events += events
         if self._sending or self._closing:
             return
@@ -303,7 +303,7 @@ class InversionPanel(w.VBox, PanelOptions):
             self.second.send(*followed(event, effects, before, self.second.now))
 
     def _set_beside(self) -> None:
-        """Open or close the second column; beside a run that is on or has ended it begins."""
+        """Open or close the second column, and start its run if the first has one."""
         if self._closing or self.beside == (None if self.second is None else self.second.beside):
             return
         if self.second is not None:
@@ -333,12 +333,12 @@ class InversionPanel(w.VBox, PanelOptions):
             self._rest_stages()
 
     def _rest_stages(self) -> None:
-        """The stages' pictures wait while a run is on."""
+        """Pause the stages' pictures during a run."""
         phases = {self._panel_state.phase, "" if self.second is None else self.second.now.phase}
         self.stages.rest(bool(phases & {"preparing", "running"}))
 
     def _keep_stages(self, before: PanelState) -> None:
-        """The stages' pictures are of this photo and network, and rest while a run is on."""
+        """Update the stages' pictures to the photo and network, and pause them during a run."""
         state = self._panel_state
         if state.loaded is not None and state.loaded is not before.loaded:
             key = stage_key(state.options)
@@ -357,13 +357,13 @@ class InversionPanel(w.VBox, PanelOptions):
                 self._note(name)
             return
         if name == "photo" and not isinstance(self.photo, str):
-            self.photo_name = ""  # that of the photo before is not this one's
+            self.photo_name = ""  # the old name is that of another photo
         if name in PRESET:
             self.overridden = self.overridden | {name}
         self._note(name)
 
     def _note(self, name: str) -> None:
-        """Answer once for all options set in this turn of the loop."""
+        """Collect the options that are set in this turn of the loop into one event."""
         if not self._dirty and not self._closing:
             self._dirty.add(name)
             self.loop.call(self._dispatch)
@@ -373,7 +373,7 @@ class InversionPanel(w.VBox, PanelOptions):
         self.loop.now(self._dispatch, Pressed(button))
 
     def _connect(self) -> None:
-        """What each button does; all else is a link of traits."""
+        """Connect each button to its action."""
         controls, loop = self.controls, self.loop
         pressed: dict[w.Button, Callable[[], Any]] = {
             controls.start: lambda: self._press("start"),

@@ -1,7 +1,7 @@
-"""A second column: a run with the same photo, seeds and knobs, of another layer, model or weights.
+"""The second column of a panel, whose run differs in layer, weights or model.
 
-It has a ``PanelState`` of its own, which the same ``update`` moves. Two pure functions, ``told``
-and ``followed``, say which events come to it from the first column.
+It has its own ``PanelState``, changed by the same ``update``. The two pure functions
+``shared_changes`` and ``followed`` determine the events that it receives from the first column.
 
 >>> second.send(*followed(event, effects, before, second.now))
 """
@@ -31,25 +31,27 @@ from .state import (
 )
 from .update import update
 
-_MEANT_FOR = (  # with these changes, others that stay the same are meant for what is new
+_MEANT_FOR = (  # options that are set again, even if equal, when one of the others changes
     ({"photo"}, {"crop"}),
     ({"objective", *LOADS}, {"region", "channels"}),
 )
 
 
-def told(first: PanelState, second: PanelState, beside: Mapping[str, Any]) -> Changed | None:
-    """What has changed for the second column; None if nothing has, or the first one is loading.
+def shared_changes(
+    first: PanelState, second: PanelState, beside: Mapping[str, Any]
+) -> Changed | None:
+    """The changed options of the first column for the second; None if there are none yet.
 
-    Cells and channels of another layer are others: a region and chosen channels are not shared with
-    it, but for the channel of a goal about one.
+    A region and chosen channels are not shared with another layer, because they have another
+    meaning there. The channel of an objective about one channel is shared.
     """
     if first.loaded is None or first.loading or first.unloaded:
         return None
     options, own = dict(first.options), second.options
-    free = {*PRESET} - first.overridden  # they follow a preset, each column its own
+    free = {*PRESET} - first.overridden  # each column follows its own preset
     kept = {*free, *beside} if own else set()
     if "model" in beside and "layer" not in beside:
-        options["layer"] = ""  # where another model begins
+        options["layer"] = ""  # the other model's default layer
         kept |= {"layer"} if own else set()
     if not beside.keys() <= {"weights"}:
         options["region"] = None
@@ -68,9 +70,10 @@ def told(first: PanelState, second: PanelState, beside: Mapping[str, Any]) -> Ch
 def followed(
     event: Event, effects: tuple[Effect, ...], before: PanelState, second: PanelState
 ) -> tuple[Pressed, ...]:
-    """What is pressed in the second column with what happened in the first, which was ``before``.
+    """The buttons to press in the second column after an event in the first.
 
-    A run that the first begins by itself begins no second one where that goes on.
+    ``before`` is the state of the first column before the event. If the first column starts a run
+    by itself and the second column will do the same, no button is pressed.
     """
     begun = next((effect for effect in effects if isinstance(effect, Start)), None)
     active = second.run is not None and second.run.busy and not second.run.stopping
@@ -96,10 +99,10 @@ def followed(
 
 
 class Second:
-    """The second column at work: ``now`` is its state, ``result`` its last run's.
+    """The second column; ``now`` is its state, and ``result`` the result of its last run.
 
-    ``render`` is called with each state, ``kept`` with each finished run, ``classified`` with what
-    is found of one.
+    ``render`` is called with each state, ``kept`` with each finished run, and ``classified`` with
+    its classes.
     """
 
     def __init__(
@@ -120,23 +123,23 @@ class Second:
 
     @property
     def now(self) -> PanelState:
-        """All that it holds, as one frozen value."""
+        """Its complete state as one frozen value."""
         return self._state
 
     @property
     def result(self) -> Reconstruction | None:
-        """The last run's."""
+        """The result of the last run."""
         result: Reconstruction | None = self._state.result
         return result
 
     def follow(self, first: PanelState) -> None:
-        """Be told what is asked for in the first column."""
-        changed = told(first, self._state, self.beside)
+        """Take over changed options of the first column."""
+        changed = shared_changes(first, self._state, self.beside)
         if changed is not None:
             self.send(changed)
 
     def send(self, *events: Event) -> None:
-        """Answer events in order."""
+        """Handle events in order."""
         self._events += events
         if self._sending or self._closed:
             return
@@ -150,7 +153,7 @@ class Second:
             self._sending = False
 
     def close(self) -> None:
-        """End its run, and let go of every tensor."""
+        """End its run, and free its tensors."""
         self._closed = True
         self._effects.close()
         self._events.clear()
@@ -163,7 +166,7 @@ class Second:
                 self._effects.carry_out(effect)
             except InvwidgetsError as error:
                 self._events.append(Failed(str(error)))
-        for entry in self._state.history:  # the panel's history keeps them
+        for entry in self._state.history:  # the panel's history keeps finished runs
             self._kept(entry)
             self._events.append(Deleted(0))
         if isinstance(event, Classified):

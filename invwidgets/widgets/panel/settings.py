@@ -1,4 +1,4 @@
-"""A panel's settings as JSON, to hand over: what was chosen, and the knobs that were moved.
+"""The settings of a panel as JSON, to copy them to another panel.
 
 >>> text = settings_text(panel.values, panel.overridden)
 >>> read_settings(text)["layer"]
@@ -15,19 +15,18 @@ from typing import Any
 from ...errors import BadSettingError, shown, unknown_name
 from .options import LIVE_KNOBS, PRESET, RESTARTS, Values, title
 
-_PHOTO_NAME = "photo_name"  # of a photo that is not in the settings
+_PHOTO_NAME = "photo_name"  # the name of a photo that is not in the settings
 KNOWN = (*RESTARTS, *LIVE_KNOBS, "beside", _PHOTO_NAME)
 
 
 def settings_of(
     options: Values, overridden: frozenset[str], beside: Values | None = None
 ) -> dict[str, Any]:
-    """The options as JSON holds them; of those that follow the preset, the ones that were moved.
+    """The options as plain values for JSON, without those that follow the preset.
 
-    ``beside`` is what differs in a second column, if there is one.
-
-    A photo that is neither bundled nor a file is left out, and named. Raises ``BadSettingError``
-    for another object of one's own: a network, an objective, an optimizer.
+    ``beside`` has the differences of a second column, if there is one. A photo that is neither
+    bundled nor a file is left out, and its name is noted. Raises ``BadSettingError`` for other
+    objects: a network, an objective or an optimizer of your own.
     """
     names = [*RESTARTS, *(name for name in LIVE_KNOBS if name in overridden)]
     kept = {n: _plain(options[n]) for n in names if n not in PRESET or n in overridden}
@@ -47,14 +46,14 @@ def settings_of(
 
 
 def settings_text(options: Values, overridden: frozenset[str], beside: Values | None = None) -> str:
-    """The same as text."""
+    """The same as a JSON text."""
     return json.dumps(settings_of(options, overridden, beside), indent=1, ensure_ascii=False)
 
 
 def read_settings(settings: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The options that settings hold: a text of JSON, or a dict.
+    """The options in settings, given as a JSON text or a dict.
 
-    Raises ``BadSettingError`` for what are no settings, ``UnknownNameError`` for a name that is no
+    Raises ``BadSettingError`` for anything else, and ``UnknownNameError`` for a name that is not an
     option of the panel.
     """
     given: Any = settings

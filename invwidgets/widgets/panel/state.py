@@ -1,4 +1,4 @@
-"""What a panel holds: one frozen value, the events that change it, the effects it asks for.
+"""The state of a panel as one frozen value, the events that change it, and its effects.
 
 >>> state = PanelState()
 >>> state.phase
@@ -15,29 +15,29 @@ from ...inversion.progress import BUSY, Frame
 from ...inversion.progress import State as RunState
 
 Values = Mapping[str, Any]
-How = Literal["start", "step", "pause"]  # run on, do one step, rest before the first step
+How = Literal["start", "step", "pause"]  # run, do one step, or pause before the first step
 Phase = Literal[RunState, "loading", "restored"]
 
 
 class Network(Protocol):
-    """What the state needs to know of a network that was loaded."""
+    """The interface of a loaded network that the state needs."""
 
     layer: str
     grid: tuple[int, int] | None
 
     def preset(self, name: str, objective: Any, steps: int | None, region: Any) -> Any:
-        """The preset's settings for the layer and the region."""
+        """The settings of a preset for the layer and the region."""
 
     def region_error(self, region: Any) -> str:
-        """Why a region is refused; empty if it is not."""
+        """The reason why a region is refused; empty if it is accepted."""
 
     def channel_name(self, channel: int) -> str:
-        """What a channel of the layer is called; empty if it has no name."""
+        """The name of a channel of the layer; empty if it has none."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a run was asked with: the options, the knobs that were moved, the network."""
+    """The request of a run: the options, the overridden knobs, and the network."""
 
     options: Values
     overridden: frozenset[str]
@@ -46,9 +46,9 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class HistoryEntry:
-    """A finished run: its result, the panel's settings that made it, the classes of its images.
+    """A finished run: its result, the panel's settings, and the classes of its images.
 
-    ``unit`` is the name of the one channel it is about, if that has a name.
+    ``unit`` is the name of the channel of an objective about one channel, if it has a name.
     """
 
     result: Any
@@ -60,10 +60,10 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class Run:
-    """The run of the session, as it was last reported.
+    """The session's run, as it was last reported.
 
-    ``again`` names the options that made it replace another run, ``continued`` the knobs that took
-    it up after its end; ``replaced_paused``: the run before it was paused.
+    ``again`` has the options whose change replaced another run by this one. ``continued`` has the
+    knobs whose change continued it after its end. ``replaced_paused``: the replaced run was paused.
     """
 
     number: int
@@ -84,9 +84,9 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Excited:
-    """What excites a channel of a network in the bundled photos: their patches, the best first.
+    """The patches of the bundled photos that excite a channel of a network most, best first.
 
-    ``patches`` is None until they are found, or where that failed, with an ``error``.
+    ``patches`` is None until they are found. If the search fails, there is an ``error``.
     """
 
     loaded: Any
@@ -97,15 +97,15 @@ class Excited:
 
 @dataclass(frozen=True)
 class PanelState:
-    """Each fact of a panel, once.
+    """The complete state of a panel, in which each fact is stored once.
 
-    ``preset`` is where the options are that follow it. ``loaded`` is the network in use and
-    ``model`` the option it was loaded of; ``unloaded`` names the options that changed since.
-    ``wanted`` is a run that waits for the network. ``shown`` says whose images are seen: none yet
-    ("places"), those of ``run``, or of a run restored; ``entry`` is the finished run among them.
-    ``replaced``: the images seen before are in the history. ``stages`` are the stages' own small
-    pictures by name, ``stages_busy`` whether more of them are being made. ``playback`` is the place
-    among the frames of ``entry`` that is seen, None its end. ``excited`` is of the goal's channel.
+    ``preset`` has the preset's values of options. ``loaded`` is the network in use, and ``model``
+    the option it was loaded for; ``unloaded`` has the options that changed since. ``wanted`` is set
+    while a run waits for the network. ``shown`` names the images on display: empty places
+    ("places"), those of ``run``, or of a restored run; ``entry`` is this finished run.
+    ``replaced``: the previous images are in the history. ``stages`` has the stages' small pictures
+    by name, and ``stages_busy`` is True while more are being made. ``playback`` is the index of the
+    shown frame of ``entry``, None for its end. ``excited`` is about the channel of the objective.
     """
 
     options: Values = field(default_factory=dict)
@@ -141,7 +141,7 @@ class PanelState:
 
     @property
     def phase(self) -> Phase:
-        """Where what is shown stands."""
+        """The phase of the run on display."""
         if self.shown == "run" and self.run is not None:
             return self.run.state
         if self.shown == "restored":
@@ -150,26 +150,26 @@ class PanelState:
 
     @property
     def goes_on(self) -> bool:
-        """Whether a change of the options is one of a run: under way, finished, or awaited."""
+        """Whether changed options act on a run, which is in progress, finished or waiting."""
         run = self.run if self.shown == "run" else None
         alive = run is not None and not run.stopping and (run.busy or run.state == "finished")
         return alive or self.wanted is not None
 
     @property
     def outdated(self) -> frozenset[str]:
-        """The knobs that were moved since the images of a run that has ended were made."""
+        """The knobs that were changed after the images of the ended run were made."""
         if self.entry is None or self.phase not in ("stopped", "restored"):
             return frozenset()
         names = (self.overridden | self.entry.overridden) & self.entry.settings.keys()
         return frozenset(n for n in names if self.options[n] != self.entry.settings[n])
 
 
-# ---- events: what happened
+# ---- events, which have happened
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Options were set, by hand or by code: their names, and all options as they are now."""
+    """The event that options were set, by the user or in Python: their names, and all options."""
 
     names: frozenset[str]
     options: Values
@@ -183,14 +183,14 @@ Button = Literal[
 
 @dataclass(frozen=True)
 class Pressed:
-    """A button of the run, or the method of its name; "toggle" is the one of pause and resume."""
+    """The event of a button, or of the method with its name; "toggle" is Pause or Resume."""
 
     button: Button
 
 
 @dataclass(frozen=True)
 class Downloading:
-    """Load ``number`` downloads weights: how far it is."""
+    """The progress of a download of weights by load ``number``."""
 
     number: int
     how_far: str
@@ -198,7 +198,7 @@ class Downloading:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The network that load ``number`` asked for is there."""
+    """The end of load ``number``, with the network."""
 
     number: int
     loaded: Any
@@ -206,7 +206,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class LoadFailed:
-    """Load ``number`` failed; ``random_helps``: only the network's weights are missing."""
+    """The failure of load ``number``; ``random_helps``: only the weights are missing."""
 
     number: int
     error: str
@@ -215,7 +215,7 @@ class LoadFailed:
 
 @dataclass(frozen=True)
 class Reported:
-    """Where run ``number`` stands."""
+    """A progress report of run ``number``."""
 
     number: int
     state: RunState
@@ -229,28 +229,28 @@ class Reported:
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A finished run was chosen to be seen again."""
+    """The event that a finished run was chosen to be shown again."""
 
     entry: HistoryEntry
 
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A run of a second column has finished."""
+    """The end of a run of the second column."""
 
     entry: HistoryEntry
 
 
 @dataclass(frozen=True)
 class Deleted:
-    """The run at a place of the history was deleted."""
+    """The event that the run at an index of the history was deleted."""
 
     place: int
 
 
 @dataclass(frozen=True, eq=False)
 class Classified:
-    """What the network says of the images of a finished run."""
+    """The classes of the images of a finished run."""
 
     entry: HistoryEntry
     rows: tuple[Any, ...]
@@ -258,12 +258,12 @@ class Classified:
 
 @dataclass(frozen=True)
 class FeaturesWanted:
-    """The channels' responses are to be seen."""
+    """The request to show the channels' responses."""
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The photo's features by a network, in a region."""
+    """The features of the photo, in a region."""
 
     loaded: Any
     region: Any
@@ -272,23 +272,23 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class PatchesFound:
-    """What excites a channel in the bundled photos, as ``asked``, or why it is not known."""
+    """The end of the search for patches that excite a channel, or the reason of its failure."""
 
-    asked: Excited
+    excited: Excited
     patches: tuple[Any, ...] | None
     error: str = ""
 
 
 @dataclass(frozen=True)
 class Scrubbed:
-    """A place among the frames of the finished run is to be seen."""
+    """The event that a frame of the finished run was chosen."""
 
     place: int
 
 
 @dataclass(frozen=True, eq=False)
 class StagesMade:
-    """The stages' own pictures as far as there are any, and whether more are being made."""
+    """The pictures of the stages that are finished, and whether more are being made."""
 
     pictures: Mapping[str, bytes]
     busy: bool
@@ -296,7 +296,7 @@ class StagesMade:
 
 @dataclass(frozen=True)
 class Failed:
-    """Something went wrong that belongs to nothing above, or, with no words, is over."""
+    """Any other failure; an empty text means that it is over."""
 
     error: str
 
@@ -321,14 +321,14 @@ Event = (
 )
 
 
-# ---- effects: what is to be done
+# ---- effects, which are to be carried out
 
 
 @dataclass(frozen=True)
 class Load:
     """Load a network and a photo; answered by ``Loaded`` or ``LoadFailed``.
 
-    ``fallback``: another network's layer is replaced by one of the new network.
+    ``fallback`` allows the default layer if the network has no layer with this name.
     """
 
     number: int
@@ -338,7 +338,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Start:
-    """Begin run ``number``, in the place of any other; answered by ``Reported``."""
+    """Start run ``number``, which replaces any other; answered by ``Reported``."""
 
     number: int
     request: Request
@@ -347,28 +347,28 @@ class Start:
 
 @dataclass(frozen=True)
 class Steer:
-    """Tell the session's run to pause, resume, step, stop, or to be forgotten."""
+    """Pause, resume, step, stop or forget the session's run."""
 
     what: Literal["pause", "resume", "step", "stop", "forget"]
 
 
 @dataclass(frozen=True)
 class SetKnobs:
-    """Let knobs act on the session's run."""
+    """Change knobs of the session's run."""
 
     values: Values
 
 
 @dataclass(frozen=True, eq=False)
 class Deliver:
-    """Give the run's result to those who await it."""
+    """Give the result to the tasks that wait for the run."""
 
     result: Any
 
 
 @dataclass(frozen=True)
 class Refuse:
-    """Tell those who await the run, the run wanted next, or any, why there is no result."""
+    """Give an error to tasks that wait for the current run, the next one, or any."""
 
     whom: Literal["run", "wanted", "all"]
     why: Literal["stopped", "restored", "failed"]
@@ -377,7 +377,7 @@ class Refuse:
 
 @dataclass(frozen=True, eq=False)
 class Classify:
-    """Ask the network for the classes of a finished run's images."""
+    """Find the classes of a finished run's images."""
 
     entry: HistoryEntry
     loaded: Any
@@ -385,7 +385,7 @@ class Classify:
 
 @dataclass(frozen=True, eq=False)
 class Respond:
-    """Find the photo's features in a region."""
+    """Find the features of the photo in a region."""
 
     loaded: Any
     region: Any
@@ -395,7 +395,7 @@ class Respond:
 class FindPatches:
     """Find the patches of the bundled photos that excite a channel most."""
 
-    asked: Excited
+    excited: Excited
 
 
 Effect = Load | Start | Steer | SetKnobs | Deliver | Refuse | Classify | Respond | FindPatches

@@ -1,10 +1,10 @@
-"""How a panel's state follows from an event, and what is to be done then.
+"""The pure function from a panel's state and an event to the next state and the effects.
 
 >>> state, effects = update(PanelState(options=options), Pressed("start"))
 >>> state.wanted, effects
 ('start', (Load(number=1, …),))
 
-Nothing here touches a widget, a thread or a clock, or says anything.
+It uses no widgets, threads or clock, and contains no sentences.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ from .state import (
 )
 
 Next = tuple[PanelState, tuple[Effect, ...]]
-_PART = {"region", "channels"}  # asked for together with a layer, they are meant for that
+_PART = {"region", "channels"}  # they refer to a layer that is set at the same time
 _LAYS_OUT = {*_PART, "seeds", "objective", "preset", "steps"}
-_KEEPS = {"photo", "model", "layer"}  # for another of these, moved knobs are asked about
-_SAID = {*_KEEPS, "objective"}  # in what a run says of itself anyway
+_KEEPS = {"photo", "model", "layer"}  # after these, ask whether to keep knobs
+_SAID = {*_KEEPS, "objective"}  # named in the status of a run anyway
 
 
 def update(state: PanelState, event: Event) -> Next:
@@ -73,22 +73,22 @@ def update(state: PanelState, event: Event) -> Next:
     result = None if state.entry is None else state.entry.result
     state, effects = _answered(state, event)
     other = state.entry is None or state.entry.result is not result
-    if other and state.playback is not None:  # a place among another run's frames
+    if other and state.playback is not None:  # an index of another run's frames
         state = replace(state, playback=None)
-    state, asked = _ask_photos(state)
-    return state, (*effects, *asked)
+    state, search = _find_patches(state)
+    return state, (*effects, *search)
 
 
-def _ask_photos(state: PanelState) -> Next:
-    """A goal about one channel is shown with what excites it in the bundled photos."""
+def _find_patches(state: PanelState) -> Next:
+    """Request the patches that excite the channel of an objective about one channel."""
     unit, loaded, excited = unit_of(state.options), state.loaded, state.excited
     if unit is None:
         return (state if excited is None else replace(state, excited=None)), ()
     known = excited is not None and (excited.loaded, excited.channel) == (loaded, unit)
     if known or loaded is None or state.unloaded:
         return state, ()
-    asked = Excited(loaded, unit)
-    return replace(state, excited=asked), (FindPatches(asked),)
+    excited = Excited(loaded, unit)
+    return replace(state, excited=excited), (FindPatches(excited),)
 
 
 def _answered(state: PanelState, event: Event) -> Next:
@@ -125,10 +125,10 @@ def _answered(state: PanelState, event: Event) -> Next:
         case Features(loaded, region, features):
             current = loaded is state.loaded and region == state.options["region"]
             return (replace(state, features=features) if current else state), ()
-        case PatchesFound(asked, patches, error):
-            if state.excited is not asked:
+        case PatchesFound(excited, patches, error):
+            if state.excited is not excited:
                 return state, ()
-            return replace(state, excited=replace(asked, patches=patches, error=error)), ()
+            return replace(state, excited=replace(excited, patches=patches, error=error)), ()
         case Scrubbed(place):
             last = -1 if state.entry is None else len(state.entry.result.frame_steps) - 1
             return replace(state, playback=place if 0 <= place < last else None), ()
@@ -145,7 +145,7 @@ def _changed(state: PanelState, event: Changed) -> Next:
     dirty = event.names | (state.overridden - event.overridden)
     options, random_for = dict(event.options), state.random_for
     if random_for is not None and "model" in dirty and options["model"] != random_for:
-        random_for, options["weights"] = None, "pretrained"  # random weights were for that model
+        random_for, options["weights"] = None, "pretrained"  # chosen for that model
         dirty |= {"weights"}
     unit, was_unit = needs_unit(options), bool(state.options) and needs_unit(state.options)
     given = options["channels"]
@@ -154,7 +154,7 @@ def _changed(state: PanelState, event: Changed) -> Next:
     elif was_unit and "channels" not in dirty:
         options["channels"] = None
     if "photo" in dirty and "crop" not in dirty:
-        options["crop"] = CENTER  # the cut was chosen for another photo
+        options["crop"] = CENTER  # the crop was chosen for another photo
     state = replace(state, options=options, overridden=event.overridden, random_for=random_for)
     if not event.overridden & {*LIVE_KNOBS}:
         state = replace(state, question=frozenset())
@@ -182,7 +182,7 @@ def _changed(state: PanelState, event: Changed) -> Next:
 
 
 def _follow_preset(state: PanelState) -> PanelState:
-    """What is not overridden is where the preset has it, for the layer and the region."""
+    """Set all options that are not overridden to the preset's values."""
     options = state.options
     if state.loaded is None or state.unloaded:
         return state
@@ -199,7 +199,7 @@ def _follow_preset(state: PanelState) -> PanelState:
 
 
 def _move_knobs(state: PanelState, knobs: frozenset[str]) -> Next:
-    """Let knobs act on the run; one that has finished goes on from its images."""
+    """Change knobs of the run; a finished run continues from its images."""
     run = state.run
     if not knobs or run is None or not state.goes_on or state.shown != "run" or state.loading:
         return state, ()
@@ -216,14 +216,14 @@ def _move_knobs(state: PanelState, knobs: frozenset[str]) -> Next:
 
 
 def _with_knobs(request: Request, state: PanelState) -> Request:
-    """The same with the knobs as they are now."""
+    """The request with the current values of the knobs."""
     knobs = {name: state.options[name] for name in LIVE_KNOBS}
     overridden = (request.overridden - {*LIVE_KNOBS}) | (state.overridden & {*LIVE_KNOBS})
     return replace(request, options={**request.options, **knobs}, overridden=overridden)
 
 
 def _knob_values(state: PanelState, names: frozenset[str]) -> dict[str, Any]:
-    """A jitter that was not moved is the phases' own."""
+    """The values of knobs; a jitter that is not overridden is that of the phases."""
     values = {name: state.options[name] for name in LIVE_KNOBS if name in names}
     return values | ({"jitter": None} if "jitter" in names - state.overridden else {})
 
@@ -265,7 +265,7 @@ def _loaded(state: PanelState, event: Loaded) -> Next:
 
 
 def _load_failed(state: PanelState, event: LoadFailed) -> Next:
-    """There is no such network: what was there stays."""
+    """Keep the previous network after a failed load."""
     if not state.loading or event.number != state.load:
         return state, ()
     refused, run = state.options["model"], state.run
@@ -273,11 +273,11 @@ def _load_failed(state: PanelState, event: LoadFailed) -> Next:
         state, loading=False, restoring=False, wanted=None, again=frozenset(), error=event.error,
         refused=refused, random_helps=event.random_helps,
     )  # fmt: skip
-    if state.loaded is not None and differs(refused, state.model):  # the menu says what is shown
+    if state.loaded is not None and differs(refused, state.model):  # show the one in use
         options, left = {**state.options, "model": state.model}, state.unloaded - {"model"}
         state = replace(state, options=options, unloaded=left, question=frozenset())
     effects: tuple[Effect, ...] = (Refuse("all", "failed", event.error),)
-    if run is not None and run.busy:  # the run under way goes on with what was moved meanwhile
+    if run is not None and run.busy:  # the current run continues with the knobs changed meanwhile
         state, more = _move_knobs(state, state.overridden & {*LIVE_KNOBS})
         effects += more
     return state, effects
@@ -306,7 +306,7 @@ def _pressed(state: PanelState, event: Pressed) -> Next:
             if run is not None and run.state == "paused":
                 return _pressed(state, Pressed("resume"))
             if run is not None and run.replaced_paused and not run.step:
-                return state, ()  # "Resume" was read, of a run that was just replaced
+                return state, ()  # the user pressed "Resume" for a run that was just replaced
             return _pressed(state, Pressed("pause"))
         case "stop":
             return _stop(state)
@@ -328,7 +328,7 @@ def _begin(state: PanelState, how: How, again: frozenset[str] = frozenset()) -> 
     """Start a run, once the network has been loaded."""
     if state.loading:
         return replace(state, wanted=how, again=again), ()
-    if state.loaded is None or state.unloaded:  # it could not be had last time: try again
+    if state.loaded is None or state.unloaded:  # the last load failed, so try again
         return _load(replace(state, wanted=how, again=again))
     state = replace(state, wanted=None, again=frozenset(), refused=None, random_helps=False)
     error = state.loaded.region_error(state.options["region"])
@@ -347,7 +347,7 @@ def _begin(state: PanelState, how: How, again: frozenset[str] = frozenset()) -> 
 
 
 def _more(state: PanelState) -> Next:
-    """Search again with more steps, where that is what to try."""
+    """Search again with more steps, if that is the remedy."""
     steps = None if state.entry is None else more_steps(state.entry.result)
     if steps is None:
         return state, ()
@@ -377,12 +377,12 @@ def _reported(state: PanelState, event: Reported) -> Next:
     effects: tuple[Effect, ...] = ()
     seen = state.shown == "run"
     if seen and run.busy:
-        state = replace(state, entry=None)  # the images move on from those of the result
+        state = replace(state, entry=None)  # the images change again after the result
     if seen and event.frame is not None:
         state = replace(state, frame=event.frame)
     if event.result is not None:
         result, request = event.result, run.request
-        if result.photo_name:  # an upload has the name of its file, which the session has not
+        if result.photo_name:  # the session does not know the file name of an upload
             result = replace(result, photo_name=title(request.options))
         unit = unit_of(request.options)
         named = "" if unit is None else request.loaded.channel_name(unit)
@@ -402,7 +402,7 @@ def _reported(state: PanelState, event: Reported) -> Next:
 
 
 def _rest(state: PanelState) -> PanelState:
-    """Nothing runs, and what is seen is of another question: show empty places."""
+    """Show empty places, because no run is in progress and other images were requested."""
     replaced = state.replaced or state.entry is not None
     return replace(
         state, shown="places", entry=None, frame=None, replaced=replaced, restoring=False
@@ -410,7 +410,7 @@ def _rest(state: PanelState) -> PanelState:
 
 
 def _restored(state: PanelState, entry: HistoryEntry) -> Next:
-    """Show a finished run again: its settings and its images."""
+    """Show a finished run again, with its settings and its images."""
     settings = {**entry.settings, "photo_name": entry.result.photo_name}
     changed = {n for n, v in settings.items() if state.options.get(n) is not v}
     kept = any(one is entry for one in state.history)

@@ -1,6 +1,6 @@
-"""What a panel shows: its controls, each linked to its option, its pictures, and what it says.
+"""The widgets of a panel: controls linked to options, pictures, and texts.
 
-``PanelView.render`` brings all of it in step with a state; nothing else writes to these widgets.
+``PanelView.render`` updates all of them to a state; no other code writes to these widgets.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ from .words import (
     sentences,
 )
 
-_CURVES = 1  # their tab
+_CURVES = 1  # the index of their tab
 _LEGEND = (
     "error: how far the layer's numbers are from the photo's, 0 % is the same · dB "
     "(PSNR), SSIM: likeness of the pixels, more is nearer"
@@ -70,10 +70,10 @@ _LEGEND = (
 
 
 class Inputs:
-    """What a panel asks: of which photo, model and layer, of which part, and with what prior.
+    """The controls of the options: photo, model, layer, region, channels, prior and others.
 
-    ``top`` holds photo, model and goal, ``side`` what lies beside the pictures. Each control has a
-    typed ``value``, linked to the option of the same name.
+    ``top`` has photo, model and goal, and ``side`` the controls next to the pictures. Each control
+    has a typed ``value``, which is linked to the option with the same name.
     """
 
     def __init__(self, loop: Loop, options: PanelOptions) -> None:
@@ -118,7 +118,7 @@ class Inputs:
         self._link(options)
 
     def _link(self, options: PanelOptions) -> None:
-        """Each option is shown by its control, and set by it."""
+        """Link each control to its option."""
         settings = {
             "model": self.model,
             "objective": self.goal,
@@ -134,7 +134,7 @@ class Inputs:
         t.link((options, "region"), (self.region_picker, "value"))
         t.link((options, "channels"), (self.channel_selector, "value"))
         t.link((options, "overridden"), (self.knobs, "overridden"))
-        # by hand: an array, which a link would compare, has no place among the thumbnails
+        # not by a link, which would compare arrays; an array has no thumbnail
 
         def show(_: Any) -> None:
             given = options.photo
@@ -149,7 +149,7 @@ class Inputs:
         show(None)
 
     def show_goal(self, options: Values) -> None:
-        """What a goal needs: a photo, or one channel."""
+        """Show the controls that a goal needs, for a photo or for one channel."""
         objective = objective_of(options["objective"])
         self.goal_note.value = objective.about
         self.knobs.show_goal(matches_photo(objective))
@@ -157,7 +157,7 @@ class Inputs:
         self.channel_selector.show_unit(objective.needs_unit)
 
     def show_model(self, loaded: LoadedModel, needs_photo: bool) -> None:
-        """The layers and the photo of a network."""
+        """Show the layers and the photo of a network."""
         info = loaded.representation.layer_info(loaded.size)
         name = loaded.representation.name
         self.layer_slider.show_layers(loaded.layers, loaded.layer, loaded.size, name)
@@ -170,10 +170,9 @@ class Inputs:
 
 
 class PanelView:
-    """``inputs`` is what a panel asks; ``outputs`` are the run's buttons and pictures, the history,
-    what to take home.
+    """All widgets of a panel: ``inputs``, and ``outputs`` with buttons, pictures and tabs.
 
-    ``curves`` gives the energies of the run and the changes of its knobs, as a session does.
+    ``curves`` returns the energies of the run and the changes of its knobs, as of a session.
     """
 
     def __init__(
@@ -181,8 +180,8 @@ class PanelView:
     ) -> None:
         self._options, self._energies = options, curves
         self._shown = PanelState()
-        self._second: PanelState | None = None  # that of a second column
-        self._offered: Any = None  # the result whose files there are
+        self._second: PanelState | None = None  # the state of a second column
+        self._offered: Any = None  # the result whose files are offered
         self.inputs = Inputs(loop, options)
         self.controls = RunControls()
         self.beside = BesideMenu(loop, models())
@@ -213,14 +212,14 @@ class PanelView:
         self.show_second(None)
 
     def render(self, state: PanelState) -> None:
-        """Bring every widget in step with a state."""
+        """Update every widget to a state."""
         before, self._shown = self._shown, state
         if not state.options:
             return
         with self._options.quietly():
             self._render_options(state, before)
         if state.features is not None and state.features is not before.features:
-            self.inputs.channel_selector.features = state.features  # may choose other channels
+            self.inputs.channel_selector.features = state.features  # may select other channels
         if (state.stages, state.stages_busy) != (before.stages, before.stages_busy):
             self._render_stages(state)
         self._render_controls()
@@ -237,7 +236,7 @@ class PanelView:
         self._render_chosen(state, before, 0)
 
     def show_second(self, curves: Callable[[], tuple[Any, Any]] | None) -> None:
-        """Show a second column, whose run has these ``curves``, or none."""
+        """Show a second column, whose run has these ``curves``, or remove it."""
         if self.other is not None:
             self.other.close()
         self._second, self.other, self._other_energies = None, None, curves
@@ -252,7 +251,7 @@ class PanelView:
         self._name_columns()
 
     def render_second(self, state: PanelState) -> None:
-        """Bring the second column in step with its state."""
+        """Update the second column to its state."""
         if self.other is None or self._second is None or not state.options:
             return
         before, self._second = self._second, state
@@ -261,7 +260,7 @@ class PanelView:
         self._render_chosen(state, before, 1)
 
     def _name_columns(self) -> None:
-        """Say above each column what it is, and which of them curves and files are of."""
+        """Write the name of each column above it, and into the choice of columns."""
         if self.other is None or self._second is None:
             return
         names = [column_title(state) for state in (self._shown, self._second)]
@@ -276,7 +275,7 @@ class PanelView:
             self.which.value = chosen
 
     def _render_chosen(self, state: PanelState, before: PanelState, column: int) -> None:
-        """Curves and files of the column that is chosen."""
+        """Show curves and files of the chosen column."""
         self._name_columns()
         if self.which.value != column:
             return
@@ -288,7 +287,7 @@ class PanelView:
             self.draw_curves()
 
     def _show_chosen(self) -> None:
-        """Another column was chosen."""
+        """Show curves and files of a newly chosen column."""
         state = self._chosen
         if state.entry is not None:
             self._offer(state, state.entry)
@@ -302,7 +301,7 @@ class PanelView:
         return self._second if self._second is not None and self.which.value else self._shown
 
     def _offer(self, state: PanelState, entry: HistoryEntry) -> None:
-        """What to take home of a finished run."""
+        """Offer the files of a finished run."""
         result = self._offered = entry.result
         self.export.theme = self.gallery.colors
         height, width = result.images.shape[-2:]
@@ -313,7 +312,7 @@ class PanelView:
         )  # fmt: skip
 
     def draw_curves(self, now: bool = False) -> None:
-        """The energies of the run, or of a result restored, in their tab."""
+        """Draw the energies of the run, or of a restored result, in their tab."""
         state = self._chosen
         if self.tabs.selected_index != _CURVES or not state.options:
             return
@@ -326,7 +325,7 @@ class PanelView:
         self.curves.show(energies, seeds, changes, self.gallery.figure_theme, now)
 
     def close(self) -> None:
-        """Let go of every tensor."""
+        """Free all tensors."""
         self._shown, self._second, self._offered = PanelState(), None, None
         self.pictures.forget()
         if self.other is not None:
@@ -359,7 +358,7 @@ class PanelView:
             setting.overridden = name in state.overridden
 
     def offer_settings(self) -> None:
-        """What *Copy settings* copies, or why there is nothing to copy."""
+        """Set the text for *Copy settings*, or the reason why there is none."""
         state = self._shown
         if not state.options:
             return
@@ -372,7 +371,7 @@ class PanelView:
             self.export.settings, self.export.refused = text, refused
 
     def _render_stages(self, state: PanelState) -> None:
-        """The stages' own pictures, and the button that makes or stops them."""
+        """Show the stages' pictures, and the button that makes or stops them."""
         slider, done = self.inputs.layer_slider, state.stages
         count = f"{len(done)} of {len(slider.stages)}"
         every = self.inputs.every
@@ -380,7 +379,7 @@ class PanelView:
         slider.pictures = dict(done)
 
     def _render_controls(self) -> None:
-        """The buttons and what is said of the first column; they act on both columns' runs."""
+        """Show the first column's texts, and the buttons, which act on both runs."""
         state = self._shown
         controls, said, run = self.controls, sentences(state), state.run
         far = state.entry is not None and not converged(state.entry.result)
@@ -397,14 +396,14 @@ class PanelView:
 
 
 class Pictures:
-    """What is seen of a run, in ``box``: the photo and each seed's image, and what is said of them.
+    """The pictures of a run in ``box``: the photo, each seed's image, and the texts about them.
 
-    ``alone``: it says itself where its run stands, and what went wrong. ``keep_empty`` is given
-    what draws the empty places.
+    ``alone`` adds the status and the error of this run. ``keep_empty`` is called with a function
+    that draws the empty places.
     """
 
     def __init__(self, loop: Loop, options: PanelOptions, alone: bool = False) -> None:
-        self._key: tuple[Any, ...] = ()  # what the gallery was laid out for
+        self._key: tuple[Any, ...] = ()  # the data that determine the gallery's layout
         self._result: Any = None
         self.keep_empty: Callable[[Callable[[], Any]], Any] = lambda draw: None
         self.head = Line(name="iw-column-head")
@@ -423,7 +422,7 @@ class Pictures:
         self.box = classed(w.VBox([self.head, self.gallery, *own, *below]), "iw-column")
 
     def render(self, state: PanelState, before: PanelState) -> None:
-        """Bring every picture in step with a state."""
+        """Update every picture to a state."""
         said = sentences(state)
         run = state.run if state.shown == "run" else None
         step = f" Step {run.step} of {run.steps}." if run is not None and run.busy else ""
@@ -437,11 +436,11 @@ class Pictures:
         self._render_pictures(state, before)
 
     def forget(self) -> None:
-        """Let go of every tensor."""
+        """Free all tensors."""
         self._key, self._result = (), None
 
     def close(self) -> None:
-        """Close every widget, and let go of the panel's options."""
+        """Close every widget, and remove the link to the panel's options."""
         self._theme.unlink()
         self.forget()
         close_all(self.box)
@@ -478,7 +477,7 @@ class Pictures:
     def _lay_out(
         self, number: int, options: Values, overridden: frozenset[str], loaded: LoadedModel
     ) -> None:
-        """The photo and empty places for the seeds, before there are pictures."""
+        """Show the photo and empty places for the seeds, before there are images."""
         objective, phi = objective_of(options["objective"]), loaded.representation
         self.facts.value = self.gallery.weights = caption_note(phi.note, options, overridden)
         names = ("seeds", "region", "objective")
@@ -501,7 +500,7 @@ class Pictures:
             self.keep_empty(self.gallery.still)
 
     def _lay_out_result(self, state: PanelState) -> None:
-        """The photo of a result, and places for its images."""
+        """Show the photo of a result and places for its images."""
         entry = state.entry
         if entry is None or self._key == (key := ("restored", id(entry.result))):
             return
@@ -518,7 +517,7 @@ class Pictures:
             self.legend.layout.display = None if shown else "none"
 
     def _show_step(self, result: Reconstruction, place: int | None) -> None:
-        """A frame that was kept of a finished run, or its end."""
+        """Show a stored frame of a finished run, or its end."""
         self.playback.show(result.frame_steps, place)
         if place is None:
             self.gallery.show(last_frame(result), _captions(result))
@@ -528,7 +527,7 @@ class Pictures:
         self.gallery.show(frame, [seed_caption(seed, step) for seed in result.seeds])
 
     def _show_result(self, entry: HistoryEntry) -> None:
-        """A run's end: measured captions."""
+        """Show the end of a run with its measured captions."""
         result = entry.result
         said = caption_note(result.note, entry.settings, entry.overridden)
         self.facts.value = self.gallery.weights = said
@@ -536,5 +535,5 @@ class Pictures:
 
 
 def _captions(result: Reconstruction) -> list[tuple[str, str]]:
-    """What is said beneath each image of a finished run."""
+    """The captions below the images of a finished run."""
     return [caption(result, index) for index in range(len(result.seeds))]

@@ -1,7 +1,9 @@
-"""What a panel says: sentences of its state. A sentence is never state, and nothing depends on one.
+"""All sentences of the panel, as functions of its state.
 
 >>> sentences(PanelState(loading=True)).status
 'Loading the network …'
+
+A sentence is never stored in the state, and no code depends on one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from ..controls.prior_knobs import in_words as knobs_in_words
 from .options import LIVE_KNOBS, Values, matches_photo, title, unit_of
 from .state import Excited, HistoryEntry, PanelState, Request, Run
 
-MANY = 16  # images whose classes are asked for at most
+MANY = 16  # the largest number of images that are classified
 REFUSALS = {
     "stopped": "stopped before the first step: there is no result",
     "restored": "another run was restored in the place of this one",
@@ -32,9 +34,12 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Sentences:
-    """The line of the status, an error and what helps, a question, what Start is called, and what
-    the button is called that searches longer, the line over the photos' patches; empty if there is
-    none."""
+    """The texts of a state; a text is empty if it is not shown.
+
+    ``remedy`` is the label of the button next to an error, ``start`` the label of Start, ``more``
+    the label of the button that searches with more steps, and ``patches`` the line above the
+    patches.
+    """
 
     status: str = ""
     error: str = ""
@@ -46,7 +51,7 @@ class Sentences:
 
 
 def sentences(state: PanelState) -> Sentences:
-    """All that is said of a state."""
+    """All texts of a state."""
     again = state.phase in ("running", "paused", "finished", "stopped", "failed")
     start = "Start again" if again else "Start"
     moved = moved_knobs(state.options, state.overridden)
@@ -116,7 +121,7 @@ def _moves(state: PanelState) -> bool:
 
 
 def _number(state: PanelState) -> int:
-    """A run's number among those kept, from 1."""
+    """The number of a run in the history, from 1."""
     places = enumerate(state.history, 1)
     return next((place for place, one in places if one.result is state.result), 0)
 
@@ -129,7 +134,7 @@ def _still_on(state: PanelState) -> str:
 
 
 def _of_run(state: PanelState, run: Run) -> str:
-    """Where a run stands."""
+    """The status of a run."""
     request, phase = run.request, run.state
     layer = layer_in_words(request.loaded.representation.name, request.options["layer"])
     if run.continued and _moves(state):
@@ -149,14 +154,14 @@ def _of_run(state: PanelState, run: Run) -> str:
     if state.entry is not None:
         moved = moved_knobs(request.options, request.overridden)
         said = outcome(state.entry.result, title(request.options), state.entry.unit)
-        return f"{said} Moved: {moved}." if moved else said  # the weights it says itself
+        return f"{said} Moved: {moved}." if moved else said  # weights are in the outcome
     if not run.step:
         return "Stopped before the first step. Press Start to begin."
     return f"{'Stopped. ' if phase == 'stopped' else ''}Measuring the images …{caveats(request)}"
 
 
 def _again(names: Iterable[str]) -> str:
-    """Why a run replaced another."""
+    """The reason why a run replaced another."""
     plain = {"objective": "goal", "seeds": "number of seeds", "crop": "cut of the photo"}
     words = sorted(plain.get(name, name) for name in names)
     if not words:
@@ -169,14 +174,14 @@ def _called(unit: int | None, name: str) -> str:
 
 
 def caveats(request: Request) -> str:
-    """What must be said of weights and knobs, to be added to a sentence."""
+    """The notes about weights and knobs that are added to a sentence."""
     note = request.loaded.representation.note
     moved = moved_knobs(request.options, request.overridden)
     return f"{f' Note: {note}.' if note else ''}{f' Moved: {moved}.' if moved else ''}"
 
 
 def column_title(state: PanelState) -> str:
-    """What the images of a column are of: the model, the layer, and weights that are not its own.
+    """The title of a column: the model, the layer, and unusual weights.
 
     >>> column_title(panel.now)
     'efficientnet_lite0, blocks.2'
@@ -198,13 +203,13 @@ def column_title(state: PanelState) -> str:
 
 
 def caption_note(note: str, options: Values, overridden: frozenset[str]) -> str:
-    """The same in a line beneath the pictures."""
+    """The same notes in a line below the pictures."""
     moved = moved_knobs(options, overridden)
     return " · ".join(part for part in (note, f"moved: {moved}" if moved else "") if part)
 
 
 def moved_knobs(options: Values, names: frozenset[str]) -> str:
-    """Knobs by their names and values; empty if there are none.
+    """The named knobs with their values; empty if there are none.
 
     >>> moved_knobs({"objective": "inversion", "tv_weight": 0.2371}, frozenset({"tv_weight"}))
     'Smoothness 0.24'
@@ -216,9 +221,9 @@ def moved_knobs(options: Values, names: frozenset[str]) -> str:
 
 
 def outcome(result: Reconstruction, photo: str, unit: str = "") -> str:
-    """What a run came to, in a few sentences; what its numbers must not be read without.
+    """The outcome of a run with all notes on its numbers, in a few sentences.
 
-    ``unit`` is the name of the channel it is about.
+    ``unit`` is the name of the channel that the run is about.
     """
     said = ["Stopped early. Start again begins anew." if result.stopped else "Done."]
     if result.scores is not None:
@@ -238,7 +243,7 @@ def outcome(result: Reconstruction, photo: str, unit: str = "") -> str:
 
 
 def history_words(entry: HistoryEntry) -> str:
-    """A finished run beneath its thumbnail, in a few lines."""
+    """The lines below the thumbnail of a finished run."""
     result = entry.result
     layer = layer_title(result.model, result.layer)
     lines = [layer, result.photo_name or "no photo"]
@@ -259,7 +264,7 @@ def history_words(entry: HistoryEntry) -> str:
 
 
 def pictures_named(seeds: Iterable[int], photo: bool, name: str) -> list[str]:
-    """What the pictures are called whose classes are shown."""
+    """The names of the pictures whose classes are shown."""
     return [*([name] if photo else []), *(f"seed {seed}" for seed in [*seeds][:MANY])]
 
 
@@ -267,12 +272,12 @@ def pictures_named(seeds: Iterable[int], photo: bool, name: str) -> list[str]:
 
 
 def goals() -> list[tuple[str, str]]:
-    """Every goal of the menu: what it is called, and the objective's name."""
+    """Every goal of the menu: its label, and the objective's name."""
     return [(kind.goal or name, name) for name, kind in OBJECTIVES.items()]
 
 
 def models() -> list[tuple[str, str]]:
-    """Every model of the menu: what it is called, what weights not here are to be had, its name."""
+    """Every model of the menu: its label, which notes missing weights, and its name."""
     return [(_model_in_words(name), name) for name in representations()]
 
 
@@ -286,7 +291,7 @@ def _model_in_words(name: str) -> str:
 
 
 def cut_in_words(part: float, size: tuple[int, int]) -> tuple[str, str]:
-    """What a photo of another shape loses: in a few words, and in a sentence.
+    """The part of a photo that is cropped: in a few words, and in a sentence.
 
     >>> cut_in_words(0.4, (224, 224))[0]
     'Crop: 40 % is cut off'
@@ -299,5 +304,5 @@ def cut_in_words(part: float, size: tuple[int, int]) -> tuple[str, str]:
 
 
 def error_of(why: str, error: Any) -> str:
-    """Why there is no result, for who awaits it."""
+    """The message for a task that waits for a result that will not come."""
     return REFUSALS.get(why, str(error))

@@ -1,4 +1,4 @@
-"""What networks say a picture is: the five likeliest classes of the photo and of each image."""
+"""The likeliest classes of the photo and of each image, according to two networks."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ..base.tiles import static
 
 
 class ClassTable(anywidget.AnyWidget):
-    """The likeliest classes of each picture, in a list beneath it.
+    """A list of the likeliest classes below each picture.
 
     >>> ClassTable(rows=[("coffee", (("espresso", 0.88), ("cup", 0.03)), (("cup", 0.61),))])
 
     Attributes
     ----------
     rows : list
-        (what, ((class, probability), …), ((class, probability), …)) of each picture: the classes
-        by the network that was searched on, and by another one.
+        (name, ((class, probability), …), ((class, probability), …)) of each picture: the classes
+        by the network that was inverted, and by another network.
     awaited : list
-        The names of the pictures whose classes are to come: without rows, the room of their lists.
-        Without both nothing is shown.
+        The names of the pictures whose classes are being computed, for which space is reserved. If
+        this and ``rows`` are empty, nothing is shown.
     judge : str
-        The name of that other network.
+        The name of the other network.
     boxes : list
-        Where each picture lies above: left and width as parts of the whole width, and the row of
-        pictures.
+        The place of each picture above: left side and width as parts of the whole width, and
+        the row of pictures.
     """
 
     _esm = static("classes.js")

@@ -1,4 +1,4 @@
-"""The terms of the energy so far, drawn now and then: a full drawing costs a tenth of a second."""
+"""The curves of the energy during a run, drawn seldom because a drawing takes 0.1 seconds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ...figures.curves import draw_curves
 from ..base.parts import note
 from ..controls.prior_knobs import NAMES
 
-_SHARE = 0.02  # of the time that the curves may take
+_SHARE = 0.02  # the part of the time that drawing may take
 _LEAST = 2.0  # seconds between two drawings
 
 
 class CurvesView(w.VBox):
-    """``show`` draws, unless the last drawing was too short a time ago."""
+    """A picture of the curves; ``show`` does nothing soon after the last drawing."""
 
     def __init__(self) -> None:
         self.image = w.Image(format="png")

@@ -1,4 +1,4 @@
-"""What to take home: picture, animation, page, the result's file, and the code that does it."""
+"""The downloads of a result: picture, animation, page, file, and the code that repeats the run."""
 
 from __future__ import annotations
 
@@ -42,27 +42,27 @@ _MAKES = {
     "gif": "Making the animation …",
     "html": "Making the page …",
     "pdf": "Making the picture …",
-}  # takes a while
-_SLOW = ("gif", "html")  # beside a run, many seconds
+}  # slow
+_SLOW = ("gif", "html")  # many seconds during a run
 
 Made = tuple[str, bytes]  # a file's name and content
 
 
 class Export(anywidget.AnyWidget):
-    """Buttons that download, and the run's code, shown when it is asked for.
+    """Buttons that download a result's files, and one that shows the code of its run.
 
-    The code of an uploaded photo reads a file, which one more button writes beside the notebook;
-    where a server's page shows the panel, the browser saves it instead.
+    The code for an uploaded photo reads a file, which a further button writes into the notebook's
+    folder. On a page of a server, the browser saves this file instead.
     """
 
     _esm = static("export.js")
-    kinds: Any = t.List(_KINDS).tag(sync=True)  # what is offered: kind, label, tip
+    kinds: Any = t.List(_KINDS).tag(sync=True)  # the buttons: kind, label, tooltip
     waits = t.Unicode("Files and code of a run are here when it has ended.").tag(sync=True)
     ready = t.Bool(False).tag(sync=True)
     note = t.Unicode("").tag(sync=True)
     code = t.Unicode("").tag(sync=True)
-    settings = t.Unicode("").tag(sync=True)  # as JSON, to be copied
-    refused = t.Unicode("").tag(sync=True)  # why there are none
+    settings = t.Unicode("").tag(sync=True)  # as JSON, for *Copy settings*
+    refused = t.Unicode("").tag(sync=True)  # why settings cannot be copied
     saves = t.Bool(False).tag(sync=True)  # whether the code reads a photo that can be saved
     theme = t.Unicode("light")
 
@@ -73,7 +73,7 @@ class Export(anywidget.AnyWidget):
         self._network: Representation | None = None
         self._overridden = self._note_before = ""
         self._loop = loop
-        self._making: list[str] = []  # kinds, the first of them under way
+        self._making: list[str] = []  # the kinds being made, the current one first
         super().__init__()
         self.on_msg(lambda _, content, buffers: loop.call(self._wanted, content))
 
@@ -85,9 +85,12 @@ class Export(anywidget.AnyWidget):
         overridden: str = "",
         network: Representation | None = None,
     ) -> None:
-        """Offer a result; ``photo`` is the Python that names its photo, ``upload`` that one's file
-        name and bytes, which the code will read, ``overridden`` are the knobs moved, in words.
-        ``network`` gives a page the receptive fields of a network that has no name."""
+        """Offer the files of a result.
+
+        ``photo`` is the Python code of its photo, ``upload`` the name and bytes of an uploaded
+        photo that this code reads, and ``overridden`` the text about overridden knobs. ``network``
+        is the network, for the receptive fields in a page.
+        """
         self._overridden, self._network = overridden, network
         self._result, self._photo, self._upload = result, photo, upload
         with self.hold_sync():
@@ -95,10 +98,10 @@ class Export(anywidget.AnyWidget):
             self.ready = result is not None
 
     def show_code(self) -> None:
-        """Show the Python that does the run again."""
+        """Show the Python code that repeats the run."""
         if self._result is None:
             return
-        upload = self._upload if self._result.photo is not None else None  # the run had a photo
+        upload = self._upload if self._result.photo is not None else None  # if there was one
         note = ""
         if upload is not None:
             note = f"The code reads {upload[0]}, your own photo: Save photo writes that file."
@@ -107,7 +110,7 @@ class Export(anywidget.AnyWidget):
             self.code = code_for(self._result, self._photo)
 
     def save_photo(self) -> None:
-        """Write an uploaded photo where the code reads it."""
+        """Write an uploaded photo to the file that the code reads."""
         if self._result is None or self._upload is None:
             return
         name, data = self._upload
@@ -122,8 +125,11 @@ class Export(anywidget.AnyWidget):
             self.code = code_for(self._result, photo)
 
     def _wanted(self, content: dict[str, Any]) -> None:
-        """What is slow is made on a thread of its own: beside a run it takes many seconds, in which
-        no control would be heard. It is of what was offered at the press."""
+        """Make a file that the user requested, on a separate thread if that is slow.
+
+        Otherwise the controls would not respond for seconds during a run. The file is of the result
+        that was offered when the button was pressed.
+        """
         kind, loop = str(content.get("want")), self._loop
         if kind not in _SLOW or not self.ready or loop.loop is None:
             self.send_wanted(content)
@@ -166,7 +172,7 @@ class Export(anywidget.AnyWidget):
                 self.note = before
 
     def maker(self, kind: str) -> Callable[[], Made]:
-        """What makes a file of what is offered now, whatever is offered later."""
+        """A function that makes a file of the result that is offered now."""
         result, overridden, network = self._result, self._overridden, self._network
         assert result is not None
         if kind != "html":
@@ -176,13 +182,13 @@ class Export(anywidget.AnyWidget):
         return lambda: (name, page_text(result, network=network, photo=photo).encode())
 
     def file(self, result: Reconstruction, kind: str, overridden: str = "") -> Made:
-        """The name and the bytes of a file; a picture names the knobs moved, ``overridden``."""
+        """The name and the bytes of a file; a picture has the text about ``overridden`` knobs."""
         name = file_name(result.photo_name or "unit", result.layer, kind)
         return name, file_of(result, kind, self.theme, overridden)
 
 
 class SweepExport(Export):
-    """A button that downloads the page of all that a sweep has stored."""
+    """A button that downloads a page with all stored results of a sweep."""
 
     def __init__(self, loop: Loop, sweep: Sweep) -> None:
         self._sweep = sweep
@@ -191,7 +197,7 @@ class SweepExport(Export):
         self.waits = "The page of a sweep is here when something is stored and nothing runs."
 
     def offer_stored(self, stored: int, total: int) -> None:
-        """Offer the page, of ``stored`` of ``total`` jobs; 0 offers none."""
+        """Offer the page of ``stored`` of ``total`` jobs; nothing if none is stored."""
         holes = f"{stored} of {total} jobs are stored; the page shows the others as holes."
         with self.hold_sync():
             if not self._making:
@@ -208,9 +214,9 @@ def on_a_server() -> bool:
 
 
 def write_beside(name: str, data: bytes) -> str:
-    """Write a file into the working folder, never over another one; the name it got.
+    """Write a file into the working folder, and return its name.
 
-    Raises ``OutputError`` where the folder cannot be written.
+    An existing file is never overwritten. Raises ``OutputError`` if the folder is not writable.
     """
     path = Path(name)
     stem, number = path.stem, 1
@@ -224,7 +230,7 @@ def write_beside(name: str, data: bytes) -> str:
 
 
 def without_folders(photo: str) -> str:
-    """Python that names a photo, without the folders of this machine.
+    """The Python code of a photo, without the folders of this machine.
 
     >>> without_folders("iw.read_photo('/home/me/cat.png', (96, 96), at=0)")
     "iw.read_photo('cat.png', (96, 96), at=0)"
@@ -237,14 +243,16 @@ def without_folders(photo: str) -> str:
 
 
 def file_name(photo: str, layer: str, kind: str) -> str:
-    """What every system takes as a file's name: ``coffee-blocks.2.png``."""
+    """A file name that is valid on every system, such as ``coffee-blocks.2.png``."""
     plain = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in photo)
     return f"{plain.strip('. ')[:60] or 'photo'}-{layer.replace('/', '_')}.{kind}"
 
 
 def file_of(result: Reconstruction, kind: str, theme: str = "light", overridden: str = "") -> bytes:
-    """A result as the bytes of a file: png, pdf, gif or safetensors; a picture names
-    the knobs that were moved, ``overridden``, the file of numbers holds every setting."""
+    """The bytes of a result as a file: png, pdf, gif or safetensors.
+
+    A picture has the text about ``overridden`` knobs; a safetensors file contains all settings.
+    """
     if kind in ("png", "pdf"):
         file = io.BytesIO()
         gallery_of(result, theme=THEMES[theme], said=overridden).sheet.save(file, kind)

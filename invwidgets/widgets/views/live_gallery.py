@@ -1,4 +1,4 @@
-"""The pictures of a run as it goes on: plain images with text beneath, and one of them compared."""
+"""The pictures of a run in progress, with captions, one of which can be compared with the photo."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ MANY = 64
 _NARROWEST = 240  # pixels of a gallery
 _BESIDE = 104  # pixels of a picture while one is compared
 _LARGEST = 640  # pixels of the longer side of a picture that is sent
-_LIST = 0.3  # of the width, for the classes of the photo and of the picture compared
+_LIST = 0.3  # the part of the width for the classes of the photo and of the compared picture
 
 
 class LiveGallery(SizedView):
-    """The photo, every seed's image, their mean and spread; a press on a seed enlarges it.
+    """The photo, the image of every seed, their mean and their spread.
 
-    ``show_photo`` lays out, ``show`` brings a frame of the run. ``compared`` is the key of the
-    picture that is compared with the photo: ``"s0"`` for the first seed, ``"mean"``, or empty.
-    ``boxes`` says where the lists of the photo and of each seed lie: left and width as parts of the
-    whole width, and the row.
+    ``show_photo`` sets the layout, and ``show`` shows a frame of the run. A press on a seed
+    enlarges it. ``compared`` is the key of the picture that is compared with the photo: ``"s0"``
+    for the first seed, ``"mean"``, or empty. ``boxes`` has the places of the lists of classes of
+    the photo and of each seed: left side and width as parts of the whole width, and the row.
     """
 
     _esm = script("dom", "compare", "sized", "presenter", "live_gallery")
@@ -55,7 +55,7 @@ class LiveGallery(SizedView):
     extent = t.List([1, 1]).tag(sync=True)
     shape = t.List([224, 224]).tag(sync=True)  # height and width of a picture
     photo = t.Bytes().tag(sync=True)
-    pictures: Any = t.List().tag(sync=True)  # of all keys but the photo; none: empty places
+    pictures: Any = t.List().tag(sync=True)  # of all keys except the photo
     captions: Any = t.List().tag(sync=True)  # two lines for each key
     best = t.Unicode("").tag(sync=True)
     field: Any = t.List().tag(sync=True)  # of the region: top, left, bottom, right, in parts
@@ -70,7 +70,7 @@ class LiveGallery(SizedView):
         self._name = ""
         self._field: tuple[int, int, int, int] | None = None
         self._stretch = False
-        self.weights = ""  # what must be said of the pictures
+        self.weights = ""  # the note about weights and knobs
         self._seeds: tuple[int, ...] = (0, 1, 2, 3)
         super().__init__(loop)
         self.observe(loop.handler(self.redraw), "compared")
@@ -85,10 +85,10 @@ class LiveGallery(SizedView):
         stretch: bool = False,
         fields: Mapping[str, Any] | None = None,
     ) -> None:
-        """A photo (H, W, 3) and as many empty places as seeds, until pictures come.
+        """Show a photo (H, W, 3) and one empty place for each seed.
 
-        ``field`` is framed in the photo; ``stretch``: the pictures' contrast is stretched;
-        ``fields`` are the receptive fields of the layer's cells, see ``cell_fields``.
+        ``field`` is framed in the photo. ``stretch`` means that the pictures' contrast is
+        stretched. ``fields`` are the receptive fields of the layer's cells, see ``cell_fields``.
         """
         new = photo is not self._photo
         self._photo, self._name, self._field, self._stretch = photo, name, field, stretch
@@ -111,9 +111,9 @@ class LiveGallery(SizedView):
             self.describes = f"{name or 'no photo'}, and {len(self._seeds)} empty places"
 
     def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
-        """A frame of the run; ``captions`` in place of its own once the run has been measured."""
+        """Show a frame of the run, with ``captions`` or with its own."""
         if len(frame.images) < len(self._seeds) or not self.comm:
-            return  # of a run that has given way to one of more seeds
+            return  # a frame of a replaced run with fewer seeds
         began = time.perf_counter()
         many = len(self._seeds) > 1
         shown = [*frame.images[: len(self._seeds)]]
@@ -134,7 +134,7 @@ class LiveGallery(SizedView):
         self.seconds = time.perf_counter() - began
 
     def redraw(self) -> None:
-        """Lay out for the view's width, for what is enlarged and for what is compared."""
+        """Lay out the pictures again, for a new width or another enlarged or compared one."""
         photo = self._photo is not None
         keys = ["photo"] if photo else []
         seeds = [f"s{index}" for index in range(len(self._seeds))]
@@ -152,7 +152,7 @@ class LiveGallery(SizedView):
         self.boxes = self._lists(keys, plan)
 
     def still(self) -> Sheet:
-        """The photo and empty places as a figure, for where no kernel is."""
+        """A figure of the photo and empty places, for notebooks without a kernel."""
         gallery = Gallery(
             self._seeds, self._shape, photo=self._photo is not None, theme=LIGHT,
             stretch=self._stretch,
@@ -178,7 +178,7 @@ class LiveGallery(SizedView):
         return plan_grid(len(keys), self._shape, width, large=large)
 
     def _lists(self, keys: Sequence[str], plan: Plan) -> list[list[float]]:
-        """Where the lists of classes lie: beneath their pictures, or of the two compared."""
+        """The places of the lists of classes: below their pictures, or of two compared ones."""
         pictured = [key for key in keys if key not in ("mean", "spread")]
         if self.compared:
             both = ["photo", self.compared]
@@ -196,7 +196,7 @@ class LiveGallery(SizedView):
         return key if key in ("mean", "spread") else f"seed {self._seeds[int(key[1:])]}"
 
     def _say(self, seeds: Sequence[tuple[str, str]]) -> None:
-        """The two lines beneath each picture."""
+        """Show the two lines below each picture."""
         said = [(self._name, photo_says(self._field is not None, self._stretch))]
         said = [] if self._photo is None else said
         said += seeds

@@ -1,4 +1,4 @@
-"""The photos' patches that excite a channel most, each with its photo and activation."""
+"""The patches of photos that excite a channel most, each with its photo and activation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..base.tiles import static
 
 
 class PatchesView(anywidget.AnyWidget):
-    """A line of words, and the patches beneath it; without words nothing is shown.
+    """A line of text and patches below it; nothing is shown while the text is empty.
 
     >>> view = PatchesView()
     >>> view.show(exciting_patches(phi, 12), "The patches that excite channel 12 most")
@@ -30,8 +30,10 @@ class PatchesView(anywidget.AnyWidget):
     says: Any = t.List(t.Unicode()).tag(sync=True)
 
     def show(self, patches: Sequence[Patch], words: str) -> None:
-        """Show these patches in place of those shown; their activations also in parts of the
-        largest, as the seeds' are."""
+        """Show these patches with their activations.
+
+        Activations are also given as parts of the largest, like those of the seeds.
+        """
         best = patches[0].response if patches else 1.0
         with self.hold_sync():
             self.words = words

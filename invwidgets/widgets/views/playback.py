@@ -1,4 +1,4 @@
-"""A slider from a run's noise to its end, over the frames that were kept."""
+"""A slider over the stored frames of a run, from noise to the last step."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from ..base.parts import classed
 
 
 class Playback(w.HBox):
-    """``show`` says which steps were kept and where it stands; a move calls ``scrubbed`` with the
-    place among them."""
+    """A slider that calls ``scrubbed`` with the index of a frame when it is moved.
+
+    ``show`` sets the steps of the frames and the current one.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self.scrubbed: Callable[[int], Any] = lambda place: None
@@ -27,7 +29,7 @@ class Playback(w.HBox):
         self.show((), None)
 
     def show(self, steps: tuple[int, ...], at: int | None) -> None:
-        """The steps of the frames, and the place of the one shown; None is the end."""
+        """Set the steps of the frames, and the index of the shown one; None is the last step."""
         self.layout.visibility = "visible" if len(steps) > 1 else "hidden"
         self._at = max(0, len(steps) - 1) if at is None else at
         if steps != self._steps:

@@ -1,4 +1,4 @@
-"""Start, Pause or Resume, Step, Stop; how far the run is, and a line in words."""
+"""The buttons of a run (Start, Pause, Step, Stop), its progress, and a line of text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..base.parts import Line, classed
 
 
 class RunControls(w.VBox):
-    """The buttons ``start``, ``pause``, ``step`` and ``stop``; what is said, and what is asked.
+    """The buttons ``start``, ``pause``, ``step`` and ``stop``, progress, messages and questions.
 
-    ``question`` is shown with two buttons, ``keep`` and ``back``; ``remedy`` is the button beside
-    an error that has one, ``more`` the one beside the status that searches longer.
+    ``question`` is shown with two buttons, ``keep`` and ``back``. ``remedy`` is a button next to an
+    error that has a remedy. ``more``, next to the status, repeats a search with more steps.
     """
 
     question = t.Unicode("")
@@ -62,9 +62,9 @@ class RunControls(w.VBox):
         self, phase: str, start: str, step: int = 0, steps: int = 0, left: float = 0.0,
         far: bool = False,
     ) -> None:  # fmt: skip
-        """Enable what means something in a phase; say how far the run is, and ``left`` seconds.
+        """Enable the buttons for a phase, and show the progress with ``left`` seconds.
 
-        ``start`` is what the button is called; ``far``: the search did not converge.
+        ``start`` is the label of the button Start. ``far`` means that the search did not converge.
         """
         self.enable(phase, start)
         runs, preparing = phase in ("running", "paused"), phase == "preparing"
@@ -79,7 +79,7 @@ class RunControls(w.VBox):
         self.figures.value = " · ".join(words)
 
     def enable(self, phase: str, start: str) -> None:
-        """Enable the buttons that mean something in a phase."""
+        """Enable the buttons that have an effect in a phase."""
         runs, preparing = phase in ("running", "paused"), phase == "preparing"
         self.start.disabled = self.step.disabled = preparing
         self.start.description = start
@@ -88,13 +88,13 @@ class RunControls(w.VBox):
         self.stop.disabled = not runs and not preparing
 
     def say(self, words: str, more: str = "") -> None:
-        """Show a line, and what the button is called that searches longer."""
+        """Show a line of text, and the button ``more`` with this label, if any."""
         self.status.value = words
         self.more.description = more
         self.more.layout.display = None if more else "none"
 
     def show_error(self, words: str, remedy: str = "") -> None:
-        """Show an error in words, and a button that helps; an empty one goes away."""
+        """Show an error with the button of its remedy, or remove the last one."""
         self.error.value = words
         self.trouble.layout.display = None if words else "none"
         self.remedy_words = remedy if words else ""
@@ -106,7 +106,7 @@ def _button(text: str, tip: str, style: str = "") -> w.Button:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words.
+    """A duration in words.
 
     >>> duration(0.2), duration(12.4), duration(200)
     ('200 ms', '12 s', '3 min')

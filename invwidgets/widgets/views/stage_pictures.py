@@ -1,4 +1,4 @@
-"""Every stage's own small reconstruction, one after the other, beside the panel's run.
+"""Small reconstructions of every stage, made one after the other during the panel's run.
 
 >>> pictures = StagePictures(loop)
 >>> pictures.observe(lambda change: print(change["new"]), "done")
@@ -22,14 +22,14 @@ from ...inversion.session import Session
 from ..base.loop import Loop
 
 STEPS = 60
-_SIDE = 100  # pixels of a picture, twice what it is shown at
-_KEPT = 400  # pictures, of whatever photos and networks, at most
+_SIDE = 100  # pixels of a picture, twice its size on the page
+_KEPT = 400  # the largest number of cached pictures
 
 
 class StagePictures(t.HasTraits):
-    """``done`` maps a stage to its picture, a JPEG; ``busy`` says whether more are to come.
+    """The maker of these pictures; ``done`` maps a stage to its picture, a JPEG file.
 
-    What was made once is kept by what it was made of: asked again, it is there at once.
+    ``busy`` is True until all are made. Finished pictures are cached by what they were made from.
     """
 
     done: Any = t.Dict()
@@ -47,7 +47,7 @@ class StagePictures(t.HasTraits):
         self._resting = False
 
     def show(self, stages: Sequence[str], key: Hashable) -> None:
-        """Show what is kept of these stages, without making more; ``key`` tells what it is of."""
+        """Show the cached pictures of these stages; ``key`` identifies photo and network."""
         if key != self.key or self.busy:
             self.stop()
         self.key = key
@@ -55,7 +55,7 @@ class StagePictures(t.HasTraits):
         self.done = {stage: picture for stage, picture in found.items() if picture is not None}
 
     def run(self, stages: Sequence[str], key: Hashable, arguments: Mapping[str, Any]) -> None:
-        """Make what is not yet there; ``arguments`` are ``Session.start``'s, but for the layer."""
+        """Make the missing pictures; ``arguments`` are for ``Session.start``, without layer."""
         self.show(stages, key)
         self._arguments = dict(arguments)
         self._left = [stage for stage in stages if stage not in self.done]
@@ -66,14 +66,14 @@ class StagePictures(t.HasTraits):
             self._next()
 
     def stop(self) -> None:
-        """Make no more; what is there stays."""
+        """Stop making pictures, and keep the finished ones."""
         self._left = []
         self.busy = False
         if self._session is not None:
             self._session.forget()
 
     def rest(self, resting: bool) -> None:
-        """Stand back while the panel's own run is on."""
+        """Pause while the panel's run is in progress."""
         if self._session is not None and resting != self._resting:
             (self._session.pause if resting else self._session.resume)()
         self._resting = resting
@@ -109,7 +109,7 @@ class StagePictures(t.HasTraits):
 
 
 def small_jpeg(result: Reconstruction) -> bytes:
-    """The best image of a result, small."""
+    """The best image of a result as a small JPEG file."""
     picture = Image.fromarray(as_shown(result, best_seed(result)))
     picture.thumbnail((2 * _SIDE, _SIDE))
     file = io.BytesIO()
