@@ -70,7 +70,7 @@ def as_path(path: Any) -> str:
 
 
 def check_place(path: str | os.PathLike[str]) -> Path:
-    """The file that writing to ``path`` would write, with links followed, checked in advance.
+    """The path of the file that writing to ``path`` would write, checked in advance.
 
     Raises ``OutputError`` for a folder, a device, a missing folder, a name too long, no permission.
     """

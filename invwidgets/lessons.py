@@ -1,4 +1,4 @@
-"""The tasks of the lessons, each with the answer that is right, hints for others, and why.
+"""The tasks of the lessons: their right answers, hints for wrong answers, and reasons.
 
 >>> check("5.1", 83)
 Task 5.1: right. Neighboring cells are 8 pixels apart, ...
@@ -34,7 +34,7 @@ _NETWORK = "efficientnet_lite0"
 
 @dataclass(frozen=True)
 class Answer:
-    """What ``check`` says of an answer: whether it is right, and a hint or the reason.
+    """The verdict of ``check`` on an answer: right or not, with a reason or a hint.
 
     >>> check("5.1", None).right is None
     True
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Key:
-    """The right answer of a task, what to say of it, and of answers that are wrong.
+    """The right answer of a task with its reason, and hints for wrong answers.
 
     ``mistakes`` are wrong answers whose cause is known, with their hints.
     """
@@ -80,7 +80,7 @@ class _Task:
 
 
 def check(task: str, answer: Any, measured: Any = None) -> Answer:
-    """Whether an answer to a task of a lesson is right, with a hint where it is not.
+    """Check an answer to a task of a lesson; a wrong answer gets a hint.
 
     >>> check("5.1", 67 + 3 * 8)
     Task 5.1: not yet. Three cells in a row have two gaps between them. ...

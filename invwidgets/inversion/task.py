@@ -68,7 +68,7 @@ class Task:
 
     def begin(self) -> None:
         """Prepare the run, and drive it."""
-        if not self._gives_way():
+        if not self._must_end():
             self._owner.tell(self, Progress(self.number, "preparing"))
             run = prepare(**self._arguments)
             self._steps = run.steps(lambda: self.knobs, self._ends)
@@ -84,7 +84,7 @@ class Task:
     def drive(self) -> None:
         """Step until the run ends, pauses, is stopped or is replaced; measure it at the end."""
         run = self.run
-        if run is not None and not self._gives_way():
+        if run is not None and not self._must_end():
             with run.cpu_threads():
                 if self._search(run):
                     self._measure(run)
@@ -136,7 +136,7 @@ class Task:
                 self._report(run, self._state, picture=True)
             elif now - self._last_echo >= _ECHO_SECONDS:
                 self._report(run, self._state)
-        return not self._gives_way()
+        return not self._must_end()
 
     def _measure(self, run: Run) -> None:
         with self._owner.lock:
@@ -174,9 +174,9 @@ class Task:
         self._owner.tell(self, progress)
 
     def _ends(self) -> bool:
-        return self.stopping or self.future.cancelled() or self._gives_way()
+        return self.stopping or self.future.cancelled() or self._must_end()
 
-    def _gives_way(self) -> bool:
+    def _must_end(self) -> bool:
         """Whether the run must end, because it was replaced or the program ends."""
         return not self._owner.is_latest(self) or not threading.main_thread().is_alive()
 

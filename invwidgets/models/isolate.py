@@ -308,7 +308,7 @@ def _drop_onlookers(
     for part, kind, key, hook in kept:
         getattr(part, kind)[key] = watched(key, hook)
     try:
-        heard = _shapes(_try(module, size, channels, arguments))
+        expected = _shapes(_try(module, size, channels, arguments))
     finally:
         for part, kind, key, hook in kept:
             getattr(part, kind)[key] = hook
@@ -317,7 +317,7 @@ def _drop_onlookers(
                 for flags in _HOOK_FLAGS:
                     getattr(part, flags).pop(key, None)
     try:
-        same = heard == _shapes(_try(module, size, channels, arguments))
+        same = expected == _shapes(_try(module, size, channels, arguments))
     except RepresentationError:
         same = False
     for part, name, hooks in before if not same else ():

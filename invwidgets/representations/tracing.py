@@ -183,7 +183,7 @@ class _Pass:
 
     def run(self, mean: Tensor, std: Tensor) -> None:
         image = self.boxes.image(*self.size, like=mean, channels=len(mean))
-        with _hearing(self.module, self._heard), torch.no_grad(), self.boxes:
+        with _recorded(self.module, self._on_call), torch.no_grad(), self.boxes:
             self._ends(self._returned((image - mean[:, None, None]) / std[:, None, None]))
 
     def batch_second(self, mean: Tensor, std: Tensor) -> set[str]:
@@ -199,8 +199,10 @@ class _Pass:
 
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(2, len(mean), *self.size, generator=generator).to(mean)
-        hearing = _hearing(self.module, lambda path, _, output: look(names.of_next(path), output))
-        with hearing, torch.no_grad():
+        looked_at = _recorded(
+            self.module, lambda path, _, output: look(names.of_next(path), output)
+        )
+        with looked_at, torch.no_grad():
             try:
                 normal = (images - mean[:, None, None]) / std[:, None, None]
                 look(names.output, self._returned(normal))
@@ -218,7 +220,7 @@ class _Pass:
         )
         return Trace(layers, self.last, self._reasons(), self.beyond)
 
-    def _heard(self, path: str, layer: nn.Module, output: Any) -> None:
+    def _on_call(self, path: str, layer: nn.Module, output: Any) -> None:
         called = self.names.of_next(path)
         self.called.setdefault(path, []).append(called)
         with self.boxes.paused():  # the recording itself uses operators
@@ -316,12 +318,12 @@ class _Pass:
 
 
 @contextmanager
-def _hearing(module: nn.Module, hear: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
-    """Call ``hear`` after every call inside a module, with its path, the part and its output."""
+def _recorded(module: nn.Module, record: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
+    """Call ``record`` with path, module and output after every call inside a module."""
     with ExitStack() as stack:
         for path, part in module.named_modules():
             if path:
-                hook = partial(lambda path, part, _, output: hear(path, part, output), path)
+                hook = partial(lambda path, part, _, output: record(path, part, output), path)
                 stack.callback(part.register_forward_hook(hook).remove)
         yield
 
