@@ -1,40 +1,96 @@
-"""The run of a sweep, which skips stored jobs and gives the other jobs to an executor."""
+"""The run of a sweep, which skips stored jobs, with its progress reports and final status."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..arguments import whole_number
 from ..errors import OutputError
-from .estimate import job_bytes, process_bytes, step_seconds
+from .estimate import in_words, job_bytes, process_bytes, step_seconds
 from .executors import Control, Executor, Processes, SerialExecutor, machine_workers
+from .grid import Grid
 from .jobs import Job
-from .sweep import Status, SweepProgress
-
-if TYPE_CHECKING:
-    from .sweep import Sweep
+from .store import Store
 
 MAX_WORKERS = 1024
 
 
+@dataclass(frozen=True)
+class SweepProgress:
+    """A progress report of a sweep; ``seconds`` is the estimated time left, None if unknown.
+
+    ``outcome`` has the ``key``, ``state`` and ``reason`` of the last job.
+    """
+
+    total: int
+    stored: int
+    failed: int
+    todo: int
+    workers: int
+    seconds: float | None
+    outcome: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """The progress in one line."""
+        parts = [f"{self.total} jobs: {self.stored} stored"]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        parts.append(f"{self.todo} to do")
+        words = ", ".join(parts)
+        if self.todo and self.seconds is not None:
+            with_ = f" with {self.workers} workers" if self.workers > 1 else ""
+            words += f"; about {in_words(self.seconds)}{with_}"
+        return words
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of some jobs in a store.
+
+    It has the keys of ``stored`` and ``missing`` jobs, and the reasons by key of ``failed`` and
+    ``damaged`` ones.
+    """
+
+    total: int
+    stored: tuple[str, ...]
+    missing: tuple[str, ...]
+    failed: dict[str, str] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.stored) == self.total
+
+    def describe(self) -> str:
+        """The numbers of jobs in one line."""
+        counts = [(len(self.stored), "stored"), (len(self.failed), "failed"),
+                  (len(self.damaged), "damaged"), (len(self.missing), "to do")]  # fmt: skip
+        said = ", ".join(f"{count} {word}" for count, word in counts if count)
+        return f"{self.total} jobs: {said or 'none stored'}"
+
+
 def run_sweep(
-    sweep: Sweep,
+    store: Store,
+    grid: Grid,
+    plan: Callable[[], Sequence[Job]],
     workers: int | None,
     scheduler: Any,
     on_progress: Callable[[SweepProgress], Any] | None,
-    control: Control | None,
+    control: Control,
 ) -> Status:
-    """Run a sweep; ``Sweep.run`` explains the arguments."""
-    store, control = sweep.store, control or Control()
+    """Run the jobs that ``plan`` returns; ``Sweep.run`` explains the other arguments."""
     given = None if workers is None else whole_number(workers, "workers", 1, MAX_WORKERS)
     if scheduler is not None:  # checked before networks are loaded, because it may be unreachable
         from .cluster import check_scheduler
 
         check_scheduler(scheduler)
-    jobs = {job.key: job for job in sweep.jobs}  # equal jobs are done once
-    store.keep_plan(sweep.grid.to_dict(), [job.key for job in sweep.jobs])
+    planned = plan()
+    jobs = {job.key: job for job in planned}  # equal jobs are done once
+    store.keep_plan(grid.to_dict(), [job.key for job in planned])
     found, damaged = store.survey(jobs)
     for key in damaged:
         store.discard(key)
@@ -77,6 +133,18 @@ def run_sweep(
         outcomes.close()  # type: ignore[attr-defined]  # closing the generator ends its workers
     missing = tuple(key for key in jobs if key not in failed and key not in set(stored))
     return Status(len(jobs), tuple(stored), missing, failed)
+
+
+def status_of(store: Store, keys: Iterable[str]) -> Status:
+    """The state of some jobs in a store."""
+    every = list(dict.fromkeys(keys))
+    found, damaged = store.survey(every)
+    failures = store.failures()
+    failed = {k: failures[k] for k in every if k in failures and k not in found}
+    missing = [k for k in every if k not in found and k not in failed and k not in damaged]
+    return Status(
+        len(every), tuple(k for k in every if k in found), tuple(missing), failed, damaged
+    )
 
 
 def _executor(todo: list[Job], workers: int | None, scheduler: Any) -> tuple[Executor, list[str]]:

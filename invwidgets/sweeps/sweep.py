@@ -7,77 +7,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError, shown, shown_path
-from .estimate import in_words
+from .executors import Control
 from .grid import Grid, Point, read_plan
+from .run import Status, SweepProgress, run_sweep, status_of
 from .store import Store, needs_store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inversion.result import Reconstruction
-    from .executors import Control
     from .jobs import Job
 
 
-@dataclass(frozen=True)
-class SweepProgress:
-    """A progress report of a sweep; ``seconds`` is the estimated time left, None if unknown.
-
-    ``outcome`` has the ``key``, ``state`` and ``reason`` of the last job.
-    """
-
-    total: int
-    stored: int
-    failed: int
-    todo: int
-    workers: int
-    seconds: float | None
-    outcome: dict[str, Any] | None = None
-    notes: tuple[str, ...] = ()
-
-    def describe(self) -> str:
-        """The progress in one line."""
-        parts = [f"{self.total} jobs: {self.stored} stored"]
-        if self.failed:
-            parts.append(f"{self.failed} failed")
-        parts.append(f"{self.todo} to do")
-        words = ", ".join(parts)
-        if self.todo and self.seconds is not None:
-            with_ = f" with {self.workers} workers" if self.workers > 1 else ""
-            words += f"; about {in_words(self.seconds)}{with_}"
-        return words
-
-
-@dataclass(frozen=True)
-class Status:
-    """The state of some jobs in a store.
-
-    It has the keys of ``stored`` and ``missing`` jobs, and the reasons by key of ``failed`` and
-    ``damaged`` ones.
-    """
-
-    total: int
-    stored: tuple[str, ...]
-    missing: tuple[str, ...]
-    failed: dict[str, str] = field(default_factory=dict)
-    damaged: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        return len(self.stored) == self.total
-
-    def describe(self) -> str:
-        """The numbers of jobs in one line."""
-        counts = [(len(self.stored), "stored"), (len(self.failed), "failed"),
-                  (len(self.damaged), "damaged"), (len(self.missing), "to do")]  # fmt: skip
-        said = ", ".join(f"{count} {word}" for count, word in counts if count)
-        return f"{self.total} jobs: {said or 'none stored'}"
+__all__ = ["Status", "Sweep", "SweepProgress", "status_of"]
 
 
 class Sweep:
@@ -238,11 +185,12 @@ class Sweep:
         Raises ``OutputError`` if the store cannot be written to, ``InvwidgetsError`` if the
         scheduler cannot be reached.
         """
-        from .run import run_sweep
-
         self.__dict__.pop("jobs", None)  # a photo may have changed since
         self._known_keys = None
-        return run_sweep(self, workers, scheduler, on_progress, control)
+        return run_sweep(
+            self.store, self.grid, lambda: self.jobs, workers, scheduler, on_progress,
+            control or Control(),
+        )  # fmt: skip
 
     def result(self, place: int | str) -> Reconstruction:
         """The result of a job, given by its index in ``points`` or by its key.
@@ -288,15 +236,3 @@ class Sweep:
         from .table import rows
 
         return rows(self)
-
-
-def status_of(store: Store, keys: Iterable[str]) -> Status:
-    """The state of some jobs in a store."""
-    every = list(dict.fromkeys(keys))
-    found, damaged = store.survey(every)
-    failures = store.failures()
-    failed = {k: failures[k] for k in every if k in failures and k not in found}
-    missing = [k for k in every if k not in found and k not in failed and k not in damaged]
-    return Status(
-        len(every), tuple(k for k in every if k in found), tuple(missing), failed, damaged
-    )
