@@ -50,7 +50,7 @@ __all__ = sorted([*_HOME, *_SPACES])
 def __getattr__(name: str) -> Any:
     if name in _SPACES:
         return import_module(f".{name}", __name__)
-    return lazy.load(__name__, _HOME, name)
+    return lazy.load_name(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    return lazy.load(__name__, _HOME, name)
+    return lazy.load_name(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 
-def load(namespace: str, homes: Mapping[str, str], name: str) -> Any:
+def load_name(namespace: str, homes: Mapping[str, str], name: str) -> Any:
     """The object called ``name`` in a namespace, loaded from the module that ``homes`` names.
 
     Raises ``AttributeError`` with a list of the existing names.

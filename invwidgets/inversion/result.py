@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..energy.objectives import Objective, objective_of
-from ..representations.base import note_of
+from ..representations.base import joined_notes
 from ..representations.descriptors.named import layer_in_words
 from ..representations.receptive_fields.tracer import Box, ReceptiveField
 from ..selection import Selection
@@ -229,7 +229,7 @@ class Reconstruction:
     @property
     def note(self) -> str:
         """The note about weights and features that pictures show; empty if there is none."""
-        return note_of(self.weights, self.feature_note)
+        return joined_notes(self.weights, self.feature_note)
 
     @property
     def layer_in_words(self) -> str:

@@ -163,7 +163,7 @@ def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
             f"weights file {shown_path(path)} cannot be loaded safely ({reason}): save a state "
             "dict with torch.save(model.state_dict(), …) or as safetensors"
         ) from None
-    state = unwrapped(state)
+    state = inner_state(state)
     if not isinstance(state, Mapping) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()
     ):
@@ -180,15 +180,15 @@ def read_weights(path: Path, model: str) -> Mapping[str, Tensor]:
     return state
 
 
-def unwrapped(state: Any) -> Any:
+def inner_state(state: Any) -> Any:
     """The state dict within the dict that a training script saved.
 
-    >>> unwrapped({"epoch": 3, "state_dict": {"fc.bias": torch.zeros(2)}}).keys()
+    >>> inner_state({"epoch": 3, "state_dict": {"fc.bias": torch.zeros(2)}}).keys()
     dict_keys(['fc.bias'])
     """
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            return unwrapped(state[wrapper])
+            return inner_state(state[wrapper])
     return state
 
 

@@ -111,10 +111,10 @@ def _is_list(name: str, names: list[str]) -> bool:
     )
 
 
-def note_of(weights: str, *notes: str) -> str:
+def joined_notes(weights: str, *notes: str) -> str:
     """The note about weights and features that pictures show, in one line.
 
-    >>> note_of("pretrained"), note_of("random weights", "random features")
+    >>> joined_notes("pretrained"), joined_notes("random weights", "random features")
     ('', 'random weights; random features')
     """
     said = () if weights in set(Weights) - {Weights.RANDOM} else (weights,)
@@ -268,7 +268,7 @@ class Representation(nn.Module, ABC):
     @property
     def note(self) -> str:
         """The note about weights and features that pictures show; empty if there is none."""
-        return note_of(self.weights, *self.notes)
+        return joined_notes(self.weights, *self.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:

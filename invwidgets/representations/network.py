@@ -31,7 +31,7 @@ from ..models.zoo import Network
 from ..torch_state import OneAttention, own_defaults, own_random, own_state
 from .base import Layer, Region, Representation
 from .fusion import drop_dead_code, fold_batch_norms, fuse_convolutions
-from .outputs import Place, in_name, spellings
+from .outputs import FeaturePlace, in_name, spellings
 from .receptive_fields.tracer import ReceptiveField
 from .stages import default_layer
 from .tracing import CallNames, Trace, TracedLayer, trace_layers
@@ -357,7 +357,7 @@ def trunk_of(network: Network, traced: TracedLayer) -> Trunk:
         return trunk
 
 
-def made_trunk(network: Network, place: Place) -> Trunk:
+def made_trunk(network: Network, place: FeaturePlace) -> Trunk:
     hooked = Hooked(
         module_copy(network.module, share=True),
         place,
@@ -408,7 +408,7 @@ def _change(network: Network, trunk: Trunk) -> float:
     return float((one - other).norm() / one.norm().clamp_min(1e-30))
 
 
-def _rewritten(network: Network, place: Place) -> tuple[nn.Module | None, str]:
+def _rewritten(network: Network, place: FeaturePlace) -> tuple[nn.Module | None, str]:
     """The fused graph of a network up to a layer; or None and the reason."""
     try:
         module = module_copy(network.module, share=True)
@@ -529,7 +529,9 @@ def _node_of(value: Any) -> Any:
     return value.node if isinstance(value, fx.Proxy) else value
 
 
-def _traced_graph(module: nn.Module, place: Place, arguments: ForwardArguments) -> fx.GraphModule:
+def _traced_graph(
+    module: nn.Module, place: FeaturePlace, arguments: ForwardArguments
+) -> fx.GraphModule:
     root = Filled(module, arguments) if arguments else module
     with _tracing:
         tracer = _LayerTracer(module, root, place.call)
@@ -574,7 +576,7 @@ class Hooked(nn.Module):
     def __init__(
         self,
         module: nn.Module,
-        layer: str | Place,
+        layer: str | FeaturePlace,
         written: tuple[str, ...] = (),
         arguments: ForwardArguments | None = None,
     ) -> None:
@@ -582,7 +584,7 @@ class Hooked(nn.Module):
         self.module = module
         self.written = written
         self.arguments = arguments or ForwardArguments()
-        self.place = Place(layer) if isinstance(layer, str) else layer
+        self.place = FeaturePlace(layer) if isinstance(layer, str) else layer
         self.path, self.call = CallNames(module).find(self.place.call)
         self._lock = threading.Lock()
 

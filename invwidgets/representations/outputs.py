@@ -22,7 +22,7 @@ _MOST = 3  # the number of items in a message
 
 
 @dataclass(frozen=True)
-class Step:
+class PathStep:
     """A step of a path into a container: an item or an attribute."""
 
     key: str | int
@@ -36,11 +36,11 @@ class Step:
         return f".{self.key}" if plain else f"[{self.key!r}]"
 
 
-Path = tuple[Step, ...]
+Path = tuple[PathStep, ...]
 
 
 @dataclass(frozen=True)
-class Place:
+class FeaturePlace:
     """The place of a layer's features: the name of a call and the path within its output.
 
     ``batch_second``: the axes are (L, N, D), and are moved to (N, L, D).
@@ -79,10 +79,10 @@ def spellings(name: str) -> tuple[str, ...]:
     return name, single, re.sub(r"\['([^\W\d]\w*)'\]", r".\1", single)
 
 
-def in_words(value: Any) -> str:
+def output_in_words(value: Any) -> str:
     """The output of a module in a few words.
 
-    >>> in_words((torch.ones(1, 4), 2)), in_words([])
+    >>> output_in_words((torch.ones(1, 4), 2)), output_in_words([])
     ('a tuple of a tensor (1, 4) and an int', 'an empty list')
     """
     if isinstance(value, Tensor):
@@ -108,15 +108,15 @@ def _a(kind: str) -> str:
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
 
 
-def _items(value: Any) -> list[tuple[Step, Any]] | None:
+def _items(value: Any) -> list[tuple[PathStep, Any]] | None:
     """The items of a container; None for other values."""
     if isinstance(value, Mapping):
-        return [(Step(key), item) for key, item in value.items() if isinstance(key, str | int)]
+        return [(PathStep(key), item) for key, item in value.items() if isinstance(key, str | int)]
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return [(Step(name, True), getattr(value, name)) for name in value._fields]
+        return [(PathStep(name, True), getattr(value, name)) for name in value._fields]
     if isinstance(value, list | tuple):
-        return [(Step(place), item) for place, item in enumerate(value)]
+        return [(PathStep(place), item) for place, item in enumerate(value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [f.name for f in dataclasses.fields(value)]
-        return [(Step(name, True), getattr(value, name, None)) for name in names]
+        return [(PathStep(name, True), getattr(value, name, None)) for name in names]
     return None

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..models.forward import ForwardArguments
 from ..models.refusals import words_of_failures
 from .base import Layer, Region
-from .outputs import OUTPUT, Path, Place, in_words, leaves
+from .outputs import OUTPUT, FeaturePlace, Path, leaves, output_in_words
 from .receptive_fields.boxes import EMPTY, least, slim, spacing
 from .receptive_fields.tracer import Box, BoxTracer, ReceptiveField
 
@@ -102,7 +102,7 @@ class TracedLayer:
     info: Layer
     layout: Layout
     boxes: Tensor
-    place: Place
+    place: FeaturePlace
 
     def receptive_field(self, region: Region | None) -> ReceptiveField:
         boxes = self.boxes
@@ -238,21 +238,29 @@ class _Pass:
                 if isinstance(value, Tensor) and value.ndim == 3 and value.shape[1] == 1:
                     self.unclear[name] = tuple(value.shape)
                 continue
-            index = self._enter(name, Place(called, path, second), layer, value, features, end)
+            index = self._enter(
+                name, FeaturePlace(called, path, second), layer, value, features, end
+            )
             if index >= 0:
                 fitting.append((name, index))
         if len(fitting) == 1 and fitting[0][0] != called:
             self.aliases[fitting[0][1]].append(called)
         elif output is None or not (isinstance(output, Tensor) or fitting):
-            self.refused[called] = f"returns {in_words(output)}, which contains no features"
+            self.refused[called] = f"returns {output_in_words(output)}, which contains no features"
         elif len(fitting) > 1:
             names = ", ".join(name for name, _ in fitting[:3])
             more = " …" if len(fitting) > 3 else ""
-            self.refused[called] = f"returns {in_words(output)}: give one of {names}{more}"
+            self.refused[called] = f"returns {output_in_words(output)}: give one of {names}{more}"
         return [index for _, index in fitting]
 
     def _enter(
-        self, name: str, place: Place, layer: nn.Module, value: Tensor, features: Tensor, end: bool
+        self,
+        name: str,
+        place: FeaturePlace,
+        layer: nn.Module,
+        value: Tensor,
+        features: Tensor,
+        end: bool,
     ) -> int:
         key = (id(value), value._version)
         if key in self.seen:
@@ -281,7 +289,11 @@ class _Pass:
         indices = self._record(self.names.output, self.module, returned, end=True)
         self.last = len(self.layers) - 1
         if not indices:
-            wrong = _no_features(returned) if isinstance(returned, Tensor) else in_words(returned)
+            wrong = (
+                _no_features(returned)
+                if isinstance(returned, Tensor)
+                else output_in_words(returned)
+            )
             self.beyond = wrong
         elif not isinstance(returned, Tensor):
             self.last = indices[0]
@@ -338,7 +350,7 @@ def _is_view(output: Tensor, features: Tensor, version: int) -> bool:
 def _no_features(output: Any) -> str:
     """The kind of an output that contains no features; empty if it does."""
     if not isinstance(output, Tensor):
-        return in_words(output)
+        return output_in_words(output)
     if output.layout != torch.strided:
         return "a sparse tensor"
     if not output.is_floating_point():
@@ -395,7 +407,7 @@ def _describe(
         tokens=layout.tokens,
         assumed=tracer.assumed(output),
     )
-    return TracedLayer(info, layout, cells.to(torch.float32).contiguous(), Place(name))
+    return TracedLayer(info, layout, cells.to(torch.float32).contiguous(), FeaturePlace(name))
 
 
 def _stride(near: Tensor, jump: float, even: float) -> float:

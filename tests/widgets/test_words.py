@@ -25,7 +25,7 @@ from invwidgets.widgets.base.parts import Line, Markup, heading, note
 from invwidgets.widgets.controls.layer_slider import LayerSlider
 from invwidgets.widgets.controls.photo_chooser import MOST_BYTES, PhotoChooser, short_name
 from invwidgets.widgets.panel.options import PanelOptions
-from invwidgets.widgets.panel.state import Excited, HistoryEntry, PanelState, Request, Run
+from invwidgets.widgets.panel.state import Excited, HistoryEntry, PanelRun, PanelState, Request
 from invwidgets.widgets.panel.words import history_words, outcome, sentences
 from invwidgets.widgets.views.export import file_name
 from invwidgets.widgets.views.run_controls import RunControls
@@ -148,7 +148,7 @@ def panel_state(phase: str = "", **facts: Any) -> PanelState:
     run = None
     if phase:
         state: Any = phase
-        run = Run(1, Request(options, overridden, loaded), state, **run_facts)
+        run = PanelRun(1, Request(options, overridden, loaded), state, **run_facts)
     shown: Any = facts.pop("shown", "run" if phase else "places")
     return PanelState(
         options=options, overridden=overridden, loaded=loaded, model="hog", run=run, shown=shown,

@@ -56,7 +56,7 @@ def least(values: Tensor, dims: Sequence[int]) -> Tensor:
     return slim(values).amin(list(dims), keepdim=True)
 
 
-def spread(values: Tensor, shape: Sequence[int]) -> Tensor:
+def expanded(values: Tensor, shape: Sequence[int]) -> Tensor:
     """Values of one element, (2, 4), or slim values, expanded to ``shape`` without a copy."""
     missing = len(shape) + 2 - values.ndim
     return values.reshape(2, 4, *([1] * missing), *values.shape[2:]).expand(2, 4, *shape)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .boxes import ATEN, least, slim, spread
+from .boxes import ATEN, expanded, least, slim
 
 _Values = Callable[[Tensor], Tensor]
 
@@ -67,15 +67,15 @@ def _group_norm(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
     values = of(args[0])
     groups = int(args[6])
     grouped = values.unflatten(3, (groups, -1)).flatten(4).amin(4)
-    spread: Tensor = grouped.repeat_interleave(out.shape[1] // groups, dim=3)
-    return spread.reshape(*spread.shape, *([1] * (out.ndim - 2))).expand(2, 4, *out.shape)
+    expanded: Tensor = grouped.repeat_interleave(out.shape[1] // groups, dim=3)
+    return expanded.reshape(*expanded.shape, *([1] * (out.ndim - 2))).expand(2, 4, *out.shape)
 
 
 def _channel_pool(of: _Values, args: Sequence[Any], out: Tensor) -> Tensor:
     """The pooling across channels in local response normalization, which is avg_pool3d."""
     values = of(args[0])
     if list(args[1])[1:] != [1, 1]:
-        return spread(values.flatten(2).amin(2), out.shape)
+        return expanded(values.flatten(2).amin(2), out.shape)
     return least(values, [-3]).expand(2, 4, *out.shape)
 
 

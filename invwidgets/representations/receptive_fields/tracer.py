@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .boxes import ATEN, EMPTY, Boxes, Jump, slim, spread, union
+from .boxes import ATEN, EMPTY, Boxes, Jump, expanded, slim, union
 from .rules import FACTORIES, INDEXED, MOVES, POINTWISE, REDUCES, RESHAPES
 from .windows import RESAMPLERS, WINDOWS, resample
 
@@ -116,7 +116,7 @@ class BoxTracer(TorchDispatchMode):
 
         Such tensors were computed by another library, such as numpy.
         """
-        return self.of(tensor) if tensor in self._boxes else spread(self._whole, tensor.shape)
+        return self.of(tensor) if tensor in self._boxes else expanded(self._whole, tensor.shape)
 
     def of(self, tensor: Tensor) -> Tensor:
         """The boxes (2, 4, *shape) of a tensor, see ``boxes``; empty if it has none."""
@@ -188,7 +188,7 @@ class BoxTracer(TorchDispatchMode):
             found = None
         if found is None:
             everything = torch.stack([b.values.reshape(2, 4, -1).amin(2) for b in known]).amin(0)
-            return [Boxes(spread(everything, o.shape), jump, True) for o in outputs]
+            return [Boxes(expanded(everything, o.shape), jump, True) for o in outputs]
         assumed = any(b.assumed for b in known)
         return [boxes._replace(assumed=True) for boxes in found] if assumed else found
 
@@ -220,7 +220,7 @@ class BoxTracer(TorchDispatchMode):
         ):  # if all have the same box, so have all outputs
             values = slim(self.of(args[0])).reshape(2, 4, -1)
             same = bool((values == values[..., :1]).all())
-            return [Boxes(spread(values[..., 0], outputs[0].shape), jump)] if same else None
+            return [Boxes(expanded(values[..., 0], outputs[0].shape), jump)] if same else None
         if packet in MOVES or func.is_view:
             return [Boxes(v, jump) for v in self._move(func, args, kwargs)]
         if packet in REDUCES:

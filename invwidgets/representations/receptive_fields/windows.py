@@ -142,8 +142,8 @@ def _pool(values: Tensor, jump: Jump, out: Tensor | None, args: Sequence[Any]) -
     dilation = _pair(args[4]) if dilated else (1, 1)
     slim = _slim_channels(_batched(values))
     slid = _slide(slim, jump, _hw(out), kernel, stride, padding, dilation)
-    spread = slid.expand(2, 4, *_batched_shape(out))
-    return Boxes(spread.reshape(2, 4, *out.shape), (jump[0] * stride[0], jump[1] * stride[1]))
+    expanded = slid.expand(2, 4, *_batched_shape(out))
+    return Boxes(expanded.reshape(2, 4, *out.shape), (jump[0] * stride[0], jump[1] * stride[1]))
 
 
 def _batched(values: Tensor) -> Tensor:

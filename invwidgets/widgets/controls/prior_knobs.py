@@ -200,10 +200,10 @@ class PriorKnobs(w.VBox):
         self.value = self._overridden_values()
 
 
-def in_words(values: Mapping[str, Any], matches: bool = True) -> str:
+def knobs_in_words(values: Mapping[str, Any], matches: bool = True) -> str:
     """Knobs with their values as text; ``matches`` means that the goal is to match a photo.
 
-    >>> in_words({"tv_weight": 0.2371, "jitter": 4})
+    >>> knobs_in_words({"tv_weight": 0.2371, "jitter": 4})
     'Smoothness 0.24, Jitter 4'
     """
     names = NAMES if matches else {**NAMES, "data_weight": RESPONSE}

@@ -50,7 +50,7 @@ from .state import (
     Start,
     Steer,
 )
-from .words import MANY, error_of, pictures_named
+from .words import MOST_CLASSIFIED, error_of, pictures_named
 
 JUDGED = 2  # the number of classes by the other network
 
@@ -153,7 +153,7 @@ class PanelEffects:
         """
         result, phi = entry.result, loaded.representation
         titles = pictures_named(result.seeds, result.photo is not None, result.photo_name)
-        images = result.images[:MANY]
+        images = result.images[:MOST_CLASSIFIED]
         if result.photo is not None:
             images = torch.cat([result.photo[None], images])
 

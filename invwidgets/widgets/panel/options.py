@@ -21,7 +21,7 @@ from ...search.optimizers import OPTIMIZERS, Optimizer
 from ...selection import parse_region
 from ...swappable import checked
 from ..base.loading import LoadedModel
-from ..views.live_gallery import MANY
+from ..views.live_gallery import MOST_SEEDS
 
 LIVE_KNOBS = (
     "tv_weight",
@@ -74,7 +74,7 @@ class PanelOptions(t.HasTraits):
     region = t.Any(None, allow_none=True)
     channels = t.Any(None, allow_none=True)
     objective = t.Any("inversion", help="a name of OBJECTIVES, or an Objective of one's own")
-    seeds = t.Int(4, min=1, max=MANY)
+    seeds = t.Int(4, min=1, max=MOST_SEEDS)
     steps = t.Int(200, min=1)
     size = t.Any(None, allow_none=True)
     crop = t.Float(CENTER, min=0, max=1, help="where a photo is cut: 0 top or left, 0.5 the center")

@@ -16,10 +16,10 @@ from ...inversion.progress import State as RunState
 
 Values = Mapping[str, Any]
 How = Literal["start", "step", "pause"]  # run, do one step, or pause before the first step
-Phase = Literal[RunState, "loading", "restored"]
+PanelPhase = Literal[RunState, "loading", "restored"]
 
 
-class Network(Protocol):
+class LoadedNetwork(Protocol):
     """The interface of a loaded network that the state needs."""
 
     layer: str
@@ -59,7 +59,7 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True)
-class Run:
+class PanelRun:
     """The session's run, as it was last reported.
 
     ``again`` has the options whose change replaced another run by this one. ``continued`` has the
@@ -120,7 +120,7 @@ class PanelState:
     wanted: How | None = None
     again: frozenset[str] = frozenset()
     number: int = 0
-    run: Run | None = None
+    run: PanelRun | None = None
     shown: Literal["places", "run", "restored"] = "places"
     frame: Frame | None = None
     entry: HistoryEntry | None = None
@@ -140,7 +140,7 @@ class PanelState:
     random_for: Any = None
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> PanelPhase:
         """The phase of the run on display."""
         if self.shown == "run" and self.run is not None:
             return self.run.state

@@ -45,6 +45,7 @@ from .state import (
     Load,
     Loaded,
     LoadFailed,
+    PanelRun,
     PanelState,
     PatchesFound,
     Pressed,
@@ -53,7 +54,6 @@ from .state import (
     Request,
     Respond,
     Restored,
-    Run,
     Scrubbed,
     SetKnobs,
     StagesMade,
@@ -335,7 +335,7 @@ def _begin(state: PanelState, how: How, again: frozenset[str] = frozenset()) -> 
     if error:
         return replace(state, error=error), (Refuse("all", "failed", error),)
     request = Request(state.options, state.overridden, state.loaded)
-    run = Run(
+    run = PanelRun(
         state.number + 1, request, again=again, steps=state.options["steps"],
         replaced_paused=state.phase == "paused",
     )  # fmt: skip

@@ -21,11 +21,11 @@ from ...models.downloads import in_bytes, offline
 from ...models.zoo import DEFAULT_MODEL, ZOO, weights_here
 from ...representations.descriptors.named import layer_in_words, layer_title, model_title
 from ...representations.registry import representations
-from ..controls.prior_knobs import in_words as knobs_in_words
+from ..controls.prior_knobs import knobs_in_words
 from .options import LIVE_KNOBS, Values, matches_photo, title, unit_of
-from .state import Excited, HistoryEntry, PanelState, Request, Run
+from .state import Excited, HistoryEntry, PanelRun, PanelState, Request
 
-MANY = 16  # the largest number of images that are classified
+MOST_CLASSIFIED = 16  # the largest number of images that are classified
 REFUSALS = {
     "stopped": "stopped before the first step: there is no result",
     "restored": "another run was restored in the place of this one",
@@ -133,7 +133,7 @@ def _still_on(state: PanelState) -> str:
     return f"; still on {model_title(model)}" if isinstance(model, str) else "; nothing has changed"
 
 
-def _of_run(state: PanelState, run: Run) -> str:
+def _of_run(state: PanelState, run: PanelRun) -> str:
     """The status of a run."""
     request, phase = run.request, run.state
     layer = layer_in_words(request.loaded.representation.name, request.options["layer"])
@@ -265,7 +265,7 @@ def history_words(entry: HistoryEntry) -> str:
 
 def pictures_named(seeds: Iterable[int], photo: bool, name: str) -> list[str]:
     """The names of the pictures whose classes are shown."""
-    return [*([name] if photo else []), *(f"seed {seed}" for seed in [*seeds][:MANY])]
+    return [*([name] if photo else []), *(f"seed {seed}" for seed in [*seeds][:MOST_CLASSIFIED])]
 
 
 # ---- the menus

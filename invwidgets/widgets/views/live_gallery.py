@@ -31,7 +31,7 @@ from ..base.loop import Loop
 from ..base.sized_view import SizedView
 from ..base.tiles import script, static
 
-MANY = 64
+MOST_SEEDS = 64
 _NARROWEST = 240  # pixels of a gallery
 _BESIDE = 104  # pixels of a picture while one is compared
 _LARGEST = 640  # pixels of the longer side of a picture that is sent
@@ -92,7 +92,7 @@ class LiveGallery(SizedView):
         """
         new = photo is not self._photo
         self._photo, self._name, self._field, self._stretch = photo, name, field, stretch
-        self._seeds = tuple(seeds)[:MANY]
+        self._seeds = tuple(seeds)[:MOST_SEEDS]
         with self.hold_sync():
             if new:
                 self.photo = b"" if photo is None else _file(photo)
