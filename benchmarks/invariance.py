@@ -23,9 +23,11 @@ import torch
 from torch import Tensor, nn
 
 import invwidgets as iw
-from invwidgets.models.zoo import Network, load_network
+from invwidgets.models.zoo import load_network
 
 from .report import keep, machine, table
+
+Color = tuple[float, ...]
 
 
 class Wrapped(nn.Module):
@@ -43,11 +45,11 @@ class Wrapped(nn.Module):
 class Normalized(nn.Module):
     """A network with its preprocessing inside, which takes images in [0, 1]."""
 
-    def __init__(self, inner: nn.Module, network: Network) -> None:
+    def __init__(self, inner: nn.Module, mean: Color, std: Color) -> None:
         super().__init__()
         self.inner = inner
-        self.register_buffer("mean", torch.tensor(network.mean)[:, None, None])
-        self.register_buffer("std", torch.tensor(network.std)[:, None, None])
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(std)[:, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.inner((x - self.mean) / self.std)
@@ -108,9 +110,11 @@ def _forms(
         "cut by its owner": iw.representation(cut(module), **outside),
         "wrapped": iw.representation(Wrapped(module), f"model.{layer}", **outside),
         "preprocessing inside": iw.representation(
-            Normalized(module, network), f"inner.{layer}", **inside
+            Normalized(module, network.mean, network.std), f"inner.{layer}", **inside
         ),
-        "all three": iw.representation(Wrapped(Normalized(cut(module), network)), **inside),
+        "all three": iw.representation(
+            Wrapped(Normalized(cut(module), network.mean, network.std)), **inside
+        ),
     }
 
 

@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from benchmarks.invariance import Normalized, Wrapped
 from invwidgets.inversion.invert import invert
 from invwidgets.inversion.presets import PRESETS, preset
 from invwidgets.models.spec import IMAGENET_MEAN, IMAGENET_STD
@@ -19,30 +20,6 @@ from tests.small_networks import picture
 
 SIZE = (40, 48)
 MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
-
-
-class Normalized(nn.Module):
-    """A network with its preprocessing inside."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
-        self.register_buffer("std", torch.tensor(STD)[:, None, None])
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.inner((x - self.mean) / self.std)
-        return y
-
-
-class Wrapped(nn.Module):
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.model = inner
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.model(x)
-        return y
 
 
 def network() -> nn.Sequential:
@@ -65,10 +42,12 @@ def own(module: nn.Module, layer: str | None, inside: bool = False) -> Represent
 FORMS: dict[str, Callable[[int], Representation]] = {
     "whole": lambda k: own(network(), f"{k}.2"),
     "cut": lambda k: own(network()[: k + 1], None),
-    "preprocessing inside": lambda k: own(Normalized(network()), f"inner.{k}.2", inside=True),
+    "preprocessing inside": lambda k: own(
+        Normalized(network(), MEAN, STD), f"inner.{k}.2", inside=True
+    ),
     "wrapped": lambda k: own(Wrapped(network()), f"model.{k}.2"),
     "wrapped, cut, preprocessing inside": lambda k: own(
-        Wrapped(Normalized(network()[: k + 1])), None, inside=True
+        Wrapped(Normalized(network()[: k + 1], MEAN, STD)), None, inside=True
     ),
 }
 
