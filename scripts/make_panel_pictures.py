@@ -52,12 +52,12 @@ def states(page: Any) -> None:
     """Save pictures of channels, a maximized channel, a failed search, and random weights."""
     menus = page.locator(".iw-menus select")
     channels = page.locator(".iw-how select").first
-    channels.select_option("picked by eye")
+    channels.select_option("chosen from pictures")
     sheet = page.locator(".iw-tiles[aria-label='Channels by their responses'] .iw-tile")
     sheet.nth(39).wait_for(timeout=MINUTE)
     sheet.nth(3).click()
     sheet.nth(7).click()
-    status(page, "Only 2 channels counted")
+    status(page, "Only 2 channels had to match")
     keep(page, "channels")
     channels.select_option("all")
     menus.nth(1).select_option("maximize")

@@ -100,7 +100,7 @@ def test_a_model_without_its_weights_says_so_and_the_rest_lives(lab: str) -> Non
         menu = page.locator(".iw-menus select").first
         menu.select_option("caffenet (no weights)")  # its weights have to be given
         page.locator(".iw-error:visible", has_text="caffenet").wait_for(timeout=MINUTE)
-        status(page, "still on efficientnet_lite0")
+        status(page, "efficientnet_lite0 is still in use")
         page.get_by_role("button", name="Use random weights").wait_for(timeout=MINUTE)
         picture(page, "panel-error")
         runs(page).first.wait_for(timeout=MINUTE)
@@ -114,9 +114,9 @@ def test_a_model_without_its_weights_says_so_and_the_rest_lives(lab: str) -> Non
 def test_channels_by_eye_and_curves(lab: str) -> None:
     with browser(1280, 1700) as page:
         load(page, ("lab", lab), notebook="short.ipynb")
-        page.locator("select", has=page.locator("option", has_text="picked by eye")).select_option(
-            "picked by eye"
-        )
+        page.locator(
+            "select", has=page.locator("option", has_text="chosen from pictures")
+        ).select_option("chosen from pictures")
         sheet = page.locator(".iw-tiles[aria-label='Channels by their responses'] .iw-tile")
         sheet.nth(23).wait_for(timeout=MINUTE)  # blocks.1 has 24
         sheet.nth(3).click()

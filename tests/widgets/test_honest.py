@@ -102,7 +102,7 @@ async def test_without_weights_there_is_a_way_on(panel: iw.InversionPanel) -> No
     await until(lambda: panel.controls.remedy_words == "Use random weights")
     assert "caffenet" in panel.controls.error.value
     assert panel.model == "efficientnet_lite0", "the menu says what is shown"
-    assert "still on efficientnet_lite0" in panel.controls.status.value
+    assert "efficientnet_lite0 is still in use" in panel.controls.status.value
     panel.controls.remedy.click()
     await until(lambda: panel.layer_slider.layers and panel.layer.startswith(("conv", "mpool")))
     assert panel.weights == "random"
@@ -155,7 +155,10 @@ async def test_the_code_of_an_upload_runs_beside_its_photo(panel: iw.InversionPa
         assert not Path("mine.png").exists(), "nothing is written unasked"
         assert "Save photo writes that file" in panel.export.note
         panel.export.send_wanted({"want": "photo"})
-        assert panel.export.note == "mine.png was written beside the notebook; the code reads it."
+        assert (
+            panel.export.note
+            == "mine.png was written into the notebook's folder. The code reads it."
+        )
         assert "iw.read_photo('mine.png', (64, 64), at=0)" in panel.export.code
         made: dict[str, Any] = {}
         exec(panel.export.code, made)
@@ -210,7 +213,7 @@ async def test_a_moved_knob_says_that_it_takes_up_a_finished_run(panel: iw.Inver
     panel.knobs.knobs["tv_weight"].control.value = 1.0
     await until(lambda: panel.result is not None and panel.result.steps == 3 + WARM_STEPS)
     await until(lambda: panel.now.phase == "finished" and panel.now.entry)
-    words = "Smoothness 1.0: the search goes on from the finished images, 60 steps more."
+    words = "Smoothness 1.0: the search continues from the finished images for 60 steps."
     assert said[0] == words
     assert said[-1].endswith("Moved: Smoothness 1.0.")
 
@@ -396,9 +399,9 @@ async def test_a_knob_moved_after_stop_says_that_the_images_are_older(
     await until(lambda: panel.controls.bar.value > 1)
     panel.controls.stop.click()
     result = await task
-    await until(lambda: panel.controls.status.value.startswith("Stopped early. Start again begins"))
+    await until(lambda: panel.controls.status.value.startswith("Stopped early. Start again starts"))
     panel.knobs.knobs["tv_weight"].control.value = 1.0
-    words = "Smoothness 1.0: the images were made before; Start again makes them anew."
+    words = "These images were made before Smoothness 1.0. Start again makes new ones."
     await until(lambda: panel.controls.status.value.startswith(words))
     assert panel.result is result
     words = words.replace("Start again", "Start")
@@ -440,7 +443,7 @@ async def test_what_makes_a_run_give_way_is_said(panel: iw.InversionPanel) -> No
     await until(lambda: said.value.startswith("Stopped early."))
     panel.seeds = 3
     await until(lambda: said.value.startswith("Ready. Press Start"))
-    assert "The images before are in History." in said.value
+    assert "The previous images are in History." in said.value
     panel.knobs.knobs["tv_weight"].control.value = 1.0  # of no images: they have gone
     await until(lambda: "tv_weight" in panel.overridden)
     assert said.value.startswith("Ready.")
@@ -453,12 +456,12 @@ async def test_a_square_network_after_sift_has_a_square_grid(panel: iw.Inversion
     panel.model = "efficientnet_lite0"
     await until(lambda: canvas.image_size == [224, 224])
     panel.model = "alexnet"
-    await until(lambda: "Choose something else" in panel.controls.status.value)
-    assert "still on efficientnet_lite0" in panel.controls.status.value
+    await until(lambda: "Choose another model" in panel.controls.status.value)
+    assert "efficientnet_lite0 is still in use" in panel.controls.status.value
     panel.model = "dsift"
     await until(lambda: canvas.image_size == [192, 256])
     panel.model = "alexnet"
-    await until(lambda: "still on dense SIFT" in panel.controls.status.value)
+    await until(lambda: "dense SIFT is still in use" in panel.controls.status.value)
 
 
 @with_panel(steps=3)

@@ -191,7 +191,7 @@ def test_the_page_of_a_sweep_shows_what_is_stored_and_the_holes(tmp_path: Path) 
         await task
         await until(lambda: panel.export.ready)
         assert panel.export.kinds == [["html", "Page (HTML)", panel.export.kinds[0][2]]]
-        words = "2 of 4 jobs are stored; the page shows the others as holes."
+        words = "2 of 4 jobs are stored; the page has empty places for the others."
         assert panel.export.note == words
         sent = pressed(panel.export)
         await until(lambda: sent)

@@ -58,8 +58,8 @@ def test_a_photo_that_is_a_file_is_named_and_another_left_out() -> None:
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ("{", BadSettingError, "'{' is no JSON .* copy the settings whole"),
-        ("[1]", BadSettingError, r"are a dict, or JSON of one, and not \[1\]"),
+        ("{", BadSettingError, "'{' is not JSON .* give the complete text"),
+        ("[1]", BadSettingError, r"must be a dict or its JSON text, not \[1\]"),
         ({"photo": "coffee", "layerr": "x"}, UnknownNameError, "'layerr'; did you mean 'layer'"),
         ({"photo": "coffee", "seeds": "many"}, BadSettingError, "take these settings: .*seeds"),
         ({"photo": "coffee", "region": "x"}, InvwidgetsError, "x"),

@@ -104,14 +104,14 @@ def test_an_upload_with_a_hostile_name_is_shown_as_text() -> None:
 def test_an_upload_over_the_limits_is_refused_in_words() -> None:
     chosen, words = sent("big.png", bytes(MOST_BYTES + 1))
     assert not chosen
-    assert "big.png: 8.0 MB arrived, and at most 8 MB are taken; scale" in words
+    assert "big.png: 8.0 MB were uploaded, but at most 8 MB are accepted; reduce" in words
     chosen, words = sent("wide.png", bytes_of(8000, 1000))  # few bytes, many pixels
     assert not chosen
-    assert "8000 × 1000 pixels, and at most 4 megapixels are taken; scale" in words
+    assert "it has 8000 × 1000 pixels, but at most 4 megapixels are accepted; reduce" in words
     chosen, words = sent("x.png", b"no picture")
     assert not chosen
     assert "x.png: the 10 bytes given is not an image" in words
-    assert sent("x.png", None) == ([], "x.png: nothing arrived")
+    assert sent("x.png", None) == ([], "x.png: the upload was empty")
     assert sent("x.png", None, error="no")[1] == "x.png: no"
 
 
@@ -166,17 +166,17 @@ def result() -> iw.Reconstruction:
 
 SAID: list[tuple[PanelState, str]] = [
     (PanelState(loading=True), "Loading the network …"),
-    (PanelState(error="no", refused="alexnet"), "Choose something else."),
+    (PanelState(error="no", refused="alexnet"), "Choose another model."),
     (panel_state(loading=True, unloaded=frozenset({"model"}), options={"model": "dsift"}),
      "Loading dense SIFT …"),
-    (panel_state(), "Ready. Press Start: images will sharpen, step by step."),
+    (panel_state(), "Ready. Press Start, and the images sharpen step by step."),
     (panel_state(note="random weights"),
-     "Ready. Press Start: images will sharpen, step by step. Note: random weights."),
+     "Ready. Press Start, and the images sharpen step by step. Note: random weights."),
     (panel_state(**KNOB),
-     "Ready. Press Start: images will sharpen, step by step. Moved: Smoothness 1.0."),
-    (panel_state(error="no", refused="alexnet"), "Choose something else; still on HOG."),
+     "Ready. Press Start, and the images sharpen step by step. Moved: Smoothness 1.0."),
+    (panel_state(error="no", refused="alexnet"), "Choose another model; HOG is still in use."),
     (panel_state(stages={"conv": b""}, stages_busy=True),
-     "Making a small reconstruction of each stage; 1 are made."),
+     "Making a small reconstruction of each stage; 1 are finished."),
     (panel_state("preparing"), "Preparing blocks.2 …"),
     (panel_state("running"), "Searching for images with the same features as coffee at blocks.2 …"),
     (panel_state("running", options={"objective": "maximize", "channels": (3,)}),
@@ -188,12 +188,12 @@ SAID: list[tuple[PanelState, str]] = [
     (panel_state("preparing", again=frozenset({"seeds", "region"})),
      "Started again because the number of seeds and region changed. Preparing blocks.2 …"),
     (panel_state("running", continued=frozenset({"tv_weight"}), **KNOB),
-     "Smoothness 1.0: the search goes on from the finished images, 60 steps more."),
-    (panel_state("paused", step=3), "Paused after step 3. Resume or Step goes on."),
+     "Smoothness 1.0: the search continues from the finished images for 60 steps."),
+    (panel_state("paused", step=3), "Paused after step 3. Resume or Step continues."),
     (panel_state("finished", step=3), "Measuring the images …"),
     (panel_state("stopped", step=3), "Stopped. Measuring the images …"),
     (panel_state("stopped"), "Stopped before the first step. Press Start to begin."),
-    (panel_state("failed"), "That did not work; everything else still does."),
+    (panel_state("failed"), "The run failed. Everything else still works."),
 ]  # fmt: skip
 
 
@@ -227,7 +227,7 @@ def test_what_is_said_over_the_photos_patches() -> None:
         (Excited(loaded, 281, ("patch",)), "The patches of the bundled photos that excite channel "
                                            "281, tabby, most"),
         (Excited(loaded, 281, ()), "None of the bundled photos excites channel 281, tabby."),
-        (Excited(loaded, 3, None, "no memory"), "The photos' patches are not known: no memory"),
+        (Excited(loaded, 3, None, "no memory"), "The patches could not be found: no memory"),
         (None, ""),
     ):  # fmt: skip
         assert sentences(panel_state(excited=excited)).patches == words
@@ -236,7 +236,7 @@ def test_what_is_said_over_the_photos_patches() -> None:
 def test_channels_by_eye_say_that_none_is_marked() -> None:
     selector = iw.controls.ChannelSelector("coffee", layer="blocks.0", size=64)
     selector.kind.value = "eye"
-    assert selector.caption.value.startswith("None is marked, so all 16 channels count")
+    assert selector.caption.value.startswith("All 16 channels are selected. Press")
     selector.sheet.selected = [3]
     assert selector.caption.value == "<b>1</b> of 16 channels"
     selector.close()
@@ -251,12 +251,12 @@ def test_what_is_said_of_finished_runs(result: iw.Reconstruction) -> None:
     assert "try 6 steps or less smoothness" in status
     assert sentences(done).start == "Start again"
     stopped = panel_state("stopped", step=2, entry=entry, result=result, **KNOB)
-    words = "Smoothness 1.0: the images were made before; Start again makes them anew."
+    words = "These images were made before Smoothness 1.0. Start again makes new ones."
     assert sentences(stopped).status == words
     kept = panel_state(history=(entry,), replaced=True)
-    assert sentences(kept).status.endswith("step by step. The images before are in History.")
+    assert sentences(kept).status.endswith("step by step. The previous images are in History.")
     restored = panel_state(shown="restored", entry=entry, result=result, history=(entry,))
-    words = "Run 1 is restored. Start does it again with these settings."
+    words = "Run 1 is restored. Start repeats it with these settings."
     assert sentences(restored).status == words
     assert sentences(replace(restored, restoring=True)).status == "Restoring run 1 …"
     assert history_words(entry).startswith("blocks.0\ncoffee\nerror")

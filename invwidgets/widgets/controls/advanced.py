@@ -21,14 +21,14 @@ from .setting import Setting, menu
 SIZES = {"the network's own": None, "64 pixels": 64, "96 pixels": 96, "128 pixels": 128,
          "160 pixels": 160, "224 pixels": 224, "320 pixels": 320, "448 pixels": 448}  # fmt: skip
 _TIPS = {
-    "preset": "A whole group of settings: the default, or those of a paper",
-    "steps": "How many steps a search takes",
-    "size": "How large the photo is made: side, in pixels",
-    "weights": "What the network has learnt, or random numbers in its place",
-    "optimizer": "The rule by which the images are improved, step by step",
-    "jitter": "By how many pixels at most the images are shifted at random before each step",
-    "device": "Where it is computed",
-    "precision": "The numbers it is computed in",
+    "preset": "A group of settings: the default, or those of a paper",
+    "steps": "The number of steps of a search",
+    "size": "The side of the photo after resizing, in pixels",
+    "weights": "The trained weights, or random numbers instead",
+    "optimizer": "The rule that improves the images in each step",
+    "jitter": "The largest random shift of the images before each step, in pixels",
+    "device": "The processor that computes the run",
+    "precision": "The type of the numbers in the network",
 }
 _BACK = ("steps", "optimizer", "jitter")  # follow the preset until the user changes them
 

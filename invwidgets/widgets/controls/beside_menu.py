@@ -29,7 +29,7 @@ class BesideMenu(w.HBox):
         self._following = False
         self._models = list(models)
         self.kind = w.Dropdown(options=_kinds(""), description="Beside")
-        self.kind.tooltip = "A second column: same photo, same seeds, one Start"
+        self.kind.tooltip = "Open a second column with the same photo and seeds"
         self.layer = w.Dropdown(options=[], description="Layer beside")
         self.model = w.Dropdown(options=self._models, description="Model beside")
         self.kind.observe(loop.handler(self._chosen), "value")

@@ -27,8 +27,8 @@ _KINDS = {
     "those that need color": "color:top",
     "those that see shape": "color:bottom",
     "the strongest in the region": "top",
-    "picked by eye": "eye",
-    "a single one": "one",
+    "chosen from pictures": "eye",
+    "a single channel": "one",
 }
 _SHEET = 256  # the largest number of channels shown
 
@@ -76,7 +76,7 @@ class ChannelSelector(w.VBox):
         self._unit = self._updating = False
         self.total = 0
         self.kind = w.Dropdown(options=list(_KINDS.items()), description="Channels")
-        self.kind.tooltip = "Which of the layer's channels the images have to match"
+        self.kind.tooltip = "The channels of the layer that the images must match"
         self.part = w.Dropdown(options=[("first", 1), ("second", 2)], description="Which")
         self.many = w.IntSlider(8, min=1, max=64, description="How many")
         self.one = w.BoundedIntText(0, min=0, max=0, description="Number")
@@ -259,7 +259,7 @@ class ChannelSelector(w.VBox):
         count = len(value) if isinstance(value, tuple) else counts.get(kind, total)
         if kind == "eye" and not self.sheet.selected and value is None:
             self.caption.value = (
-                f"None is marked, so all {total} channels count: press those that are to count"
+                f"All {total} channels are selected. Press the pictures of those that you want."
             )
             return
         self.caption.value = Markup("<b>{}</b> of {} channels").format(count, total)

@@ -87,7 +87,7 @@ class LayerSlider(w.VBox):
         self._photo_size: tuple[int, int] | None = None
         self.overview = NetworkOverview()
         self.inner = w.Dropdown(options=[("…", "")], description="Inside", disabled=True)
-        self.inner.tooltip = "The layers that lead to this stage, one by one"
+        self.inner.tooltip = "The layers inside this stage, in order"
         self.caption = note("loading …")
         self.overview.observe(loop.handler(self._slid), "at")
         self.inner.observe(loop.handler(self._picked), "value")
@@ -202,7 +202,7 @@ def describe(layer: Layer, size: tuple[int, int] | None = None) -> Markup:
 
 def _sees(layer: Layer, size: tuple[int, int] | None) -> str:
     if layer.assumed:
-        return "; what each sees is unknown, so the whole photo is assumed"
+        return "; their receptive fields are unknown, so each is assumed to see the whole photo"
     if len(layer.shape) != 3:
         return "; each sees the whole photo"
     if layer.is_global:

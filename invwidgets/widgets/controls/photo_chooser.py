@@ -120,7 +120,7 @@ class PhotoChooser(w.HBox):
             self._reading = content.get("reading")
             return
         if content.get("error") or not buffers:
-            self.error = f"{name}: {content.get('error') or 'nothing arrived'}"
+            self.error = f"{name}: {content.get('error') or 'the upload was empty'}"
             return
         data = bytes(buffers[0])
         try:
@@ -153,15 +153,15 @@ def check_upload(data: bytes) -> None:
     """
     if len(data) > MOST_BYTES:
         raise BadImageError(
-            f"{len(data) / 1e6:.1f} MB arrived, and at most {MOST_BYTES / 1e6:.0f} MB are taken; "
-            "scale the picture down first"
+            f"{len(data) / 1e6:.1f} MB were uploaded, but at most {MOST_BYTES / 1e6:.0f} MB are "
+            "accepted; reduce the picture first"
         )
     width = height = 0
     with suppress(Exception), open_picture(io.BytesIO(data)) as picture:
         width, height = picture.size  # read from the header, before any pixel
     if width * height > MOST_PIXELS:
         raise BadImageError(
-            f"{width} × {height} pixels, and at most {MOST_PIXELS / 1e6:.0f} megapixels are "
-            "taken; scale the picture down first"
+            f"it has {width} × {height} pixels, but at most {MOST_PIXELS / 1e6:.0f} megapixels are "
+            "accepted; reduce the picture first"
         )
     read_photo(data)

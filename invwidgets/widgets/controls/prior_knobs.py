@@ -27,31 +27,31 @@ from .setting import Setting, log_slider, menu, short
 NAMES = {"tv_weight": "Smoothness", "alpha_weight": "Pale colors", "data_weight": "Match photo",
          "beta": "Soft edges", "bound": "Value limit", "jitter": "Jitter"}  # fmt: skip
 _TIPS = {
-    "tv_weight": "How much differences between neighboring pixels cost (λ_V in the papers)",
-    "alpha_weight": "How much strong colors cost (λ_α in the papers)",
-    "data_weight": "How much it counts that the layer sees the photo's features (C in the papers)",
+    "tv_weight": "The penalty for differences between neighboring pixels (λ_V in the papers)",
+    "alpha_weight": "The penalty for strong colors (λ_α in the papers)",
+    "data_weight": "The weight of the match with the photo's features (C in the papers)",
     "beta": "1 allows sharp edges, 2 prefers soft ones (β in the papers)",
-    "bound": "What no pixel may leave",
+    "bound": "The range of values that pixels may have",
 }
 # fmt: off
 _MEANINGS = {
-    "tv_weight": Markup("Adds <b>λ<sub>V</sub> · R<sub>V</sub></b>, the total variation: what "
-                        "neighboring pixels differ by. Too little leaves noise, too much wipes out "
-                        "detail."),
-    "alpha_weight": Markup("Adds <b>λ<sub>α</sub> · R<sub>α</sub></b>, the α-norm: how far pixels "
-                           "are from the middle of the range. Too little leaves glaring colors, "
-                           "too much makes them gray."),
-    "data_weight": Markup("Multiplies <b>C · ‖Φ(x) − Φ₀‖² / ‖Φ₀‖²</b>, how far the layer's "
-                          "features are off. Too little gives a blank image, too much one that no "
-                          "prior holds back."),
-    "beta": Markup("The <b>β</b> of <b>R<sub>V<sup>β</sup></sub></b>, the power of each "
-                   "difference. 1 keeps sharp edges with flat areas between, 2 and more spreads "
-                   "them."),
-    "bound": "A constraint and no term, so it has no λ: no pixel may leave these values.",
+    "tv_weight": Markup("Adds <b>λ<sub>V</sub> · R<sub>V</sub></b>, the total variation, "
+                        "which measures the differences between neighboring pixels. A small weight "
+                        "leaves noise, and a large one removes details."),
+    "alpha_weight": Markup("Adds <b>λ<sub>α</sub> · R<sub>α</sub></b>, the α-norm, which "
+                           "measures how far pixels are from the middle of the range. A small "
+                           "weight leaves glaring colors, and a large one makes them gray."),
+    "data_weight": Markup("Multiplies <b>C · ‖Φ(x) − Φ₀‖² / ‖Φ₀‖²</b>, the squared "
+                          "feature error. A small weight gives a blank image. With a large one, "
+                          "the prior has no effect."),
+    "beta": Markup("The <b>β</b> of <b>R<sub>V<sup>β</sup></sub></b>, the exponent of "
+                   "each difference. With 1, edges are sharp and the areas between them flat. "
+                   "With 2 or more, edges are soft."),
+    "bound": "A limit on the values of every pixel. It is not a term, so it has no weight.",
 }
 # fmt: on
 RESPONSE = "Response"  # the weight of the data for goals without a photo
-_RESPONSE_TIP = "How much it counts that the layer responds (C in the papers)"
+_RESPONSE_TIP = "The weight of the channel's response (C in the papers)"
 _BOUNDS = {"displayable colors": "picture", "norm 80": 80.0, "norm 160": 160.0, "none": None}
 FIRST = ("tv_weight", "alpha_weight", "data_weight")
 

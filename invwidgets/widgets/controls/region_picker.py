@@ -100,7 +100,7 @@ class RegionPicker(w.VBox):
         self.rows = _range("Rows")
         self.columns = _range("Columns")
         self.caption = note()
-        self.reset = button("Whole photo", "Look at every cell again", loop.handler(self._clear))
+        self.reset = button("Whole photo", "Select all cells again", loop.handler(self._clear))
         self.canvas.observe(loop.handler(self._drawn), "box")
         self.rows.observe(loop.handler(self._slid), "value")
         self.columns.observe(loop.handler(self._slid), "value")
@@ -200,13 +200,14 @@ class RegionPicker(w.VBox):
         self.back.layout.display = None if region is not None else "none"
         shown = ""
         if not rows:
-            words = "This layer is one list of numbers: there are no parts to choose."
+            words = "This layer is a list of numbers without a map, so it has no regions."
         elif region is None and not self.canvas.picture:
             words = (
-                "No photo is needed. The middle cell is meant: drag over the grid to choose others."
+                "No photo is needed. The middle cell is selected. Drag over the grid to select "
+                "other cells."
             )
         elif region is None or self._representation is None:
-            words = "Whole photo: drag over it to ask about a part."
+            words = "The whole photo is selected. Drag over it to select a part."
         else:
             field = self._representation.receptive_field(region, self._size)
             seen = f"{field.clipped.height} × {field.clipped.width} pixels"
@@ -216,8 +217,8 @@ class RegionPicker(w.VBox):
             shown = _REGION.format(across, along, seen)
         self.caption.value = shown or words
         self.canvas.describes = (
-            f"Region of cells: {words}. Arrow keys move it, with shift they resize it, "
-            "escape looks at the whole photo."
+            f"Region of cells: {words.removesuffix('.')}. Arrow keys move it, Shift and arrow keys "
+            "resize it, Escape selects the whole photo."
         )
 
 

@@ -47,7 +47,7 @@ class Setting(w.HBox):
         if back is not None:
             self.back = button(
                 "↺",
-                f"{control.description}: back to the default",
+                f"Reset {control.description} to the default",
                 loop.handler(lambda: back(self.name)),
             )
             children.append(self.back)
@@ -74,7 +74,7 @@ class Setting(w.HBox):
         if self.ask is not None:
             self._explain()
         if self.back is not None:
-            self.back.tooltip = f"{words}: back to the default"
+            self.back.tooltip = f"Reset {words} to the default"
 
     def _explain(self) -> None:
         """Show the meaning while the button "?" is pressed."""

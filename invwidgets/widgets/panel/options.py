@@ -50,7 +50,7 @@ def checked_beside(given: Any) -> dict[str, Any] | None:
     """
     if given is not None and not isinstance(given, Mapping):
         raise BadSettingError(
-            f"beside is a dict of what differs, as {{'layer': 'blocks.4'}}, and not {shown(given)}"
+            f"beside must be a dict such as {{'layer': 'blocks.4'}}, not {shown(given)}"
         )
     for name in given or ():
         if name not in DIFFERS:

@@ -147,7 +147,7 @@ class InversionPanel(w.VBox, PanelOptions):
         values |= options
         if values.get("photo") is None:
             raise BadSettingError(
-                f"these settings were made with a photo of one's own, {name!r}, which they do not "
+                f"these settings were made with a photo of your own, {name!r}, which they do not "
                 "hold: give it as photo=…"
             )
         try:

@@ -62,11 +62,11 @@ def read_settings(settings: str | Mapping[str, Any]) -> dict[str, Any]:
             given = json.loads(settings)
         except ValueError as error:
             raise BadSettingError(
-                f"{shown(settings)} is no JSON ({error}): copy the settings whole, with the "
-                "panel's Copy settings"
+                f"{shown(settings)} is not JSON ({error}): give the complete text that the panel's "
+                "Copy settings copies"
             ) from None
     if not isinstance(given, Mapping):
-        raise BadSettingError(f"settings are a dict, or JSON of one, and not {shown(given)}")
+        raise BadSettingError(f"settings must be a dict or its JSON text, not {shown(given)}")
     for name in given:
         if name not in KNOWN:
             raise unknown_name("setting of the panel", name, KNOWN)

@@ -64,8 +64,8 @@ from .words import (
 
 _CURVES = 1  # the index of their tab
 _LEGEND = (
-    "error: how far the layer's numbers are from the photo's, 0 % is the same · dB "
-    "(PSNR), SSIM: likeness of the pixels, more is nearer"
+    "error: how far the features are from the photo's, 0 % means equal · dB (PSNR) and SSIM: "
+    "similarity of the pixels, a higher value is closer to the photo"
 )
 
 
@@ -79,18 +79,18 @@ class Inputs:
     def __init__(self, loop: Loop, options: PanelOptions) -> None:
         self.photos = PhotoChooser(loop)
         self.model_menu = w.Dropdown(options=models(), description="Model")
-        self.model = Setting(loop, "model", self.model_menu, "Which network, or descriptor")
+        self.model = Setting(loop, "model", self.model_menu, "The network or descriptor to invert")
         goal = w.Dropdown(options=goals(), description="Goal")
-        self.goal = Setting(loop, "objective", goal, "What the images are to do")
+        self.goal = Setting(loop, "objective", goal, "What the search looks for")
         self.goal_note = note()
         seeds = w.IntSlider(4, min=1, max=64, description="Seeds", continuous_update=False)
-        tip = "How many random starts; each ends in an image of its own"
+        tip = "The number of random starts; each ends in a different image"
         self.seeds = Setting(loop, "seeds", seeds, tip)
         crop = w.FloatSlider(0.5, min=0, max=1, step=0.02, description="Crop", readout=False)
         self.crop = Setting(loop, "crop", crop, "")
         self.layer_slider = LayerSlider(loop=loop)
         self.every = w.Button(
-            description="Show every stage", tooltip="A small reconstruction of each stage, in turn"
+            description="Show every stage", tooltip="Make a small reconstruction of each stage"
         )
         below = self.layer_slider.below
         below.children = (*below.children, self.every)

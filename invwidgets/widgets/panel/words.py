@@ -27,8 +27,8 @@ from .state import Excited, HistoryEntry, PanelRun, PanelState, Request
 
 MOST_CLASSIFIED = 16  # the largest number of images that are classified
 REFUSALS = {
-    "stopped": "stopped before the first step: there is no result",
-    "restored": "another run was restored in the place of this one",
+    "stopped": "stopped before its first step, so there is no result",
+    "restored": "another run was restored instead",
 }
 
 
@@ -74,7 +74,7 @@ def _of_patches(excited: Excited) -> str:
     name = excited.loaded.channel_name(excited.channel)
     unit = f"channel {excited.channel}{f', {name},' if name else ''}"
     if excited.error:
-        return f"The photos' patches are not known: {excited.error}"
+        return f"The patches could not be found: {excited.error}"
     if excited.patches is None:
         return f"Looking for the patches of the bundled photos that excite {unit} most …"
     if not excited.patches:
@@ -96,24 +96,24 @@ def _status(state: PanelState, start: str) -> str:
         return "Loading the network …"
     if state.outdated:
         knobs = moved_knobs(state.options, state.outdated)
-        return f"{knobs}: the images were made before; {start} makes them anew."
+        return f"These images were made before {knobs}. {start} makes new ones."
     if state.restoring:
         return f"Restoring run {_number(state)} …"
     if state.loading and state.unloaded & {"model", "weights"}:
         return f"Loading {model_title(model) if isinstance(model, str) else 'the network'} …"
     if state.refused is not None and not (state.phase == "paused" or _moves(state)):
-        return f"Choose something else{_still_on(state)}."
+        return f"Choose another model{_still_on(state)}."
     if state.stages_busy and not _moves(state):
-        return f"Making a small reconstruction of each stage; {len(state.stages)} are made."
+        return f"Making a small reconstruction of each stage; {len(state.stages)} are finished."
     if state.phase == "restored":
-        return f"Run {_number(state)} is restored. Start does it again with these settings."
+        return f"Run {_number(state)} is restored. Start repeats it with these settings."
     if state.run is not None and state.shown == "run":
         return _of_run(state, state.run)
     if state.loaded is None:
         return ""
-    kept = " The images before are in History." if state.replaced and state.history else ""
+    kept = " The previous images are in History." if state.replaced and state.history else ""
     said = caveats(Request(state.options, state.overridden, state.loaded))
-    return f"Ready. Press Start: images will sharpen, step by step.{kept}{said}"
+    return f"Ready. Press Start, and the images sharpen step by step.{kept}{said}"
 
 
 def _moves(state: PanelState) -> bool:
@@ -130,7 +130,9 @@ def _still_on(state: PanelState) -> str:
     if state.loaded is None:
         return ""
     model = state.model
-    return f"; still on {model_title(model)}" if isinstance(model, str) else "; nothing has changed"
+    if not isinstance(model, str):
+        return "; nothing has changed"
+    return f"; {model_title(model)} is still in use"
 
 
 def _of_run(state: PanelState, run: PanelRun) -> str:
@@ -139,7 +141,7 @@ def _of_run(state: PanelState, run: PanelRun) -> str:
     layer = layer_in_words(request.loaded.representation.name, request.options["layer"])
     if run.continued and _moves(state):
         knobs = moved_knobs(request.options, run.continued)
-        return f"{knobs}: the search goes on from the finished images, {WARM_STEPS} steps more."
+        return f"{knobs}: the search continues from the finished images for {WARM_STEPS} steps."
     if phase == "preparing":
         return f"{_again(run.again)}Preparing {layer} …{caveats(request)}"
     if phase == "running":
@@ -148,9 +150,9 @@ def _of_run(state: PanelState, run: PanelRun) -> str:
         named = "" if unit is None else request.loaded.channel_name(unit)
         return f"{_again(run.again)}{aim}{_called(unit, named)}{caveats(request)}"
     if phase == "paused":
-        return f"Paused after step {run.step}. Resume or Step goes on.{caveats(request)}"
+        return f"Paused after step {run.step}. Resume or Step continues.{caveats(request)}"
     if phase == "failed":
-        return "That did not work; everything else still does."
+        return "The run failed. Everything else still works."
     if state.entry is not None:
         moved = moved_knobs(request.options, request.overridden)
         said = outcome(state.entry.result, title(request.options), state.entry.unit)
@@ -225,7 +227,7 @@ def outcome(result: Reconstruction, photo: str, unit: str = "") -> str:
 
     ``unit`` is the name of the channel that the run is about.
     """
-    said = ["Stopped early. Start again begins anew." if result.stopped else "Done."]
+    said = ["Stopped early. Start again starts a new run." if result.stopped else "Done."]
     if result.scores is not None:
         channels = result.selection.channels
         best = (max if result.objective.higher_is_better else min)(result.scores)
@@ -234,7 +236,7 @@ def outcome(result: Reconstruction, photo: str, unit: str = "") -> str:
         said.append(outcome + _called(channel, unit))
     part = result.selection.in_words()
     if part and result.objective.measures_error:
-        said.append(f"Only {part} counted.")
+        said.append(f"Only {part} had to match.")
     if result.note:
         said.append(f"Note: {result.note}.")
     notes = [convergence_note(result), result.outlier_note, result.silent_note]
@@ -299,7 +301,7 @@ def cut_in_words(part: float, size: tuple[int, int]) -> tuple[str, str]:
     height, width = size
     lost = f"{100 * part:.0f} %"
     return f"Crop: {lost} is cut off", (
-        f"Which part of the photo is kept; {lost} of it does not fit into {width} × {height} pixels"
+        f"Which part of the photo is kept; {lost} is cut off to fit {width} × {height} pixels"
     )
 
 

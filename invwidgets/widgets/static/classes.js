@@ -4,7 +4,7 @@ function render({ model, el }) {
   root.className = "iw-classes";
   root.tabIndex = 0;
   root.setAttribute("role", "region");
-  root.setAttribute("aria-label", "What the network says each picture is");
+  root.setAttribute("aria-label", "The likeliest classes of each picture");
   el.appendChild(root);
 
   function list([what, classes, judged = []], first, firstJudged) {
@@ -26,7 +26,7 @@ function render({ model, el }) {
       says.colSpan = 2;
       says.className = "iw-judge";
       says.textContent = "another network says";
-      says.title = `${model.get("judge")}, on which nothing was searched`;
+      says.title = `${model.get("judge")}, which was not used for the search`;
       judged.forEach((one) => add(one, firstJudged));
     }
     return table;
@@ -41,7 +41,7 @@ function render({ model, el }) {
     root.hidden = !rows.length;
     if (!rows.length) return;
     const head = document.createElement("p");
-    head.textContent = "What the network says each picture is, and how sure it is";
+    head.textContent = "The likeliest classes of each picture, with their probabilities";
     root.appendChild(head);
     const first = rows[0][1][0][0], firstJudged = ((rows[0][2] || [])[0] || [])[0];
     const even = rows.map((_, place) => [place / rows.length, 0.92 / rows.length, 0]);

@@ -91,9 +91,9 @@ function render({ model, el: host }) {
     const chosen = model.get("compared");
     store.set({ hasPhoto: Boolean(photo) });
     button.disabled = !photo || !sources.length;
-    button.title = button.disabled ? "A photo and a picture are needed" : "One picture over the photo, with a wipe; the key B shows them in turn";
+    button.title = button.disabled ? "A photo and a picture are needed" : "Show one picture over the photo, with a line to drag; hold the key B for the photo";
     large.disabled = !sources.length;
-    large.title = large.disabled ? "A picture is needed" : "Photo, one picture and the layers, large (key P); Esc leaves";
+    large.title = large.disabled ? "A picture is needed" : "Show the photo, one picture and the layers in large (key P); Esc ends it";
     if (chosen) showCompared();
   }
   function presented() {                                // chosen once: the best one changes as a run goes on

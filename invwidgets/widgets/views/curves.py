@@ -27,7 +27,7 @@ class CurvesView(w.VBox):
         self.image.layout.max_width = "100%"
         self.image.layout.display = "none"
         self.caption = note(
-            "What the search makes small, step by step, is drawn here while it runs."
+            "The terms of the energy, which the search minimizes, are drawn here during a run."
         )
         self._next = 0.0
         super().__init__([self.image, self.caption])
@@ -49,6 +49,6 @@ class CurvesView(w.VBox):
         self.image.value = file.getvalue()
         self.image.layout.display = None
         changed = sorted({f"{NAMES.get(name, name)} at step {step}" for step, name, _ in changes})
-        words = f"Dashed: {', '.join(changed[:6])}." if changed else "A line a seed, by step."
+        words = f"Dashed: {', '.join(changed[:6])}." if changed else "One line per seed."
         self.caption.value = words if len(changed) <= 6 else words[:-1] + " …"
         self._next = began + max(_LEAST, (time.monotonic() - began) / _SHARE)

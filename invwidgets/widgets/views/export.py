@@ -32,11 +32,11 @@ TYPES = {
     "html": "text/html",
     "safetensors": "application/octet-stream",
 }
-_PAGE = ["html", "Page (HTML)", "One file that moves without a kernel"]
+_PAGE = ["html", "Page (HTML)", "One HTML file that works without a kernel"]
 _KINDS = [
     ["png", "Picture (PNG)", ""], ["pdf", "Picture (PDF)", ""], ["gif", "Animation (GIF)", ""],
     _PAGE, ["safetensors", "Result file", ""],
-    ["code", "Show code", "The Python that does this run again"],
+    ["code", "Show code", "The Python code that repeats this run"],
 ]  # fmt: skip
 _MAKES = {
     "gif": "Making the animation …",
@@ -57,7 +57,7 @@ class Export(anywidget.AnyWidget):
 
     _esm = static("export.js")
     kinds: Any = t.List(_KINDS).tag(sync=True)  # the buttons: kind, label, tooltip
-    waits = t.Unicode("Files and code of a run are here when it has ended.").tag(sync=True)
+    waits = t.Unicode("Files and code are available when a run has ended.").tag(sync=True)
     ready = t.Bool(False).tag(sync=True)
     note = t.Unicode("").tag(sync=True)
     code = t.Unicode("").tag(sync=True)
@@ -104,7 +104,7 @@ class Export(anywidget.AnyWidget):
         upload = self._upload if self._result.photo is not None else None  # if there was one
         note = ""
         if upload is not None:
-            note = f"The code reads {upload[0]}, your own photo: Save photo writes that file."
+            note = f"The code reads your photo from {upload[0]}. Save photo writes this file."
         with self.hold_sync():
             self.note, self.saves = note, upload is not None
             self.code = code_for(self._result, self._photo)
@@ -116,12 +116,12 @@ class Export(anywidget.AnyWidget):
         name, data = self._upload
         if on_a_server():
             self.send({"save": name, "type": "image/png"}, buffers=[data])
-            self.note = f"The browser saves {name}; put it beside the code."
+            self.note = f"The browser saves {name}. Put it into the folder of the code."
             return
         kept = write_beside(name, data)
         photo = (self._photo or repr(name)).replace(repr(name), repr(kept))
         with self.hold_sync():
-            self.note = f"{kept} was written beside the notebook; the code reads it."
+            self.note = f"{kept} was written into the notebook's folder. The code reads it."
             self.code = code_for(self._result, photo)
 
     def _wanted(self, content: dict[str, Any]) -> None:
@@ -194,11 +194,11 @@ class SweepExport(Export):
         self._sweep = sweep
         super().__init__(loop)
         self.kinds = [_PAGE]
-        self.waits = "The page of a sweep is here when something is stored and nothing runs."
+        self.waits = "The page is available when results are stored and the sweep is not running."
 
     def offer_stored(self, stored: int, total: int) -> None:
         """Offer the page of ``stored`` of ``total`` jobs; nothing if none is stored."""
-        holes = f"{stored} of {total} jobs are stored; the page shows the others as holes."
+        holes = f"{stored} of {total} jobs are stored; the page has empty places for the others."
         with self.hold_sync():
             if not self._making:
                 self.note = holes if stored < total else ""

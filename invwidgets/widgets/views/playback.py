@@ -20,7 +20,7 @@ class Playback(w.HBox):
     def __init__(self, loop: Loop) -> None:
         self.scrubbed: Callable[[int], Any] = lambda place: None
         self.slider = w.SelectionSlider(options=[("", 0)], description="Playback")
-        self.slider.tooltip = "From noise to the end: the pictures that were kept of the search"
+        self.slider.tooltip = "The stored pictures of the search, from noise to the end"
         self._steps: tuple[int, ...] = ()
         self._at = 0
         self.slider.observe(loop.handler(self._moved), "value")

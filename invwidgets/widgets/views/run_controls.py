@@ -21,19 +21,19 @@ class RunControls(w.VBox):
     remedy_words = t.Unicode("")
 
     def __init__(self) -> None:
-        self.start = _button("Start", "Search anew, from the start", "primary")
-        self.pause = _button("Pause", "Rest; Resume goes on")
-        self.step = _button("Step", "Do one step and rest")
-        self.stop = _button("Stop", "End here and keep what there is")
+        self.start = _button("Start", "Start a new search from noise", "primary")
+        self.pause = _button("Pause", "Pause; Resume continues")
+        self.step = _button("Step", "Do one step and pause")
+        self.stop = _button("Stop", "End the search and keep its images")
         self.bar = w.IntProgress(value=0, min=0, max=1)
-        self.bar.tooltip = "How far the search is"
+        self.bar.tooltip = "The progress of the search"
         self.figures = Line(name="iw-figures")
         self.status = Line(name="iw-status")
         self.error = Line(name="iw-error")
         self.remedy = _button("", "")
-        self.more = _button("", "Search anew, with more steps")
-        self.keep = _button("Keep", "They stay as you moved them")
-        self.back = _button("Back to the defaults", "They follow the preset again")
+        self.more = _button("", "Start a new search with more steps")
+        self.keep = _button("Keep", "Keep the values that you chose")
+        self.back = _button("Back to the defaults", "Reset the knobs to the preset")
         self.prompt = Line(name="iw-note")
         self.trouble = classed(w.HBox([self.error, self.remedy]), "iw-row", "iw-trouble")
         self.asks = classed(w.HBox([self.prompt, self.keep, self.back]), "iw-row", "iw-asks")
