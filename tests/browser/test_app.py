@@ -206,9 +206,7 @@ def test_an_upload_over_the_limit_is_refused_and_the_panel_lives(three: App) -> 
                              " done(new Blob([new Uint8Array(9e6)])); };")  # fmt: skip
         enter(page, three)
         upload(page, "large.png", photo((9, 9, 9)))
-        page.locator(".iw-error", has_text="large.png: 9.0 MB were uploaded").wait_for(
-            timeout=MINUTE
-        )
+        page.locator(".iw-error", has_text="large.png: 9.0 MB were").wait_for(timeout=MINUTE)
         press(page, "Start")
         searching(page)
         assert not page.troubles

@@ -153,7 +153,7 @@ async def test_the_code_of_an_upload_runs_beside_its_photo(panel: iw.InversionPa
         panel.export.send_wanted({"want": "code"})
         assert panel.export.saves
         assert not Path("mine.png").exists(), "nothing is written unasked"
-        assert "Save photo writes that file" in panel.export.note
+        assert "Save photo writes this file" in panel.export.note
         panel.export.send_wanted({"want": "photo"})
         assert (
             panel.export.note
@@ -401,7 +401,7 @@ async def test_a_knob_moved_after_stop_says_that_the_images_are_older(
     result = await task
     await until(lambda: panel.controls.status.value.startswith("Stopped early. Start again starts"))
     panel.knobs.knobs["tv_weight"].control.value = 1.0
-    words = "These images were made before Smoothness 1.0. Start again makes new ones."
+    words = "You set Smoothness 1.0 after these images were made. Start again makes new ones."
     await until(lambda: panel.controls.status.value.startswith(words))
     assert panel.result is result
     words = words.replace("Start again", "Start")

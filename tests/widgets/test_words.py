@@ -251,7 +251,7 @@ def test_what_is_said_of_finished_runs(result: iw.Reconstruction) -> None:
     assert "try 6 steps or less smoothness" in status
     assert sentences(done).start == "Start again"
     stopped = panel_state("stopped", step=2, entry=entry, result=result, **KNOB)
-    words = "These images were made before Smoothness 1.0. Start again makes new ones."
+    words = "You set Smoothness 1.0 after these images were made. Start again makes new ones."
     assert sentences(stopped).status == words
     kept = panel_state(history=(entry,), replaced=True)
     assert sentences(kept).status.endswith("step by step. The previous images are in History.")

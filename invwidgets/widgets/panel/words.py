@@ -96,7 +96,7 @@ def _status(state: PanelState, start: str) -> str:
         return "Loading the network …"
     if state.outdated:
         knobs = moved_knobs(state.options, state.outdated)
-        return f"These images were made before {knobs}. {start} makes new ones."
+        return f"You set {knobs} after these images were made. {start} makes new ones."
     if state.restoring:
         return f"Restoring run {_number(state)} …"
     if state.loading and state.unloaded & {"model", "weights"}:
