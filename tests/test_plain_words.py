@@ -39,6 +39,10 @@ TURNS = {
     r"\bone wish of\b": "one run of",
     r"\bthe latest wish\b": "the latest run",
     r"\bare in words\b|\bsaid in words\b": "a message",
+    r"\bone's own\b": "custom",
+    r"\bbe told\b|\btold of\b": "receive, be reported",
+    r"\bby the size of\b": "divided by the norm of",
+    r"\blets? go of\b": "frees",
 }
 
 
@@ -69,6 +73,8 @@ def turns_in(path: Path) -> list[str]:
 
 FILES = [
     *sorted((ROOT / "invwidgets").rglob("*.py")),
+    *sorted((ROOT / "benchmarks").rglob("*.py")),
+    *sorted((ROOT / "scripts").rglob("*.py")),
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

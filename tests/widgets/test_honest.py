@@ -472,4 +472,4 @@ async def test_a_cut_is_said(panel: iw.InversionPanel) -> None:
     panel.photos.take({"name": "tall.png"}, [memoryview(picture(60, 100))])
     await until(lambda: said.layout.display is None)
     assert said.control.description == "Crop: 40 % is cut off"
-    assert said.control.tooltip.endswith("40 % of it does not fit into 64 × 64 pixels")
+    assert said.control.tooltip.endswith("40 % is cut off to fit 64 × 64 pixels")

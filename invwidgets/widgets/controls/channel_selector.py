@@ -44,16 +44,16 @@ class ChannelSelector(w.VBox):
     Parameters
     ----------
     photo, model, layer, weights, size
-        The photo, and the network with the layer whose channels are chosen. ``photo=None`` leaves
-        the selector empty until ``show_layer`` is called.
+        The photo, and the network with the layer of the channels. ``photo=None`` leaves the
+        selector empty until ``show_layer`` is called.
     value
-        The channels to begin with: their numbers, a text such as ``"color:top"``, or None for all.
+        The first selection: numbers, a text such as ``"color:top"``, or None for all channels.
 
     Notes
     -----
-    Traits: ``value``, the channels as None, a text, or a tuple of numbers; ``features``,
-    the photo's (C, h, w) or (D,), which the strongest and those picked by eye are found in; where
-    they are not known, ``wants_features`` becomes True. Link and observe them.
+    Traits to link and observe: ``value``, the channels as None, a text, or a tuple of numbers;
+    ``features``, the photo's features (C, h, w) or (D,), which are needed to find the strongest
+    channels and to draw pictures of them; ``wants_features``, which is True while they are missing.
     """
 
     value: Any = t.Any(None, allow_none=True)

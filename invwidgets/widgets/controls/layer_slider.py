@@ -48,22 +48,22 @@ class LayerSlider(w.VBox):
     Parameters
     ----------
     model
-        Whose layers: anything ``representation`` takes. None leaves the slider empty until
+        The network: anything that ``representation`` accepts. None leaves the slider empty until
         ``layers`` is set.
     value
-        The layer to stand at, by any of its names; by default where ``invert`` begins.
+        The selected layer, by any of its names; by default the default layer of ``invert``.
     weights, size
         The network's weights, and the (height, width) of its images.
 
     Raises
     ------
     UnknownNameError
-        For a model or a layer that is not there, also where ``value`` is set.
+        For a model or a layer that does not exist, also when ``value`` is set.
 
     Notes
     -----
-    Traits: ``value``, the layer's short name; ``layers``, a tuple of ``Layer``; ``pictures``, a
-    small JPEG by a stage's name. Link and observe them.
+    Traits to link and observe: ``value``, the layer's short name; ``layers``, a tuple of ``Layer``;
+    ``pictures``, a small JPEG file for each stage's name.
     """
 
     value = t.Unicode("")

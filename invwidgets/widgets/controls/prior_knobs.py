@@ -67,19 +67,19 @@ class PriorKnobs(w.VBox):
     Parameters
     ----------
     model, layer, preset
-        The network, the layer and the preset whose values the knobs begin at. ``model=None``
-        leaves them without, until ``defaults`` is set.
+        The network, the layer and the preset that determine the defaults. With ``model=None`` there
+        are no defaults until the trait ``defaults`` is set.
 
     Raises
     ------
     UnknownNameError
-        For a knob, a layer or a preset that is not there.
+        For a knob, a layer or a preset that does not exist.
 
     Notes
     -----
-    Traits: ``value``, a dict of the knobs that a person has moved, ready for ``invert``;
-    ``overridden``, their names; ``defaults``, where the others stand. A single knob is a widget
-    with a ``value`` of its own: ``knobs.knobs["tv_weight"]``.
+    Traits to link and observe: ``value``, a dict of the moved knobs, as keywords of ``invert``;
+    ``overridden``, their names; ``defaults``, the values of the others. A single knob, such as
+    ``knobs.knobs["tv_weight"]``, is a widget with a ``value``.
     """
 
     value: Any = t.Dict()

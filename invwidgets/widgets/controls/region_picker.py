@@ -62,20 +62,20 @@ class RegionPicker(w.VBox):
     Parameters
     ----------
     photo, model, layer, weights, size
-        The photo, and the network with the layer whose cells are chosen. ``photo=None`` leaves the
-        picker empty until ``show_photo`` and ``show_layer`` are called.
+        The photo, and the network with the layer of the cells. ``photo=None`` leaves the picker
+        empty until ``show_photo`` and ``show_layer`` are called.
     value
-        The region to begin with; None is the whole photo.
+        The first region; None is the whole photo.
 
     Raises
     ------
     SelectionError
-        For what is no region, or lies outside the layer's grid, also where ``value`` is set.
+        For a value that is not a region of the layer's grid, also when ``value`` is set.
 
     Notes
     -----
-    The trait ``value`` is (row 0, row 1, column 0, column 1), in cells, half-open, or None for
-    all. Link and observe it.
+    The trait ``value``, to link and observe, is (row 0, row 1, column 0, column 1) in cells,
+    half-open, or None for the whole photo.
     """
 
     value: Any = t.Any(None, allow_none=True)

@@ -73,7 +73,7 @@ class PanelOptions(t.HasTraits):
     layer = t.Unicode("", help="any name of a layer; empty until one is chosen")
     region = t.Any(None, allow_none=True)
     channels = t.Any(None, allow_none=True)
-    objective = t.Any("inversion", help="a name of OBJECTIVES, or an Objective of one's own")
+    objective = t.Any("inversion", help="a name of OBJECTIVES, or a custom Objective")
     seeds = t.Int(4, min=1, max=MOST_SEEDS)
     steps = t.Int(200, min=1)
     size = t.Any(None, allow_none=True)

@@ -59,14 +59,14 @@ class InversionPanel(w.VBox, PanelOptions):
     photo : str, path, array or PIL image
         The photo: the name of a bundled one, a file, or pixels.
     **options
-        What the controls are set to first, by the names of the traits below.
+        The first values of options, by the names of the traits below.
 
     Raises
     ------
     UnknownNameError
-        For a keyword that is no option.
+        For a keyword that is not an option.
     BadSettingError
-        For a value that the option does not take.
+        For a value that the option does not accept.
 
     Notes
     -----
@@ -74,13 +74,14 @@ class InversionPanel(w.VBox, PanelOptions):
     ``layer``, ``region``, ``channels``, ``objective``, ``seeds``, ``steps``, ``size``, ``crop``,
     ``preset``, ``optimizer``, ``device``, ``precision``, ``tv_weight``, ``alpha_weight``,
     ``data_weight``, ``beta``, ``bound``, ``jitter``, ``theme`` and ``beside``. ``overridden`` has
-    the names of those that no longer follow the preset.
+    the names of the options that no longer follow the preset.
 
-    ``result`` is the last run's ``Reconstruction``, ``state`` one of idle, running, paused,
-    stopped, finished and failed. ``start``, ``pause``, ``step`` and ``stop`` do what the buttons
-    do. Parts can be shown alone: ``photos``, ``model_menu``, ``layer_slider``, ``region_picker``,
-    ``channel_selector``, ``knobs``, ``advanced``, ``controls``, ``gallery``, ``patches``,
-    ``classes``, ``curves``, ``history``, ``export``.
+    ``result`` is the ``Reconstruction`` of the last run, and ``state`` is one of idle, running,
+    paused, stopped, finished and failed. The methods ``start``, ``pause``, ``step`` and ``stop``
+    are those of the buttons. You can show a part of the panel in another cell: ``photos``,
+    ``model_menu``, ``layer_slider``, ``region_picker``, ``channel_selector``, ``knobs``,
+    ``advanced``, ``controls``, ``gallery``, ``patches``, ``classes``, ``curves``, ``history``,
+    ``export``.
     """
 
     def __init__(self, photo: Any = "coffee", **options: Any) -> None:
@@ -129,18 +130,17 @@ class InversionPanel(w.VBox, PanelOptions):
         Parameters
         ----------
         settings
-            The text, or what it holds.
+            The JSON text, or the dict in it.
         **options
-            What is to differ, as for the panel. A photo of one's own is not part of settings and
-            is given here: ``photo=…``.
+            Options that replace the settings. An uploaded photo is not part of the settings, so
+            give it here: ``photo=…``.
 
         Raises
         ------
         BadSettingError
-            For what are no settings, for a value that the panel does not take, and where a photo of
-            one's own is missing.
+            If these are not settings, a value is not accepted, or a photo of your own is missing.
         UnknownNameError
-            For a name that is no option of the panel.
+            For a name that is not an option of the panel.
         """
         values = read_settings(settings)
         name = values.pop("photo_name", "")
