@@ -38,7 +38,7 @@ REFERENCE = {path.stem: in_reference(path) for path in (ROOT / "docs/api").glob(
 def test_tables_are_what_the_results_say(page: Path) -> None:
     text = page.read_text()
     assert "<!-- table: " in text
-    assert text == filled(text), "run python scripts/make_tables.py"
+    assert text == filled(text), "run python -m scripts.make_tables"
 
 
 def test_every_table_is_shown() -> None:
