@@ -27,8 +27,7 @@ from invwidgets.inversion.prepare import prepare
 from invwidgets.inversion.progress import Frame, Progress
 from invwidgets.inversion.replay import code_for, replay
 from invwidgets.inversion.run import Run
-from invwidgets.inversion.session import Session
-from invwidgets.inversion.task import WARM_STEPS
+from invwidgets.inversion.session import WARM_STEPS, Session
 from tests.patience import wait_until
 from tests.small_networks import Untraceable, phi, picture
 

@@ -20,7 +20,7 @@ pytest.importorskip("ipywidgets")
 import invwidgets as iw
 from invwidgets.figures.gallery import title_of
 from invwidgets.images import resize
-from invwidgets.inversion.task import WARM_STEPS
+from invwidgets.inversion.session import WARM_STEPS
 from invwidgets.representations.classes import class_names, likeliest
 from invwidgets.representations.descriptors.named import DESCRIPTORS
 from invwidgets.widgets.controls.layer_slider import LayerSlider

@@ -16,7 +16,7 @@ from ...energy.objectives import OBJECTIVES, objective_of
 from ...figures.gallery import best_seed
 from ...inversion.convergence import converged, convergence_note, more_steps
 from ...inversion.result import Reconstruction
-from ...inversion.task import WARM_STEPS
+from ...inversion.session import WARM_STEPS
 from ...models.downloads import in_bytes, offline
 from ...models.zoo import DEFAULT_MODEL, ZOO, weights_here
 from ...representations.descriptors.named import layer_in_words, layer_title, model_title
