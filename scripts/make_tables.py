@@ -182,7 +182,7 @@ def goals_short() -> str:
     rows: dict[str, Row] = {}
     for row in kept("goals")["rows"]:
         what = row[""].split()[0] if row[""].split()[0] in ("hog", "hogb", "dsift") else row[""]
-        rows.setdefault(what, {"": what})[f"sooner than {row['preset']}"] = _sooner(row)
+        rows.setdefault(what, {"": what})[f"times faster than {row['preset']}"] = _sooner(row)
     return table(_named(list(rows.values())))
 
 
@@ -221,7 +221,7 @@ def missed() -> str:
             slower and f"{len(cnn) - len(slower)} rows; the others: {_listed(slower)}", "goals",
         ),
         _picture_wanted(): (_picture_reached(), "goals"),
-        "seeds further apart at every stage": (_listed(falling), "quality"),
+        "larger diversity at every stage": (_listed(falling), "quality"),
         "deep pictures without casts: as colorful as the photo, of the same mean color": (
             _listed(deep), "casts",
         ),
