@@ -49,13 +49,13 @@ WIDEST = 1100  # pixels of a stored picture
 STILL = "still"  # the tag of a cell that shows a panel named ``panel``
 LIVE = re.compile(r"InversionPanel\(|LayerStrip\(|@interact|SweepPanel\(")
 PAGE_MEGABYTES = 0.28
-# the results of a lesson that its page shows, and the title of the page
+# the results of a lesson that its page shows, the title of the page, and further options
 PAGES = {
     "01": ("result", "What a layer keeps of a cup of coffee"),
     "02": ("results", "What each layer keeps of a tower"),
     "03": ("[one for row in tried for one in row]", "The same features, with other priors"),
     "04": ("[early, result]", "Nine images that look the same to a layer"),
-    "05": ("results", "What 5 × 5 cells see"),
+    "05": ("results", "What 5 × 5 cells see", "effective_fields=measured"),
     "06": ("results", "A flower from some channels"),
     "07": ("staged", "What each stage of HOG keeps"),
     "08": ("both", "A trained network and an untrained one"),
@@ -108,11 +108,12 @@ def make(path: Path) -> int:
         cells.append(cell)
         if STILL in cell.metadata.get("tags", ()):
             cells.append(nbformat.v4.new_code_cell("_ = await panel.start()"))
-    results, title = PAGES[path.stem[:2]]
+    results, title, *options = PAGES[path.stem[:2]]
+    more = "".join(f", {option}" for option in options)
     with TemporaryDirectory() as folder:
         file = Path(folder, "page.html")
         cells.append(nbformat.v4.new_code_cell(
-            f"iw.page({results}, {str(file)!r}, {title!r}, megabytes={PAGE_MEGABYTES}); None"
+            f"iw.page({results}, {str(file)!r}, {title!r}, megabytes={PAGE_MEGABYTES}{more}); None"
         ))  # fmt: skip
         run.cells = cells
         place = {"metadata": {"path": str(path.parent)}}
@@ -166,7 +167,7 @@ def _static(out: Any) -> Any:
     if out.output_type == "stream":
         return None if out.name == "stderr" else out
     data = out.get("data", {})
-    if VIEW in data:
+    if VIEW in data or IN_PAGE in data.get("text/html", ""):  # the page is stored once
         return None
     if PNG in data:
         data[PNG] = _changed(data[PNG], _no_wider)

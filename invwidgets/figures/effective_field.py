@@ -20,7 +20,7 @@ _SIDE, _GAP, _TITLE, _CAPTION = 2.2, 0.12, 0.95, 0.45
 _BLUR = 0.012  # standard deviation, in sides of the image
 
 
-def _smooth(field: EffectiveField) -> Tensor:
+def smooth(field: EffectiveField) -> Tensor:
     """The weights averaged over a few pixels; they stay 0 outside the box."""
     blurred = blur(field.weight, _BLUR * max(field.weight.shape))
     top, left, bottom, right = field.box
@@ -53,10 +53,10 @@ def _gaussian(side: int, deviation: float) -> Tensor:
     return torch.zeros(side, side).scatter_add_(1, places, weights)
 
 
-def _level(field: EffectiveField, smooth: Tensor) -> float:
+def _level(field: EffectiveField, weight: Tensor) -> float:
     """The level that as many smooth weights exceed as weights exceed the threshold."""
     count = int((field.weight > THRESHOLD).sum())
-    return float(smooth.flatten().sort(descending=True).values[max(count, 1) - 1])
+    return float(weight.flatten().sort(descending=True).values[max(count, 1) - 1])
 
 
 def effective_fields(
@@ -86,14 +86,14 @@ def effective_fields(
         axes = figure.add_axes(
             (left / figure_width, _CAPTION / tall, across / figure_width, down / tall)
         )
-        smooth = _smooth(field)
-        opacity = smooth.sqrt() * 0.75 + 0.25
+        weight = smooth(field)
+        opacity = weight.sqrt() * 0.75 + 0.25
         shown = to_uint8(photo * opacity + 1 - opacity)
         side, box = field.side, field.box
         words = f"receptive field {box.height} × {box.width}\neffective area {side} × {side}"
         show_image(axes, np.asarray(shown), words)
         axes.set_title(name, fontsize=8.5, color=INK, pad=4, parse_math=False)
-        axes.contour(smooth.numpy(), [_level(field, smooth)], colors=[INK], linewidths=1.0)
+        axes.contour(weight.numpy(), [_level(field, weight)], colors=[INK], linewidths=1.0)
         axes.add_patch(
             Rectangle((field.box.left - 0.5, field.box.top - 0.5), field.box.width,
                       field.box.height, fill=False, edgecolor=ACCENT, linewidth=1.6)

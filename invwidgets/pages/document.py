@@ -20,7 +20,7 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from .pictures import TYPE, Pictures
+from .pictures import Pictures, data_url
 
 MODULES = ("dom", "overview", "chart", "choices", "compare", "pictures", "film", "numbers", "code",
            "sheet", "tour", "page")  # fmt: skip
@@ -47,7 +47,7 @@ def document(
     """The complete file; equal content gives an equal file."""
     script, style = bundle(static, *MODULES), static("compare.css") + static("page.css")
     films = {
-        f"e{place}": [_data(film) for film in still.pictures.films]
+        f"e{place}": [data_url(film) for film in still.pictures.films]
         for place, still in enumerate(stills)
         if still.pictures is not None and still.pictures.films
     }
@@ -106,10 +106,6 @@ def _json(content: Any) -> str:
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
-
-
-def _data(picture: bytes) -> str:
-    return f"data:{TYPE};base64,{base64.b64encode(picture).decode()}"
 
 
 # ---- the sheet of stills
@@ -176,7 +172,7 @@ def _figure(
 ) -> str:
     return (
         f'<figure class="still{kind}"><img id="{name}" alt="{escape(alt)}" width="{size[1]}" '
-        f'height="{size[0]}" loading="lazy" decoding="async" src="{_data(picture)}">'
+        f'height="{size[0]}" loading="lazy" decoding="async" src="{data_url(picture)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 

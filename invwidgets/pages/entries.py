@@ -247,6 +247,10 @@ def _of_results(
                     "settings, and still differ: leave one of them out"
                 )
             kept.remove(other)
+    for name in ("region", "channels"):  # the legend of a result says them, too
+        others = [axis for axis in axes if axis != name]
+        if not _clashes(rows, others, kept):
+            axes = others
     several: dict[str, list[Value]] = {}
     for name in axes:
         values = list({rows[i][name].key: rows[i][name] for i in kept}.values())

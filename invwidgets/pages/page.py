@@ -13,10 +13,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..analysis.fields import EffectiveField
 from ..arguments import real_number
 from ..errors import BadSettingError, InvwidgetsError, OutputError, own_words, shown, shown_path
 from ..files import as_path, check_place, written_whole
@@ -27,9 +29,11 @@ from ..representations.base import Representation
 from ..sweeps.sweep import Sweep
 from .content import Describer, pixels_key
 from .document import DATA, Still, document
+from .effective import Measured, checked
 from .entries import Entry, Table, table_of
 from .pictures import EFFORTS, Effort, Pictures, encoded, photo_picture
 
+IN_NOTEBOOK = "invwidgets-page"  # the class of the frame around a page
 FORMAT, VERSION = "invwidgets.page", 1
 MEGABYTES = 6.0
 _SAMPLES = 6  # the number of results from which the size of a page is estimated
@@ -53,6 +57,23 @@ class PageResult:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A page in a frame, as a notebook shows it."""
+
+    text: str
+    title: str
+    height: str
+
+    def _repr_html_(self) -> str:
+        text = self.text.replace("&", "&amp;").replace("'", "&#39;")
+        return (
+            f'<iframe class="{IN_NOTEBOOK}" title="{escape(self.title)}" loading="lazy"\n'
+            f'style="width: 100%; height: {escape(self.height)}; border: 0" '
+            f"srcdoc='{text}'></iframe>"
+        )
+
+
+@dataclass(frozen=True)
 class Page:
     """The data of a page, without its pictures.
 
@@ -67,6 +88,30 @@ class Page:
     results: tuple[PageResult, ...]
     holes: tuple[tuple[dict[str, str], str], ...]
     bytes: int
+
+    def show(self, height: str = "46rem") -> Shown:
+        """The page as an output of a notebook, in a frame that needs no server.
+
+        >>> page(results, "coffee.html").show()
+
+        The output holds the whole page, so a stored notebook grows by ``bytes``.
+
+        Parameters
+        ----------
+        height : str
+            The height of the frame, as CSS has it.
+
+        Returns
+        -------
+        Shown
+            It shows as HTML.
+
+        Raises
+        ------
+        OutputError
+            If the file is gone.
+        """
+        return Shown(_text(self.path), self.title, height)
 
     def __repr__(self) -> str:
         over = f" over {', '.join(self.axes)}" if self.axes else ""
@@ -91,6 +136,7 @@ def page(
     network: Representation | None = None,
     megabytes: float = MEGABYTES,
     plays: bool = False,
+    effective_fields: Mapping[str, Sequence[EffectiveField]] | None = None,
 ) -> Page:
     """Write one HTML file in which a reader explores results, without a kernel or a network.
 
@@ -122,6 +168,10 @@ def page(
         The largest size of the file. The quality of the pictures is as high as it allows.
     plays : bool
         Whether the page moves along its slider by itself until a reader touches it.
+    effective_fields : mapping of str to sequence of EffectiveField, optional
+        By layer, the measured effective receptive fields of single cells, one for each combination
+        of some rows and some columns. Where a reader points, the page fades the pixels that have
+        little weight in the field of the nearest of these cells.
 
     Returns
     -------
@@ -131,13 +181,16 @@ def page(
     Raises
     ------
     BadSettingError
-        For no results, for results that differ in nothing, or for a size too small for the
-        pictures.
+        For no results, for results that differ in nothing, for a size too small for the
+        pictures, or for effective fields of other layers, of other sizes or not of a grid of cells.
     OutputError
         If the path cannot be written to, or if no job of the sweeps is stored.
     """
     place = check_place(path)
-    text = page_text(results, title, date=date, network=network, megabytes=megabytes, plays=plays)
+    text = page_text(
+        results, title, date=date, network=network, megabytes=megabytes, plays=plays,
+        effective_fields=effective_fields,
+    )  # fmt: skip
     with written_whole(place) as partial:
         partial.write_bytes(text.encode())
     return load_page(place)
@@ -152,6 +205,7 @@ def page_text(
     megabytes: float = MEGABYTES,
     plays: bool = False,
     photo: str | None = None,
+    effective_fields: Any = None,
 ) -> str:
     """The text of the file that ``page`` writes.
 
@@ -167,7 +221,8 @@ def page_text(
     budget = 1e6 * real_number(megabytes, "megabytes", 0.01, 1000)
     with cpu_threads(1):  # the same results give the same bytes on any number of cores
         table = table_of(results, network, photo)
-        return _Made(table, title, date or table.finished, bool(plays)).within(budget)
+        made = _Made(table, title, date or table.finished, bool(plays), effective_fields)
+        return made.within(budget)
 
 
 def load_page(path: str | os.PathLike[str]) -> Page:
@@ -195,13 +250,7 @@ def load_page(path: str | os.PathLike[str]) -> Page:
         If the file cannot be read or is not such a page.
     """
     name = as_path(path)
-    try:
-        text = Path(name).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        words = getattr(error, "strerror", None) or own_words(error)
-        raise OutputError(
-            f"{shown_path(name)} cannot be read ({words}): give a file that iw.page wrote"
-        ) from None
+    text = _text(name)
     try:
         begin = f'<script type="application/json" id="{DATA}">'
         start = text.index(begin) + len(begin)
@@ -220,6 +269,16 @@ def load_page(path: str | os.PathLike[str]) -> Page:
             raise
         raise OutputError(
             f"{shown_path(name)} is not a page ({own_words(error)}): give a file that iw.page wrote"
+        ) from None
+
+
+def _text(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or own_words(error)
+        raise OutputError(
+            f"{shown_path(name)} cannot be read ({words}): give a file that iw.page wrote"
         ) from None
 
 
@@ -243,7 +302,7 @@ def _page_of(name: str, content: dict[str, Any], size: int) -> Page:
 class _Made:
     """A page in the making: descriptions, computed once; pictures, computed for each quality."""
 
-    def __init__(self, table: Table, title: str, date: str, plays: bool) -> None:
+    def __init__(self, table: Table, title: str, date: str, plays: bool, effective: Any) -> None:
         self.table, self.date = table, date if _DAY.fullmatch(date) else ""
         self.plays = plays
         self.described: list[dict[str, Any] | None] = []
@@ -269,7 +328,29 @@ class _Made:
         self.there = [place for place, told in enumerate(self.described) if told is not None]
         if not self.there:
             raise OutputError(f"a page of no results: {self.reasons[0]}")
+        self.effective = self._effective_fields(effective)
         self.title = title or self._default_title()
+
+    def _effective_fields(self, given: Any) -> dict[str, Measured]:
+        """The measured fields by layer; a description has the place of its layer's."""
+        told = [one for one in self.described if one is not None]
+        layers = [one["summary"]["layer"] for one in told]
+        found = checked(given, layers)
+        for one, layer in zip(told, layers, strict=True):
+            one["effective"] = list(found).index(layer) if layer in found else None
+            if layer not in found:
+                continue
+            if one["field"] is None:
+                raise BadSettingError(
+                    f"effective_fields of {layer}: the receptive fields of this layer are unknown; "
+                    "if the network is your own, give it as network=…"
+                )
+            if found[layer].size != tuple(one["size"]):
+                raise BadSettingError(
+                    "effective_fields of {}: they were measured at {} × {} pixels, and the results "
+                    "have {} × {}".format(layer, *found[layer].size, *one["size"])
+                )
+        return found
 
     def _short_names(self) -> tuple[str, ...]:
         """The short names of the layers in their networks; empty if they are not known."""
@@ -382,6 +463,7 @@ class _Made:
             "main": self.table.main,
             "plays": self.plays,
             "fields": self.fields,
+            "effective": [measured.content(effort) for measured in self.effective.values()],
             "photos": [name for name, _ in self.photos.values()],
             "made": self._made(summaries, effort),
             "entries": [

@@ -9,6 +9,7 @@ At equal similarity (SSIM) WebP files are a quarter smaller than JPEG files. For
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,6 +71,11 @@ def webp(picture: Image.Image, quality: int) -> bytes:
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=quality, method=4)
     return file.getvalue()
+
+
+def data_url(picture: bytes) -> str:
+    """A WebP file as the source of an image."""
+    return f"data:{TYPE};base64,{base64.b64encode(picture).decode()}"
 
 
 Write = Callable[[Image.Image, int], bytes]

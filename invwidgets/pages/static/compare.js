@@ -7,6 +7,8 @@ let count = 0;
 // The mark follows the pointer over any picture that is followed: ``store.state.point``, in parts of
 // the picture. ``mark(root)`` draws it in every picture beneath ``root``, and the receptive field of
 // the cell there: ``fields`` has the top and bottom of each row of cells, the sides of each column.
+// If it has ``effective``, the effective fields of some rows and columns were measured. Then the field
+// is that of the nearest of their cells, and ``veil`` covers the pixels of little weight.
 export function createMarks(store) {
   const words = el("p", { class: "iw-place-words", id: `iw-place-${++count}`, role: "status" });
   let fields = null, size = [1, 1], pressed = null;
@@ -24,16 +26,21 @@ export function createMarks(store) {
       const at = spot(event, target);
       if (event.buttons && wipes && pressed && store.state.hasPhoto) {
         pressed.moved ||= Math.abs(event.clientX - pressed.x) > 4;
-        if (pressed.moved) store.set({ wipe: Math.round(100 * at.x) });
+        if (pressed.moved) store.set({ wipe: Math.round(100 * at.x), ...(fields?.effective && { point: null }) });
         return;
       }
       if (event.pointerType === "mouse") store.set({ point: at });
     });
     target.addEventListener("pointerup", (event) => {
-      if (event.pointerType !== "mouse" && pressed && !pressed.moved) store.set({ point: spot(event, target) });
+      if (event.pointerType !== "mouse" && pressed && !pressed.moved) touch(spot(event, target));
       pressed = null;
     });
     target.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse" && !event.buttons) store.set({ point: null }); });
+  }
+  function touch(at) {                                   // a second touch of a cell takes its veil away
+    const before = store.state.point && fields?.effective ? cell().join() : null;
+    store.set({ point: at });
+    if (before !== null && cell().join() === before) store.set({ point: null });
   }
   function steer(target) {                               // arrow keys: from cell to cell
     target.addEventListener("keydown", (event) => {
@@ -41,16 +48,24 @@ export function createMarks(store) {
       if (event.key === "Escape") store.set({ point: null });
       if (!move) return;
       event.preventDefault();
-      const [down, across] = fields ? [fields.rows.length, fields.columns.length] : [16, 16];
       const now = store.state.point ?? { x: 0.5, y: 0.5 };
-      const step = (value, most, by) => (clamp(Math.floor(value * most) + by, 0, most - 1) + 0.5) / most;
-      store.set({ point: { x: step(now.x, across, move[0]), y: step(now.y, down, move[1]) } });
+      const step = (value, name, by) => {
+        const most = fields?.[name].length ?? 16, cells = cellsOf(name, most);
+        return (cells[clamp(nearest(cells, value * most) + by, 0, cells.length - 1)] + 0.5) / most;
+      };
+      store.set({ point: { x: step(now.x, "columns", move[0]), y: step(now.y, "rows", move[1]) } });
     });
   }
 
-  function cell() {
+  const cellsOf = (name, most) => fields?.effective?.[name] ?? Array.from({ length: most }, (_, at) => at);
+  const nearest = (cells, at) => cells.reduce((best, cell, place) => (Math.abs(cell + 0.5 - at) < Math.abs(cells[best] + 0.5 - at) ? place : best), 0);
+  function places() {                                    // of the nearest cell among those that can be shown
     const { x, y } = store.state.point;
-    return [Math.floor(y * fields.rows.length), Math.floor(x * fields.columns.length)];
+    return [[y, "rows"], [x, "columns"]].map(([value, name]) => nearest(cellsOf(name, fields[name].length), value * fields[name].length));
+  }
+  function cell() {
+    const [down, across] = places();
+    return [cellsOf("rows", fields.rows.length)[down], cellsOf("columns", fields.columns.length)[across]];
   }
   function seen() {                                      // top, left, bottom, right of the field, null without one
     if (!store.state.point || !fields) return null;
@@ -61,25 +76,37 @@ export function createMarks(store) {
     const { point } = store.state, field = seen();
     root.classList.toggle("iw-marked", point !== null);
     root.classList.toggle("iw-fielded", field !== null);
+    root.classList.toggle("iw-veiled", Boolean(field && fields.effective));
     words.textContent = say(point, field);
     if (!point) return;
     root.style.setProperty("--x", `${100 * point.x}%`);
     root.style.setProperty("--y", `${100 * point.y}%`);
     if (field) frame(root, field);
+    if (!field || !fields.effective) return;
+    const counts = [fields.effective.rows.length, fields.effective.columns.length];
+    const [down, across] = places().map((place, axis) => (counts[axis] > 1 ? (100 * place) / (counts[axis] - 1) : 0));
+    root.style.setProperty("--veil-at", `${across}% ${down}%`);
   }
   function say(point, field) {
-    if (!point) return `Point at a picture: the mark shows the same place in all${fields ? ", the frame what a cell of this layer sees" : ""}.`;
+    if (!point) return `Point at a picture: the mark shows the same place in all${fields ? ", the frame what a cell of this layer sees" : ""}${fields?.effective ? "; pixels of little weight fade" : ""}.`;
     if (!field) return `Row ${Math.floor(point.y * size[0])}, column ${Math.floor(point.x * size[1])} of the picture.`;
     const [row, column] = cell(), high = field[2] - field[0], wide = field[3] - field[1];
     const tall = Math.round(high * size[0]), broad = Math.round(wide * size[1]);
     const sees = tall === size[0] && broad === size[1] ? "the whole picture" : `${tall} × ${broad} pixels, ${percent(high * wide)} of the picture`;
-    return `Cell (${row}, ${column}) of ${fields.rows.length} × ${fields.columns.length} sees ${sees}${fields.assumed ? " (assumed)" : ""}.`;
+    const across = fields.effective?.columns.length, [line, place] = places(), side = fields.effective?.sides[line * across + place];
+    const weighs = side ? `; effective area ${side} × ${side}` : "";
+    return `Cell (${row}, ${column}) of ${fields.rows.length} × ${fields.columns.length} sees ${sees}${fields.assumed ? " (assumed)" : ""}${weighs}.`;
   }
   function lay(view) {
     fields = view.fields;
     size = view.size;
   }
-  return { words, follow, steer, mark, lay, seen };
+  function veil(root) {                                  // the picture of all measured fields of the layer
+    const measured = fields?.effective;
+    root.style.setProperty("--veil", measured ? `url("${measured.sheet}")` : "none");
+    if (measured) root.style.setProperty("--veil-size", `${100 * measured.columns.length}% ${100 * measured.rows.length}%`);
+  }
+  return { words, follow, steer, mark, lay, seen, veil };
 }
 
 export function frame(node, [top, left, bottom, right]) {

@@ -99,7 +99,7 @@ function viewOf(place) {
   const fewer = told.more ? ` ${told.seeds.length} of ${told.seeds.length + told.more} seeds are shown.` : "";
   return {
     pictures: shown, reason: "", size: told.size, region: told.region, words: wordsOf(entry.at, -1) || told.layer,
-    fields: told.field === null ? null : content.fields[told.field],
+    fields: told.field === null ? null : { ...content.fields[told.field], effective: content.effective[told.effective] },
     legend: `${[wordsOf(entry.at, -1), told.note].filter(Boolean).join(" · ")}.${fewer}`,
   };
 }

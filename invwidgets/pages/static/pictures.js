@@ -6,6 +6,8 @@ export function createPictures(store, choose) {
   const marks = createMarks(store);
   const compare = createCompare(store, marks);
   const { big, ends } = compare;
+  const veil = () => el("span", { class: "iw-veil", "aria-hidden": "true" });
+  big.append(veil());
   const hole = el("p", { class: "hole-words", role: "status" });
   const viewer = el("div", { class: "viewer" }, el("div", { class: "frame" }, big, hole), ends, marks.words);
   const small = el("div", { class: "small", role: "group", "aria-label": "Pictures" });
@@ -13,6 +15,7 @@ export function createPictures(store, choose) {
 
   function lay(root, view) {
     marks.lay(view);
+    marks.veil(root);
     compare.lay(view);
     root.style.setProperty("--ratio", `${view.size[1]} / ${view.size[0]}`);
     root.style.setProperty("--shape", view.size[1] / view.size[0]);
@@ -24,7 +27,7 @@ export function createPictures(store, choose) {
       const button = el("button", {
         type: "button", class: "tile", "data-key": picture.key, "aria-label": `${picture.name}${picture.says ? `, ${picture.says}` : ""}`,
         onclick: () => choose(picture.key),
-      }, el("span", { class: "iw-pic" }, image), el("span", { class: "tile-name" }, picture.name), el("span", { class: "tile-says" }, picture.says));
+      }, el("span", { class: "iw-pic" }, image, veil()), el("span", { class: "tile-name" }, picture.name), el("span", { class: "tile-says" }, picture.says));
       marks.follow(button.firstChild);
       return button;
     }));
