@@ -355,7 +355,7 @@ def _none_of_four(_: Any) -> _Key:
     return _Key(
         100 * comb(28, 16) / comb(32, 16),
         "About one half in twenty contains none of the four. Among our 20 random halves one is "
-        "such a half, and its colors are lost.",
+        "such a half. Its colors are off by about four times as much as those of the usual half.",
         "There are comb(32, 16) halves of 32 channels. How many of them take all of their 16 "
         "channels from the other 28?",
         [

@@ -71,6 +71,9 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
         "distance[2] < distance[3] < 0.8 < distance[4] < other_photo": (
             photo_itself, noise, other_photo, no_layer,
         ),
+        "recognized == [True, True, True, True, False]": (
+            photo_itself, noise, other_photo, no_layer,
+        ),
         "moved[0] < 0.02 < moved[2] < moved[3] - 0.05 < moved[4] - 0.1": (
             parts_in_place, random_matches, no_layer, photo_itself,
         ),
@@ -112,12 +115,16 @@ LESSONS: dict[str, dict[str, tuple[Saboteur, ...]]] = {
             even_field, one_pixel,
         ),
         "fields[-1].side > 2 * fields[0].side": (one_pixel,),
+        "1.3 * min(sides) < max(sides) < 67": (even_field, one_pixel),
     },
     "06": {
         "colorful[0] < 0.85 * min(off)": (no_channels, noise, photo_itself),
         "other[0] > 5 * usual and other[0] > max(off)": (no_channels, noise, photo_itself),
         "0.7 < colorful[1] < min(edges) - 0.02": (no_channels, noise, photo_itself),
         "other[1] > sorted(edges)[5]": (no_channels, photo_itself),
+        "not red & set(halves[worst]) and with_red < off[worst] / 4": (
+            no_channels, noise, photo_itself,
+        ),
     },
     "07": {
         "kept['gradient'] > kept['decompose'] + 0.1": (no_layer, noise, photo_itself),
