@@ -213,13 +213,13 @@ class InversionSettings:
     def _repr_html_(self) -> str:
         """The display in a notebook: a table of the steps and of settings that were changed."""
         plain = {f.name: f.default for f in dataclasses.fields(self)}
-        told = [("steps", self.steps), ("seeds", ", ".join(map(str, self.seeds)))]
-        told += [
+        rows = [("steps", self.steps), ("seeds", ", ".join(map(str, self.seeds)))]
+        rows += [
             (name, str(getattr(self, name)))
             for name, default in plain.items()
             if name != "seeds" and getattr(self, name) != default
         ]
-        return html_table(f"Settings, preset {self.preset}", told)
+        return html_table(f"Settings, preset {self.preset}", rows)
 
     def replace(self, **changes: Any) -> InversionSettings:
         """A copy with some settings changed; raises an error for an unknown name."""

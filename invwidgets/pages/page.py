@@ -394,8 +394,8 @@ class _Made:
                     pictures.spread or b"",
                 ]
                 size += sum(len(one) for one in each)
-        told = len(json.dumps(self.described))
-        return told + 4 / 3 * size * count / len(sample)
+        text = len(json.dumps(self.described))
+        return text + 4 / 3 * size * count / len(sample)
 
     def _pictures(self, place: int, effort: Effort) -> Pictures | None:
         result = self._loaded(place, self.table.entries[place])
