@@ -28,6 +28,8 @@ from invwidgets.inversion.presets import preset, smoothing
 from invwidgets.search.optimizers import MultiscaleAdam
 from invwidgets.search.parametrizations import Fourier
 
+from .figures.test_figures import pixels
+
 COUNTS = (1, 2, 4, 7)
 
 
@@ -328,12 +330,10 @@ def test_a_gallery_draws_the_channels_and_says_which() -> None:
     result = inverted(7, steps=2)
     assert "channels 0, 1, 2 of 7 as red, green, blue" in picture_note(result)
     assert "channels 6, 5, 4 of 7 as red, green, blue" in picture_note(result, (6, 5, 4))
-    first, other = (
-        np.asarray(gallery_of(result, rgb=rgb).sheet.picture()) for rgb in (None, (6, 5, 4))
-    )
+    first, other = (pixels(gallery_of(result, rgb=rgb).sheet.figure) for rgb in (None, (6, 5, 4)))
     assert first.shape == other.shape
     assert (first != other).mean() > 0.01
-    gray = np.asarray(gallery_of(inverted(1, steps=2, seeds=1)).sheet.picture().convert("RGB"))
+    gray = pixels(gallery_of(inverted(1, steps=2, seeds=1)).sheet.figure)
     middle = gray[gray.shape[0] // 2].astype(int)
     assert np.ptp(middle, axis=1).max() < 8, "the row through the pictures has no color"
     assert isinstance(gallery(result, rgb=(3, 2, 1)), Figure)

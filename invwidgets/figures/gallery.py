@@ -14,12 +14,11 @@ from ..inversion.progress import last_frame
 from ..inversion.result import Reconstruction, steps_in_words
 from .canvas import LIGHT, Theme
 from .contrast import STRETCHED, stretched
-from .grid import Plan, plan_grid, without_orphan
+from .grid import EDGE, Plan, plan_grid, without_orphan
 from .sheet import Sheet
 
 _HEAD = 66
 _EDGE = 14  # the margin of a saved picture
-_LETTER = 7  # an upper limit of the mean width of a caption's letter in pixels
 SILENT = " · silent"  # after a seed's response, see ``Reconstruction.silent``
 OUTLIER = " · outlier"  # after a seed's error, see ``Reconstruction.outliers``
 SPREAD = (1e-4, 0.5)  # standard deviations, of the range, drawn black and white; 0.5 is the largest
@@ -31,10 +30,9 @@ class Gallery:
     """A sheet with the photo, the images of the seeds, their mean and their spread.
 
     ``place`` maps a seed's index, or ``"photo"``, ``"mean"``, ``"spread"``, to its cell.
-    ``enlarged`` is the index of a seed that is shown large next to the photo. With ``stretch`` the
-    contrast of the seeds' images and of their mean is stretched. The spread is the standard
-    deviation across seeds at each pixel, on the same logarithmic scale in every picture: black is
-    0.01 % of the range or less, white is 50 %, the maximum.
+    With ``stretch`` the contrast of the seeds' images and of their mean is stretched. The spread is
+    the standard deviation across seeds at each pixel, on the same logarithmic scale in every
+    picture: black is 0.01 % of the range or less, white is 50 %, the maximum.
     """
 
     def __init__(
@@ -47,9 +45,7 @@ class Gallery:
         theme: Theme = LIGHT,
         scale: float = 1.0,
         columns: int | None = None,
-        enlarged: int | None = None,
         heading: tuple[str, str] | None = None,
-        tallest: int = 640,
         stretch: bool = False,
     ) -> None:
         self.seeds = tuple(seeds)
@@ -58,15 +54,9 @@ class Gallery:
         keys += range(len(self.seeds))
         keys += ["mean", "spread"] if len(self.seeds) > 1 else []
         self.place = {key: cell for cell, key in enumerate(keys)}
-        large: tuple[int, ...] = ()
-        if enlarged is not None:
-            large = tuple(self.place[key] for key in ("photo", enlarged) if key in self.place)
-        self.plan: Plan = plan_grid(
-            len(keys), shape, width, tallest, columns, large,
-            *((_HEAD, _EDGE) if heading else ()),
-        )  # fmt: skip
+        head, edge = (_HEAD, _EDGE) if heading else (0, EDGE)
+        self.plan: Plan = plan_grid(len(keys), shape, width, columns=columns, head=head, edge=edge)
         self.sheet = Sheet(self.plan, theme, scale)
-        self.sheet.enliven(self.place[index] for index in range(len(self.seeds)))
         for index, seed in enumerate(self.seeds):
             self.sheet.caption(self.place[index], f"seed {seed}")
         if "mean" in self.place:
@@ -80,25 +70,18 @@ class Gallery:
     ) -> None:
         """Show the photo (H, W, 3) and a region's receptive field (top, left, bottom, right)."""
         cell = self.place["photo"]
-        room = max(12, self.plan.spots[cell].width // _LETTER)
-        name = name if len(name) <= room else f"{name[: room - 1]}…"
         self.sheet.show(cell, photo, name, photo_says(field is not None, self.stretch))
-        self.sheet.frame_field(cell, field)
-
-    def clear(self) -> None:
-        """Remove the images of the seeds."""
-        for key, cell in self.place.items():
-            if key != "photo":
-                self.sheet.clear(cell)
-        for index, seed in enumerate(self.seeds):
-            self.sheet.caption(self.place[index], f"seed {seed}")
-        self.sheet.mark(None)
+        if field is not None:
+            height, width = photo.shape[:2]
+            top, left, bottom, right = field
+            parts = (top / height, left / width, bottom / height, right / width)
+            self.sheet.frame_field(cell, parts)
 
     def show_seeds(
         self,
         images: NDArray[np.uint8],
         captions: Sequence[tuple[str, str]],
-        best: int | None,
+        best: int,
         spread: NDArray[np.float32] | None = None,
     ) -> None:
         """Show the images of the seeds (S, H, W, 3) with captions, and mark the best one.
@@ -111,8 +94,8 @@ class Gallery:
             if self.plan.spots[cell].lines == 1:  # a narrow one has room for the number
                 first = first.removeprefix("error ")
             self.sheet.show(cell, shown(images[index]), first, second)
-        many = best is not None and len(self.seeds) > 1
-        self.sheet.mark(self.place.get(best) if many and best is not None else None)
+        if best in self.place and "mean" in self.place:
+            self.sheet.mark(self.place[best])
         if "mean" in self.place:
             mean = np.round(images.mean(0, dtype=np.float32)).astype(np.uint8)
             self.sheet.show(self.place["mean"], shown(mean), "mean", MEAN_SAYS)

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 
 from ..images import open_picture
 from ..sweeps.plane import Plane, plane_of
-from .canvas import LIGHT, Theme
 from .grid import EDGE, Plan, Spot
 from .sheet import Pixels, Sheet
 
@@ -26,6 +25,9 @@ _GAP, _CAPTION, _HEADS, _TITLE = 6, 20, 22, 54  # CSS pixels
 _LETTER = 6.6  # a letter's width in a row's head
 _SMALLEST, _LARGEST = 40, 132  # of a picture's width
 _LEAST = 440  # of a figure with a title
+
+
+Head = tuple[int, int, int, str, bool]  # left, top, width, words, and whether it names the rows
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,23 @@ def cell_of(store: Any, body: dict[str, Any]) -> Cell:
     return Cell(pixels, f"{100 * min(errors):.1f} %" if errors else "")
 
 
-def sweep_sheet(
-    plane: Plane,
-    cells: Mapping[int, Cell],
-    width: int,
-    theme: Theme = LIGHT,
-    scale: float = 1.0,
-    title: str = "",
-) -> Sheet:
-    """A sheet with the cells of a plane, by the index of their point."""
-    shown = [cell.pixels.shape for cell in cells.values() if cell.pixels is not None]
-    height, across = shown[0][:2] if shown else (1, 1)
+def shape_of(cells: Mapping[int, Cell]) -> tuple[int, int]:
+    """The height and width of the first picture, which all places have."""
+    shapes = (cell.pixels.shape for cell in cells.values() if cell.pixels is not None)
+    height, width, *_ = next(shapes, (1, 1))
+    return height, width
+
+
+def sweep_plan(
+    plane: Plane, shape: tuple[int, int], width: int, title: bool = False
+) -> tuple[Plan, list[Head]]:
+    """The places of a plane's cells, row by row, and its heads."""
     longest = max(map(len, (*plane.row_heads, plane.rows)), default=0)
     left = EDGE + (min(150, round(longest * _LETTER) + 14) if plane.rows else 0)
     columns, rows = len(plane.column_heads), len(plane.row_heads)
     room = (width - left - EDGE) // columns - _GAP
     each = max(_SMALLEST, min(_LARGEST, room))
-    down = round(each * height / across)
+    down = round(each * shape[0] / shape[1])
     top = (_TITLE if title else 6) + _HEADS
     spots = [
         Spot(left + c * (each + _GAP), top + r * (down + _CAPTION), each, down, 1)
@@ -70,15 +72,31 @@ def sweep_sheet(
     plan = Plan(
         max(_LEAST if title else width, across), top + rows * (down + _CAPTION) + 4, tuple(spots)
     )
-    sheet = Sheet(plan, theme, scale)
+    lines = (top + r * (down + _CAPTION) + down // 2 - 7 for r in range(rows))
+    heads = [
+        (EDGE, top - 17, left - EDGE, plane.rows, True),
+        *(
+            (spot.left, top - 17, each, words, False)
+            for spot, words in zip(spots, plane.column_heads, strict=False)
+        ),
+        *(
+            (EDGE, line, left - EDGE, words, False)
+            for line, words in zip(lines, plane.row_heads, strict=True)
+        ),
+    ]
+    return plan, [head for head in heads if head[3]]
+
+
+def sweep_sheet(
+    plane: Plane, cells: Mapping[int, Cell], width: int, scale: float = 1.0, title: str = ""
+) -> Sheet:
+    """A sheet with the cells of a plane, by the index of their point."""
+    plan, heads = sweep_plan(plane, shape_of(cells), width, bool(title))
+    sheet, columns = Sheet(plan, scale=scale), len(plane.column_heads)
     if title:
         sheet.head(title, plane.held_words, EDGE)
-    for c, words in enumerate(plane.column_heads):
-        sheet.write(left + c * (each + _GAP), top - 17, _cut(words, each))
-    for r, words in enumerate(plane.row_heads):
-        sheet.write(EDGE, top + r * (down + _CAPTION) + down // 2 - 7, _cut(words, left - EDGE))
-    if plane.rows:
-        sheet.write(EDGE, top - 17, _cut(plane.rows, left - EDGE), faint=True)
+    for head in heads:
+        sheet.write(*head)
     for (r, c), place in plane.places.items():
         cell = cells.get(place)
         if cell is None:
@@ -109,9 +127,3 @@ def sweep_grid(
     title = "Best seed of each job with its feature error"
     width = 180 + len(plane.column_heads) * (_LARGEST + _GAP)
     return sweep_sheet(plane, cells, min(1200, width), title=title, scale=2.0).figure
-
-
-def _cut(words: str, width: float) -> str:
-    """The words cut to a width."""
-    most = max(3, int(width / _LETTER))
-    return words if len(words) <= most else f"{words[: most - 1]}…"

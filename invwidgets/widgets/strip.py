@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadSettingError, InvwidgetsError, shown
-from ..figures.canvas import Theme
 from ..figures.contrast import as_shown, stretched
 from ..figures.gallery import best_seed, caption
-from ..figures.grid import plan_grid
+from ..figures.grid import Plan, plan_grid
 from ..figures.sheet import Sheet
 from ..figures.strip import strip as strip_figure
 from ..images import photo_name
@@ -36,7 +35,7 @@ from ..representations.stages import MOST_STAGES, stages
 from .base.loading import LoadedModel, load_model
 from .base.loop import Awaited, Loop, error_words
 from .base.parts import Line, button, classed, close_all, heading
-from .base.picture_view import PictureView
+from .base.picture_view import WIDTH, PictureView, jpeg, toggles
 from .views.export import Export, Made, file_name
 from .views.run_controls import duration
 from .views.snapshot import Snapshot
@@ -65,7 +64,7 @@ class StripView(PictureView):
     def lay_out(self, photo: NDArray[np.uint8], name: str, layers: Sequence[str]) -> None:
         """A photo (H, W, 3) and an empty place for each layer."""
         self.photo, self.name, self.layers = photo, name, tuple(layers)
-        self.pictures = {}
+        self.photo_file, self.shape, self.pictures = jpeg(photo), [*photo.shape[:2]], {}
         self.redraw()
 
     @property
@@ -77,20 +76,23 @@ class StripView(PictureView):
         """Draw again, as wide as the view is now."""
         if self.photo is None or not self.comm:
             return
-        sheet = self.sheet(self.figure_theme, max(240, self.width), self.pixel_ratio)
         words = f"{self.name} and {len(self.pictures)} of {len(self.layers)} layers"
         if self.chosen:
             words += f", {self.chosen} enlarged"
-        self.offer_places(sheet.plan, sheet.plan.spots[1:], self.layers)
-        self.send_sheet(sheet, sheet.plan, str(len(self.pictures)), words)
+        keys = {layer: f"s{index}" for index, layer in enumerate(self.layers)}
+        does = [f"{layer}: {toggles(layer == self.chosen)}" for layer in self.layers]
+        shown = {keys[layer]: pixels for layer, (pixels, *_) in self.pictures.items()}
+        lines = [self.pictures[n][1:] if n in self.pictures else (n, "") for n in self.layers]
+        with self.hold_sync():
+            self.lay(
+                self._plan(self.room), ["photo", *keys.values()], [self.name, *self.layers],
+                ["", *does], keys.get(self.chosen, ""),
+            )  # fmt: skip
+            self.send(shown, [(self.name, "the photo"), *lines], str(len(shown)), words)
 
-    def sheet(self, theme: Theme, width: int, scale: float) -> Sheet:
-        """The picture, ready to be drawn or saved."""
+    def still(self) -> Sheet:
         assert self.photo is not None
-        large = (0, self.enlarged + 1) if self.chosen else ()
-        shape = (self.photo.shape[0], self.photo.shape[1])
-        plan = plan_grid(1 + len(self.layers), shape, width, tallest=420, large=large)
-        sheet = Sheet(plan, theme, scale)
+        sheet = Sheet(self._plan(WIDTH))
         sheet.show(0, self.photo, self.name, "the photo")
         for place, layer in enumerate(self.layers):
             if layer in self.pictures:
@@ -98,6 +100,11 @@ class StripView(PictureView):
             else:
                 sheet.caption(place + 1, layer)
         return sheet
+
+    def _plan(self, width: int) -> Plan:
+        large = (0, self.enlarged + 1) if self.chosen else ()
+        high, wide = self.shape
+        return plan_grid(1 + len(self.layers), (high, wide), width, tallest=420, large=large)
 
 
 class StripExport(Export):
@@ -283,7 +290,7 @@ class LayerStrip(w.VBox):
                 self._buttons(False)
                 self._offer()
                 if self.results:
-                    self.snapshot.keep_view(self.view)
+                    self.snapshot.keep(self.view.still)
 
     def _press(self) -> None:
         if self.loop.loop is not None:

@@ -29,7 +29,9 @@ function take(given) {{
 }}
 function bytes(value) {{
   if (Array.isArray(value)) return value.map(bytes);
-  if (value === null || typeof value !== "object" || !("base64" in value)) return value;
+  if (value === null || typeof value !== "object") return value;
+  const parts = Object.entries(value).map(([name, one]) => [name, bytes(one)]);
+  if (!("base64" in value)) return Object.fromEntries(parts);
   return new DataView(Uint8Array.from(atob(value.base64), (one) => one.charCodeAt(0)).buffer);
 }}
 const model = {{
@@ -83,6 +85,8 @@ def update_alone(page: Any, widget: Any) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value

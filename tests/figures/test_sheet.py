@@ -1,89 +1,103 @@
-"""Tests that the live picture and the saved figure are equal."""
+"""A saved sheet: pictures in their places, the best framed, words cut to the width beneath."""
 
 from __future__ import annotations
 
-import io
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from numpy.typing import NDArray
-from PIL import Image
 
 from invwidgets.figures.canvas import DARK, LIGHT, Theme
 from invwidgets.figures.gallery import Gallery, seed_caption
-from invwidgets.images import read_photo, to_uint8
+from invwidgets.figures.grid import plan_grid
+from invwidgets.figures.sheet import Sheet
 
-SEEDS = (0, 1, 2)
+from .test_figures import pixels as pixels_of
+
+SHAPE, SEEDS = (32, 48), (3, 4, 5)
 
 
-def _drawn(theme: Theme, scale: float) -> Gallery:
-    photo = to_uint8(read_photo("coffee", (224, 224)))
-    gallery = Gallery(SEEDS, (224, 224), width=700, theme=theme, scale=scale)
-    gallery.show_photo(photo, "coffee", (40, 60, 120, 150))
-    images = np.stack([np.roll(photo, 20 * seed, 1) for seed in SEEDS])
-    captions = [seed_caption(seed, 0.1234 + seed, None, 18.2) for seed in SEEDS]
-    gallery.show_seeds(images, captions, 1)
+def drawn(theme: Theme = LIGHT, scale: float = 1.0) -> Gallery:
+    gallery = Gallery(SEEDS, SHAPE, width=700, theme=theme, scale=scale)
+    gallery.show_photo(np.full((*SHAPE, 3), 200, np.uint8), "coffee", (8, 12, 24, 36))
+    images = np.stack([np.full((*SHAPE, 3), 20 * seed, np.uint8) for seed in SEEDS])
+    captions = [seed_caption(seed, "error 12.3 %", 18.2, 0.43) for seed in SEEDS]
+    gallery.show_seeds(images, captions, 1, np.full(SHAPE, 0.5, np.float32))
     return gallery
 
 
-def _saved(gallery: Gallery) -> Image.Image:
-    file = io.BytesIO()
-    figure = gallery.sheet.figure
-    figure.savefig(file, format="png", dpi=figure.dpi)
-    return Image.open(file).convert("RGB")
-
-
-def _ink(gallery: Gallery, picture: Image.Image, cell: int) -> NDArray[np.float64]:
-    """The part of a cell's caption area that is not background, from 0 to 1."""
-    spot, scale = gallery.plan.spots[cell], gallery.sheet.scale
-    top = spot.top + spot.height + 4
-    box = (spot.left, top, spot.left + spot.width, top + 34)
-    room = np.asarray(picture.crop([round(v * scale) for v in box]))
-    ground = room[-1, -1].astype(float)
-    return np.abs(room - ground).max(-1) / 255
+def inside(gallery: Gallery, pixels: NDArray[np.uint8], key: int | str) -> NDArray[np.uint8]:
+    """The pixels of a picture."""
+    spot, scale = gallery.plan.spots[gallery.place[key]], gallery.sheet.scale
+    box = (spot.top, spot.top + spot.height, spot.left, spot.left + spot.width)
+    top, bottom, left, right = (round(scale * side) for side in box)
+    return pixels[top + 1 : bottom - 1, left + 1 : right - 1]
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
-@pytest.mark.parametrize("scale", [1.0, 1.5, 2.0])
-def test_live_is_as_saved(theme: Theme, scale: float) -> None:
-    gallery = _drawn(theme, scale)
-    live, saved = gallery.sheet.picture(), _saved(gallery)
-    assert live.size == saved.size
-    apart = np.abs(np.asarray(live, float) - np.asarray(saved, float))
-    assert apart.mean() < 1.5  # of 255: the two reduce a picture by slightly different filters
-    for seed in SEEDS:
-        cell = gallery.place[seed]
-        ours, theirs = _ink(gallery, live, cell), _ink(gallery, saved, cell)
-        assert theirs.sum() > 100 * scale
-        assert ours.sum() == pytest.approx(theirs.sum(), rel=0.1)  # bold where that is bold
-        extents = [np.argwhere(ink > 0.3) for ink in (ours, theirs)]
-        corners = [np.r_[points.min(0), points.max(0)] for points in extents]
-        assert np.abs(corners[0] - corners[1]).max() <= 1
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+def test_each_picture_is_in_its_place(theme: Theme, scale: float) -> None:
+    gallery = drawn(theme, scale)
+    pixels = pixels_of(gallery.sheet.figure)
+    for place, seed in enumerate(SEEDS):
+        assert (inside(gallery, pixels, place) == 20 * seed).all()
+    assert (inside(gallery, pixels, "mean") == 80).all()
+    assert (inside(gallery, pixels, "spread")[..., 0] > 240).all(), "the largest there is"
+    photo = inside(gallery, pixels, "photo")
+    height, width = photo.shape[:2]
+    (rows, columns) = np.nonzero((photo != 200).any(-1))
+    box = (rows.min() / height, columns.min() / width, rows.max() / height, columns.max() / width)
+    assert box == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.02)
 
 
-def test_a_frame_later_only_what_moved_differs() -> None:
-    gallery = _drawn(LIGHT, 1.0)
-    before = np.asarray(gallery.sheet.picture())
-    images = np.zeros((len(SEEDS), 224, 224, 3), np.uint8)
-    gallery.show_seeds(images, [seed_caption(s, 0.5, None, 9.9) for s in SEEDS], 2)
-    after = np.asarray(gallery.sheet.picture())
-    spots = gallery.plan.spots
-
-    def inside(pixels: NDArray[np.uint8], key: int | str) -> NDArray[np.uint8]:
-        spot = spots[gallery.place[key]]
-        return pixels[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width]
-
-    assert (inside(before, "photo") == inside(after, "photo")).all()
-    for seed in SEEDS:
-        assert inside(after, seed).max() == 0
-    fresh = _drawn(LIGHT, 1.0)
-    fresh.show_seeds(images, [seed_caption(s, 0.5, None, 9.9) for s in SEEDS], 2)
-    assert (np.asarray(fresh.sheet.picture()) == after).all()
+def test_the_best_is_framed_and_bold_and_no_other() -> None:
+    gallery = drawn()
+    pixels = pixels_of(gallery.sheet.figure).astype(int)
+    green = [int(LIGHT.best[place : place + 2], 16) for place in (1, 3, 5)]
+    framed = []
+    for key in (*range(len(SEEDS)), "photo", "mean", "spread"):
+        spot = gallery.plan.spots[gallery.place[key]]
+        edge = pixels[spot.top + spot.height // 2, spot.left - 3 : spot.left]
+        framed += [key] if (abs(edge - green).max(-1) < 60).any() else []
+    assert framed == [1]
+    bold = [text for text in texts(gallery.sheet) if text.get_fontweight() == "bold"]
+    assert len(bold) == 1
 
 
-def test_cleared_places_are_empty_again() -> None:
-    gallery = _drawn(LIGHT, 1.0)
-    gallery.clear()
-    spot = gallery.plan.spots[gallery.place[0]]
-    at = (spot.left + spot.width // 2, spot.top + spot.height // 2)
-    assert gallery.sheet.picture().getpixel(at) == (0xF0, 0xF2, 0xF4)
+def test_empty_places_are_empty() -> None:
+    gallery = Gallery(SEEDS, SHAPE)
+    pixels = pixels_of(gallery.sheet.figure)
+    assert (inside(gallery, pixels, 0) == (0xF0, 0xF2, 0xF4)).all()
+    assert "seed 3" in [text.get_text() for text in texts(gallery.sheet)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["error 4 %", "error 4.0 % · outlier · and more", "m" * 300, "i" * 300, "a · b · c · d", ""],
+)
+def test_words_are_cut_to_the_width_and_no_further(words: str) -> None:
+    sheet = Sheet(plan_grid(5, SHAPE, 600))
+    sheet.caption(0, words)
+    text = texts(sheet)[0]
+    room, cut = 0.98 * sheet.plan.spots[0].width, text.get_text()
+    assert width(sheet, text, cut) <= room
+    if cut == words:
+        return
+    if cut.endswith("…"):
+        longer = f"{words[: len(cut)]}…"
+    else:
+        longer = " · ".join(words.split(" · ")[: cut.count(" · ") + 2])
+    assert words.startswith(longer.rstrip("…"))
+    assert width(sheet, text, longer) > room
+
+
+def texts(sheet: Sheet) -> list[Text]:
+    return list(sheet.figure.texts)
+
+
+def width(sheet: Sheet, text: Text, words: str) -> float:
+    renderer: Any = sheet.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    font = text.get_fontproperties()
+    return float(renderer.get_text_width_height_descent(words, font, False)[0])

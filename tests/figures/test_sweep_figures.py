@@ -16,6 +16,7 @@ from invwidgets.sweeps.plane import plane_of
 
 from ..small_networks import picture
 from ..sweeps.nets import TINY
+from .test_figures import pixels as pixels_of
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +67,13 @@ def test_each_place_shows_its_own_job(sweep: iw.Sweep) -> None:
     cells = {
         place: cell_of(sweep.store, found[sweep.keys[place]]) for place in plane.places.values()
     }
-    drawn = np.asarray(sweep_sheet(plane, cells, 600).picture())
+    drawn = pixels_of(sweep_sheet(plane, cells, 600).figure)
     alone = {}
     for (row, column), place in plane.places.items():
         sheet = sweep_sheet(plane, {place: cells[place]}, 600)
         spot = sheet.plan.spots[row * 2 + column]
         box = np.s_[spot.top : spot.top + spot.height, spot.left : spot.left + spot.width]
-        alone[place] = np.asarray(sheet.picture())[box]
+        alone[place] = pixels_of(sheet.figure)[box]
         assert np.array_equal(drawn[box], alone[place])
         error = (sweep.result(place).relative_error or (0.0,))[0]
         assert cells[place].words == f"{100 * error:.1f} %"

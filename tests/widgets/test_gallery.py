@@ -56,10 +56,10 @@ def test_every_picture_is_a_file_with_its_words() -> None:
     gallery = made()
     assert gallery.order == ["photo", "s0", "s1", "s2", "mean", "spread"]
     assert gallery.names == ["coffee", "seed 0", "seed 1", "seed 2", "mean", "spread"]
-    assert (gallery.pictures, gallery.shown, gallery.best) == ([], "", "")
-    assert shade(gallery.photo) == (120, 120, 120)
+    assert (gallery.files, gallery.shown, gallery.best) == ({}, "", "")
+    assert shade(gallery.photo_file) == (120, 120, 120)
     gallery.show(frame())
-    found = [shade(file) for file in gallery.pictures]
+    found = [shade(gallery.files[key]) for key in gallery.order if key != "photo"]
     assert found[:3] == [(level,) * 3 for level in SHADES]
     assert found[3] == (107, 107, 107), "the mean of 40, 80 and 200"
     assert found[4] == pytest.approx(tuple(heat(np.full((1, 1), 0.2, np.float32))[0, 0]), abs=2)
@@ -68,17 +68,17 @@ def test_every_picture_is_a_file_with_its_words() -> None:
     assert gallery.captions[4] == ["mean", "of all seeds"]
     assert (gallery.shown, gallery.best) == ("5", "s0")
     gallery.show_photo(np.zeros((*SHAPE, 3), np.uint8), "cat", range(2))
-    assert (gallery.pictures, gallery.shown, gallery.best) == ([], "", ""), "of the run before"
+    assert (gallery.files, gallery.shown, gallery.best) == ({}, "", ""), "of the run before"
     assert gallery.captions[0][0] == "cat"
     gallery.show(frame(SHADES[:1]))
-    assert gallery.pictures == [], "a frame of fewer seeds is of another run"
+    assert gallery.files == {}, "a frame of fewer seeds is of another run"
 
 
 def test_one_seed_has_no_mean_and_no_best() -> None:
     gallery = made(seeds=1)
     gallery.show(frame(SHADES[:1]))
     assert gallery.order == ["photo", "s0"]
-    assert len(gallery.pictures) == 1
+    assert [*gallery.files] == ["s0"]
     assert gallery.best == ""
 
 
@@ -91,7 +91,7 @@ def test_the_region_is_in_parts_of_the_photo() -> None:
 def test_a_large_picture_is_sent_smaller() -> None:
     gallery = LiveGallery(Loop())
     gallery.show_photo(np.zeros((900, 1200, 3), np.uint8), "large", range(1))
-    assert Image.open(io.BytesIO(gallery.photo)).size == (640, 480)
+    assert Image.open(io.BytesIO(gallery.photo_file)).size == (640, 480)
 
 
 def test_an_enlarged_seed_lies_beside_the_photo() -> None:

@@ -99,7 +99,7 @@ async def test_without_weights_there_is_a_way_on(panel: iw.InversionPanel) -> No
     assert "efficientnet_lite0" in labels
     panel.layer = "blocks.2"
     panel.model = "caffenet"
-    await until(lambda: panel.controls.remedy_words == "Use random weights")
+    await until(lambda: panel.controls.remedy.description == "Use random weights")
     assert "caffenet" in panel.controls.error.value
     assert panel.model == "efficientnet_lite0", "the menu says what is shown"
     assert "efficientnet_lite0 is still in use" in panel.controls.status.value

@@ -25,15 +25,15 @@ async def test_a_finished_run_is_scrubbed_from_noise_to_its_end(panel: iw.Invers
     last = len(result.frame_steps) - 1
     assert playback.slider.value == last
     assert playback.slider.label == "step 8 of 8"
-    end = panel.gallery.pictures
+    end = panel.gallery.files
     playback.slider.value = 0
     await until(lambda: panel.now.playback == 0)
     assert playback.slider.label == "step 1 of 8"
     assert "2 images after 1 step" in panel.gallery.describes
-    assert panel.gallery.pictures != end
+    assert panel.gallery.files != end
     playback.slider.value = last
     await until(lambda: panel.now.playback is None)
-    assert panel.gallery.pictures == end
+    assert panel.gallery.files == end
     playback.slider.value = 0
     panel.seeds = 1
     await until(lambda: len(panel.history.entries) == 2)

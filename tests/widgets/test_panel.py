@@ -69,7 +69,9 @@ async def test_start_gives_the_result(panel: iw.InversionPanel) -> None:
     assert panel.result is result
     assert panel.state == "finished"
     assert len(panel.history.entries) == 1
-    assert [one[:2] for one in panel.gallery.pictures] == 4 * [b"\xff\xd8"], "and mean, spread"
+    assert [one[:2] for one in panel.gallery.files.values()] == 4 * [b"\xff\xd8"], (
+        "and mean, spread"
+    )
     assert panel.export.ready
     panel.export.send_wanted({"want": "code"})
     assert "iw.invert(" in panel.export.code
@@ -252,7 +254,7 @@ async def test_history_brings_back_and_deletes(panel: iw.InversionPanel) -> None
     await until(lambda: len(panel.history.entries) == 2)
     panel.history.tiles.selected = [0, 1]
     panel.history.side.click()
-    await until(lambda: panel.history.pair.value[:2] == b"\xff\xd8")
+    await until(lambda: [*panel.history.pair.files] == ["left", "right"])
     panel.history.tiles.selected = [0]
     await until(lambda: not panel.history.bring.disabled)
     panel.history.bring.click()
@@ -339,19 +341,31 @@ def test_the_strip_fills_layer_by_layer() -> None:
     async def strip() -> None:
         strip = iw.LayerStrip("coffee", layers=["blocks.0", "blocks.1"], size=64, steps=5)
         stills: list[Any] = []
-        strip.snapshot.keep_sheet = lambda draw: stills.append(draw())  # type: ignore[method-assign]
+        strip.snapshot.keep = lambda draw: stills.append(draw())  # type: ignore[method-assign]
         results = await strip.start()
         assert list(results) == ["blocks.0", "blocks.1"]
         assert [len(still.plan.spots) for still in stills] == [3], "kept in the notebook"
-        assert strip.view.picture[:2] == b"\xff\xd8"
+        assert strip.view.order == ["photo", "s0", "s1"]
+        assert [one[:2] for one in strip.view.files.values()] == 2 * [b"\xff\xd8"]
+        assert strip.view.photo_file[:2] == b"\xff\xd8"
+        assert strip.view.captions[0] == ["coffee", "the photo"]
+        shown = strip.view.pictures["blocks.1"]
+        assert strip.view.captions[2] == [*shown[1:]] == ["blocks.1", shown[2]]
+        assert shown[2].startswith("error ")
         assert strip._model_name == "VBoxModel", "ipywidgets' own: the page finds its class by it"
         assert strip.title.value == "What each layer keeps of coffee, by efficientnet_lite0"
         await until(lambda: strip.export.ready)
         strip.view.enlarged = 0
         await until(lambda: "are of blocks.0" in strip.export.note)
-        first, second = strip.view.places
-        assert first["box"][2] > second["box"][2]
-        assert first["label"] == "blocks.0: back to all"
+        photo, first, second = strip.view.spots
+        assert photo[1:4] == first[1:4], "the same top and size"
+        assert first[2] > second[2]
+        assert strip.view.labels == [
+            "",
+            "blocks.0: back to all",
+            "blocks.1: enlarge beside the photo",
+        ]
+        assert strip.view.pressed == "s0"
         sent: dict[str, bytes] = {}
         strip.export.send = lambda content, buffers: sent.update({content["save"]: buffers[0]})
         for kind in ("png", "gif", "safetensors"):

@@ -61,7 +61,7 @@ async def test_what_is_wrong_beside_is_said_there_and_the_first_goes_on(
 ) -> None:
     view = panel.view.other
     assert (await panel.start()).layer == "blocks.0"
-    await until(lambda: "nonsense" in view.says[1].value, panel)
+    await until(lambda: "nonsense" in view.says[1].error.value, panel)
     assert panel.controls.error.value == ""
     assert len(panel.history.entries) == 1
     menu = panel.view.beside

@@ -52,13 +52,19 @@ def test_it_fills_and_says_what_failed(sweep: iw.Sweep, tmp_path: Path) -> None:
         assert panel.view.shown == "4"
         assert panel.rows_menu.value == "tv_weight"
         assert panel.columns_menu.value == "layer"
-        labels = [place["label"] for place in panel.view.places]
-        assert labels[0].startswith("open 0.01 · relu (")
+        first = next(key for key in panel.view.order if key in panel.view.files)
+        place = panel.view.order.index(first)
+        assert panel.view.labels[place] == f"open 0.01 · relu ({panel.view.captions[place][0]})"
+        assert [head[3] for head in panel.view.heads] == [
+            "tv_weight", "relu", "relu_1", "0.01", "0.1",
+        ]  # fmt: skip
 
         panel.held_menus["photo"].value = str(tmp_path / "gone.png")
-        await until(lambda: panel.view.places == [])
+        await until(lambda: panel.view.files == {})
+        assert panel.view.labels == 4 * [""], "nothing to press"
+        assert panel.view.captions == 4 * [["failed", ""]]
         panel.rows_menu.value = "photo"
-        await until(lambda: len(panel.view.places) == 2)
+        await until(lambda: len(panel.view.files) == 2)
         assert panel.held_menus["photo"].layout.display == "none"
         panel.columns_menu.value = "photo"  # taken from the rows
         await until(lambda: panel.rows_menu.value != "photo")
@@ -96,7 +102,7 @@ def test_it_rests_stops_and_goes_on(sweep: iw.Sweep, tmp_path: Path) -> None:
         assert (panel.now.phase, panel.pause_button.description) == ("running", "Pause")
         await until(lambda: panel.bar.value > resting)
         stills: list[Any] = []
-        panel.snapshot.keep_sheet = lambda draw: stills.append(draw())  # type: ignore[method-assign]
+        panel.snapshot.keep = lambda draw: stills.append(draw())  # type: ignore[method-assign]
         lines: list[str] = []
         panel.line.observe(lambda change: lines.append(change["new"]), "value")
         panel.stop_button.click()
@@ -124,7 +130,7 @@ def test_a_job_is_opened_and_a_store_reopened(sweep: iw.Sweep) -> None:
         await until(lambda: panel.status is not None)
         assert "4 stored, 4 failed" in panel.line.value
         assert panel.view.shown == "2"
-        place = panel.view.places[0]["index"]
+        place = int(next(iter(panel.view.files))[1:])
         panel.view.enlarged = place
         await until(lambda: panel.opened is not None)
         opened: Any = panel.opened

@@ -83,7 +83,7 @@ def test_no_widget_of_a_panel_takes_html_but_lines() -> None:
 
 def test_errors_and_layers_are_escaped() -> None:
     controls = RunControls()
-    controls.show_error(HOSTILE)
+    controls.trouble.show(HOSTILE)
     controls.question = HOSTILE
     controls.say(HOSTILE)
     assert "<" not in controls.error.value + controls.status.value + controls.prompt.value

@@ -52,6 +52,22 @@ def classed(widget: w.Box, *names: str) -> Any:
     return widget
 
 
+class Trouble(w.HBox):
+    """An error, and beside it a button that helps, where there is one."""
+
+    def __init__(self) -> None:
+        self.error, self.remedy = Line(name="iw-error"), w.Button()
+        super().__init__([self.error, self.remedy])
+        classed(self, "iw-row", "iw-trouble")
+        self.show("")
+
+    def show(self, words: str, remedy: str = "") -> None:
+        """Show an error, and what the button is called; an empty one goes away."""
+        self.error.value, self.remedy.description = words, remedy
+        self.layout.display = None if words else "none"
+        self.remedy.layout.display = None if remedy else "none"
+
+
 def close_all(*roots: w.Widget) -> int:
     """Close widgets and all widgets they hold, recursively; how many were closed."""
     seen: dict[int, w.Widget] = {}

@@ -320,11 +320,17 @@ class InversionPanel(w.VBox, PanelOptions):
             view.show_second(second.session.curves)
             assert view.other is not None
             view.other.playback.scrubbed = lambda place: second.send(Scrubbed(place))
+            assert view.other.says is not None
+            view.other.says[1].remedy.on_click(self.loop.handler(self._use_random_beside))
             state = self._panel_state
             second.follow(state)
             if state.goes_on:
                 second.send(Pressed("start"), *([Pressed("pause")] * (state.phase == "paused")))
         view.offer_settings()
+
+    def _use_random_beside(self) -> None:
+        if self.beside is not None:
+            self.beside = {**self.beside, "weights": "random"}
 
     def _render_second(self, state: PanelState) -> None:
         self.view.render_second(state)

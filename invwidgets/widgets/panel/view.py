@@ -13,7 +13,8 @@ import traitlets as t
 
 from ...energy.objectives import objective_of
 from ...errors import BadSettingError
-from ...figures.gallery import caption, seed_caption
+from ...figures.gallery import caption, gallery_of, seed_caption
+from ...figures.sheet import Sheet
 from ...images import to_uint8
 from ...inversion.convergence import converged
 from ...inversion.judging import another_network
@@ -22,7 +23,7 @@ from ...inversion.result import Reconstruction
 from ...representations.classes import has_class_names
 from ..base.loading import LoadedModel
 from ..base.loop import Loop
-from ..base.parts import Line, classed, close_all, note
+from ..base.parts import Line, Trouble, classed, close_all, note
 from ..controls.advanced import AdvancedSettings
 from ..controls.beside_menu import BesideMenu
 from ..controls.channel_selector import ChannelSelector
@@ -190,12 +191,13 @@ class PanelView:
         self._loop = loop
         self.snapshot = Snapshot()
         self.pictures = Pictures(loop, options)
-        self.pictures.keep_empty = self.snapshot.keep_sheet
+        self.pictures.keep = self.snapshot.keep
         self.gallery, self.classes = self.pictures.gallery, self.pictures.classes
         self.patches, self.playback = self.pictures.patches, self.pictures.playback
         self.other: Pictures | None = None
         self.curves = CurvesView()
         self.history = History(loop)
+        t.dlink((options, "theme"), (self.history.pair, "theme"))
         self.export = Export(loop)
         self.which = w.ToggleButtons(options=[("left", 0), ("right", 1)])
         self.which.description = "Curves and files of"
@@ -228,20 +230,17 @@ class PanelView:
         options = state.options
         self.beside.show(stages, options["layer"], options["model"], options["weights"])
         self.history.show(state.history)
-        entry = state.entry
-        if entry is not None and (before.entry is None or before.entry.result is not entry.result):
-            self.history.theme = self.gallery.figure_theme
-            if state.shown == "run":
-                self.snapshot.keep(entry.result)
         self._render_chosen(state, before, 0)
 
     def show_second(self, curves: Callable[[], tuple[Any, Any]] | None) -> None:
         """Show a second column, whose run has these ``curves``, or remove it."""
         if self.other is not None:
             self.other.close()
+            self.snapshot.drop(1)
         self._second, self.other, self._other_energies = None, None, curves
         if curves is not None:
             self.other = Pictures(self._loop, self._options, alone=True)
+            self.other.keep = lambda draw: self.snapshot.keep(draw, 1)
             self._second = PanelState()
         both = [self.pictures.box, *([] if self.other is None else [self.other.box])]
         self.columns.children = tuple(both)
@@ -391,23 +390,23 @@ class PanelView:
         if other is not None and other.busy and not (run is not None and run.busy):
             controls.enable(other.state, said.start)
         controls.say(said.status, said.more)
-        controls.show_error(said.error, said.remedy)
+        controls.trouble.show(said.error, said.remedy)
         controls.question = said.question
 
 
 class Pictures:
     """The pictures of a run in ``box``: the photo, each seed's image, and the texts about them.
 
-    ``alone`` adds the status and the error of this run. ``keep_empty`` is called with a function
-    that draws the empty places.
+    ``alone`` adds the status and the error of this run. ``keep`` is called with a function that
+    draws the pictures that a notebook keeps: empty places first, then those of each finished run.
     """
 
     def __init__(self, loop: Loop, options: PanelOptions, alone: bool = False) -> None:
         self._key: tuple[Any, ...] = ()  # the data that determine the gallery's layout
         self._result: Any = None
-        self.keep_empty: Callable[[Callable[[], Any]], Any] = lambda draw: None
+        self.keep: Callable[[Callable[[], Sheet]], Any] = lambda draw: None
         self.head = Line(name="iw-column-head")
-        self.says = (Line(name="iw-status"), Line(name="iw-error")) if alone else ()
+        self.says = (Line(name="iw-status"), Trouble()) if alone else None
         self.legend = None if alone else note(_LEGEND)
         self.gallery = LiveGallery(loop)
         self.patches = PatchesView()
@@ -416,7 +415,7 @@ class Pictures:
         self.classes = ClassTable()
         t.dlink((self.gallery, "boxes"), (self.classes, "boxes"))
         self._theme = t.dlink((options, "theme"), (self.gallery, "theme"))
-        own = [classed(w.VBox(self.says), "iw-column-says")] if alone else []
+        own = [] if self.says is None else [classed(w.VBox(self.says), "iw-column-says")]
         meaning = [] if self.legend is None else [self.legend]
         below = [self.patches, self.playback, self.facts, *meaning, self.classes]
         self.box = classed(w.VBox([self.head, self.gallery, *own, *below]), "iw-column")
@@ -426,10 +425,10 @@ class Pictures:
         said = sentences(state)
         run = state.run if state.shown == "run" else None
         step = f" Step {run.step} of {run.steps}." if run is not None and run.busy else ""
-        if self.says:
-            status, error = self.says
-            status.value, error.value = said.status + step, said.error
-            error.layout.display = None if said.error else "none"
+        if self.says is not None:
+            status, trouble = self.says
+            status.value = said.status + step
+            trouble.show(said.error, said.remedy)
         if state.excited is not before.excited:
             patches = None if state.excited is None else state.excited.patches
             self.patches.show(patches or (), said.patches)
@@ -459,6 +458,8 @@ class Pictures:
             self._lay_out(0, state.options, state.overridden, state.loaded)
         if result is not None and entry is not None and result is not self._result:
             self._show_result(entry)
+            if state.shown == "run":
+                self.keep(lambda: gallery_of(result, scale=1.0).sheet)
             filmed = result.frames.ndim == 5 and result.frames.shape[1] == len(result.seeds)
             self.playback.show(result.frame_steps if filmed else (), None)
         elif result is not None and state.playback != before.playback:
@@ -497,7 +498,7 @@ class Pictures:
         self.classes.awaited = pictures_named(seeds, photo is not None, name) if known else []
         self._show_legend(objective.measures_error)
         if not number:
-            self.keep_empty(self.gallery.still)
+            self.keep(self.gallery.still)
 
     def _lay_out_result(self, state: PanelState) -> None:
         """Show the photo of a result and places for its images."""

@@ -19,7 +19,6 @@ export function tellSize(model, root) {
       const width = Math.floor(root.clientWidth);
       if (!alive || !width) return;
       model.set("width", width);
-      model.set("pixel_ratio", Math.min(2, window.devicePixelRatio || 1));
       model.set("page_ground", ground());
       model.set("page_theme", dark() ? "dark" : "light");
       model.save_changes();

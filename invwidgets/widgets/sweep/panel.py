@@ -158,7 +158,7 @@ class SweepPanel(w.VBox):
         if isinstance(event, Read | Ended):
             self._draw()
             if self._run.has_cells:  # a still of the grid, in the saved notebook
-                self.snapshot.keep_view(self.view)
+                self.snapshot.keep(self.view.still)
         elif not isinstance(event, str | Failed):
             self._draw_soon()
 

@@ -9,18 +9,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import ipywidgets as w
 
-from ...figures.canvas import Theme
 from ...figures.sheet import Sheet
-from ...figures.sweep_grid import Cell, sweep_sheet
+from ...figures.sweep_grid import Cell, shape_of, sweep_plan, sweep_sheet
 from ...sweeps.grid import words_of
 from ...sweeps.plane import Plane, plane_of
 from ...sweeps.sweep import Sweep
 from ..base.loop import Loop
 from ..base.parts import classed
-from ..base.picture_view import PictureView
+from ..base.picture_view import WIDTH, PictureView
 
 
 class SweepView(PictureView):
@@ -36,30 +36,33 @@ class SweepView(PictureView):
         self.plane, self.cells = plane, dict(cells)
         self.redraw()
 
-    def sheet(self, theme: Theme, width: int, scale: float) -> Sheet:
-        """The picture, ready to be drawn or saved."""
+    def still(self) -> Sheet:
         assert self.plane is not None
-        return sweep_sheet(self.plane, self.cells, width, theme, scale)
+        return sweep_sheet(self.plane, self.cells, WIDTH)
 
     def redraw(self) -> None:
         """Draw again, as wide as the view is now."""
         plane = self.plane
         if plane is None or not self.comm:
             return
-        sheet = self.sheet(self.figure_theme, max(240, self.width), self.pixel_ratio)
-        columns, places = len(plane.column_heads), []
-        for (row, column), place in plane.places.items():
-            cell = self.cells.get(place)
-            if cell is None or cell.pixels is None:
-                continue
-            spot = sheet.plan.spots[row * columns + column]
-            heads = (plane.row_heads[row], plane.column_heads[column])
-            label = f"open {' · '.join(head for head in heads if head)} ({cell.words})"
-            box = [spot.left, spot.top, spot.width, spot.height]
-            places.append({"index": place, "label": label, "box": box})
-        self.places = places
-        done = len(places)
-        self.send_sheet(sheet, sheet.plan, str(done), f"{done} of {len(plane.places)} jobs")
+        shape = shape_of(self.cells)
+        whole, heads = sweep_plan(plane, shape, self.room)
+        places, columns = list(plane.places.items()), len(plane.column_heads)
+        spots = tuple(whole.spots[row * columns + column] for (row, column), _ in places)
+        cells = [self.cells.get(place, Cell(None)) for _, place in places]
+        named = [(plane.row_heads[row], plane.column_heads[column]) for (row, column), _ in places]
+        names = [" · ".join(filter(None, heads)) for heads in named]
+        does = [
+            "" if cell.pixels is None else f"open {name} ({cell.words})"
+            for name, cell in zip(names, cells, strict=True)
+        ]
+        keys = [f"s{place}" for _, place in places]
+        shown = {k: c.pixels for k, c in zip(keys, cells, strict=True) if c.pixels is not None}
+        with self.hold_sync():
+            self.shape = [*shape]
+            self.lay(replace(whole, spots=spots), keys, names, does, heads=heads)
+            lines = [(cell.words, "") for cell in cells]
+            self.send(shown, lines, str(len(shown)), f"{len(shown)} of {len(keys)} jobs")
 
 
 class SweepAxes:

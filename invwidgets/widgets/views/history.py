@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from ...figures.canvas import LIGHT, Theme
 from ...figures.contrast import as_shown
 from ...figures.gallery import best_seed, title_of
 from ...figures.grid import plan_grid
-from ...figures.sheet import Sheet
 from ..base.loop import Loop
 from ..base.parts import button, classed, note
+from ..base.picture_view import PictureView
 from ..base.tiles import Tiles
 from ..panel.state import HistoryEntry
 from ..panel.words import history_words
@@ -31,10 +29,8 @@ class History(w.VBox):
     """
 
     def __init__(self, loop: Loop) -> None:
-        self.theme = LIGHT
-        self.pair = w.Image(format="jpeg")
+        self.pair = PairView(loop)
         self.pair.layout.display = "none"
-        self.pair.layout.max_width = "100%"
         self.entries: tuple[HistoryEntry, ...] = ()
         self.deleted: Callable[[int], Any] = lambda place: None
         self.tiles = Tiles(
@@ -85,34 +81,36 @@ class History(w.VBox):
 
     def _pair(self) -> None:
         if len(self.chosen) == 2:
-            first, second = self.chosen
-            self.pair.value = side_by_side(first, second, self.theme)
+            self.pair.show(self.chosen)
             self.pair.layout.display = None
 
 
-def side_by_side(first: HistoryEntry, second: HistoryEntry, theme: Theme) -> bytes:
-    """The best image of each of two runs, large, as a JPEG; neither is squashed."""
-    pictures = [_picture(first), _picture(second)]
-    shape = pictures[0].shape[:2]
-    sheet = Sheet(plan_grid(2, shape, 640, columns=2), theme, scale=1.5)
-    for place, (entry, pixels) in enumerate(zip((first, second), pictures, strict=True)):
-        result = entry.result
-        best = best_seed(result)
-        score = "" if result.scores is None else result.objective.score_text(result.scores[best])
-        said = " · ".join(part for part in (score, result.note) if part)
-        sheet.show(place, padded(pixels, shape, theme.face), title_of(result), said)
-    return sheet.jpeg()
+class PairView(PictureView):
+    """The best image of each of two runs, large, with what the run is and how near it came."""
+
+    def show(self, entries: Sequence[HistoryEntry]) -> None:
+        """Show these two runs."""
+        pictures, lines = {}, []
+        for key, result in zip(("left", "right"), (entry.result for entry in entries), strict=True):
+            best = best_seed(result)
+            pictures[key] = as_shown(result, best)
+            score = (
+                "" if result.scores is None else result.objective.score_text(result.scores[best])
+            )
+            said = " · ".join(part for part in (score, result.note) if part)
+            lines.append((title_of(result), said))
+        with self.hold_sync():
+            self.shape = [*pictures["left"].shape[:2]]
+            self.names = [title for title, _ in lines]
+            self.redraw()
+            self.send(pictures, lines, "2", f"{' and '.join(self.names)}, side by side")
+
+    def redraw(self) -> None:
+        """Lay out again, as wide as the view is now."""
+        high, wide = self.shape
+        plan = plan_grid(2, (high, wide), self.room, columns=2)
+        self.lay(plan, ("left", "right"), self.names)
 
 
 def _picture(entry: HistoryEntry) -> NDArray[np.uint8]:
     return as_shown(entry.result, best_seed(entry.result))
-
-
-def padded(pixels: NDArray[np.uint8], shape: tuple[int, int], ground: str) -> NDArray[np.uint8]:
-    """A picture (H, W, 3) with the proportions of ``shape``, the rest of it ``ground``."""
-    height, width = pixels.shape[:2]
-    if height * shape[1] == width * shape[0]:
-        return pixels
-    size = (max(width, round(height * shape[1] / shape[0])),
-            max(height, round(width * shape[0] / shape[1])))  # fmt: skip
-    return np.asarray(ImageOps.pad(Image.fromarray(pixels), size, color=ground))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import traitlets as t
 from numpy.typing import NDArray
-from PIL import Image
 
 from ...figures.canvas import LIGHT
 from ...figures.contrast import stretched
@@ -26,19 +23,16 @@ from ...figures.grid import Plan, plan_grid
 from ...figures.sheet import Sheet
 from ...inversion.progress import Frame
 from ...inversion.result import steps_in_words
-from ...pages.document import static as page_file
 from ..base.loop import Loop
-from ..base.sized_view import SizedView
-from ..base.tiles import script, static
+from ..base.picture_view import PictureView, jpeg, toggles
+from ..base.tiles import script
 
 MOST_SEEDS = 64
-_NARROWEST = 240  # pixels of a gallery
 _BESIDE = 104  # pixels of a picture while one is compared
-_LARGEST = 640  # pixels of the longer side of a picture that is sent
 _LIST = 0.3  # the part of the width for the classes of the photo and of the compared picture
 
 
-class LiveGallery(SizedView):
+class LiveGallery(PictureView):
     """The photo, the image of every seed, their mean and their spread.
 
     ``show_photo`` sets the layout, and ``show`` shows a frame of the run. A press on a seed
@@ -47,21 +41,9 @@ class LiveGallery(SizedView):
     the photo and of each seed: left side and width as parts of the whole width, and the row.
     """
 
-    _esm = script("dom", "compare", "sized", "presenter", "live_gallery")
-    _css = page_file("compare.css") + static("panel.css")
-    order: Any = t.List().tag(sync=True)  # the keys of all pictures
-    names: Any = t.List().tag(sync=True)
-    spots: Any = t.List().tag(sync=True)  # left, top, width, height, lines of text
-    extent = t.List([1, 1]).tag(sync=True)
-    shape = t.List([224, 224]).tag(sync=True)  # height and width of a picture
-    photo = t.Bytes().tag(sync=True)
-    pictures: Any = t.List().tag(sync=True)  # of all keys except the photo
-    captions: Any = t.List().tag(sync=True)  # two lines for each key
-    best = t.Unicode("").tag(sync=True)
+    _esm = script("dom", "compare", "sized", "shots", "presenter", "live_gallery")
     field: Any = t.List().tag(sync=True)  # of the region: top, left, bottom, right, in parts
     fields: Any = t.Dict(None, allow_none=True).tag(sync=True)  # of the cells, in parts
-    shown = t.Unicode("").tag(sync=True)
-    describes = t.Unicode("").tag(sync=True)
     compared = t.Unicode("").tag(sync=True)
     boxes: Any = t.List()
 
@@ -95,7 +77,7 @@ class LiveGallery(SizedView):
         self._seeds = tuple(seeds)[:MOST_SEEDS]
         with self.hold_sync():
             if new:
-                self.photo = b"" if photo is None else _file(photo)
+                self.photo_file = b"" if photo is None else jpeg(photo)
             self.fields = None if fields is None else dict(fields)
             if photo is not None:
                 height, width = photo.shape[:2]
@@ -103,35 +85,31 @@ class LiveGallery(SizedView):
                 self.field = [] if field is None else [
                     field[0] / height, field[1] / width, field[2] / height, field[3] / width
                 ]  # fmt: skip
-            self.pictures, self.shown, self.best = [], "", ""
+            self.best = ""
             if self.enlarged >= len(self._seeds):
                 self.enlarged = -1
             self.redraw()
-            self._say([(f"seed {seed}", "") for seed in self._seeds])
-            self.describes = f"{name or 'no photo'}, and {len(self._seeds)} empty places"
+            empty = self._lines([(f"seed {seed}", "") for seed in self._seeds])
+            self.send({}, empty, "", f"{name or 'no photo'}, and {len(self._seeds)} empty places")
 
     def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
         """Show a frame of the run, with ``captions`` or with its own."""
         if len(frame.images) < len(self._seeds) or not self.comm:
             return  # a frame of a replaced run with fewer seeds
-        began = time.perf_counter()
         many = len(self._seeds) > 1
-        shown = [*frame.images[: len(self._seeds)]]
+        shown = {f"s{index}": frame.images[index] for index in range(len(self._seeds))}
         if many:
-            shown.append(np.round(frame.images.mean(0, dtype=np.float32)).astype(np.uint8))
+            shown["mean"] = np.round(frame.images.mean(0, dtype=np.float32)).astype(np.uint8)
         if self._stretch:
-            shown = [stretched(pixels) for pixels in shown]
+            shown = {key: stretched(pixels) for key, pixels in shown.items()}
         if many and frame.spread is not None:
-            shown.append(heat(frame.spread))
+            shown["spread"] = heat(frame.spread)
+        lines = self._lines(captions or _captions(self._seeds, frame))
         with self.hold_sync():
             self.shape = [*frame.images.shape[1:3]]
-            self.pictures = [_file(pixels) for pixels in shown]
-            self._say(captions or _captions(self._seeds, frame))
             self.best = f"s{frame.best}" if many else ""
-            self.shown = str(frame.index + 1)
-            self.describes = self._words(frame)
+            self.send(shown, lines, str(frame.index + 1), self._words(frame))
             self.redraw()
-        self.seconds = time.perf_counter() - began
 
     def redraw(self) -> None:
         """Lay out the pictures again, for a new width or another enlarged or compared one."""
@@ -143,12 +121,10 @@ class LiveGallery(SizedView):
             self.compared = ""
         elif self.compared and self.compared not in keys:
             self.compared = self.best or seeds[0]
-        plan = self._plan(keys)
-        with self.hold_sync():
-            self.names = [self._named(key) for key in keys]
-            self.extent = [plan.width, plan.height]
-            self.spots = [[s.left, s.top, s.width, s.height, s.lines] for s in plan.spots]
-            self.order = keys
+        plan, names = self._plan(keys), [self._named(key) for key in keys]
+        pressed = self.compared or f"s{self.enlarged}"
+        labels = [self._does(key, name, pressed) for key, name in zip(keys, names, strict=True)]
+        self.lay(plan, keys, names, labels, pressed)
         self.boxes = self._lists(keys, plan)
 
     def still(self) -> Sheet:
@@ -167,15 +143,14 @@ class LiveGallery(SizedView):
         return height, width
 
     def _plan(self, keys: Sequence[str]) -> Plan:
-        width = max(_NARROWEST, self.width)
         if self.compared:
-            columns = min(len(keys), max(1, width // _BESIDE))
-            return plan_grid(len(keys), self._shape, width, columns=columns)
+            columns = min(len(keys), max(1, self.room // _BESIDE))
+            return plan_grid(len(keys), self._shape, self.room, columns=columns)
         large: tuple[int, ...] = ()
         if 0 <= self.enlarged < len(self._seeds):
             enlarged = f"s{self.enlarged}"
             large = tuple(keys.index(key) for key in ("photo", enlarged) if key in keys)
-        return plan_grid(len(keys), self._shape, width, large=large)
+        return plan_grid(len(keys), self._shape, self.room, large=large)
 
     def _lists(self, keys: Sequence[str], plan: Plan) -> list[list[float]]:
         """The places of the lists of classes: below their pictures, or of two compared ones."""
@@ -195,14 +170,22 @@ class LiveGallery(SizedView):
             return self._name
         return key if key in ("mean", "spread") else f"seed {self._seeds[int(key[1:])]}"
 
-    def _say(self, seeds: Sequence[tuple[str, str]]) -> None:
-        """Show the two lines below each picture."""
+    def _does(self, key: str, name: str, pressed: str) -> str:
+        """What a press on a picture does, or an empty text if it is no button."""
+        if key in ("photo", "spread", "" if self.compared else "mean"):
+            return ""
+        if self.compared:
+            return f"{name}: compare with the photo"
+        return f"{name}: {toggles(key == pressed)}"
+
+    def _lines(self, seeds: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The two lines below each picture."""
         said = [(self._name, photo_says(self._field is not None, self._stretch))]
         said = [] if self._photo is None else said
         said += seeds
         if len(self._seeds) > 1:
             said += [("mean", MEAN_SAYS), ("spread", SPREAD_SAYS)]
-        self.captions = [list(lines) for lines in said]
+        return said
 
     def _words(self, frame: Frame) -> str:
         said = f" ({self.weights})" if self.weights else ""
@@ -211,14 +194,6 @@ class LiveGallery(SizedView):
         if frame.scores is not None:
             words += f", the best with {frame.objective.score_text(frame.scores[frame.best])}"
         return words
-
-
-def _file(pixels: NDArray[np.uint8]) -> bytes:
-    """A picture (H, W, 3) as a JPEG file."""
-    picture, file = Image.fromarray(pixels), io.BytesIO()
-    picture.thumbnail((_LARGEST, _LARGEST))
-    picture.save(file, "JPEG", quality=92, subsampling=0)
-    return file.getvalue()
 
 
 def _captions(seeds: Sequence[int], frame: Frame) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 import ipywidgets as w
 import traitlets as t
 
-from ..base.parts import Line, classed
+from ..base.parts import Line, Trouble, classed
 
 
 class RunControls(w.VBox):
@@ -18,7 +18,6 @@ class RunControls(w.VBox):
     """
 
     question = t.Unicode("")
-    remedy_words = t.Unicode("")
 
     def __init__(self) -> None:
         self.start = _button("Start", "Start a new search from noise", "primary")
@@ -29,13 +28,12 @@ class RunControls(w.VBox):
         self.bar.tooltip = "The progress of the search"
         self.figures = Line(name="iw-figures")
         self.status = Line(name="iw-status")
-        self.error = Line(name="iw-error")
-        self.remedy = _button("", "")
+        self.trouble = Trouble()
+        self.error, self.remedy = self.trouble.error, self.trouble.remedy
         self.more = _button("", "Start a new search with more steps")
         self.keep = _button("Keep", "Keep the values that you chose")
         self.back = _button("Back to the defaults", "Reset the knobs to the preset")
         self.prompt = Line(name="iw-note")
-        self.trouble = classed(w.HBox([self.error, self.remedy]), "iw-row", "iw-trouble")
         self.asks = classed(w.HBox([self.prompt, self.keep, self.back]), "iw-row", "iw-asks")
         buttons = classed(w.HBox([self.start, self.pause, self.step, self.stop]), "iw-buttons")
         self.progress = classed(w.HBox([self.bar, self.figures]), "iw-progress")
@@ -44,19 +42,13 @@ class RunControls(w.VBox):
         super().__init__([self.run, self.trouble, self.asks, says])
         classed(self, "iw-section")
         self.observe(self._ask, "question")
-        self.observe(self._help, "remedy_words")
         self._ask(None)
-        self.show_error("")
         self.show_run("idle", "Start")
         self.say("")
 
     def _ask(self, _: Any) -> None:
         self.prompt.value = self.question
         self.asks.layout.display = None if self.question else "none"
-
-    def _help(self, _: Any) -> None:
-        self.remedy.description = self.remedy_words
-        self.remedy.layout.display = None if self.remedy_words else "none"
 
     def show_run(
         self, phase: str, start: str, step: int = 0, steps: int = 0, left: float = 0.0,
@@ -92,13 +84,6 @@ class RunControls(w.VBox):
         self.status.value = words
         self.more.description = more
         self.more.layout.display = None if more else "none"
-
-    def show_error(self, words: str, remedy: str = "") -> None:
-        """Show an error with the button of its remedy, or remove the last one."""
-        self.error.value = words
-        self.trouble.layout.display = None if words else "none"
-        self.remedy_words = remedy if words else ""
-        self._help(None)
 
 
 def _button(text: str, tip: str, style: str = "") -> w.Button:
