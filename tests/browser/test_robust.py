@@ -187,8 +187,8 @@ def test_the_strip_arrives_layer_by_layer(lab: str) -> None:
         assert any("left" in words for words in said), said
         title = page.locator(".iw-panel .iw-heading").first.inner_text()
         assert title == "What each layer keeps of coffee, by efficientnet_lite0"
-        words = page.locator(".iw-gallery img").get_attribute("alt")
-        assert words == "coffee and 3 of 3 layers"
+        page.get_by_role("group", name="coffee and 3 of 3 layers").wait_for(timeout=MINUTE)
+        assert page.locator(".iw-shot img:visible").count() == 4
         picture(page, "strip")
         page.get_by_role("button", name="blocks.2: enlarge beside the photo").click()
         page.get_by_role("button", name="blocks.2: back to all").wait_for(timeout=MINUTE)

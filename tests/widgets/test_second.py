@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from typing import Any
 
+import ipywidgets as w
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("anywidget")
 pytest.importorskip("ipywidgets")
 
 import invwidgets as iw
 from invwidgets.errors import BadSettingError, UnknownNameError
+from invwidgets.figures.grid import plan_grid
+from invwidgets.figures.sheet import Sheet
 from invwidgets.widgets.base.loop import Loop
 from invwidgets.widgets.base.parts import close_all
 from invwidgets.widgets.controls.beside_menu import BesideMenu
 from invwidgets.widgets.panel.options import PanelOptions
+from invwidgets.widgets.views.snapshot import Snapshot
 
 from .test_panel import SMALL, with_panel
 from .waiting import until
@@ -72,6 +79,71 @@ async def test_what_is_wrong_beside_is_said_there_and_the_first_goes_on(
     assert "random weights" in panel.view.other.head.value
     panel.restore(panel.history.entries[0])
     assert (panel.beside, panel.second, menu.kind.value) == (None, None, "")
+
+
+@with_panel(steps=2, seeds=1, size=96)
+async def test_weights_that_are_not_here_have_a_way_on_beside(panel: iw.InversionPanel) -> None:
+    await panel.start()
+    panel.beside = {"model": "caffenet"}
+    trouble = panel.view.other.says[1]
+    await until(lambda: trouble.remedy.layout.display is None, panel)
+    assert trouble.remedy.description == "Use random weights"
+    assert "caffenet" in trouble.error.value
+    assert panel.controls.remedy.layout.display == "none", "nothing is wrong on the left"
+    trouble.remedy.click()
+    await until(lambda: panel.second.result is not None, panel)
+    assert panel.beside == {"model": "caffenet", "weights": "random"}
+    assert panel.second.result.note.startswith("random weights")
+    assert panel.view.other.says[1].layout.display == "none"
+    assert panel.view.beside.kind.value == "model"
+    assert panel.weights == "pretrained", "the left column keeps its own"
+    panel.view.beside.model.value = "hog"
+    await until(lambda: panel.beside == {"model": "hog"}, panel)
+
+
+@with_panel(seeds=2)
+async def test_the_still_shows_both_columns(panel: iw.InversionPanel) -> None:
+    kept: list[Any] = []
+    panel.snapshot.keep = lambda draw, column=0: kept.append((column, draw()))
+    panel.view.pictures.keep = panel.snapshot.keep
+    await panel.start()
+    assert [column for column, _ in kept] == [0]
+    panel.beside = {"layer": "blocks.1"}
+    await until(lambda: panel.second.result is not None, panel)
+    assert [column for column, _ in kept][-1] == 1
+    words = [text.get_text() for text in kept[-1][1].figure.texts]
+    assert any("blocks.1" in one for one in words)
+
+
+def test_a_still_of_two_columns_has_one_below_the_other() -> None:
+    shown: list[tuple[Image.Image, int]] = []
+
+    class Handle:
+        def update(self, data: Any, metadata: Any, raw: bool) -> None:
+            width = metadata["image/png"]["width"]
+            shown.append((Image.open(io.BytesIO(data["image/png"])).convert("RGB"), width))
+
+    def draw(shade: int, width: int) -> Any:
+        sheet = Sheet(plan_grid(1, (32, 32), width))
+        sheet.show(0, np.full((32, 32, 3), shade, np.uint8))
+        return sheet
+
+    snapshot = Snapshot()
+    snapshot.keep(lambda: draw(10, 300))
+    assert shown == [], "there is no notebook"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("IPython.display.display", lambda *_, **__: Handle())
+        snapshot.display(w.HBox())
+    snapshot.keep(lambda: draw(10, 300))
+    snapshot.keep(lambda: draw(200, 400), 1)
+    snapshot.drop(1)
+    (left, width), (both, wide), (again, _) = shown
+    assert (width, wide) == (300, 400)
+    assert both.width == 2 * wide
+    assert both.height == left.height + 2 * draw(0, 400).plan.height
+    assert both.crop((0, 0, *left.size)).tobytes() == left.tobytes()
+    assert both.getpixel((100, left.height + 100)) == (200, 200, 200)
+    assert again.tobytes() == left.tobytes(), "the right one was closed"
 
 
 @with_panel(steps=5000, seeds=1)
