@@ -140,7 +140,10 @@ def test_two_runs_are_side_by_side_in_their_own_proportions(results: list[Any]) 
     assert sizes == [(32, 32), (48, 32)], "neither is squashed"
     assert view.labels == ["", ""]
     assert view.names[0].endswith("keeps of coffee")
-    assert "feature error" in view.captions[0][1] or "error" in view.captions[0][1]
+    title, said = view.captions[0]
+    assert title == view.names[0]
+    assert said.startswith("error ")
+    assert said.endswith("random weights")
     first, second = view.spots
     assert first[1:4] == second[1:4]
     view.width = 400

@@ -81,19 +81,19 @@ async def test_what_is_wrong_beside_is_said_there_and_the_first_goes_on(
     assert (panel.beside, panel.second, menu.kind.value) == (None, None, "")
 
 
-@with_panel(steps=2, seeds=1, size=96)
+@with_panel(size=None)
 async def test_weights_that_are_not_here_have_a_way_on_beside(panel: iw.InversionPanel) -> None:
-    await panel.start()
+    await until(lambda: panel.now.loaded is not None, panel)
     panel.beside = {"model": "caffenet"}
     trouble = panel.view.other.says[1]
     await until(lambda: trouble.remedy.layout.display is None, panel)
     assert trouble.remedy.description == "Use random weights"
     assert "caffenet" in trouble.error.value
-    assert panel.controls.remedy.layout.display == "none", "nothing is wrong on the left"
+    assert panel.controls.trouble.layout.display == "none", "nothing is wrong on the left"
     trouble.remedy.click()
-    await until(lambda: panel.second.result is not None, panel)
+    await until(lambda: panel.second.now.loaded is not None, panel)
     assert panel.beside == {"model": "caffenet", "weights": "random"}
-    assert panel.second.result.note.startswith("random weights")
+    assert "random weights" in panel.view.other.head.value
     assert panel.view.other.says[1].layout.display == "none"
     assert panel.view.beside.kind.value == "model"
     assert panel.weights == "pretrained", "the left column keeps its own"

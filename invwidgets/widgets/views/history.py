@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...figures.contrast import as_shown
-from ...figures.gallery import best_seed, title_of
+from ...figures.gallery import best_seed, caption, title_of
 from ...figures.grid import plan_grid
 from ..base.loop import Loop
 from ..base.parts import button, classed, note
@@ -93,10 +93,7 @@ class PairView(PictureView):
         pictures, lines = {}, []
         for key, result in zip(("left", "right"), (entry.result for entry in entries), strict=True):
             best = best_seed(result)
-            pictures[key] = as_shown(result, best)
-            score = (
-                "" if result.scores is None else result.objective.score_text(result.scores[best])
-            )
+            pictures[key], (score, _) = as_shown(result, best), caption(result, best)
             said = " · ".join(part for part in (score, result.note) if part)
             lines.append((title_of(result), said))
         with self.hold_sync():
