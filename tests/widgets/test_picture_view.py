@@ -51,7 +51,7 @@ def strip(layers: int = 4, done: int = 2) -> StripView:
 
 def grid(done: int = 5, rows: int = 2, columns: int = 4) -> SweepView:
     """Some of the cells are done, one has failed, the others are to come."""
-    places = {(r, c): 10 * r + c for r in range(rows) for c in range(columns)}
+    places = {(r, c): max(10, columns) * r + c for r in range(rows) for c in range(columns)}
     plane = Plane(
         "tv_weight", "layer", tuple(f"0.0{r}" for r in range(rows)),
         tuple(f"blocks.{c}" for c in range(columns)), {}, places,
