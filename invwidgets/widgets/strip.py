@@ -1,4 +1,4 @@
-"""One reconstruction a layer, side by side as they arrive: the paper's main figure, live.
+"""A widget that reconstructs a photo from several layers, one after another, in one row.
 
 >>> strip = LayerStrip("coffee")
 >>> strip                                  # in a notebook cell
@@ -44,14 +44,15 @@ _NETWORK = ("weights", "mean", "std", "forward_kwargs")
 
 
 def main_layers(layers: Sequence[Layer], most: int = MOST_STAGES) -> tuple[str, ...]:
-    """A network's stages in order, its last layer among them."""
+    """The names of a network's main stages in order, at most ``most``, with its last layer."""
     return tuple(layer.short_name for layer in stages(layers, most))
 
 
 class StripView(PictureView):
-    """The photo and a place for each layer; a press on a layer enlarges it.
+    """The pictures of a strip: the photo and the reconstruction from each layer.
 
-    ``pictures`` maps a layer to its image (H, W, 3) and the two lines beneath it.
+    A press on a reconstruction enlarges it. ``pictures`` maps the name of a layer to its image
+    (H, W, 3) and the two lines of text below it.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -62,18 +63,18 @@ class StripView(PictureView):
         super().__init__(loop)
 
     def lay_out(self, photo: NDArray[np.uint8], name: str, layers: Sequence[str]) -> None:
-        """A photo (H, W, 3) and an empty place for each layer."""
+        """Show a photo (H, W, 3) and an empty place for each layer."""
         self.photo, self.name, self.layers = photo, name, tuple(layers)
         self.photo_file, self.shape, self.pictures = jpeg(photo), [*photo.shape[:2]], {}
         self.redraw()
 
     @property
     def chosen(self) -> str:
-        """The layer shown large; empty if there is none."""
+        """The name of the enlarged layer; empty if none is enlarged."""
         return self.layers[self.enlarged] if 0 <= self.enlarged < len(self.layers) else ""
 
     def redraw(self) -> None:
-        """Draw again, as wide as the view is now."""
+        """Lay out and send all pictures for the current width."""
         if self.photo is None or not self.comm:
             return
         words = f"{self.name} and {len(self.pictures)} of {len(self.layers)} layers"
@@ -108,9 +109,9 @@ class StripView(PictureView):
 
 
 class StripExport(Export):
-    """The panel's buttons: pictures and page of all layers; animation, file and code of one.
+    """The downloads of a strip: pictures and page of all layers; animation, file, code of one.
 
-    ``network`` gives the page the receptive fields.
+    The page shows receptive fields if ``network`` is set.
     """
 
     network: Representation | None = None
@@ -120,8 +121,11 @@ class StripExport(Export):
         super().__init__(loop)
 
     def offer_all(self, results: Mapping[str, Reconstruction], chosen: str) -> None:
-        """Offer the results of layers; ``chosen`` is the one whose own files are meant, the last
-        by default."""
+        """Offer the downloads of the results, which are given by layer.
+
+        Animation, file and code are those of the layer ``chosen``, or of the last one if ``chosen``
+        has no result.
+        """
         self._results = dict(results)
         layer = chosen if chosen in self._results else next(reversed(self._results), "")
         self.offer(self._results.get(layer))
@@ -182,7 +186,7 @@ class LayerStrip(w.VBox):
     layer enlarges it beside the photo. ``stop`` keeps what is done.
     """
 
-    _closing = True  # a strip that was refused has nothing to close
+    _closing = True  # until the constructor ends, there is nothing to close
 
     def __init__(
         self,
@@ -207,8 +211,8 @@ class LayerStrip(w.VBox):
         self.session = Session(self._on_progress)
         self.view = StripView(self.loop)
         self.snapshot = Snapshot()
-        self.begin = button("Start", "Layer by layer", self.loop.handler(self._press), "primary")
-        self.halt = button("Stop", "Keep what there is", self.loop.handler(self.stop))
+        self.begin = button("Start", "Run all layers", self.loop.handler(self._press), "primary")
+        self.halt = button("Stop", "Keep the finished layers", self.loop.handler(self.stop))
         self.status = Line("Loading the network …", "iw-status")
         self.title = heading(f"What each layer keeps of {photo_name(photo)}")
         self.export = StripExport(self.loop)
@@ -230,9 +234,10 @@ class LayerStrip(w.VBox):
         )
 
     def start(self) -> asyncio.Task[dict[str, Reconstruction]]:
-        """Run layer by layer; the task gives the results by layer.
+        """Run the layers one after another; the task returns the results by layer.
 
-        Raises ``BadSettingError`` without a loop, or once the strip is closed.
+        During a run, this returns the task of that run. Raises ``BadSettingError`` without an event
+        loop and after ``close``.
         """
         loop = self.loop.needed("strip", "iw.Session")
         if self._work is None or self._work.done():
@@ -241,12 +246,13 @@ class LayerStrip(w.VBox):
         return self._work
 
     def stop(self) -> None:
+        """Stop the run and keep the finished layers."""
         if self._work is not None:
             self._work.cancel()
         self.session.stop()
 
     def close(self) -> None:
-        """Stop, and close every widget and thread; twice is fine."""
+        """Stop the run and close all widgets and threads. A second call has no effect."""
         if self._closing:
             return
         self._closing = self.loop.closed = True
@@ -258,7 +264,7 @@ class LayerStrip(w.VBox):
         close_all(self)
         self.results, self.view.pictures, self.export.network = {}, {}, None
 
-    # ---- the runs, one after the other
+    # ---- loading and running
 
     async def _run(self) -> dict[str, Reconstruction]:
         if not self.view.layers and not self._failure:
@@ -312,10 +318,10 @@ class LayerStrip(w.VBox):
         self._say(self._failure)
         self._loaded.set_result(None)
 
-    # ---- what is shown of them
+    # ---- showing progress and results
 
     def _on_progress(self, progress: Progress) -> None:
-        """On the session's thread."""
+        """Pass a progress report from the session's thread to the event loop."""
         self.loop.call(self._heard, self._current, progress)
 
     def _heard(self, layer: str, progress: Progress) -> None:
@@ -335,7 +341,10 @@ class LayerStrip(w.VBox):
         return f"Layer {layer}, {place + 1} of {len(self.view.layers)}{left or ' …'}"
 
     def _say_left(self, seconds: float, left: float) -> None:
-        """How long this layer and those after it will take, by this one and those before."""
+        """Show the estimated time until all layers are finished.
+
+        Each layer that has not begun is assumed to take the mean time of the others.
+        """
         taken = [seconds + left, *(result.seconds for result in self.results.values())]
         after = len(self.view.layers) - self.view.layers.index(self._current) - 1
         left += after * sum(taken) / len(taken)
@@ -345,7 +354,7 @@ class LayerStrip(w.VBox):
         self.begin.disabled, self.halt.disabled = running, not running
 
     def _offer(self) -> None:
-        """Offer the files of what there is, where nothing runs."""
+        """Offer the finished layers for download, except during a run."""
         ready = self.results if self.begin.disabled is False else {}
         self.export.theme = self.view.colors
         self.export.offer_all(ready, self.view.chosen)

@@ -114,7 +114,7 @@ def test_it_rests_stops_and_goes_on(sweep: iw.Sweep, tmp_path: Path) -> None:
         status = await task
         assert [len(still.plan.spots) for still in stills] == [5], "kept in the notebook"
         assert 0 < len(status.stored) < 5
-        assert "Start goes on" in panel.line.value
+        assert "Press Go on" in panel.line.value
         assert panel.start_button.description == "Go on"
         assert (await panel.start()).complete
         panel.close()
@@ -158,7 +158,7 @@ def test_bad_input_is_said(sweep: iw.Sweep, tmp_path: Path) -> None:
         with pytest.raises(iw.errors.InvwidgetsError, match="scheduler 3"):
             await panel.start()
         assert "scheduler 3" in panel.error.value
-        assert "what is stored stays" in panel.line.value
+        assert "Finished jobs are stored" in panel.line.value
         panel.close()
 
     lively(scenario)

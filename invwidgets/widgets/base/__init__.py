@@ -1,1 +1,1 @@
-"""What all widgets stand on."""
+"""The parts that all widgets share: event loop, loading, pictures, small controls."""

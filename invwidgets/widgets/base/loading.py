@@ -1,4 +1,4 @@
-"""What a panel or a strip needs to know of a network and a photo, loaded together."""
+"""The loading of a network and a photo for a panel or a strip."""
 
 from __future__ import annotations
 
@@ -27,41 +27,45 @@ from ...selection import Selection, select
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What the controls need to know: the representation cut at a layer, its layers, the photo."""
+    """A loaded network and photo, with the facts that the controls show.
+
+    ``representation`` is cut at ``layer``. ``size`` is the (height, width) of ``photo``, which is
+    cropped and resized.
+    """
 
     representation: Representation
     layers: tuple[Layer, ...]
     layer: str
     size: tuple[int, int]
     photo: NDArray[np.uint8]
-    cut: float  # which part of the photo the crop leaves out
-    fields: Mapping[str, Any] | None = None  # of the layer's cells, see ``cell_fields``
+    cut: float  # the fraction of the photo that the crop removes
+    fields: Mapping[str, Any] | None = None  # receptive fields of the cells, see ``cell_fields``
 
     @property
     def grid(self) -> tuple[int, int] | None:
-        """The rows and columns of the layer's cells, None where it has none."""
+        """The number of rows and columns of the layer's cells; None if it has none."""
         return self.representation.layer_info(self.size).grid
 
     @cached_property
     def channel_names(self) -> tuple[str, ...]:
-        """The names of the layer's channels, where they have any."""
+        """The names of the layer's channels; empty if they have none."""
         return channel_names(self.representation)
 
     def channel_name(self, channel: int) -> str:
-        """The name of one of them; empty if it has none."""
+        """The name of a channel; empty if it has none."""
         return self.channel_names[channel] if 0 <= channel < len(self.channel_names) else ""
 
     def preset(
         self, name: str, objective: Any, steps: int | None, region: Region | None
     ) -> InversionSettings:
-        """A preset's settings for the layer, and for the part of the photo a region sees."""
+        """The settings of a preset for this layer and for the part of the photo in a region."""
         phi, coverage = self.representation, 1.0
-        with suppress(InvwidgetsError):  # of a region that ``region_error`` refuses
+        with suppress(InvwidgetsError):  # an invalid region; ``region_error`` has the message
             coverage = region_coverage(phi, select(phi, region, None, self.size).region, self.size)
         return preset(name, phi, objective, steps, coverage, self.size)
 
     def region_error(self, region: Region | None) -> str:
-        """Why the layer does not have a region, in words; empty if it has it."""
+        """The error message for a region that the layer does not have; empty for a valid one."""
         try:
             if region is not None:
                 check_region(region, self.representation.layer_info(self.size))
@@ -81,9 +85,10 @@ def load_model(
     fallback: bool = False,
     **network: Any,
 ) -> LoadedModel:
-    """Load, cut and read; with ``fallback``, a layer that is not there is replaced by the default.
+    """Load a network, cut it at a layer, and read, crop and resize a photo.
 
-    ``network`` is what ``representation`` takes by keyword.
+    With ``fallback``, the network's default layer is used if it does not have ``layer``; otherwise
+    this is an error. ``network`` are keywords of ``representation``.
     """
     phi = representation(model, **network)
     wanted = parse_size(size) if size is not None else phi.size
@@ -110,7 +115,7 @@ def load_model(
 
 
 def responses(loaded: LoadedModel, region: Region | None) -> Tensor:
-    """The photo's features (C, h, w) or (D,), in the region."""
+    """The features (C, h, w) or (D,) of the photo in a region."""
     photo = torch.from_numpy(loaded.photo).movedim(-1, 0).float() / 255
-    photo = photo[: loaded.representation.channels]  # gray is drawn as three equal channels
+    photo = photo[: loaded.representation.channels]  # a gray photo has three equal channels
     return Selection(region=region).of(loaded.representation.target(photo))[0]

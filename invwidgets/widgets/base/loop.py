@@ -1,13 +1,15 @@
-"""Whose thread a handler runs on: always the loop the panel was built on.
+"""The event loop of a panel, which runs the callbacks of its widgets, and threads for slow work.
 
-Jupyter may run a widget's callback on any of several threads, by kernel and frontend; only the
-loop writes widgets. It does so in the context of the cell that built the panel: ipykernel 7.4 sends
-a widget's next event to the subshell of whatever message the context names, and one that is gone
-by then would leave the widget dead.
+A handler is a function that is called for an event of a widget. Jupyter may call it on any of
+several threads, depending on kernel and frontend. Here all handlers run on the event loop that was
+running when the panel was built, so that only this loop writes to widgets. They run in the context
+of the cell that built the panel, because ipykernel 7.4 sends the next event of a widget to the
+subshell of the message in the context. If this subshell has ended, the widget stops responding.
 
-Without a loop handlers take turns, and nobody waits for one: who comes while another thread is at
-it leaves its handler there, to be run next. A lock held during a handler would wait for ever where
-the handler waits for the thread that wants it.
+Without an event loop, one thread at a time runs handlers. If another thread is running them, a new
+handler is put in a queue for that thread, and the caller does not wait. No lock is held while a
+handler runs, because a handler that waits for another thread would never end if that thread
+waited for the lock.
 """
 
 from __future__ import annotations
@@ -29,15 +31,15 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _AT_WORK: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-_LAST = 20.0  # seconds in which a thread may come to its end when the process ends
+_LAST = 20.0  # the most seconds to wait for a thread when the process ends
 _Work = tuple[Callable[[], Any], Callable[[Any], Any], Callable[[Exception], Any]]
 
 
 class Awaited(Generic[T]):
-    """A value to come, for all who await it.
+    """A value that is set later, for any number of tasks that wait for it.
 
     >>> awaited = Awaited()
-    >>> task = awaited.task(loop)               # cancelling it stops nothing
+    >>> task = awaited.task(loop)               # cancelling it has no effect on others
     >>> awaited.set_result(3)
     >>> await task
     3
@@ -47,7 +49,7 @@ class Awaited(Generic[T]):
         self._futures: list[asyncio.Future[T]] = []
 
     def task(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
-        """A task that ends with the value."""
+        """A new task that returns the value once it is set."""
         future: asyncio.Future[T] = loop.create_future()
         self._futures.append(future)
         task = loop.create_task(_shielded(future))
@@ -64,11 +66,11 @@ class Awaited(Generic[T]):
             future.set_exception(error)
 
     def take_over(self, other: Awaited[T]) -> None:
-        """Let those who await the other's value await this one."""
+        """Let the tasks that wait for another value wait for this one."""
         self._futures += other._taken()
 
     def cancel(self) -> None:
-        """Cancel the tasks; nothing comes."""
+        """Cancel all waiting tasks."""
         for future in self._taken():
             if not future.get_loop().is_closed():
                 future.cancel()
@@ -83,28 +85,29 @@ async def _shielded(future: asyncio.Future[T]) -> T:
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:
-    """An error that nobody awaits is shown in the panel; asyncio need not print it too."""
+    """Read a future's error, so that asyncio does not print it; the panel shows it already."""
     if not future.cancelled():
         future.exception()
 
 
 @atexit.register
 def _let_end() -> None:
-    """Wait for the threads at work: one that is in torch when Python ends aborts the process."""
+    """Wait for running threads at exit, because a thread inside torch would abort the process."""
     for thread in list(_AT_WORK):
         thread.join(_LAST)
 
 
 def error_words(error: BaseException) -> str:
-    """An error in words: one of our own speaks for itself."""
+    """The message of an error; the error's type comes first if it is not one of this package."""
     return str(error) if isinstance(error, InvwidgetsError) else f"{type(error).__name__}: {error}"
 
 
 class Loop:
-    """The event loop that was running at construction; without one, calls are made at once, on the
-    caller's thread or, while another's handlers run, on that one.
+    """The event loop that runs a panel's handlers: the one running at construction.
 
-    ``failed`` is told, in words, of a handler's error: nobody else would see it.
+    Without an event loop, a handler runs at once on the caller's thread. If another thread is
+    running handlers, it runs there afterwards. ``failed`` is called with the message of a handler's
+    error, which would not be shown otherwise.
     """
 
     def __init__(self) -> None:
@@ -115,16 +118,16 @@ class Loop:
             self.loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
             self.loop = None
-        self._lock = threading.Lock()  # of the two below; never held during a handler
-        self._running: int | None = None  # the thread that runs handlers, without a loop
+        self._lock = threading.Lock()  # guards the fields below; never held while a handler runs
+        self._running: int | None = None  # the thread that runs handlers if there is no event loop
         self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._lanes: dict[str, deque[_Work]] = {}
 
     def needed(self, what: str, instead: str) -> asyncio.AbstractEventLoop:
-        """The loop, for ``what`` is to be awaited.
+        """Return the event loop, or raise an error if a task could not run on it.
 
-        Raises ``BadSettingError`` without a loop, naming what a script uses ``instead``, and once
-        it is closed: nothing would end what is awaited.
+        Raises ``BadSettingError`` without an event loop and after closing. ``what`` is the name of
+        the widget in the message, and ``instead`` the class or function that scripts can use.
         """
         if self.closed:
             raise BadSettingError(f"this {what} is closed: make a new one")
@@ -133,7 +136,10 @@ class Loop:
         return self.loop
 
     def call(self, handler: Callable[..., Any], *args: Any) -> None:
-        """Run a handler on the loop, soon; at once if this is its thread and no handler waits."""
+        """Run a handler on the event loop soon, from any thread, without waiting for it.
+
+        If no event loop is running, it runs at once, or in the thread that is running handlers.
+        """
         if self.closed:
             return
         if self.loop is not None and self.loop.is_running():
@@ -142,7 +148,7 @@ class Loop:
             self._take_turns(handler, args)
 
     def now(self, handler: Callable[..., Any], *args: Any) -> None:
-        """Run a handler at once where this is the loop's own thread, else as ``call`` does."""
+        """Run a handler at once if this is the event loop's thread; otherwise use ``call``."""
         try:
             here = asyncio.get_running_loop() is self.loop
         except RuntimeError:
@@ -159,10 +165,11 @@ class Loop:
         failed: Callable[[Exception], Any] | None = None,
         lane: str = "load",
     ) -> None:
-        """Do ``work`` on a thread, and on the loop ``then`` with what came of it.
+        """Run ``work`` on a thread, and then call ``then`` with its result on the event loop.
 
-        A lane does one thing after the other. ``failed`` is given the error; by default it is
-        shown. Once the loop is closed, what has not begun is dropped, and nothing is heard.
+        If ``work`` raises an error, ``failed`` is called with it; by default its message is shown.
+        All work of one ``lane`` runs in order, one at a time. After closing, work that has not
+        begun is dropped, and neither function is called.
         """
         heard = failed or (lambda error: self.failed(error_words(error)))
         with self._lock:
@@ -188,13 +195,13 @@ class Loop:
             else:
                 self.call(then, value)
                 del value
-            del work, then, failed  # nothing is kept while the lane rests
+            del work, then, failed  # so that this thread keeps no reference to them
 
     def handler(self, handler: Callable[[], Any]) -> Callable[..., None]:
-        """A callback for ``observe`` or ``on_click``: the event is dropped, the state is read late.
+        """A callback for ``observe`` or ``on_click`` that ignores the event and calls a handler.
 
-        A handler that reads the widget when it runs, not what the event said, cannot send an old
-        value back into a slider that has moved on.
+        The handler reads the widget's value when it runs. The value in the event may be out of date
+        by then, and could reset a slider that has moved since.
         """
 
         def marshalled(*_: Any) -> None:
@@ -203,7 +210,7 @@ class Loop:
         return marshalled
 
     def _take_turns(self, handler: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Run a handler now, then those that came meanwhile; leave it to whoever is at it."""
+        """Run a handler and then the queue; add it to the queue if another thread runs handlers."""
         here = threading.get_ident()
         with self._lock:
             if self._running not in (None, here):
@@ -225,9 +232,9 @@ class Loop:
                 handler, args = self._waiting.popleft()
             try:
                 self._guarded(handler, *args)
-            except Exception:  # told already; it is not the error of who happened to be here
+            except Exception:  # shown already, and not caused by the handler of this call
                 _log.exception("a handler failed")
-            except BaseException:  # an interrupt: the rest is for whoever comes next
+            except BaseException:  # an interrupt: the next call runs the queue
                 with self._lock:
                     self._running = None
                 raise

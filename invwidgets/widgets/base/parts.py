@@ -1,4 +1,4 @@
-"""The few shapes that all controls share, and how widgets are closed with all they hold."""
+"""Small widgets that all panels use (lines of text, buttons), and the closing of widgets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from markupsafe import Markup, escape
 
 
 class Line(w.HTML):
-    """A line of words. The one place where text becomes HTML: all but ``Markup`` is escaped.
+    """A line of text, in which all HTML is escaped except that of ``Markup``.
+
+    Panels use this class for all text in HTML, so that it is escaped in one place.
 
     >>> Line("a <b> c").value
-    'a &lt;b&gt; c'
+    Markup('a &lt;b&gt; c')
     """
 
     def __init__(self, words: str = "", name: str = "") -> None:
@@ -28,32 +30,36 @@ class Line(w.HTML):
 
 
 def heading(words: str) -> Line:
+    """A heading: a line of bold text."""
     return Line(words, "iw-heading")
 
 
 def note(words: str = "") -> Line:
-    """A fainter line."""
+    """A remark: a line of gray text."""
     return Line(words, "iw-note")
 
 
 def section(title: str, *children: w.Widget) -> w.VBox:
+    """A box of widgets below each other, with a heading."""
     return classed(w.VBox([heading(title), *children]), "iw-section")
 
 
 def button(text: str, tip: str, pressed: Callable[..., Any], style: str = "") -> w.Button:
+    """A button with a text and a tooltip; ``pressed`` is called at each click."""
     made = w.Button(description=text, tooltip=tip, button_style=style)
     made.on_click(pressed)
     return made
 
 
 def classed(widget: w.Box, *names: str) -> Any:
+    """Add CSS classes to a box and return it."""
     for name in names:
         widget.add_class(name)
     return widget
 
 
 class Trouble(w.HBox):
-    """An error, and beside it a button that helps, where there is one."""
+    """An error message, with a button for its remedy if there is one."""
 
     def __init__(self) -> None:
         self.error, self.remedy = Line(name="iw-error"), w.Button()
@@ -62,14 +68,14 @@ class Trouble(w.HBox):
         self.show("")
 
     def show(self, words: str, remedy: str = "") -> None:
-        """Show an error, and what the button is called; an empty one goes away."""
+        """Show a message and a button with the text ``remedy``; hide whichever is empty."""
         self.error.value, self.remedy.description = words, remedy
         self.layout.display = None if words else "none"
         self.remedy.layout.display = None if remedy else "none"
 
 
 def close_all(*roots: w.Widget) -> int:
-    """Close widgets and all widgets they hold, recursively; how many were closed."""
+    """Close widgets and, recursively, all widgets in them; return how many were closed."""
     seen: dict[int, w.Widget] = {}
     todo: list[Any] = list(roots)
     while todo:

@@ -1,5 +1,4 @@
-"""Plain images at places of a plan, with text beside them in the page, and what a page says of
-itself: its width, and how dark it is."""
+"""A grid of pictures with captions, which adapts to the width and the theme of the page."""
 
 from __future__ import annotations
 
@@ -22,20 +21,21 @@ from ...pages.document import static as page_file
 from .loop import Loop
 from .tiles import script, static
 
-WIDTH = 880  # of a view that no browser has told its width, and of a still
-_NARROWEST = 240
-_SHARE = 0.04  # of the time that pictures may take
-_STEADY = (0.5, 1.0)  # seconds between two pictures, at least and at most
+WIDTH = 880  # pixels, until a browser has sent the width, and for figures without a kernel
+_NARROWEST = 240  # pixels
+_SHARE = 0.04  # the largest part of a run's time that pictures may take
+_STEADY = (0.5, 1.0)  # the least and the most seconds between two pictures
 _LARGEST = 640  # pixels of the longer side of a picture that is sent
 
 
 class PictureView(anywidget.AnyWidget):
-    """Pictures, each with two lines of text beneath; a press on one tells its index, ``enlarged``.
+    """A grid of pictures, each with two lines of text below it.
 
-    The browser tells ``width``, ``page_theme`` and ``page_ground``, see ``sized.js``; ``theme`` is
-    auto, light or dark. ``redraw`` is called on the loop when the width or ``enlarged`` changes.
-    ``lay`` says which pictures there are and where, ``send`` brings them. A picture is named by its
-    key: ``"s3"`` for the one with index 3, or another word, as ``"photo"``.
+    ``lay`` sets which pictures there are and their places, and ``send`` sends their pixels. Each
+    picture has a key: ``"s3"`` for index 3, or a word such as ``"photo"``. A press on a picture
+    with an index sets ``enlarged`` to it. The browser sets ``width``, ``page_theme`` (light or
+    dark) and ``page_ground`` (the page's background color); see ``sized.js``. ``theme`` is auto,
+    light or dark. ``redraw`` is called on the event loop when ``enlarged`` or ``width`` changes.
     """
 
     _esm = script("dom", "sized", "shots", "gallery")
@@ -47,28 +47,28 @@ class PictureView(anywidget.AnyWidget):
     theme = t.Unicode("auto").tag(sync=True)
     order: Any = t.List().tag(sync=True)  # the keys of all pictures
     names: Any = t.List().tag(sync=True)
-    labels: Any = t.List().tag(sync=True)  # what a press does; empty where there is none to press
-    pressed = t.Unicode(None, allow_none=True).tag(sync=True)  # a key; None: no press stays
+    labels: Any = t.List().tag(sync=True)  # the effect of a press; empty for pictures without one
+    pressed = t.Unicode(None, allow_none=True).tag(sync=True)  # a key; None: none can be marked
     spots: Any = t.List().tag(sync=True)  # left, top, width, height, lines of text
-    heads: Any = t.List().tag(sync=True)  # of rows and columns: left, top, width, words
+    heads: Any = t.List().tag(sync=True)  # titles of rows and columns: left, top, width, text
     extent = t.List([1, 1]).tag(sync=True)
     shape = t.List([224, 224]).tag(sync=True)  # height and width of a picture
     photo_file = t.Bytes().tag(sync=True)
-    files: Any = t.Dict().tag(sync=True)  # of all keys but the photo; none: an empty place
+    files: Any = t.Dict().tag(sync=True)  # JPEG by key, without the photo; a key may be missing
     captions: Any = t.List().tag(sync=True)  # two lines for each key
     best = t.Unicode("").tag(sync=True)
     shown = t.Unicode("").tag(sync=True)
     describes = t.Unicode("").tag(sync=True)
 
     def __init__(self, loop: Loop) -> None:
-        self.seconds = 0.0  # what the last pictures took
+        self.seconds = 0.0  # the duration of the last ``send``
         self._sent: dict[str, tuple[NDArray[np.uint8], bytes]] = {}
         super().__init__()
         self.observe(loop.handler(self.redraw), ["enlarged", "width"])
 
     @property
     def room(self) -> int:
-        """The width to lay out for."""
+        """The width in pixels for which pictures are laid out."""
         return max(_NARROWEST, self.width)
 
     @property
@@ -78,21 +78,21 @@ class PictureView(anywidget.AnyWidget):
 
     @property
     def figure_theme(self) -> Theme:
-        """A figure's colors, on the page's own ground."""
+        """The colors of a figure, with the background of the page."""
         theme = THEMES[self.colors]
         own = self.theme == "auto" and self.page_ground
         return replace(theme, face=self.page_ground) if own else theme
 
     @property
     def pause(self) -> float:
-        """Seconds to leave between two pictures, so that they cost little of the search."""
+        """Seconds to wait between two pictures, so that they take little of a run's time."""
         return min(max(self.seconds / _SHARE, _STEADY[0]), _STEADY[1])
 
     def redraw(self) -> None:
-        """Lay out again, as wide as the view is now."""
+        """Lay out the pictures again for the current width."""
 
     def still(self) -> Sheet:
-        """The pictures as a figure, for where no kernel is."""
+        """A figure of the pictures, for notebooks without a kernel."""
         raise NotImplementedError
 
     def lay(
@@ -104,7 +104,11 @@ class PictureView(anywidget.AnyWidget):
         pressed: str | None = None,
         heads: Sequence[Sequence[Any]] = (),
     ) -> None:
-        """Say which pictures there are, by their keys, and where; none is pressed by default."""
+        """Set which pictures there are, by their keys, and their places, names and effects.
+
+        ``pressed`` is the key of the picture that is marked as pressed, or empty. None means that
+        a press has no lasting effect, so that no picture can be marked.
+        """
         with self.hold_sync():
             self.names, self.pressed = list(names), pressed
             self.labels = list(labels) or [""] * len(keys)
@@ -120,7 +124,11 @@ class PictureView(anywidget.AnyWidget):
         shown: str,
         describes: str,
     ) -> None:
-        """Bring pictures (H, W, 3) by their keys, and two lines for every key, in order."""
+        """Send pictures (H, W, 3) by their keys, and two lines of text for every key in order.
+
+        ``describes`` is the text for screen readers. ``shown`` is stored in the page as
+        ``data-shown``.
+        """
         began, before = time.perf_counter(), self._sent
         self._sent = {}
         for key, pixels in pictures.items():
@@ -135,12 +143,12 @@ class PictureView(anywidget.AnyWidget):
 
 
 def toggles(pressed: bool) -> str:
-    """What a press on a picture does that is enlarged by it."""
+    """The effect of a press on a picture: enlarge it, or show all pictures again."""
     return "back to all" if pressed else "enlarge beside the photo"
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    """A picture (H, W, 3) as a JPEG file."""
+    """A picture (H, W, 3) as a JPEG file of at most 640 × 640 pixels."""
     picture, file = Image.fromarray(pixels), io.BytesIO()
     picture.thumbnail((_LARGEST, _LARGEST))
     picture.save(file, "JPEG", quality=92, subsampling=0)

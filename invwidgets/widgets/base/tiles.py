@@ -1,4 +1,4 @@
-"""A grid of small pictures to choose from: photos, channels, finished runs."""
+"""A grid of small pictures to choose from, and the scripts of widgets."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ from ...pages.document import static as page_file
 
 
 def static(name: str) -> str:
-    """A bundled file's text. anywidget given a path would watch it, and keep every widget alive."""
+    """The text of a bundled file.
+
+    Widgets get this text instead of a path, because anywidget watches files that it gets as paths
+    and then keeps every widget in memory.
+    """
     return (Path(__file__).parents[1] / "static" / name).read_text(encoding="utf-8")
 
 
 def script(*modules: str) -> str:
-    """Bundled modules as one script, each before those that import it; some are the pages' own."""
+    """Join bundled JavaScript modules into one script.
+
+    A module must come before those that import it. Modules that are not among the widgets' files
+    are taken from those of the pages.
+    """
 
     def read(name: str) -> str:
         own = Path(__file__).parents[1] / "static" / name
@@ -33,16 +41,17 @@ def script(*modules: str) -> str:
 
 
 class HandleNames(anywidget.AnyWidget):
-    """Unseen: names the handles of all sliders around it by the labels beside them."""
+    """An invisible widget that gives the handles of nearby sliders names for screen readers."""
 
     _esm = static("names.js")
 
 
 class Tiles(anywidget.AnyWidget):
-    """Pictures sent as one sprite; ``selected`` lists the chosen ones' places.
+    """A grid of small pictures, sent as one image, of which one or several can be selected.
 
-    ``most`` limits how many can be chosen at once, the oldest choice giving way. A press on a
-    tile's cross sends ``{"delete": place}``.
+    ``selected`` lists the indices of the selected pictures. ``most`` limits their number (0: no
+    limit); a further choice replaces the oldest. A press on the cross of a picture sends the
+    message ``{"delete": index}``.
     """
 
     _esm = static("tiles.js")
@@ -64,14 +73,14 @@ class Tiles(anywidget.AnyWidget):
         labels: Sequence[str],
         captions: Sequence[str] = (),
     ) -> None:
-        """Show these pictures, each (H, W, 3), in place of what was shown."""
+        """Show these pictures, each (H, W, 3), with names for screen readers and captions."""
         width, height = self.tile
         across = max(1, min(16, len(pictures)))
         down = -(-max(1, len(pictures)) // across)
         size = (2 * width, 2 * height)  # sharp on dense screens
         sheet = Image.new("RGBA", (size[0] * across, size[1] * down))
         for place, pixels in enumerate(pictures):
-            small = ImageOps.contain(Image.fromarray(pixels), size)  # in its own proportions
+            small = ImageOps.contain(Image.fromarray(pixels), size)  # keeps its proportions
             left, top = place % across * size[0], place // across * size[1]
             room = (size[0] - small.width) // 2, (size[1] - small.height) // 2
             sheet.paste(small, (left + room[0], top + room[1]))

@@ -1,1 +1,1 @@
-"""The panel of a sweep: its run, its controls, its grid of pictures."""
+"""The panel of a sweep: its runs, its controls and its grid of pictures."""

@@ -1,4 +1,4 @@
-"""A sweep's buttons, how far it is, and what is said of it.
+"""The buttons, the progress bar and the messages of a sweep's panel.
 
 >>> controls = SweepControls(8, press=lambda button: ...)
 >>> controls.render(SweepState(phase="ready", status=sweep.status()))
@@ -18,21 +18,22 @@ from ...sweeps.sweep import Status
 from ..base.parts import Line, button, classed
 from .run import Button, SweepState
 
-_REASONS = 8  # failures that are listed in words
+_REASONS = 8  # the largest number of reasons that are listed
 
 
 class SweepControls:
-    """``rows`` are to be laid out one below the other; ``press`` is told a button's name.
+    """The buttons, the progress bar and the messages of a sweep of ``total`` jobs.
 
-    ``total`` is the number of jobs.
+    ``press`` takes the name of a button and returns its callback. ``rows`` has the widgets from top
+    to bottom.
     """
 
     def __init__(self, total: int, press: Callable[[Button], Callable[..., Any]]) -> None:
         begin = press("start")
-        self.start = button("Start", "Do what is missing", begin, "primary")
-        self.pause = button("Pause", "Finish what is under way, then rest", press("toggle"))
-        self.stop = button("Stop", "Finish what is under way, and stop", press("stop"))
-        self.retry = button("Try again", "Do the failed ones again", begin)
+        self.start = button("Start", "Run the jobs that are not stored", begin, "primary")
+        self.pause = button("Pause", "Finish the jobs that have begun, then pause", press("toggle"))
+        self.stop = button("Stop", "Finish the jobs that have begun, then stop", press("stop"))
+        self.retry = button("Try again", "Run the failed jobs again", begin)
         self.bar = w.IntProgress(value=0, min=0, max=max(1, total))
         self.figures = Line()
         self.line = Line(name="iw-status")
@@ -43,7 +44,7 @@ class SweepControls:
         self.rows = (buttons, self.error, self.line, progress, self.failures)
 
     def render(self, state: SweepState) -> None:
-        """Bring every widget in step with a state."""
+        """Update all widgets for a state."""
         status, progress, phase = state.status, state.progress, state.phase
         complete = status is not None and status.complete and not state.busy
         begun = bool(status is not None and status.stored) or bool(state.trouble)
@@ -67,22 +68,22 @@ class SweepControls:
 
 
 def sentence(state: SweepState) -> str:
-    """Where the sweep stands."""
+    """The message about the sweep's state."""
     status, progress = state.status, state.progress
     match state.phase:
         case "reading":
             return "Reading the store …"
         case "running":
             jobs = "" if progress is None else f"Running: {progress.todo} jobs to do."
-            return jobs or "Getting ready …"
+            return jobs or "Preparing …"
         case "paused":
-            return "Paused: what is under way is still finished. Resume goes on."
+            return "Paused. Jobs that have begun will still finish. Press Resume to continue."
         case "stopping":
-            return "Stopping: what is under way is finished and stored …"
+            return "Stopping. Jobs that have begun will finish and be stored …"
     if state.trouble == "unread":
         return "The sweep cannot be read."
     if state.trouble == "broken":
-        return "That ended early; what is stored stays. Start goes on."
+        return "The run ended early. Finished jobs are stored. Press Go on to run the rest."
     return "" if status is None else _stored(status)
 
 
@@ -90,14 +91,14 @@ def _stored(status: Status) -> str:
     if status.complete:
         return "All jobs are stored. Press a picture to open its run."
     if status.failed and not status.missing and not status.damaged:
-        return f"{status.describe()}. Try again does the failed ones again."
+        return f"{status.describe()}. Press Try again to repeat the failed jobs."
     if status.stored:
-        return f"{status.describe()}. Start goes on."
+        return f"{status.describe()}. Press Go on to run the rest."
     return f"{status.total} jobs. Press Start: the grid fills as they finish."
 
 
 def figures(state: SweepState) -> str:
-    """How many jobs are stored, and how long the rest takes."""
+    """The number of stored jobs and the estimated time for the rest."""
     status, progress = state.status, state.progress
     if progress is None:
         return "" if status is None else f"{len(status.stored)} of {status.total} stored"
@@ -110,7 +111,7 @@ def figures(state: SweepState) -> str:
 
 
 def failures(state: SweepState) -> str:
-    """Why jobs failed, each reason once."""
+    """The reasons why jobs failed, each once."""
     status, progress = state.status, state.progress
     if progress is not None and progress.notes:
         return "; ".join(progress.notes)

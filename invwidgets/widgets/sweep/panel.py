@@ -1,9 +1,9 @@
-"""A sweep that fills as one watches: pictures over two of its axes, each opened by a press.
+"""A panel that runs a sweep and shows its results in a grid of two axes, as they finish.
 
 >>> panel = SweepPanel(iw.Sweep(photos, layers=layers, store="sweep"))
 >>> panel                                  # in a notebook cell
 >>> status = await panel.start()           # or press Start
->>> SweepPanel("sweep")                    # later: what the store has
+>>> SweepPanel("sweep")                    # later: the results in the store
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .controls import SweepControls
 from .run import Button, Ended, Event, Failed, Read, SweepRun, SweepState, update
 from .view import SweepAxes, SweepView
 
-_PAUSE = 0.5  # seconds between two pictures of the grid, at least
+_PAUSE = 0.5  # the least number of seconds between two drawings of the grid
 
 
 class SweepPanel(w.VBox):
@@ -39,9 +39,9 @@ class SweepPanel(w.VBox):
     >>> panel = iw.SweepPanel(sweep)
     >>> status = await panel.start()
 
-    A press on a picture opens its run in an ``InversionPanel`` below the grid. ``status`` is what
-    the store has, ``opened`` the panel of the job that was pressed. ``export`` downloads the page
-    of all that is stored.
+    A press on a picture opens its run in an ``InversionPanel`` below the grid; ``opened`` is this
+    panel. ``status`` lists the stored, failed and missing jobs. ``export`` downloads a page of all
+    stored results.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class SweepPanel(w.VBox):
         For a store that has no sweep, or an axis that the sweep does not have.
     """
 
-    _closing = True  # until it is made: one that is refused has nothing to close
+    _closing = True  # until the constructor ends, there is nothing to close
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class SweepPanel(w.VBox):
         columns: str | None = None,
     ) -> None:
         self.sweep = sweep if isinstance(sweep, Sweep) else Sweep.reopen(sweep)
-        _ = self.sweep.store  # one that cannot be used is said here
+        _ = self.sweep.store  # raises an error if it cannot be used
         self.loop = loop = Loop()
         self._axes = axes = SweepAxes(loop, self.sweep, rows, columns, self._draw)
         self._closing = self._drawing = False
@@ -101,36 +101,40 @@ class SweepPanel(w.VBox):
 
     @property
     def status(self) -> Status | None:
-        """What the store has, once it has been read."""
+        """The stored, failed and missing jobs; None until the store has been read."""
         return self._sweep_state.status
 
     @property
     def now(self) -> SweepState:
-        """All that the panel holds, as one frozen value."""
+        """The whole state of the panel, as a frozen value."""
         return self._sweep_state
 
     def start(self) -> asyncio.Task[Status]:
-        """Do what the store has not; the task gives how it ended.
+        """Run the jobs that are not stored; the task returns the status at the end.
 
-        Raises ``BadSettingError`` without a loop.
+        Raises ``BadSettingError`` without an event loop and after ``close``.
         """
         task = self._run.task()
         self._dispatch("start")
         return task
 
     def pause(self) -> None:
+        """Pause the run after the jobs that have begun."""
         self.loop.now(self._dispatch, "pause")
 
     def resume(self) -> None:
+        """Continue a paused run."""
         self.loop.now(self._dispatch, "resume")
 
     def stop(self) -> None:
+        """Stop the run after the jobs that have begun."""
         self.loop.now(self._dispatch, "stop")
 
     def open_job(self, place: int) -> w.Widget:
-        """Open a job, by its place among the sweep's points, in an inversion panel below the grid.
+        """Open a job in an inversion panel below the grid, and return the panel.
 
-        Raises ``InvwidgetsError`` for a job that is not stored.
+        ``place`` is the index of the job in ``sweep.points``. Raises ``InvwidgetsError`` for a job
+        that is not stored.
         """
         panel = opened_run(self.sweep, place)
         self._close_opened()
@@ -139,7 +143,7 @@ class SweepPanel(w.VBox):
         return panel
 
     def close(self) -> None:
-        """Stop, and close every widget; twice is fine."""
+        """Stop the run and close all widgets. A second call has no effect."""
         if self._closing:
             return
         self._closing = self.loop.closed = True
@@ -149,7 +153,7 @@ class SweepPanel(w.VBox):
         close_all(self)
 
     def _dispatch(self, event: Event) -> None:
-        """Answer an event: the next state, what the run is to do, what is seen."""
+        """Change the state for an event, carry out the effects, and show the new state."""
         self._sweep_state, effects = update(self._sweep_state, event)
         for effect in effects:
             self._run.carry_out(effect)
@@ -157,13 +161,13 @@ class SweepPanel(w.VBox):
         self._offer()
         if isinstance(event, Read | Ended):
             self._draw()
-            if self._run.has_cells:  # a still of the grid, in the saved notebook
+            if self._run.has_cells:  # a picture for the saved notebook
                 self.snapshot.keep(self.view.still)
         elif not isinstance(event, str | Failed):
             self._draw_soon()
 
     def _offer(self) -> None:
-        """Offer the page of what is stored, where nothing runs."""
+        """Offer a page of the stored results, except during a run."""
         status, busy = self._sweep_state.status, self._sweep_state.busy
         stored = 0 if status is None or busy else len(status.stored)
         self.export.offer_stored(stored, len(self.sweep))
@@ -188,7 +192,7 @@ class SweepPanel(w.VBox):
             opened.close()
 
     def _draw_soon(self) -> None:
-        """At most one picture each half a second; the last always."""
+        """Draw the grid after 0.5 to 1 seconds, once for all progress reports until then."""
         if self.loop.loop is None or not self.loop.loop.is_running():
             self._draw()
         elif not self._drawing:
@@ -205,9 +209,10 @@ class SweepPanel(w.VBox):
 
 
 def opened_run(sweep: Sweep, place: int) -> InversionPanel:
-    """The panel of a job, by its place among the sweep's points.
+    """A panel that shows the result of a job and has its settings.
 
-    Raises ``InvwidgetsError`` for a job that is not stored, or damaged.
+    ``place`` is the index of the job in ``sweep.points``. Raises ``InvwidgetsError`` for a job that
+    is not stored, whose file is damaged, or that has target features instead of a photo.
     """
     result = sweep.result(place)
     job = sweep.store.record(sweep.keys[place])["job"]

@@ -1,4 +1,4 @@
-"""A sweep panel's state and how it follows from events; its store and its run, on threads.
+"""The state of a sweep's panel, its changes by events, and the runs of the sweep on threads.
 
 >>> state, effects = update(SweepState(phase="ready"), "start")
 >>> state.phase, effects
@@ -23,8 +23,12 @@ Button = Literal["start", "pause", "resume", "toggle", "stop"]
 
 @dataclass(frozen=True)
 class SweepState:
-    """``status`` is what the store has, ``progress`` how a run under way is; ``trouble`` says what
-    failed: reading the store, or the run, for the reason ``error``."""
+    """The state of a sweep's panel.
+
+    ``status`` lists the jobs in the store, and ``progress`` describes the current run. ``trouble``
+    is ``"unread"`` if the store could not be read and ``"broken"`` if a run ended early; ``error``
+    is the message.
+    """
 
     phase: Literal["reading", "ready", "running", "paused", "stopping"] = "reading"
     status: Status | None = None
@@ -34,13 +38,13 @@ class SweepState:
 
     @property
     def busy(self) -> bool:
-        """Whether a run is under way, paused or not."""
+        """Whether a run has begun and not ended. A paused run is busy."""
         return self.phase in ("running", "paused", "stopping")
 
 
 @dataclass(frozen=True)
 class Read:
-    """The store was read, or why not."""
+    """An event: the store was read, or reading failed with an error."""
 
     status: Status | None
     error: str = ""
@@ -48,7 +52,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run has ended, with what the store has then, or why it ended early."""
+    """An event: a run has ended, with the store's new status or with an error."""
 
     status: Status | None
     error: str = ""
@@ -56,7 +60,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Failed:
-    """Something else went wrong."""
+    """An event: something else failed, such as opening a job."""
 
     error: str
 
@@ -66,7 +70,7 @@ Effect = Literal["begin", "pause", "resume", "stop"]
 
 
 def update(state: SweepState, event: Event) -> tuple[SweepState, tuple[Effect, ...]]:
-    """The next state, and what the run is to do."""
+    """Return the next state and the effects to carry out."""
     match event:
         case "start" if not state.busy:
             begun = replace(state, phase="running", progress=None, trouble="", error="")
@@ -81,7 +85,7 @@ def update(state: SweepState, event: Event) -> tuple[SweepState, tuple[Effect, .
             return replace(state, phase="stopping"), ("stop",)
         case SweepProgress() if state.busy:
             return replace(state, progress=event), ()
-        case Read(status, error) if state.phase == "reading":  # a run that began says more
+        case Read(status, error) if state.phase == "reading":  # during a run, its reports are newer
             return _rest(state, status, "unread", error), ()
         case Ended(status, error):
             return _rest(state, status, "broken", error), ()
@@ -101,9 +105,10 @@ def _rest(
 
 
 class SweepRun:
-    """The store, and the run under way; ``send`` is given what they report, on the loop.
+    """The store of a sweep and its current run, both used on background threads.
 
-    ``workers`` and ``scheduler`` are as ``Sweep.run`` takes them.
+    ``send`` is called with their events on the event loop. ``options`` are keywords of
+    ``Sweep.run``: ``workers`` and ``scheduler``.
     """
 
     def __init__(
@@ -117,23 +122,23 @@ class SweepRun:
 
     @property
     def has_cells(self) -> bool:
-        """Whether there is anything to show."""
+        """Whether at least one job has a picture or has failed."""
         return bool(self._cells)
 
     def cells(self, places: Iterable[int]) -> dict[int, Cell]:
-        """What there is to show, by the place of its job, of those at ``places``."""
+        """The cells of the jobs at ``places``, by place; a job without a result has none."""
         keys, cells = self._keys, self._cells
         return {p: cells[keys[p]] for p in places if keys and keys[p] in cells}
 
     def task(self) -> asyncio.Task[Status]:
-        """A task that ends with the run; cancelling it does not stop that.
+        """A task that ends with the run. Cancelling the task does not stop the run.
 
-        Raises ``BadSettingError`` without a loop, or once the panel is closed.
+        Raises ``BadSettingError`` without an event loop and after the panel is closed.
         """
         return self._awaited.task(self._loop.needed("panel", "Sweep.run"))
 
     def read(self) -> None:
-        """Read the store, with its pictures."""
+        """Read the status and the pictures of the store, on a thread."""
         self._loop.background(
             self._survey,
             lambda status: self._end(Read(status)),
@@ -142,6 +147,7 @@ class SweepRun:
         )
 
     def carry_out(self, effect: Effect) -> None:
+        """Begin a run, or pause, resume or stop the current one."""
         if effect == "begin":
             control = self._control = Control()
             self._loop.background(
@@ -154,7 +160,7 @@ class SweepRun:
             getattr(self._control, effect)()
 
     def close(self) -> None:
-        """Stop; the tasks are cancelled."""
+        """Stop the run and cancel the tasks that wait for it."""
         self._control.stop()
         self._awaited.cancel()
         self._cells.clear()
@@ -169,7 +175,7 @@ class SweepRun:
             else:
                 self._awaited.set_result(event.status)
 
-    # ---- on threads
+    # ---- methods that run on background threads
 
     def _survey(self) -> Status:
         self._keys = keys = self._sweep.keys

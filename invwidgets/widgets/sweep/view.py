@@ -1,4 +1,4 @@
-"""The grid of a sweep, live, and which two of its axes are seen: pictures, pressed to be opened.
+"""The grid of a sweep's pictures, and the menus that choose its two axes.
 
 >>> axes = SweepAxes(loop, sweep, rows="tv_weight", columns=None, changed=draw)
 >>> axes.held_menus["photo"].value = "rocket"
@@ -24,7 +24,10 @@ from ..base.picture_view import WIDTH, PictureView
 
 
 class SweepView(PictureView):
-    """``enlarged`` is the place of the job that was pressed, -1 for none."""
+    """The grid of a sweep's pictures.
+
+    ``enlarged`` is the index of the job whose picture was pressed, -1 for none.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self.plane: Plane | None = None
@@ -32,7 +35,7 @@ class SweepView(PictureView):
         super().__init__(loop)
 
     def show(self, plane: Plane, cells: Mapping[int, Cell]) -> None:
-        """Show the cells of a plane, by the place of their job."""
+        """Show a plane of the sweep; ``cells`` has its pictures by the index of the job."""
         self.plane, self.cells = plane, dict(cells)
         self.redraw()
 
@@ -41,7 +44,7 @@ class SweepView(PictureView):
         return sweep_sheet(self.plane, self.cells, WIDTH)
 
     def redraw(self) -> None:
-        """Draw again, as wide as the view is now."""
+        """Lay out and send all pictures for the current width."""
         plane = self.plane
         if plane is None or not self.comm:
             return
@@ -66,9 +69,10 @@ class SweepView(PictureView):
 
 
 class SweepAxes:
-    """``box`` holds the menus; ``changed`` is called when another plane is chosen.
+    """The menus of a sweep: its two axes to show, and one value for each other axis.
 
-    Raises ``InvwidgetsError`` for an axis that the sweep does not have.
+    ``box`` holds the menus. ``changed`` is called after a choice. Raises ``InvwidgetsError``
+    for an axis that the sweep does not have.
     """
 
     def __init__(
@@ -95,14 +99,14 @@ class SweepAxes:
 
     @property
     def plane(self) -> Plane:
-        """The plane that is chosen."""
+        """The chosen plane: two axes of the sweep with one value for each other axis."""
         seen = (self.rows_menu.value, self.columns_menu.value)
         held = {axis: menu.value for axis, menu in self.held_menus.items() if axis not in seen}
         return plane_of(self._sweep.grid, self._sweep.points, *seen, held)
 
     def _chosen(self) -> None:
         rows, columns = self.rows_menu.value, self.columns_menu.value
-        if rows and rows == columns:  # each axis has one place
+        if rows and rows == columns:  # an axis cannot have both directions
             others = [axis for axis in self.held_menus if axis != rows]
             self.rows_menu.value = others[0] if others else ""
             return

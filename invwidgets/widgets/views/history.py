@@ -1,4 +1,4 @@
-"""Every finished run as a thumbnail with its settings: restore one, look at two, delete."""
+"""The list of finished runs as thumbnails, which can be restored, compared and deleted."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from ..panel.words import history_words
 
 
 class History(w.VBox):
-    """``entries`` are the finished runs; ``chosen`` those that are pressed.
+    """Thumbnails of the finished runs, with their settings below.
 
-    ``bring`` is the button that restores the one chosen; two are drawn side by side. A press on a
-    tile's cross calls ``deleted`` with its place.
+    ``entries`` are the runs, and ``chosen`` those whose thumbnails are selected. ``bring`` is the
+    button that restores the selected run. Two selected runs can be shown side by side. A press on
+    the cross of a thumbnail calls ``deleted`` with the run's index.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -48,11 +49,11 @@ class History(w.VBox):
 
     @property
     def chosen(self) -> list[HistoryEntry]:
-        """The runs that are pressed, in order."""
+        """The selected runs, oldest first."""
         return [self.entries[n] for n in sorted(self.tiles.selected) if n < len(self.entries)]
 
     def show(self, entries: tuple[HistoryEntry, ...]) -> None:
-        """Show these runs in place of those shown."""
+        """Show the thumbnails of these runs instead of the previous ones."""
         before, self.entries = [one.result for one in self.entries], entries
         results = [one.result for one in entries]
         if len(results) == len(before) and all(map(operator.is_, results, before)):
@@ -75,7 +76,7 @@ class History(w.VBox):
         if not self.entries:
             self.caption.value = "Every finished run is kept here."
         elif not chosen:
-            self.caption.value = "Press a run to restore it, two to see them side by side."
+            self.caption.value = "Select one run to restore it, or two to see them side by side."
         else:
             self.caption.value = " and ".join(f"run {n + 1}" for n in sorted(chosen)) + " chosen"
 
@@ -86,10 +87,10 @@ class History(w.VBox):
 
 
 class PairView(PictureView):
-    """The best image of each of two runs, large, with what the run is and how near it came."""
+    """The best images of two runs side by side, each with its title and its error."""
 
     def show(self, entries: Sequence[HistoryEntry]) -> None:
-        """Show these two runs."""
+        """Show the best images of two runs."""
         pictures, lines = {}, []
         for key, result in zip(("left", "right"), (entry.result for entry in entries), strict=True):
             best = best_seed(result)
@@ -103,7 +104,7 @@ class PairView(PictureView):
             self.send(pictures, lines, "2", f"{' and '.join(self.names)}, side by side")
 
     def redraw(self) -> None:
-        """Lay out again, as wide as the view is now."""
+        """Lay out the two images again for the current width."""
         high, wide = self.shape
         plan = plan_grid(2, (high, wide), self.room, columns=2)
         self.lay(plan, ("left", "right"), self.names)

@@ -1,4 +1,4 @@
-"""The pictures of a run in progress, with captions, one of which can be compared with the photo."""
+"""The gallery of a run in progress: the photo, the images of all seeds, mean and spread."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ from ..base.picture_view import PictureView, jpeg, toggles
 from ..base.tiles import script
 
 MOST_SEEDS = 64
-_BESIDE = 104  # pixels of a picture while one is compared
-_LIST = 0.3  # the part of the width for the classes of the photo and of the compared picture
+_BESIDE = 104  # pixels: the width of the small pictures while one is compared
+_LIST = 0.3  # the part of the width for each list of classes while pictures are compared
 
 
 class LiveGallery(PictureView):
-    """The photo, the image of every seed, their mean and their spread.
+    """The gallery of a run: the photo, the images of all seeds, their mean and their spread.
 
-    ``show_photo`` sets the layout, and ``show`` shows a frame of the run. A press on a seed
+    ``show_photo`` sets the layout, and ``show`` shows a frame of the run. A press on an image
     enlarges it. ``compared`` is the key of the picture that is compared with the photo: ``"s0"``
-    for the first seed, ``"mean"``, or empty. ``boxes`` has the places of the lists of classes of
-    the photo and of each seed: left side and width as parts of the whole width, and the row.
+    for the first seed, ``"mean"`` for the mean, or empty. ``boxes`` has the places for the lists of
+    classes of the photo and of each seed: left side and width as fractions of the whole width, and
+    the row.
     """
 
     _esm = script("dom", "compare", "sized", "shots", "presenter", "live_gallery")
-    field: Any = t.List().tag(sync=True)  # of the region: top, left, bottom, right, in parts
-    fields: Any = t.Dict(None, allow_none=True).tag(sync=True)  # of the cells, in parts
+    field: Any = t.List().tag(sync=True)  # of the region: top, left, bottom, right, as fractions
+    fields: Any = t.Dict(None, allow_none=True).tag(sync=True)  # of the cells, as fractions
     compared = t.Unicode("").tag(sync=True)
     boxes: Any = t.List()
 
@@ -52,7 +53,7 @@ class LiveGallery(PictureView):
         self._name = ""
         self._field: tuple[int, int, int, int] | None = None
         self._stretch = False
-        self.weights = ""  # the note about weights and knobs
+        self.weights = ""  # the note about untrained weights and changed settings
         self._seeds: tuple[int, ...] = (0, 1, 2, 3)
         super().__init__(loop)
         self.observe(loop.handler(self.redraw), "compared")
@@ -69,8 +70,9 @@ class LiveGallery(PictureView):
     ) -> None:
         """Show a photo (H, W, 3) and one empty place for each seed.
 
-        ``field`` is framed in the photo. ``stretch`` means that the pictures' contrast is
-        stretched. ``fields`` are the receptive fields of the layer's cells, see ``cell_fields``.
+        ``field`` is a receptive field that is framed in the photo: top, left, bottom, right, in
+        pixels. With ``stretch``, the contrast of the images is stretched. ``fields`` are the
+        receptive fields of the layer's cells, see ``cell_fields``.
         """
         new = photo is not self._photo
         self._photo, self._name, self._field, self._stretch = photo, name, field, stretch
@@ -93,7 +95,7 @@ class LiveGallery(PictureView):
             self.send({}, empty, "", f"{name or 'no photo'}, and {len(self._seeds)} empty places")
 
     def show(self, frame: Frame, captions: list[tuple[str, str]] | None = None) -> None:
-        """Show a frame of the run, with ``captions`` or with its own."""
+        """Show a frame of the run; by default the captions are the errors in the frame."""
         if len(frame.images) < len(self._seeds) or not self.comm:
             return  # a frame of a replaced run with fewer seeds
         many = len(self._seeds) > 1
@@ -112,7 +114,7 @@ class LiveGallery(PictureView):
             self.redraw()
 
     def redraw(self) -> None:
-        """Lay out the pictures again, for a new width or another enlarged or compared one."""
+        """Lay out the pictures again after a change of the width, ``enlarged`` or ``compared``."""
         photo = self._photo is not None
         keys = ["photo"] if photo else []
         seeds = [f"s{index}" for index in range(len(self._seeds))]
@@ -153,7 +155,7 @@ class LiveGallery(PictureView):
         return plan_grid(len(keys), self._shape, self.room, large=large)
 
     def _lists(self, keys: Sequence[str], plan: Plan) -> list[list[float]]:
-        """The places of the lists of classes: below their pictures, or of two compared ones."""
+        """The places of the lists of classes: below each picture, or of two compared ones only."""
         pictured = [key for key in keys if key not in ("mean", "spread")]
         if self.compared:
             both = ["photo", self.compared]
@@ -171,7 +173,7 @@ class LiveGallery(PictureView):
         return key if key in ("mean", "spread") else f"seed {self._seeds[int(key[1:])]}"
 
     def _does(self, key: str, name: str, pressed: str) -> str:
-        """What a press on a picture does, or an empty text if it is no button."""
+        """The effect of a press on a picture; empty if it cannot be pressed."""
         if key in ("photo", "spread", "" if self.compared else "mean"):
             return ""
         if self.compared:
@@ -179,7 +181,7 @@ class LiveGallery(PictureView):
         return f"{name}: {toggles(key == pressed)}"
 
     def _lines(self, seeds: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The two lines below each picture."""
+        """The two lines of text below each picture."""
         said = [(self._name, photo_says(self._field is not None, self._stretch))]
         said = [] if self._photo is None else said
         said += seeds

@@ -1,8 +1,8 @@
-"""A still picture that stays in the saved notebook, so that the panel shows without a kernel.
+"""A picture of a panel that is saved in the notebook and shown if no kernel is running.
 
-It is an output of its own, hidden while the panel lives: the rule that hides it comes with the
-panel's style, which is there only where a kernel is. A third output is a style that stays: where no
-kernel is, notebooks say of the panel itself that they cannot display it, and that line goes away.
+The picture is a second output of the panel's cell. While a kernel runs, the panel's style sheet
+hides it. Without a kernel, notebooks show a message that they cannot display the panel. A third
+output is a style sheet that hides this message.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...figures.sheet import Sheet
 
-_ABSENT = "The panel lives where a kernel runs. Below is its last picture."
+_ABSENT = "The panel needs a running kernel. Its last picture is below."
 _STYLE = """<style>
 .jp-OutputArea-child:has(+ .jp-OutputArea-child img) > .jupyter-widgets:not(:has(*)),
 .jp-OutputArea-child:has(+ .jp-OutputArea-child img):has(script[type$="widget-view+json"])
@@ -25,15 +25,18 @@ _STYLE = """<style>
 
 
 class Snapshot:
-    """``display`` shows a widget and reserves the output; ``keep`` fills it."""
+    """The saved picture of a panel.
+
+    ``display`` shows a widget and makes an empty output for the picture; ``keep`` sets the picture.
+    """
 
     def __init__(self) -> None:
         self._handle: Any = None
-        self._stills: dict[
-            int, tuple[bytes, int]
-        ] = {}  # each column's PNG, and how wide it is seen
+        # for each column of the panel: a PNG file and the width in which it is shown
+        self._stills: dict[int, tuple[bytes, int]] = {}
 
     def display(self, widget: Any) -> None:
+        """Show a widget, and make an empty output for its picture."""
         from IPython.display import display
 
         display(widget._repr_mimebundle_() | {"text/plain": _ABSENT}, raw=True)
@@ -41,23 +44,25 @@ class Snapshot:
         display({"text/html": _STYLE, "text/plain": ""}, raw=True)
 
     def keep(self, draw: Callable[[], Sheet], column: int = 0) -> None:
-        """Put a sheet there, below those of the columns before it; it is drawn only where there is
-        a notebook to keep it."""
+        """Set the picture of a column of the panel; the columns are saved below each other.
+
+        ``draw`` is called only after ``display``, because otherwise no notebook saves the picture.
+        """
         if self._handle is None:
             return
         file, sheet = io.BytesIO(), draw()
-        sheet.save(file, "png")  # sharp on dense screens: twice as many pixels as it is wide
+        sheet.save(file, "png")  # with twice the resolution, for dense screens
         self._stills[column] = file.getvalue(), sheet.plan.width
         self._update()
 
     def drop(self, column: int) -> None:
-        """Take a column's sheet away."""
+        """Remove the picture of a column."""
         if self._stills.pop(column, None) is not None and self._stills:
             self._update()
 
     def _update(self) -> None:
         stills = [still for _, still in sorted(self._stills.items())]
-        # of no cell: nbclient hears only what the cell now running sends, or nobody in particular
+        # in an empty context: nbclient ignores updates from another cell than the running one
         contextvars.Context().run(
             self._handle.update,
             {
@@ -69,11 +74,12 @@ class Snapshot:
         )
 
     def close(self) -> None:
+        """Set no further pictures; the last one stays in the notebook."""
         self._handle = None
 
 
 def _below(files: list[bytes]) -> bytes:
-    """PNG files below each other, as one."""
+    """Join PNG files into one picture, below each other."""
     if len(files) == 1:
         return files[0]
     pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file in files]
