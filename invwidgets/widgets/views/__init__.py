@@ -1,1 +1,1 @@
-"""What is shown of runs: pictures, classes, curves, history, files."""
+"""Views of runs: pictures, classes, curves, history and files."""
