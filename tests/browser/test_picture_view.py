@@ -115,7 +115,7 @@ def test_the_grid_of_a_sweep(width: int, dark: bool) -> None:
     view = grid()
     with shown(view, width, dark) as page:
         assert has(page) == 5
-        heads = page.locator(".iw-head")
+        heads = page.locator(".iw-axis-head")
         assert heads.all_inner_texts()[:2] == ["tv_weight", "blocks.0"]
         columns, shots = heads.evaluate_all(BOXES)[1:5], page.locator(".iw-shot")
         boxes = shots.evaluate_all(BOXES)

@@ -159,7 +159,7 @@ async def test_stopped_while_it_loads_a_run_has_no_result(panel: iw.InversionPan
     panel.photo = "chelsea"
     waiting = panel.start()
     panel.stop()
-    with pytest.raises(InvwidgetsError, match="stopped before the first step"):
+    with pytest.raises(InvwidgetsError, match="stopped before its first step"):
         await waiting
 
 

@@ -78,7 +78,7 @@ export function createShots(model, root, { press, dress = () => {}, laid = () =>
     root.style.setProperty("--shape", wide / high);
     Object.assign(shots.style, { aspectRatio: `${width} / ${height}`, minWidth: width > model.get("width") ? `${width}px` : "" });
     heads.replaceChildren(...model.get("heads").map((head) => {
-      const node = el("div", { class: head[4] ? "iw-head iw-axis" : "iw-head", title: head[3] }, head[3]);
+      const node = el("div", { class: head[4] ? "iw-axis-head iw-axis" : "iw-axis-head", title: head[3] }, head[3]);
       Object.assign(node.style, at(head));
       return node;
     }));
