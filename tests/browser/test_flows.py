@@ -89,7 +89,7 @@ def test_from_opening_to_taking_away(site: tuple[str, str]) -> None:
         tiles.nth(0).click()
         tiles.nth(1).click()
         press(page, "Side by side")
-        page.locator(".iw-panel img.widget-image:visible").first.wait_for(timeout=MINUTE)
+        page.locator("[data-key=right] img:visible").wait_for(timeout=MINUTE)
         tiles.nth(1).click()
         press(page, "Restore")
         status(page, "is restored")
