@@ -2,8 +2,8 @@
 
     python -m benchmarks.casts [--seeds 2]
 
-It uses EfficientNet-Lite0 with its ImageNet weights, float32, and held-out photos. ``tv_chroma``
-multiplies the total variation of colors: by one, by the default's factor, and by four times that.
+It uses EfficientNet-Lite0 with its ImageNet weights, float32, and held-out photos. ``tv_chroma`` is
+the weight of the extra total variation of the chroma: zero, the default's, and four times that.
 *Color* is the root mean square chroma (the difference from gray), divided by the photo's. *Mean
 color off by* is the distance between the mean colors of image and photo, in percent of the range.
 """

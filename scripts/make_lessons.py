@@ -31,6 +31,7 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+from invwidgets.pages.page import IN_NOTEBOOK, Shown
 from scripts.few_colors import in_few_colors
 
 ROOT = Path(__file__).parents[1]
@@ -62,14 +63,11 @@ PAGES = {
     "09": ("more", "A cat, and its caricature"),
     "10": ("sweep", "A sweep of twelve jobs"),
 }
-IN_PAGE = "invwidgets-page"  # the class of the frame around it
-_FRAME = f"""<iframe class="{IN_PAGE}" title="The results of this lesson" loading="lazy"
-style="width: 100%; height: 46rem; border: 0" srcdoc='{{page}}'></iframe>
-<style>
-.jp-OutputArea-child:has(img):has(~ .jp-OutputArea-child iframe.{IN_PAGE}),
-.output_area:has(img):has(~ .output_area iframe.{IN_PAGE})
-{{{{ display: none !important; }}}}
-</style>"""  # the style hides the still if the frame is shown
+_STYLE = f"""<style>
+.jp-OutputArea-child:has(img):has(~ .jp-OutputArea-child iframe.{IN_NOTEBOOK}),
+.output_area:has(img):has(~ .output_area iframe.{IN_NOTEBOOK})
+{{ display: none !important; }}
+</style>"""  # hides the still if the page below it is shown
 
 
 def digest(notebook: Any) -> str:
@@ -148,7 +146,8 @@ def make(path: Path) -> int:
 def show_page(notebook: Any, page: str) -> None:
     """Put a page below the still of a lesson's live cell."""
     cell = next(cell for cell in notebook.cells if LIVE.search(cell.source))
-    html = _FRAME.format(page=page.replace("&", "&amp;").replace("'", "&#39;"))
+    frame = Shown(page, "The results of this lesson", "46rem")._repr_html_()
+    html = f"{frame}\n{_STYLE}"
     cell.outputs.append(nbformat.v4.new_output("display_data", {"text/html": html}))
 
 
@@ -167,7 +166,7 @@ def _static(out: Any) -> Any:
     if out.output_type == "stream":
         return None if out.name == "stderr" else out
     data = out.get("data", {})
-    if VIEW in data or IN_PAGE in data.get("text/html", ""):  # the page is stored once
+    if VIEW in data or IN_NOTEBOOK in data.get("text/html", ""):  # the page is stored once
         return None
     if PNG in data:
         data[PNG] = _changed(data[PNG], _no_wider)

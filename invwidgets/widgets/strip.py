@@ -92,6 +92,7 @@ class StripView(PictureView):
             self.send(shown, [(self.name, "the photo"), *lines], str(len(shown)), words)
 
     def still(self) -> Sheet:
+        """A figure of the pictures, for notebooks without a kernel."""
         assert self.photo is not None
         sheet = Sheet(self._plan(WIDTH))
         sheet.show(0, self.photo, self.name, "the photo")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from ipywidgets import Widget
 from PIL import Image
 
 pytest.importorskip("anywidget")
@@ -21,12 +19,7 @@ from invwidgets.widgets.base.loop import Loop
 from invwidgets.widgets.views.live_gallery import LiveGallery
 
 SHAPE = (48, 64)
-
-
-@pytest.fixture(autouse=True)
-def no_widget_stays() -> Iterator[None]:
-    yield
-    Widget.close_all()
+pytestmark = pytest.mark.usefixtures("no_widget_stays")
 
 
 SHADES = (40, 80, 200)  # of the seeds' images

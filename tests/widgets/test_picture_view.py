@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from ipywidgets import Widget
 from PIL import Image
 
 pytest.importorskip("anywidget")
@@ -24,12 +22,7 @@ from invwidgets.widgets.sweep.view import SweepView
 from invwidgets.widgets.views.history import PairView
 
 SHAPE = (48, 64)
-
-
-@pytest.fixture(autouse=True)
-def no_widget_stays() -> Iterator[None]:
-    yield
-    Widget.close_all()
+pytestmark = pytest.mark.usefixtures("no_widget_stays")
 
 
 def gray(shade: int) -> Any:

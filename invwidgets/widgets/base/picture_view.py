@@ -16,7 +16,6 @@ from PIL import Image
 
 from ...figures.canvas import THEMES, Theme
 from ...figures.grid import Plan
-from ...figures.sheet import Sheet
 from ...pages.document import static as page_file
 from .loop import Loop
 from .tiles import script, static
@@ -90,10 +89,6 @@ class PictureView(anywidget.AnyWidget):
 
     def redraw(self) -> None:
         """Lay out the pictures again for the current width."""
-
-    def still(self) -> Sheet:
-        """A figure of the pictures, for notebooks without a kernel."""
-        raise NotImplementedError
 
     def lay(
         self,

@@ -40,6 +40,7 @@ class SweepView(PictureView):
         self.redraw()
 
     def still(self) -> Sheet:
+        """A figure of the pictures, for notebooks without a kernel."""
         assert self.plane is not None
         return sweep_sheet(self.plane, self.cells, WIDTH)
 
