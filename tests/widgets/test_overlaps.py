@@ -194,3 +194,27 @@ async def test_photos_keep_their_names(panel: iw.InversionPanel) -> None:
     assert panel.result.photo_name == "mine"
     panel.photo = np.zeros((40, 40, 3), np.uint8)
     await until(lambda: panel.result.photo_name != "mine")
+
+
+@with_panel(model="efficientnet_lite0", weights="pretrained", layer="blocks.0", steps=2, seeds=2)
+async def test_a_new_run_does_not_wait_for_the_classes_of_the_last_one(
+    panel: iw.InversionPanel,
+) -> None:
+    goes_on, classified, likeliest = threading.Event(), [0], effects.likeliest
+
+    def slow(phi: Any, images: Any, *count: int) -> Any:
+        classified[0] += len(images)
+        goes_on.wait()
+        return likeliest(phi, images, *count)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(effects, "likeliest", slow)
+        await panel.start()
+        await until(lambda: classified[0])
+        task = panel.start()
+        await until(lambda: panel.state == "running" or task.done())
+        goes_on.set()
+        await task
+        await until(lambda: panel.classes.rows)
+    both_networks = 2 * (1 + panel.seeds)
+    assert classified[0] == 2 + both_networks, "one image of the first run, all of the second"

@@ -23,7 +23,7 @@ from ...inversion.progress import Progress
 from ...inversion.result import Reconstruction
 from ...inversion.session import Session
 from ...models.downloads import messages_to
-from ...representations.classes import likeliest
+from ...representations.classes import class_names, likeliest
 from ...representations.registry import representation
 from ..base.loading import LoadedModel, load_model, responses
 from ..base.loop import Awaited, Loop, error_words
@@ -149,21 +149,27 @@ class PanelEffects:
     def _classify(self, entry: HistoryEntry, loaded: LoadedModel) -> None:
         """Find the likeliest classes of the photo and of each image, if they have names.
 
-        They are found by the inverted network and by another one.
+        They are found by the inverted network and by another one, one image at a time, until
+        another run starts, because this one needs the processor.
         """
-        result, phi = entry.result, loaded.representation
+        result, phi, number = entry.result, loaded.representation, self._number
         titles = pictures_named(result.seeds, result.photo is not None, result.photo_name)
         images = result.images[:MOST_CLASSIFIED]
         if result.photo is not None:
             images = torch.cat([result.photo[None], images])
 
         def find() -> tuple[Any, ...]:
-            own = likeliest(phi, images)
-            if not all(own):
+            rows: list[tuple[Any, ...]] = []
+            if not class_names(phi):
                 return ()
             judge = representation(another_network(phi.name))
-            seen = torch.stack([resize(image, judge.size, "stretch") for image in images])
-            return tuple(zip(titles, own, likeliest(judge, seen, JUDGED), strict=True))
+            for name, image in zip(titles, images, strict=True):
+                if self._number != number:
+                    return ()
+                seen = resize(image, judge.size, "stretch")
+                said = likeliest(phi, image[None]) + likeliest(judge, seen[None], JUDGED)
+                rows.append((name, *said))
+            return tuple(rows)
 
         def then(rows: tuple[Any, ...]) -> None:
             if rows:
