@@ -1,6 +1,6 @@
 """Reconstructions judged by another network: class probability, feature distance and colors.
 
-    python -m benchmarks.judged [ours] [chosen] [peers] [tried] [vectors] [others]
+    python -m benchmarks.judged [ours] [references] [chosen] [peers] [tried] [vectors] [others]
         [hourglass]
 
 A search finds images that its own network takes for the photo, so another network judges them.
@@ -44,6 +44,7 @@ JUDGE, CHOSE_WITH = "efficientnet_lite2", "efficientnet_lite1"
 LAYERS = ("blocks.2", "blocks.4", "blocks.6")
 SURE = 0.4
 DRAWS = 60  # of a photo, at most
+BLURS = (1, 2)  # pixels
 SEEDS = 2
 
 Numbers = dict[str, float | None]
@@ -108,7 +109,8 @@ def groups() -> dict[str, Iterator[dict[str, str]]]:
     vector = (("efficientnet_lite0", "pretrained", ("classifier",)),)
     tried = {name: partial(ours, **changes) for name, changes in TRIED.items()}
     return {
-        "ours": _chain(held(lite0, OURS, 3), _another()),
+        "ours": held(lite0, OURS, 3),
+        "references": _references(),
         "chosen": chosen(lite0, OURS, 3),
         "peers": held(deep, OURS | BEFORE | PEERS | PAPERS, 1),
         "tried": chosen(middle, OURS | tried, 1),
@@ -196,13 +198,32 @@ def crops(
                 break
 
 
-def _another() -> Iterator[dict[str, str]]:
+def _references() -> Iterator[dict[str, str]]:
     for judge, names in ((JUDGE, HOLD_OUT), (CHOSE_WITH, CHOOSE)):
-        found, phi, numbers = _crops(names, judge, 3), iw.representation(judge), []
-        for place, (name, part) in enumerate(found):
-            others = [other for named, other in found[place:] + found[:place] if named != name]
-            numbers.append(_judged(judgment(phi, others[0][None], part)))
-        yield _named(judge, found, "", "", "another photo") | _means(numbers)
+        found, phi = _crops(names, judge, 3), iw.representation(judge)
+        images: dict[str, list[Tensor]] = {"another photo": []}
+        for place, (name, _) in enumerate(found):
+            later = found[place:] + found[:place]
+            images["another photo"].append(next(other for named, other in later if named != name))
+        for sigma in BLURS:
+            how = f"the photo, blurred by {sigma} px"
+            images[how] = [blurred(part, sigma) for _, part in found]
+        for how, others in images.items():
+            numbers = [
+                _judged(judgment(phi, other[None], part))
+                for other, (_, part) in zip(others, found, strict=True)
+            ]
+            yield _named(judge, found, "", "", how) | _means(numbers)
+
+
+def blurred(image: Tensor, sigma: float) -> Tensor:
+    """An image (C, H, W), blurred by a Gaussian of ``sigma`` pixels; its border is repeated."""
+    reach = round(4 * sigma)
+    kernel = torch.exp(-torch.arange(-reach, reach + 1.0).square() / (2 * sigma**2))
+    kernel /= kernel.sum()
+    padded = torch.nn.functional.pad(image[:, None], 4 * (reach,), mode="replicate")
+    across = torch.nn.functional.conv2d(padded, kernel[None, None, None])
+    return torch.nn.functional.conv2d(across, kernel[None, None, :, None])[:, 0]
 
 
 def _named(

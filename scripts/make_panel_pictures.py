@@ -8,6 +8,7 @@ A Chromium browser operates the panel under Voila with default settings. It need
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def two(page: Any) -> None:
 
 
 def main() -> None:
+    os.environ["INVWIDGETS_OFFLINE"] = "1"  # a network without weights stays one
     with tempfile.TemporaryDirectory() as folder:
         notebook = write_notebook(Path(folder) / "panel.ipynb", CELL)
         with server("voila", notebook) as address:

@@ -90,7 +90,7 @@ def casts() -> str:
 def judged() -> str:
     """The default on both groups of photos, and other searches on the first crops."""
     found = kept("judged")["groups"]
-    groups = ("ours", "previous", "chosen", "peers", "vectors", "others", "hourglass")
+    groups = ("ours", "references", "previous", "chosen", "peers", "vectors", "others", "hourglass")
     rows = [row for name in groups for row in found.get(name, [])]
     return table(rows) + made_on("judged")
 
@@ -103,15 +103,20 @@ def judged_tried() -> str:
 
 
 def judged_short() -> str:
-    """The results of the default on held-out photos with another judge, and the goals."""
-    rows = {row["after"]: row for row in kept("judged")["groups"]["ours"] if row["judge"] == JUDGE}
-    return table(
-        [
-            {"after": layer}
-            | {name: f"{rows[layer][name]} ({aim})" for name, aim in zip(JUDGED, aims, strict=True)}
-            for layer, aims in AIMS.items()
-        ]
-    )
+    """The results of the default on held-out photos with another judge, the goals, and blurs."""
+    groups = kept("judged")["groups"]
+    rows = {row["after"]: row for row in groups["ours"] if row["judge"] == JUDGE}
+    found = [
+        {"after": layer}
+        | {name: f"{rows[layer][name]} ({aim})" for name, aim in zip(JUDGED, aims, strict=True)}
+        for layer, aims in AIMS.items()
+    ]
+    blurs = [
+        {"after": f"*{row['settings']}*"} | {name: row[name] for name in JUDGED}
+        for row in groups["references"]
+        if row["judge"] == JUDGE and "blurred" in row["settings"]
+    ]
+    return table(found + blurs)
 
 
 AIMS = {

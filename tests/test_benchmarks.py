@@ -75,6 +75,17 @@ def test_crops_are_drawn_by_a_fixed_seed_where_the_judge_is_sure(
     assert torch.equal(again[0][1], found[0][1])
 
 
+@pytest.mark.parametrize("sigma", judged.BLURS)
+def test_the_blur_of_the_references_has_its_width(sigma: float) -> None:
+    point = torch.zeros(3, 41, 41)
+    point[:, 20, 20] = 1
+    spread, places = judged.blurred(point, sigma), torch.arange(41.0) - 20
+    assert spread.sum((1, 2)) == pytest.approx(torch.ones(3), rel=1e-4)
+    for axis in (1, 2):
+        width = (spread.sum(3 - axis) * places.square()).sum(1).sqrt()
+        assert width == pytest.approx(torch.full((3,), sigma), rel=0.01)
+
+
 def test_no_photo_and_no_network_judges_what_was_chosen_or_searched_on_it() -> None:
     assert not set(judged.CHOOSE) & set(judged.HOLD_OUT)
     assert judged.JUDGE != judged.CHOSE_WITH

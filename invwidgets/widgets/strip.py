@@ -211,7 +211,7 @@ class LayerStrip(w.VBox):
         self.loop = Loop()
         self.session = Session(self._on_progress)
         self.view = StripView(self.loop)
-        self.snapshot = Snapshot()
+        self.snapshot = Snapshot(self.loop)
         self.begin = button("Start", "Run all layers", self.loop.handler(self._press), "primary")
         self.halt = button("Stop", "Keep the finished layers", self.loop.handler(self.stop))
         self.status = Line("Loading the network …", "iw-status")

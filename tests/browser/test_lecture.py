@@ -96,7 +96,9 @@ def test_nothing_moves_and_a_far_search_is_run_longer(site: tuple[str, str]) -> 
         page.keyboard.press("p")
         page.locator(".iw-presenting .iw-stage-slider:focus").wait_for(timeout=MINUTE)
         assert page.locator(".iw-shot:visible").count() == 2
-        assert page.locator(".iw-status:visible, .iw-controls:visible").count() == 0
+        others = ".iw-status, .iw-controls, .iw-classes, .iw-column > .iw-note"
+        assert page.locator(others).count() > 3
+        assert page.locator(others).filter(visible=True).count() == 0
         picture(page, "lecture-presented", whole=True)
         page.keyboard.press("Escape")
         assert page.locator(".iw-presenting").count() == 0

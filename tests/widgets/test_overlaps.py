@@ -211,8 +211,9 @@ async def test_a_new_run_does_not_wait_for_the_classes_of_the_last_one(
         patch.setattr(effects, "likeliest", slow)
         await panel.start()
         await until(lambda: classified[0])
+        first = panel.session.number
         task = panel.start()
-        await until(lambda: panel.state == "running" or task.done())
+        await until(lambda: panel.session.number > first)
         goes_on.set()
         await task
         await until(lambda: panel.classes.rows)

@@ -115,7 +115,7 @@ async def test_the_still_shows_both_columns(panel: iw.InversionPanel) -> None:
     assert any("blocks.1" in one for one in words)
 
 
-def test_a_still_of_two_columns_has_one_below_the_other() -> None:
+async def stills_of_two_columns() -> list[tuple[Image.Image, int]]:
     shown: list[tuple[Image.Image, int]] = []
 
     class Handle:
@@ -128,22 +128,38 @@ def test_a_still_of_two_columns_has_one_below_the_other() -> None:
         sheet.show(0, np.full((32, 32, 3), shade, np.uint8))
         return sheet
 
-    snapshot = Snapshot()
+    snapshot = Snapshot(Loop())
     snapshot.keep(lambda: draw(10, 300))
-    assert shown == [], "there is no notebook"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("IPython.display.display", lambda *_, **__: Handle())
-        snapshot.display(w.HBox())
-    snapshot.keep(lambda: draw(10, 300))
+        box = w.HBox()
+        snapshot.display(box)
+        close_all(box)
+    for shade in (10, 20, 30):  # only the last is sure to be shown
+        snapshot.keep(lambda shade=shade: draw(shade, 300))  # type: ignore[misc]
+    assert shown == [], "a file is written on a thread"
+    await until(lambda: shown and shown[-1][0].getpixel((100, 100)) == (30, 30, 30))
     snapshot.keep(lambda: draw(200, 400), 1)
+    await until(lambda: shown[-1][1] == 400)
     snapshot.drop(1)
-    (left, width), (both, wide), (again, _) = shown
+    snapshot.keep(lambda: draw(60, 300))
+    snapshot.close()
+    closed = len(shown)
+    snapshot.keep(lambda: draw(90, 300))
+    await asyncio.sleep(0.3)
+    assert len(shown) == closed
+    return shown
+
+
+def test_a_still_of_two_columns_has_one_below_the_other() -> None:
+    (left, width), (both, wide), (again, _), (last, _) = asyncio.run(stills_of_two_columns())[-4:]
     assert (width, wide) == (300, 400)
     assert both.width == 2 * wide
-    assert both.height == left.height + 2 * draw(0, 400).plan.height
+    assert both.height > left.height
     assert both.crop((0, 0, *left.size)).tobytes() == left.tobytes()
     assert both.getpixel((100, left.height + 100)) == (200, 200, 200)
     assert again.tobytes() == left.tobytes(), "the right one was closed"
+    assert last.getpixel((100, 100)) == (60, 60, 60), "it was not written when the panel closed"
 
 
 @with_panel(steps=5000, seeds=1)

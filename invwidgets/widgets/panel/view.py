@@ -189,7 +189,7 @@ class PanelView:
         t.link((options, "beside"), (self.beside, "value"))
         self.controls.run.children = (*self.controls.run.children, self.beside)
         self._loop = loop
-        self.snapshot = Snapshot()
+        self.snapshot = Snapshot(loop)
         self.pictures = Pictures(loop, options)
         self.pictures.keep = self.snapshot.keep
         self.gallery, self.classes = self.pictures.gallery, self.pictures.classes

@@ -89,7 +89,7 @@ class SweepPanel(w.VBox):
         self.rows_menu, self.columns_menu = axes.rows_menu, axes.columns_menu
         self.held_menus = axes.held_menus
         self.view, self.export = SweepView(loop), SweepExport(loop, self.sweep)
-        self.snapshot = Snapshot()
+        self.snapshot = Snapshot(self.loop)
         self.holder = classed(w.VBox(), "iw-opened")
         self.view.observe(loop.handler(self._pressed), "enlarged")
         seen = classed(w.VBox([*controls.rows, axes.box, self.view, self.export]), "iw-section")

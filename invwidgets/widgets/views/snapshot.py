@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextvars
 import io
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
 
 from ...figures.sheet import Sheet
+from ..base.loop import Loop
 
 _ABSENT = "The panel needs a running kernel. Its last picture is below."
 _STYLE = """<style>
@@ -30,8 +32,11 @@ class Snapshot:
     ``display`` shows a widget and makes an empty output for the picture; ``keep`` sets the picture.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
         self._handle: Any = None
+        self._unwritten: dict[int, Sheet] = {}
+        self._writes = threading.Lock()  # two threads must not draw the same figure
         # for each column of the panel: a PNG file and the width in which it is shown
         self._stills: dict[int, tuple[bytes, int]] = {}
 
@@ -47,16 +52,28 @@ class Snapshot:
         """Set the picture of a column of the panel; the columns are saved below each other.
 
         ``draw`` is called only after ``display``, because otherwise no notebook saves the picture.
+        Its file is written on a thread, because many pictures take seconds.
         """
         if self._handle is None:
             return
-        file, sheet = io.BytesIO(), draw()
-        sheet.save(file, "png")  # with twice the resolution, for dense screens
-        self._stills[column] = file.getvalue(), sheet.plan.width
+        sheet = self._unwritten[column] = draw()
+
+        def write() -> bytes:
+            return self._png(sheet) if self._unwritten.get(column) is sheet else b""
+
+        def then(png: bytes) -> None:
+            if self._unwritten.get(column) is sheet:
+                self._set(column, png)
+
+        self._loop.background(write, then, lane="still")
+
+    def _set(self, column: int, png: bytes) -> None:
+        self._stills[column] = png, self._unwritten.pop(column).plan.width
         self._update()
 
     def drop(self, column: int) -> None:
         """Remove the picture of a column."""
+        self._unwritten.pop(column, None)
         if self._stills.pop(column, None) is not None and self._stills:
             self._update()
 
@@ -75,7 +92,16 @@ class Snapshot:
 
     def close(self) -> None:
         """Set no further pictures; the last one stays in the notebook."""
+        for column, sheet in [*self._unwritten.items()]:
+            self._set(column, self._png(sheet))
         self._handle = None
+
+    def _png(self, sheet: Sheet) -> bytes:
+        """A sheet's file, with twice the resolution, for dense screens."""
+        file = io.BytesIO()
+        with self._writes:
+            sheet.save(file, "png")
+        return file.getvalue()
 
 
 def _below(files: list[bytes]) -> bytes:
