@@ -242,7 +242,7 @@ class LayerStrip(w.VBox):
         """
         loop = self.loop.needed("strip", "iw.Session")
         if self._work is None or self._work.done():
-            self._work = loop.create_task(self._run())
+            self._work = loop.create_task(self.snapshot.after(self._run()))
             self._work.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._work
 

@@ -140,7 +140,8 @@ async def stills_of_two_columns() -> list[tuple[Image.Image, int]]:
     assert shown == [], "a file is written on a thread"
     await until(lambda: shown and shown[-1][0].getpixel((100, 100)) == (30, 30, 30))
     snapshot.keep(lambda: draw(200, 400), 1)
-    await until(lambda: shown[-1][1] == 400)
+    assert await snapshot.after(asyncio.sleep(0, "a result")) == "a result"
+    assert shown[-1][1] == 400, "the result came after the picture"
     snapshot.drop(1)
     snapshot.keep(lambda: draw(60, 300))
     snapshot.close()

@@ -21,7 +21,7 @@ import logging
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from ...errors import BadSettingError, InvwidgetsError
@@ -48,11 +48,16 @@ class Awaited(Generic[T]):
     def __init__(self) -> None:
         self._futures: list[asyncio.Future[T]] = []
 
-    def task(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
-        """A new task that returns the value once it is set."""
+    def task(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        after: Callable[[Awaitable[T]], Coroutine[Any, Any, T]] | None = None,
+    ) -> asyncio.Task[T]:
+        """A new task that returns the value once it is set, or what ``after`` makes of waiting."""
         future: asyncio.Future[T] = loop.create_future()
         self._futures.append(future)
-        task = loop.create_task(_shielded(future))
+        waiting = _shielded(future)
+        task = loop.create_task(waiting if after is None else after(waiting))
         for one in (future, task):
             one.add_done_callback(_retrieve)
         return task

@@ -67,12 +67,12 @@ class PanelEffects:
         self._lock = threading.Lock()
         self.session = Session(self._queue)
 
-    def task(self) -> asyncio.Task[Reconstruction]:
-        """A task that ends with the result of the next run.
+    def task(self, after: Callable[..., Any] | None = None) -> asyncio.Task[Reconstruction]:
+        """A task that ends with the result of the next run, and ``after`` it; see ``Awaited``.
 
         Raises ``BadSettingError`` without an event loop, or if the panel is closed.
         """
-        return self._awaited["wanted"].task(self._loop.needed("panel", "iw.Session"))
+        return self._awaited["wanted"].task(self._loop.needed("panel", "iw.Session"), after)
 
     def carry_out(self, effect: Effect) -> None:
         match effect:

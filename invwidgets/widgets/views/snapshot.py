@@ -7,16 +7,19 @@ output is a style sheet that hides this message.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import io
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from PIL import Image
 
 from ...figures.sheet import Sheet
-from ..base.loop import Loop
+from ..base.loop import Loop, error_words
+
+T = TypeVar("T")
 
 _ABSENT = "The panel needs a running kernel. Its last picture is below."
 _STYLE = """<style>
@@ -36,6 +39,7 @@ class Snapshot:
         self._loop = loop
         self._handle: Any = None
         self._unwritten: dict[int, Sheet] = {}
+        self._waiting: list[asyncio.Future[None]] = []
         self._writes = threading.Lock()  # two threads must not draw the same figure
         # for each column of the panel: a PNG file and the width in which it is shown
         self._stills: dict[int, tuple[bytes, int]] = {}
@@ -65,15 +69,40 @@ class Snapshot:
             if self._unwritten.get(column) is sheet:
                 self._set(column, png)
 
-        self._loop.background(write, then, lane="still")
+        def failed(error: Exception) -> None:
+            if self._unwritten.get(column) is sheet:
+                self._written(column)
+            self._loop.failed(error_words(error))
+
+        self._loop.background(write, then, failed, "still")
+
+    async def after(self, work: Awaitable[T]) -> T:
+        """The result of ``work``, after the pictures have been written.
+
+        A notebook that waits for a run, and is executed without a page, then has its picture.
+        """
+        result = await work
+        if self._unwritten:
+            self._waiting.append(asyncio.get_running_loop().create_future())
+            await self._waiting[-1]
+        return result
 
     def _set(self, column: int, png: bytes) -> None:
-        self._stills[column] = png, self._unwritten.pop(column).plan.width
+        self._stills[column] = png, self._unwritten[column].plan.width
         self._update()
+        self._written(column)
+
+    def _written(self, column: int) -> None:
+        self._unwritten.pop(column, None)
+        if not self._unwritten:
+            for future in self._waiting:
+                if not future.done():
+                    future.set_result(None)
+            self._waiting.clear()
 
     def drop(self, column: int) -> None:
         """Remove the picture of a column."""
-        self._unwritten.pop(column, None)
+        self._written(column)
         if self._stills.pop(column, None) is not None and self._stills:
             self._update()
 
