@@ -61,7 +61,8 @@ class Notes:
 
     def lines(self) -> list[tuple[str, int]]:
         text = self.path.read_text() if self.path.exists() else ""
-        return [(key, int(when)) for key, when in (line.split() for line in text.splitlines())]
+        whole = text[: text.rfind("\n") + 1]  # a job may be writing the last line
+        return [(key, int(when)) for key, when in (line.split() for line in whole.splitlines())]
 
     def check(self, sweep: iw.Sweep) -> None:
         """Check that no job was begun that had a record."""
