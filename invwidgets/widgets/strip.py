@@ -33,7 +33,7 @@ from ..representations.base import Layer, Representation
 from ..representations.descriptors.named import layer_title
 from ..representations.stages import MOST_STAGES, stages
 from .base.loading import LoadedModel, load_model
-from .base.loop import Awaited, Loop, error_words
+from .base.loop import Awaited, Loop, error_words, retrieve
 from .base.parts import Line, button, classed, close_all, heading
 from .base.picture_view import WIDTH, PictureView, jpeg, toggles
 from .views.export import Export, Made, file_name
@@ -242,8 +242,8 @@ class LayerStrip(w.VBox):
         """
         loop = self.loop.needed("strip", "iw.Session")
         if self._work is None or self._work.done():
-            self._work = loop.create_task(self.snapshot.after(self._run()))
-            self._work.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._work = loop.create_task(self._run_and_keep())
+            self._work.add_done_callback(retrieve)
         return self._work
 
     def stop(self) -> None:
@@ -266,6 +266,11 @@ class LayerStrip(w.VBox):
         self.results, self.view.pictures, self.export.network = {}, {}, None
 
     # ---- loading and running
+
+    async def _run_and_keep(self) -> dict[str, Reconstruction]:
+        results = await self._run()
+        await self.snapshot.written()
+        return results
 
     async def _run(self) -> dict[str, Reconstruction]:
         if not self.view.layers and not self._failure:

@@ -21,7 +21,7 @@ import logging
 import threading
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ...errors import BadSettingError, InvwidgetsError
@@ -48,18 +48,13 @@ class Awaited(Generic[T]):
     def __init__(self) -> None:
         self._futures: list[asyncio.Future[T]] = []
 
-    def task(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        after: Callable[[Awaitable[T]], Coroutine[Any, Any, T]] | None = None,
-    ) -> asyncio.Task[T]:
-        """A new task that returns the value once it is set, or what ``after`` makes of waiting."""
+    def task(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
+        """A new task that returns the value once it is set."""
         future: asyncio.Future[T] = loop.create_future()
         self._futures.append(future)
-        waiting = _shielded(future)
-        task = loop.create_task(waiting if after is None else after(waiting))
+        task = loop.create_task(_shielded(future))
         for one in (future, task):
-            one.add_done_callback(_retrieve)
+            one.add_done_callback(retrieve)
         return task
 
     def set_result(self, value: T) -> None:
@@ -89,7 +84,7 @@ async def _shielded(future: asyncio.Future[T]) -> T:
     return await asyncio.shield(future)
 
 
-def _retrieve(future: asyncio.Future[Any]) -> None:
+def retrieve(future: asyncio.Future[Any]) -> None:
     """Read a future's error, so that asyncio does not print it; the panel shows it already."""
     if not future.cancelled():
         future.exception()

@@ -67,12 +67,12 @@ class PanelEffects:
         self._lock = threading.Lock()
         self.session = Session(self._queue)
 
-    def task(self, after: Callable[..., Any] | None = None) -> asyncio.Task[Reconstruction]:
-        """A task that ends with the result of the next run, and ``after`` it; see ``Awaited``.
+    def task(self) -> asyncio.Task[Reconstruction]:
+        """A task that ends with the result of the next run.
 
         Raises ``BadSettingError`` without an event loop, or if the panel is closed.
         """
-        return self._awaited["wanted"].task(self._loop.needed("panel", "iw.Session"), after)
+        return self._awaited["wanted"].task(self._loop.needed("panel", "iw.Session"))
 
     def carry_out(self, effect: Effect) -> None:
         match effect:
@@ -104,6 +104,7 @@ class PanelEffects:
 
     def close(self) -> None:
         """End the session and its thread, and cancel the tasks."""
+        self._load = self._number = -1  # work on threads ends at its next step
         self.session.close()
         for awaited in self._awaited.values():
             awaited.cancel()
@@ -150,7 +151,7 @@ class PanelEffects:
         """Find the likeliest classes of the photo and of each image, if they have names.
 
         They are found by the inverted network and by another one, one image at a time, until
-        another run starts, because this one needs the processor.
+        another run starts, which needs the processor, or the panel is closed.
         """
         result, phi, number = entry.result, loaded.representation, self._number
         titles = pictures_named(result.seeds, result.photo is not None, result.photo_name)
@@ -159,9 +160,9 @@ class PanelEffects:
             images = torch.cat([result.photo[None], images])
 
         def find() -> tuple[Any, ...]:
-            rows: list[tuple[Any, ...]] = []
             if not class_names(phi):
                 return ()
+            rows: list[tuple[Any, ...]] = []
             judge = representation(another_network(phi.name))
             for name, image in zip(titles, images, strict=True):
                 if self._number != number:

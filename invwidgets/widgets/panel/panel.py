@@ -199,7 +199,7 @@ class InversionPanel(w.VBox, PanelOptions):
         Canceling the task does not stop the run. Raises ``BadSettingError`` without an event loop,
         or if the panel is closed.
         """
-        task = self._effects.task(self.snapshot.after)
+        task = self.snapshot.after(self._effects.task())
         self._dispatch(Pressed("start"))
         return task
 

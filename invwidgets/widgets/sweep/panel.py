@@ -114,7 +114,7 @@ class SweepPanel(w.VBox):
 
         Raises ``BadSettingError`` without an event loop and after ``close``.
         """
-        task = self._run.task(self.snapshot.after)
+        task = self.snapshot.after(self._run.task())
         self._dispatch("start")
         return task
 

@@ -130,13 +130,12 @@ class SweepRun:
         keys, cells = self._keys, self._cells
         return {p: cells[keys[p]] for p in places if keys and keys[p] in cells}
 
-    def task(self, after: Callable[..., Any] | None = None) -> asyncio.Task[Status]:
-        """A task that ends with the run, and ``after`` it; see ``Awaited``.
+    def task(self) -> asyncio.Task[Status]:
+        """A task that ends with the run. Cancelling the task does not stop the run.
 
-        Cancelling the task does not stop the run.
         Raises ``BadSettingError`` without an event loop and after the panel is closed.
         """
-        return self._awaited.task(self._loop.needed("panel", "Sweep.run"), after)
+        return self._awaited.task(self._loop.needed("panel", "Sweep.run"))
 
     def read(self) -> None:
         """Read the status and the pictures of the store, on a thread."""

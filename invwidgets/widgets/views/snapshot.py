@@ -11,13 +11,13 @@ import asyncio
 import contextvars
 import io
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from PIL import Image
 
 from ...figures.sheet import Sheet
-from ..base.loop import Loop, error_words
+from ..base.loop import Loop, error_words, retrieve
 
 T = TypeVar("T")
 
@@ -71,28 +71,38 @@ class Snapshot:
 
         def failed(error: Exception) -> None:
             if self._unwritten.get(column) is sheet:
-                self._written(column)
+                self._done(column)
             self._loop.failed(error_words(error))
 
         self._loop.background(write, then, failed, "still")
 
-    async def after(self, work: Awaitable[T]) -> T:
-        """The result of ``work``, after the pictures have been written.
+    async def written(self) -> None:
+        """Wait until the pictures have been written.
 
         A notebook that waits for a run, and is executed without a page, then has its picture.
         """
-        result = await work
         if self._unwritten:
             self._waiting.append(asyncio.get_running_loop().create_future())
             await self._waiting[-1]
-        return result
+
+    def after(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """A task with the result of a task, which ends when the pictures have been written."""
+
+        async def both() -> T:
+            result = await task
+            await self.written()
+            return result
+
+        later = task.get_loop().create_task(both())
+        later.add_done_callback(retrieve)
+        return later
 
     def _set(self, column: int, png: bytes) -> None:
         self._stills[column] = png, self._unwritten[column].plan.width
         self._update()
-        self._written(column)
+        self._done(column)
 
-    def _written(self, column: int) -> None:
+    def _done(self, column: int) -> None:
         self._unwritten.pop(column, None)
         if not self._unwritten:
             for future in self._waiting:
@@ -102,7 +112,7 @@ class Snapshot:
 
     def drop(self, column: int) -> None:
         """Remove the picture of a column."""
-        self._written(column)
+        self._done(column)
         if self._stills.pop(column, None) is not None and self._stills:
             self._update()
 
