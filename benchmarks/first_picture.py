@@ -1,6 +1,6 @@
 """The time from Start until the photo is visible in the noise, as a panel shows pictures.
 
-    python -m benchmarks.first_picture
+    python -m benchmarks first_picture
 
 A session inverts EfficientNet-Lite0, which is already loaded, with 4 seeds at 224 pixels and
 default settings. The table has medians of three runs. *Likeness* is the correlation between the
@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import time
 from statistics import median
+from typing import Any
 
 import torch
 
 import invwidgets as iw
 from invwidgets.inversion.progress import Progress
 
-from .report import keep, machine, table
-
 LAYERS = ("blocks.0", "blocks.2", "blocks.4", "blocks.6")
 SEEN, REPEATS, SEEDS = 0.3, 3, 4
 
 
-def main() -> None:
-    print(machine(), flush=True)
+def measure() -> dict[str, Any]:
     rows = []
     for layer in LAYERS:
         runs = [_pictures(layer) for _ in range(1 + REPEATS)][1:]  # the first loads
@@ -41,8 +39,7 @@ def main() -> None:
             }
         )
         print(rows[-1], flush=True)
-    print(table(rows))
-    keep("first_picture", {"rows": rows})
+    return {"rows": rows}
 
 
 def _pictures(layer: str) -> list[tuple[float, int, float]]:
@@ -65,7 +62,3 @@ def _pictures(layer: str) -> list[tuple[float, int, float]]:
         began = time.perf_counter()
         session.start("coffee", layer=layer, seeds=SEEDS).result()
     return found
-
-
-if __name__ == "__main__":
-    main()

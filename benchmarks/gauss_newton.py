@@ -3,7 +3,7 @@
 A step solves (Jᵀ J + priors + damping) d = −gradient by a few iterations of conjugate gradients,
 each with one JVP and one VJP. The parameters are Fourier coefficients of decorrelated colors, and
 each seed is solved separately. A step is halved until the energy decreases; the damping is then
-adapted.
+adapted. It does not shift the images, so it starts from the middle of the canvas.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 import invwidgets as iw
 from invwidgets.energy.priors import alpha_norm, total_variation
-from invwidgets.inversion.canvas import start_canvas
+from invwidgets.inversion.canvas import raw_images, start_canvas, to_iterate
 from invwidgets.inversion.run import Run
 from invwidgets.search.parametrizations import Fourier
 
@@ -28,7 +28,8 @@ def gauss_newton(run: Run) -> Tensor:
     color = torch.tensor(settings.center)
     center = color[:, None, None]
     norm = target.square().sum()
-    starts = start_canvas(phi, settings, run.size, run.photo, color)
+    canvas = start_canvas(phi, settings, run.size, run.photo, color)
+    starts = to_iterate(raw_images(canvas, run.size, color), color)
     outer = max(1, settings.steps // (SOLVES + 1))
     return torch.cat([_search(phi, z[None], target, norm, center, settings, outer) for z in starts])
 

@@ -7,6 +7,8 @@ import time
 from functools import partial
 from typing import Any
 
+import torch
+
 import invwidgets as iw
 from invwidgets.sweeps import executors, preload, work
 
@@ -16,7 +18,11 @@ __all__ = ["main", "noting", "preload"]
 
 
 def main(given: dict[str, Any], store: str, log: str, workers: int) -> None:
-    """Run a sweep, and log each job that is computed."""
+    """Run a sweep on one thread, and log each job that is computed.
+
+    A fork of a process that has used several OpenMP threads waits for them forever.
+    """
+    torch.set_num_threads(1)
     executors.perform = noting(log)
     iw.Sweep(**given, store=store).run(workers)
 
