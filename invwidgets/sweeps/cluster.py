@@ -148,9 +148,16 @@ def _reach(scheduler: Any) -> Any:
             f"scheduler {shown(scheduler)}: give an address such as tcp://host:8786, or a "
             "distributed.Client"
         )
+    client = distributed.Client.__new__(distributed.Client)
     try:
-        return distributed.Client(scheduler, timeout=REACH, set_as_default=False)
+        client.__init__(  # type: ignore[misc]
+            scheduler, timeout=REACH, set_as_default=False
+        )
     except Exception as error:  # another program may answer at this address
+        # The garbage collector could close it while another client starts and holds a lock that
+        # close needs, and both would wait forever.
+        with suppress(Exception):
+            client.close(timeout=2)
         raise InvwidgetsError(
             f"no Dask scheduler answers at {shown(scheduler)} ({own_words(error)}): start one with "
             f"'dask scheduler' and workers with {_WORKERS}, and give the address it prints"

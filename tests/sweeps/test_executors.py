@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import distributed
 import psutil
 import pytest
 
@@ -255,6 +256,25 @@ def test_a_scheduler_out_of_reach_is_said_with_the_command_to_start_one(tiny: Ti
     assert "jobs" not in vars(sweep), "said before anything is planned"
     with pytest.raises(InvwidgetsError, match="scheduler 3: give an address"):
         sweep.run(scheduler=3)
+
+
+def test_a_client_that_reached_no_scheduler_is_closed_at_once(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The garbage collector could close it while another client starts, which waits forever."""
+    made: list[Any] = []
+    start = distributed.Client.start
+
+    def noted(client: Any, **how: Any) -> Any:
+        made.append(client)
+        return start(client, **how)
+
+    monkeypatch.setattr(distributed.Client, "start", noted)
+    with other_server() as taken:
+        for address in ("nowhere", taken):
+            with pytest.raises(InvwidgetsError, match="no Dask scheduler"):
+                tiny().run(scheduler=address)
+    assert [client.status for client in made] == ["closed"] * 2
 
 
 class Pools:
