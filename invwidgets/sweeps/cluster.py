@@ -162,3 +162,4 @@ def _reach(scheduler: Any) -> Any:
             f"no Dask scheduler answers at {shown(scheduler)} ({own_words(error)}): start one with "
             f"'dask scheduler' and workers with {_WORKERS}, and give the address it prints"
         ) from None
+    return client
