@@ -22,6 +22,10 @@ class Channels(VoilaKernelWebsocketHandler):
     with buffers, builds lists of 2**60 numbers, and the server no longer responds.
     """
 
+    def write_message(self, message: Any, binary: bool = False) -> Any:
+        """Send a message of the session to the page; drop it if the page has gone."""
+        return None if self.ws_connection is None else super().write_message(message, binary)
+
     async def get(self, kernel_id: str) -> None:
         offered = self.request.headers.get_list("Sec-WebSocket-Protocol")
         if PROTOCOL not in [one.strip() for names in offered for one in names.split(",")]:
@@ -35,7 +39,15 @@ class Channels(VoilaKernelWebsocketHandler):
 
 
 class WholeMessages(ZMQChannelsWebsocketConnection):
-    """A connection that forwards the messages of a page and closes at the first unreadable one."""
+    """A connection that forwards the messages of a page and closes at the first unreadable one.
+
+    Its subprotocol is ``PROTOCOL`` also when the page has gone. jupyter-server then finds none, and
+    would write the older format.
+    """
+
+    @property
+    def subprotocol(self) -> str:
+        return PROTOCOL
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
         """Forward a message to the session."""

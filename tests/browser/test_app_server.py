@@ -29,7 +29,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from invwidgets.app.channels import PROTOCOL, is_whole
+from invwidgets.app.channels import PROTOCOL, Channels, WholeMessages, is_whole
 from invwidgets.app.serve import SESSION_BYTES, listening, serve, sessions_for
 from invwidgets.app.server import PanelServer, WithoutQueries
 from invwidgets.app.sessions import Sessions
@@ -284,6 +284,15 @@ def test_places_owners_and_a_dead_session(small: App) -> None:
 )
 def test_only_a_whole_message_is_read(message: Any, whole: bool) -> None:
     assert is_whole(message) == whole
+
+
+def test_a_message_for_a_page_that_has_gone_is_dropped() -> None:
+    """In the older format, the first eight bytes of a message with buffers are a huge number."""
+    gone = Channels.__new__(Channels)
+    gone.ws_connection = None
+    assert gone.write_message(b"\0\0\0\2" + b"\xff" * 60, binary=True) is None
+    connection = WholeMessages.__new__(WholeMessages)
+    assert connection.subprotocol == PROTOCOL
 
 
 @pytest.mark.slow
