@@ -29,10 +29,9 @@ PARTS = {
         "default's prior was chosen with these two photos. Times are CPU seconds of one thread, "
         "so other programs on the machine matter little. A dash means that no number of steps up "
         "to 400 was enough for one of the photos or for both; the default's numbers are then "
-        "those of the other photo. The "
-        "last column compares with the plain loop of the table above: the preset's number of "
-        "steps times the measured time of a step of the plain loop. AlexNet and VGG-16 have "
-        "random weights.",
+        "those of the other photo. The last column compares with the plain loop of the table "
+        "above: the preset's number of steps times the measured time of a step of the plain loop. "
+        "AlexNet and VGG-16 have random weights.",
     ),
     "first_picture": (
         "From Start to a picture of the photo",

@@ -130,8 +130,7 @@ class Cluster(Executor):
     def leave(self) -> None:
         """Close the connection, unless the caller opened it."""
         if self._own:
-            with suppress(Exception):
-                self._client.close(timeout=2)
+            _close(self._client)
 
 
 def check_scheduler(scheduler: Any) -> None:
@@ -156,10 +155,14 @@ def _reach(scheduler: Any) -> Any:
     except Exception as error:  # another program may answer at this address
         # The garbage collector could close it while another client starts and holds a lock that
         # close needs, and both would wait forever.
-        with suppress(Exception):
-            client.close(timeout=2)
+        _close(client)
         raise InvwidgetsError(
             f"no Dask scheduler answers at {shown(scheduler)} ({own_words(error)}): start one with "
             f"'dask scheduler' and workers with {_WORKERS}, and give the address it prints"
         ) from None
     return client
+
+
+def _close(client: Any) -> None:
+    with suppress(Exception):
+        client.close(timeout=2)
